@@ -1,0 +1,73 @@
+"""Fixed linear filters on NHWC arrays, shared by losses, metrics and the reference image.
+
+Written as sums of shifted slices: XLA fuses them into one pass on every backend, while a depthwise convolution
+(`feature_group_count = c`) runs several times slower on CPU.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Padding = Literal["edge", "reflect", "symmetric", "zero", "valid"]
+
+SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
+SOBEL_Y = SOBEL_X.T.copy()
+LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
+
+
+def pad_hw(x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int, int], padding: Padding) -> Array:
+    """Pads rows and columns by (before, after) pixels. `reflect` mirrors about the border pixel, `symmetric` repeats it."""
+    if padding == "valid":
+        return x
+    mode = "constant" if padding == "zero" else padding
+    return jnp.pad(x, ((0, 0), rows, columns, (0, 0)), mode=mode)
+
+
+def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Padding) -> Float[Array, "b h2 w2 c"]:
+    """Cross-correlates every channel with one small odd-sized 2-D kernel (no flip). `valid` drops the border.
+
+    Args: x: any range; kernel: [kh, kw], both odd, known at trace time.  Returns: same size as x, or the valid part.
+    """
+    kernel = np.asarray(kernel)
+    kh, kw = kernel.shape
+    if kh % 2 == 0 or kw % 2 == 0:
+        raise ValueError(f"kernel is {kh}x{kw}; both sides must be odd so that the result is centred.")
+    x = pad_hw(x, (kh // 2, kh // 2), (kw // 2, kw // 2), padding)
+    h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    taps = [
+        float(kernel[i, j]) * x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw) if kernel[i, j] != 0
+    ]
+    return sum(taps[1:], taps[0])
+
+
+def separable_correlate(
+    x: Float[Array, "b h w c"], rows: Sequence[float], columns: Sequence[float], *, padding: Padding
+) -> Float[Array, "b h2 w2 c"]:
+    """Correlates with outer(rows, columns): one vertical and one horizontal pass."""
+    rows, columns = np.asarray(rows), np.asarray(columns)
+    return correlate(correlate(x, rows[:, None], padding=padding), columns[None, :], padding=padding)
+
+
+def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
+    """One-dimensional Gaussian of `size` taps (pixels), normalised to sum 1 in float64."""
+    t = np.arange(size) - (size - 1) / 2
+    k = np.exp(-(t**2) / (2 * sigma**2))
+    return k / k.sum()
+
+
+def sobel(
+    x: Float[Array, "b h w c"], *, padding: Padding = "edge"
+) -> tuple[Float[Array, "b h2 w2 c"], Float[Array, "b h2 w2 c"]]:
+    """Horizontal and vertical 3x3 Sobel response (1-2-1, not normalised, cross-correlation)."""
+    smooth, difference = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
+    gx = separable_correlate(x, smooth, difference, padding=padding)
+    gy = separable_correlate(x, difference, smooth, padding=padding)
+    return gx, gy
+
+
+def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float[Array, "b h2 w2 c"]:
+    """Four-neighbour Laplacian with centre -4: sharpening is x minus this."""
+    return correlate(x, LAPLACIAN, padding=padding)
