@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Makes .venv where it is missing, installs fusejax with the test extra and runs the tests.
+# Usage: bash scripts/test.sh [pytest arguments]
+# FUSEJAX_DATA=DIR   also run the tests on real pairs kept there
+# FUSEJAX_EXTRAS=test,bench   also install PyTorch (CPU) and compare the network with its PyTorch twin
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source scripts/setup_venv.sh
+install_fusejax "${FUSEJAX_EXTRAS:-test}"
+export JAX_PLATFORMS=${JAX_PLATFORMS:-cpu}
+exec .venv/bin/python -m pytest -q -rs --durations=15 "$@"
