@@ -1,0 +1,120 @@
+"""AngularFuse's network: a U-Net of Restormer-CNN blocks (Liu et al. 2025, arXiv 2510.12260).
+
+The paper gives neither widths nor heads. The default follows the only public network with a block of that name, EMMA's
+U-Fuser (Zhao et al. 2024, arXiv 2305.11443): 1,517,657 parameters.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fusejax.models.layers import (
+    ChannelAttention,
+    Conv3x3,
+    GatedFeedForward,
+    LayerNorm,
+    ResidualConvs,
+    UpsampleConv,
+)
+from fusejax.typing import Luma
+
+
+@dataclasses.dataclass(frozen=True)
+class AngularFuseConfig:
+    """Shape of the U-Net.
+
+    Attributes:
+      widths: channels of each level, finest first; every further level halves height and width.
+      heads: attention heads of every block, or None for max(1, width // 8). With the default 8 the blocks of width 8
+        have one channel a head, whose softmax is constantly 1: their q, k and scale never learn (EMMA's code does that).
+      residual_blocks: residual convolution pairs in the local branch of a block.
+      shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
+      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
+    """
+
+    widths: tuple[int, ...] = (8, 16, 32, 32)
+    heads: int | None = 8
+    residual_blocks: int = 2
+    shared_encoder: bool = False
+    dtype: str = "float32"
+
+    def heads_at(self, width: int) -> int:
+        return max(1, width // 8) if self.heads is None else self.heads
+
+
+class RestormerCnnBlock(nn.Module):
+    """Embeds its inputs, passes them through a global and a local branch and merges the two.
+
+    Global: x + Attention(LN x), then x + FeedForward(LN x). Local: residual 3x3 convolutions.
+    """
+
+    width: int
+    heads: int
+    residual_blocks: int
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, "b h w _"]) -> Float[Array, "b h w c"]:
+        dtype = self.dtype
+        x = Conv3x3(self.width, dtype=dtype, name="embed")(*inputs)
+        y = x + ChannelAttention(self.heads, dtype, name="attention")(LayerNorm(dtype=dtype, name="norm1")(x))
+        y = y + GatedFeedForward(dtype, name="feed_forward")(LayerNorm(dtype=dtype, name="norm2")(y))
+        for n in range(self.residual_blocks):
+            x = ResidualConvs(dtype, name=f"local{n + 1}")(x)
+        return Conv3x3(self.width, dtype=dtype, name="merge")(y, x)
+
+
+class AngularFuse(nn.Module):
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1], output in (0, 1).
+
+    Heights and widths that the levels do not divide are padded inside at the bottom and right by reflection (by
+    repetition along a side of one pixel) and the result is cropped back.
+    """
+
+    config: AngularFuseConfig = AngularFuseConfig()
+
+    @nn.compact
+    def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
+        h, w = ir.shape[1:3]
+        multiple = 2 ** (len(self.config.widths) - 1)
+        pad = ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0))
+        ir, vi_y = (jnp.pad(x, pad, mode="reflect") for x in (ir, vi_y))
+        y = self._decode(self._encode(ir, vi_y))
+        y = Conv3x3(1, use_bias=True, dtype=self._dtype, name="head")(y)
+        return jax.nn.sigmoid(y.astype(jnp.float32))[:, :h, :w]
+
+    @property
+    def _dtype(self) -> Any:
+        return jnp.dtype(self.config.dtype)
+
+    def _block(self, name: str, width: int) -> RestormerCnnBlock:
+        return RestormerCnnBlock(
+            width, self.config.heads_at(width), self.config.residual_blocks, self._dtype, name=name
+        )
+
+    def _encode(self, ir: Luma, vi_y: Luma) -> list[Array]:
+        """Features of every level, finest first."""
+        features = []
+        streams = {"shared": (ir, vi_y)} if self.config.shared_encoder else {"ir": (ir,), "vi": (vi_y,)}
+        for n, width in enumerate(self.config.widths):
+            if n:
+                streams = {
+                    k: (Conv3x3(x.shape[-1], stride=2, dtype=self._dtype, name=f"{k}_down{n}")(x),)
+                    for k, (x,) in streams.items()
+                }
+            streams = {k: (self._block(f"{k}_encoder{n + 1}", width)(*x),) for k, x in streams.items()}
+            encoded = [x for (x,) in streams.values()]
+            features.append(encoded[0] if len(encoded) == 1 else self._block(f"fusion{n + 1}", width)(*encoded))
+        return features
+
+    def _decode(self, features: list[Array]) -> Array:
+        widths = self.config.widths
+        y = self._block(f"decoder{len(widths)}", widths[-1])(features[-1])
+        for n in range(len(widths) - 2, -1, -1):
+            up = jax.nn.relu(UpsampleConv(widths[n], self._dtype, name=f"up{n + 1}")(y))
+            y = self._block(f"decoder{n + 1}", widths[n])(up, features[n])
+        return y
