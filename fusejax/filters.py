@@ -19,7 +19,7 @@ LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
 
 def pad_hw(x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int, int], padding: Padding) -> Array:
-    """Pads rows and columns by (before, after) pixels. `reflect` mirrors about the border pixel, `symmetric` repeats it."""
+    """Pads by (before, after) pixels. `reflect` mirrors about the border pixel's centre, `symmetric` about its edge."""
     if padding == "valid":
         return x
     mode = "constant" if padding == "zero" else padding
@@ -37,9 +37,7 @@ def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Paddin
         raise ValueError(f"kernel is {kh}x{kw}; both sides must be odd so that the result is centred.")
     x = pad_hw(x, (kh // 2, kh // 2), (kw // 2, kw // 2), padding)
     h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
-    taps = [
-        float(kernel[i, j]) * x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw) if kernel[i, j] != 0
-    ]
+    taps = [float(kernel[i, j]) * x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw) if kernel[i, j] != 0]
     return sum(taps[1:], taps[0])
 
 
@@ -71,3 +69,22 @@ def sobel(
 def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float[Array, "b h2 w2 c"]:
     """Four-neighbour Laplacian with centre -4: sharpening is x minus this."""
     return correlate(x, LAPLACIAN, padding=padding)
+
+
+def gaussian_blur(x: Float[Array, "b h w c"], sigma: float) -> Float[Array, "b h w c"]:
+    """Gaussian blur with symmetric borders, sigma in pixels, cut at 4 sigma.
+
+    Two dense products with banded matrices made at trace time: the cost does not grow with sigma.
+    """
+    rows, columns = (jnp.asarray(_blur_matrix(n, sigma), x.dtype) for n in x.shape[1:3])
+    return jnp.einsum("ij,bjkc,lk->bilc", rows, x, columns)
+
+
+def _blur_matrix(n: int, sigma: float) -> np.ndarray:
+    """[n, n]; row i holds the weights of the pixels that make blurred pixel i, mirrored at both ends."""
+    radius = max(1, round(4 * sigma))
+    source = np.mod(np.arange(n)[:, None] + np.arange(-radius, radius + 1), 2 * n)
+    source = np.where(source < n, source, 2 * n - 1 - source)
+    matrix = np.zeros((n, n))
+    np.add.at(matrix, (np.arange(n)[:, None], source), gaussian_kernel(2 * radius + 1, sigma))
+    return matrix

@@ -29,8 +29,8 @@ class AngularFuseConfig:
 
     Attributes:
       widths: channels of each level, finest first; every further level halves height and width.
-      heads: attention heads of every block, or None for max(1, width // 8). With the default 8 the blocks of width 8
-        have one channel a head, whose softmax is constantly 1: their q, k and scale never learn (EMMA's code does that).
+      heads: attention heads of every block, or None for max(1, width // 8). With the default 8, as in EMMA's code,
+        the blocks of width 8 have one channel a head, whose softmax is constantly 1: q, k and scale never learn.
       residual_blocks: residual convolution pairs in the local branch of a block.
       shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
       dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.

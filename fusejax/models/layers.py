@@ -23,7 +23,7 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
 
 
 def pad_one(x: Float[Array, "b h w c"], mode: str) -> Float[Array, "b h+2 w+2 c"]:
-    """One pixel on every side: `reflect` (`edge` along a side of one pixel, which has nothing to reflect) or `constant`."""
+    """One pixel on every side: `constant` (zero) or `reflect`, which repeats a side of one pixel."""
     return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=mode)
 
 
