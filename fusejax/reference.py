@@ -82,7 +82,7 @@ def grey_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:
 
 
 def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
-    """Counts of each level along the last axis: a fused compare-and-sum, no scatter, nothing of size n x 256 is kept."""
+    """Counts of each level along the last axis: a fused compare-and-sum, no scatter, nothing of size n x 256."""
     return jnp.sum(levels[..., None] == jnp.arange(LEVELS), axis=-2, dtype=jnp.int32)
 
 
