@@ -1,0 +1,132 @@
+"""Sharpness of the fused picture and transfer of edges from the sources, on grey levels 0..255."""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from fusejax.filters import Padding, sobel
+from fusejax.metrics.numerics import divide, picture_mean, picture_sum, safe_sqrt, to_levels, undefined
+from fusejax.typing import Luma, PerImage
+
+
+def _arctan_coefficients() -> list[float]:
+    """arctan(t) / t as a polynomial in t**2 on [0, 1], fitted at Chebyshev points; error below 2e-9."""
+    t2 = 0.5 + 0.5 * np.cos(np.pi * (np.arange(400) + 0.5) / 400)
+    fit = np.polynomial.Chebyshev.fit(t2, np.arctan(np.sqrt(t2)) / np.sqrt(t2), 10, domain=[0, 1])
+    return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
+
+
+_ARCTAN = _arctan_coefficients()
+
+
+def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
+    """atan(gy / gx) in (-pi/2, pi/2], and pi/2 where gx = 0. Absolute error 2e-7; 15 times `jnp.arctan`'s speed on CPU."""
+    steep = jnp.abs(gy) > jnp.abs(gx)
+    small, large = jnp.where(steep, gx, gy), jnp.where(steep, gy, gx)
+    t = small / jnp.where(large == 0, 1.0, large)
+    value = jnp.full_like(t, _ARCTAN[-1])
+    for coefficient in reversed(_ARCTAN[:-1]):
+        value = value * (t * t) + coefficient
+    value = value * t
+    turned = jnp.where(t < 0, -math.pi / 2, math.pi / 2) - value
+    return jnp.where(gx == 0, math.pi / 2, jnp.where(steep, turned, value))
+
+
+def spatial_frequency(
+    fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, over: Literal["pixels", "differences"] = "pixels"
+) -> PerImage:
+    """SF = sqrt(RF^2 + CF^2) of first differences, 0..361 levels, higher is better (Eskicioglu & Fisher 1995).
+
+    Args: over: divide by all H*W pixels (the paper, VIFB), or by the number of differences (CDDFuse, Linfeng Tang),
+        which leaves a one-pixel side undefined (NaN).  The sources are not used.
+    """
+    x = to_levels(fused)
+    pixels = x.shape[1] * x.shape[2]
+    total = jnp.zeros(x.shape[0], x.dtype)
+    for axis in (1, 2):
+        difference = jnp.diff(x, axis=axis)
+        count = pixels if over == "pixels" else difference.shape[1] * difference.shape[2]
+        if count == 0:
+            return undefined(x)
+        total = total + (picture_sum(jnp.square(difference)) / count if difference.size else 0.0)
+    return safe_sqrt(total)
+
+
+def _central_gradient(x: Float[Array, "b h w"], axis: int) -> Float[Array, "b h w"]:
+    """Central differences inside, one-sided ones at the two ends (`numpy.gradient`, Matlab's `gradient`)."""
+    step = jnp.diff(x, axis=axis)
+    first, last = (lax.slice_in_dim(step, i, i + 1, axis=axis) for i in (0, step.shape[axis] - 1))
+    lower, upper = (jnp.concatenate(parts, axis=axis) for parts in ((first, step), (step, last)))
+    return 0.5 * (lower + upper)
+
+
+def average_gradient(
+    fused: Luma,
+    ir: Luma | None = None,
+    vi_y: Luma | None = None,
+    *,
+    difference: Literal["forward", "central"] = "forward",
+    over: Literal["pixels", "inner"] = "inner",
+) -> PerImage:
+    """AG, mean of sqrt((gx^2 + gy^2) / 2), 0..255 levels, higher is better (Cui et al. 2015, Eq. 16).
+
+    Args:
+        difference: forward over the (H-1)(W-1) complete pixels (the paper), or central everywhere (all toolkits).
+        over: divide by (H-1)(W-1) (the paper, Linfeng Tang, VIFB) or by H*W (CDDFuse).
+    NaN where a side has one pixel. The sources are not used.
+    """
+    x = to_levels(fused)
+    height, width = x.shape[1:]
+    if min(height, width) < 2:
+        return undefined(x)
+    if difference == "forward":
+        gx, gy = jnp.diff(x[:, :-1], axis=2), jnp.diff(x[:, :, :-1], axis=1)
+    else:
+        gx, gy = _central_gradient(x, 2), _central_gradient(x, 1)
+    count = height * width if over == "pixels" else (height - 1) * (width - 1)
+    return picture_sum(safe_sqrt(0.5 * (gx * gx + gy * gy))) / count
+
+
+def _edges(x: Float[Array, "b h w"], padding: Padding) -> tuple[Array, Array]:
+    gx, gy = sobel(x[..., None], padding=padding)
+    return gx[..., 0], gy[..., 0]
+
+
+def edge_intensity(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
+    """EI, mean magnitude of the 3x3 Sobel gradient (1-2-1, replicated border), 0..1442, higher is better (VIFB).
+
+    The sources are not used.
+    """
+    gx, gy = _edges(to_levels(fused), "edge")
+    return picture_mean(safe_sqrt(gx * gx + gy * gy))
+
+
+def qabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """Qabf, share of source edges kept in strength and direction, 0..0.975, higher is better (Xydeas & Petrovic 2000).
+
+    Sobel with zero border, as all toolkits take it; weights are the source's edge strength (L = 1). The two sigmoids
+    keep a perfect copy at 0.975. NaN where no source has any edge (black pictures: the border of a grey one is an edge).
+    """
+
+    def strength_and_angle(x: Luma) -> tuple[Array, Array]:
+        gx, gy = _edges(to_levels(x), "zero")
+        return safe_sqrt(gx * gx + gy * gy), edge_angle(gx, gy)
+
+    def preserved(strength: Array, angle: Array) -> Array:
+        low, high = jnp.minimum(strength, target), jnp.maximum(strength, target)
+        relative = jnp.where(strength == target, target, low / jnp.where(high > 0, high, 1.0))
+        alignment = 1.0 - jnp.abs(angle - target_angle) * (2.0 / math.pi)
+        kept_strength = 0.9994 / (1.0 + jnp.exp(-15.0 * (relative - 0.5)))
+        return kept_strength * (0.9879 / (1.0 + jnp.exp(-22.0 * (alignment - 0.8))))
+
+    target, target_angle = strength_and_angle(fused)
+    kept = weight = jnp.float32(0.0)
+    for source in (ir, vi_y):
+        strength, angle = strength_and_angle(source)
+        kept = kept + picture_sum(preserved(strength, angle) * strength)
+        weight = weight + picture_sum(strength)
+    return divide(kept, weight)

@@ -1,0 +1,142 @@
+"""Entropy and mutual information of 8-bit grey levels, from exact integer histograms.
+
+Pixels are rounded to the 256 levels of an 8-bit file, so these metrics have no useful gradient.
+"""
+
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from fusejax.metrics.numerics import both, divide, quantise, stretch, to_levels
+from fusejax.typing import Luma, PerImage
+
+BINS = 256
+_CHUNK = 4096  # pixels a one-hot product takes at a time: 4 MB of bfloat16 per picture
+_BASES = {"bits": math.log(2.0), "nats": 1.0}
+
+
+def _scatter_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[Array, "256 256"]:
+    """Counts by scatter: half a millisecond for 640x480 on a CPU, but serial on accelerators."""
+    return jnp.zeros((BINS * BINS,), jnp.int32).at[first * BINS + second].add(1).reshape(BINS, BINS)
+
+
+def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[Array, "256 256"]:
+    """Counts as a product of one-hot matrices, chunk by chunk; exact, since every partial count is below 2**24."""
+    padding = -first.shape[0] % _CHUNK
+    chunks = [jnp.pad(x, (0, padding), constant_values=BINS).reshape(-1, _CHUNK) for x in (first, second)]
+
+    def add_chunk(counts: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
+        hot_first, hot_second = (jax.nn.one_hot(x, BINS, dtype=jnp.bfloat16) for x in chunk)
+        product = jnp.einsum("nf,ns->fs", hot_first, hot_second, preferred_element_type=jnp.float32)
+        return counts + product.astype(jnp.int32), None
+
+    return lax.scan(add_chunk, jnp.zeros((BINS, BINS), jnp.int32), tuple(chunks))[0]
+
+
+def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"]) -> Int[Array, "b 256 256"]:
+    """Number of pixels with level i in `first` and level j in `second`, exact."""
+    first, second = (x.reshape(x.shape[0], -1) for x in (first, second))
+    return lax.platform_dependent(
+        first, second, cpu=jax.vmap(_scatter_histogram), default=jax.vmap(_matmul_histogram)
+    )
+
+
+def _integer_levels(x: Luma, stretched: bool) -> Int[Array, "b h w"]:
+    levels = to_levels(quantise(x))
+    return (stretch(levels) if stretched else levels).astype(jnp.int32)
+
+
+def _staged_sum(x: Float[Array, "b 256 *rest"]) -> Float[Array, " b"]:
+    while x.ndim > 1:
+        x = lax.optimization_barrier(x.reshape(*x.shape[:-1], 16, -1).sum(-1)).sum(-1)
+        x = lax.optimization_barrier(x)
+    return x
+
+
+def _entropy_nats(counts: Int[Array, "b 256 *rest"]) -> Float[Array, " b"]:
+    counts = counts.astype(jnp.float32)
+    total = counts.sum(tuple(range(1, counts.ndim)), keepdims=True)
+    p = counts / total
+    return -_staged_sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1.0)), 0.0))
+
+
+def _information_nats(joint: Int[Array, "b 256 256"], saturated: bool = False) -> Float[Array, " b"]:
+    """Sum of p(i, j) log(p(i, j) / (p(i) p(j))): no difference of entropies, whose cancellation costs digits."""
+    row, column = joint.sum(2), joint.sum(1)
+    if saturated:
+        joint = joint.at[:, 254].add(joint[:, 255]).at[:, 255].set(0)
+        joint = joint.at[:, :, 254].add(joint[:, :, 255]).at[:, :, 255].set(0)
+    joint, row, column = (x.astype(jnp.float32) for x in (joint, row, column))
+    total = row.sum(1)[:, None, None]
+    ratio = (joint / row_or_one(row)[:, :, None]) * (total / row_or_one(column)[:, None, :])
+    terms = jnp.where(joint > 0, joint / total * jnp.log(jnp.where(joint > 0, ratio, 1.0)), 0.0)
+    return _staged_sum(terms)
+
+
+def row_or_one(counts: Array) -> Array:
+    """Counts with empty cells replaced by one, to divide by."""
+    return jnp.maximum(counts, 1.0)
+
+
+def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
+    """EN, Shannon entropy of the fused grey levels in bits, 0..8, higher is better (Roberts et al. 2008).
+
+    The sources are not used. A constant picture has entropy 0.
+    """
+    levels = _integer_levels(fused, stretched=False)
+    return _entropy_nats(joint_histogram(levels, levels).sum(2)) / math.log(2.0)
+
+
+def mutual_information(
+    fused: Luma,
+    ir: Luma,
+    vi_y: Luma,
+    *,
+    unit: Literal["bits", "nats"] = "bits",
+    stretched: bool = False,
+    saturated: bool = False,
+) -> PerImage:
+    """MI = I(F; A) + I(F; B), 0..16 bits, higher is better (Qu et al. 2002).
+
+    Args:
+        unit: bits (papers, Linfeng Tang's toolkit) or nats (CDDFuse, VIFB).
+        stretched: every picture is first stretched to 0..255 and rounded (VIFB).
+        saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals (Tang's `uint8 + 1`).
+    """
+    levels, *sources = (_integer_levels(x, stretched) for x in (fused, ir, vi_y))
+    parts = [_information_nats(joint_histogram(levels, source), saturated) for source in sources]
+    return (parts[0] + parts[1]) / _BASES[unit]
+
+
+def normalised_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """NMI = 2 I(F;A) / (H(F) + H(A)) + 2 I(F;B) / (H(F) + H(B)), 0..2, higher is better (Hossny et al. 2008).
+
+    NaN where the fused picture and a source are both constant.
+    """
+    levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
+    joints = [joint_histogram(levels, source) for source in sources]
+    terms = [
+        divide(2.0 * _information_nats(joint), _entropy_nats(joint.sum(2)) + _entropy_nats(joint.sum(1)))
+        for joint in joints
+    ]
+    return both(*terms, "sum")
+
+
+def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """CE, mean over the sources of sum p_S log2(p_S / p_F), in bits, lower is better (VIFB).
+
+    Only levels that occur in both pictures count (as in VIFB), so it is no true divergence and can be negative.
+    """
+
+    def divergence(joint: Array) -> Array:
+        p_fused, p_source = (joint.sum(axis).astype(jnp.float32) for axis in (2, 1))
+        shared = (p_fused > 0) & (p_source > 0)
+        ratio = jnp.where(shared, p_source, 1.0) / jnp.where(shared, p_fused, 1.0)
+        return _staged_sum(p_source / p_source.sum(1, keepdims=True) * jnp.log(ratio)) / math.log(2.0)
+
+    levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
+    return both(*(divergence(joint_histogram(levels, source)) for source in sources), "mean")

@@ -1,0 +1,60 @@
+"""Local means, variances and covariances under a separable window, with relative error near float32's own.
+
+The textbook E[xy] - E[x]E[y] cancels: on 8-bit levels float32 leaves an error of several thousandths, larger than the
+constants of SSIM and VIF in flat areas. Here the law of total covariance splits a window into its rows,
+cov = E_rows[cov within a row] + cov over rows(row means), and each one-dimensional covariance is taken about the
+pixel in the middle of its window. A flat window gives exactly zero.
+"""
+
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from fusejax.filters import gaussian_kernel
+
+ROWS, COLUMNS = 1, 2
+
+
+def gaussian_taps(size: int, sigma: float) -> tuple[float, ...]:
+    """Gaussian window of `size` taps (pixels) that sums to 1."""
+    return tuple(gaussian_kernel(size, sigma).tolist())
+
+
+def box_taps(size: int) -> tuple[float, ...]:
+    """Uniform window of `size` taps."""
+    return (1.0 / size,) * size
+
+
+def _shifted(x: Array, taps: int, axis: int, stride: int = 1) -> list[Array]:
+    count = x.shape[axis] - taps + 1
+    return [lax.slice_in_dim(x, i, i + count, stride=stride, axis=axis) for i in range(taps)]
+
+
+def _smooth(x: Array, taps: tuple[float, ...], axis: int, stride: int = 1) -> Array:
+    weights = np.asarray(taps, np.float32).tolist()
+    return sum(w * part for w, part in zip(weights, _shifted(x, len(taps), axis, stride), strict=True))
+
+
+def _covariance_along(x: Array, y: Array, taps: tuple[float, ...], axis: int) -> Array:
+    xs, ys = _shifted(x, len(taps), axis), _shifted(y, len(taps), axis)
+    middle = len(taps) // 2
+    product = mean_x = mean_y = 0.0
+    for w, x_i, y_i in zip(np.asarray(taps, np.float32).tolist(), xs, ys, strict=True):
+        dx, dy = x_i - xs[middle], y_i - ys[middle]
+        product, mean_x, mean_y = product + w * dx * dy, mean_x + w * dx, mean_y + w * dy
+    return product - mean_x * mean_y
+
+
+def local_mean(x: Float[Array, "b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "b h2 w2"]:
+    """Windowed mean at the positions where the whole window fits ('valid'), every `stride`-th of them."""
+    return _smooth(lax.optimization_barrier(_smooth(x, taps, COLUMNS, stride)), taps, ROWS, stride)
+
+
+def local_covariance(
+    x: Float[Array, "b h w"], y: Float[Array, "b h w"], taps: tuple[float, ...]
+) -> Float[Array, "b h2 w2"]:
+    """Windowed covariance E[xy] - E[x]E[y] ('valid'); with x twice, the variance (non-negative up to rounding)."""
+    row_x, row_y = _smooth(x, taps, COLUMNS), _smooth(y, taps, COLUMNS)
+    within = _covariance_along(x, y, taps, COLUMNS)
+    row_x, row_y, within = lax.optimization_barrier((row_x, row_y, within))
+    return _smooth(within, taps, ROWS) + _covariance_along(row_x, row_y, taps, ROWS)
