@@ -109,12 +109,13 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """Qabf, share of source edges kept in strength and direction, 0..0.975, higher is better (Xydeas & Petrovic 2000).
 
     Sobel with zero border, as all toolkits take it; weights are the source's edge strength (L = 1). The two sigmoids
-    keep a perfect copy at 0.975. NaN where no source has any edge (black pictures: the border of a grey one is an edge).
+    keep a perfect copy at 0.975. As in all toolkits an upright gradient has angle +pi/2 and never -pi/2, so the sign of
+    gx decides which near-upright neighbours count as aligned: theirs comes from a true convolution, hence -gx here. NaN where no source has any edge (black pictures: the border of a grey one is an edge).
     """
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
         gx, gy = _edges(to_levels(x), "zero")
-        return safe_sqrt(gx * gx + gy * gy), edge_angle(gx, gy)
+        return safe_sqrt(gx * gx + gy * gy), edge_angle(-gx, gy)
 
     def preserved(strength: Array, angle: Array) -> Array:
         low, high = jnp.minimum(strength, target), jnp.maximum(strength, target)

@@ -40,9 +40,7 @@ def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[
 def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"]) -> Int[Array, "b 256 256"]:
     """Number of pixels with level i in `first` and level j in `second`, exact."""
     first, second = (x.reshape(x.shape[0], -1) for x in (first, second))
-    return lax.platform_dependent(
-        first, second, cpu=jax.vmap(_scatter_histogram), default=jax.vmap(_matmul_histogram)
-    )
+    return lax.platform_dependent(first, second, cpu=jax.vmap(_scatter_histogram), default=jax.vmap(_matmul_histogram))
 
 
 def _integer_levels(x: Luma, stretched: bool) -> Int[Array, "b h w"]:
