@@ -1,0 +1,102 @@
+"""The `fusejax` command. Each command's work is done beside its subject; here only words become calls.
+
+Imports wait until a command is known, so that `fusejax --help` answers at once.
+"""
+
+import dataclasses
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+COMMANDS = {
+    "fuse": "fuse a pair of pictures or two folders of them",
+    "train": "train a configuration, or go on with a run: fusejax train CONFIG --workdir DIR --data.root DIR",
+    "evaluate": "score fused pictures against their sources",
+    "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command. A mistake of the user ends with a message and status 2; FUSEJAX_TRACEBACK=1 shows where."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: fusejax COMMAND [options]; fusejax COMMAND --help\n")
+        print("\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items()))
+        return
+    command, *rest = arguments
+    if command not in COMMANDS:
+        sys.exit(f"fusejax: unknown command {command!r}; one of {', '.join(COMMANDS)}.")
+    _persist_compilations()
+    run = {"fuse": _fuse, "train": _train, "evaluate": _evaluate, "info": _info}[command]
+    try:
+        run(rest)
+    except (ValueError, FileExistsError, PermissionError) as error:
+        if os.environ.get("FUSEJAX_TRACEBACK"):
+            traceback.print_exc()
+        print(f"fusejax {command}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _persist_compilations() -> None:
+    """Compiled functions are kept between runs, in JAX_COMPILATION_CACHE_DIR or the user's cache folder."""
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "fusejax" / "jax"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _parse_config(command: str, arguments: list[str], fields: dict[str, tuple[type, Any]]) -> Any:
+    """CONFIG, then options of the command and overrides of any setting (--data.root DIR)."""
+    from fusejax.config import TrainConfig, load_config
+
+    prog = f"fusejax {command} CONFIG"
+    if not arguments or arguments[0].startswith("-"):
+        from fusejax.config import shipped_configs
+
+        shipped = ", ".join(shipped_configs())
+        print(f"usage: {prog} [options]; CONFIG is a file with get_config(), or one of: {shipped}")
+        sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+    whole = dataclasses.make_dataclass(
+        "Arguments",
+        [
+            *((name, kind) for name, (kind, _) in fields.items()),
+            ("config", Annotated[TrainConfig, tyro.conf.arg(name="")]),
+        ],
+    )
+    default = whole(*(value for _, value in fields.values()), load_config(arguments[0]))
+    return tyro.cli(whole, default=default, args=arguments[1:], prog=prog)
+
+
+def _train(arguments: list[str]) -> None:
+    from fusejax.training.loop import NonFiniteLoss, fit
+
+    options = _parse_config("train", arguments, {"workdir": (Path, tyro.MISSING)})
+    try:
+        fit(options.config, options.workdir)
+    except NonFiniteLoss as error:
+        print(f"fusejax train: {error}", file=sys.stderr)
+        sys.exit(3)
+
+
+def _info(arguments: list[str]) -> None:
+    from fusejax.info import describe
+
+    print(describe(_parse_config("info", arguments, {}).config))
+
+
+def _fuse(arguments: list[str]) -> None:
+    from fusejax.fuse_command import FuseOptions, fuse_command
+
+    fuse_command(tyro.cli(FuseOptions, args=arguments, prog="fusejax fuse"))
+
+
+def _evaluate(arguments: list[str]) -> None:
+    from fusejax.metrics.command import EvaluateOptions, evaluate_command
+
+    evaluate_command(tyro.cli(EvaluateOptions, args=arguments, prog="fusejax evaluate"))

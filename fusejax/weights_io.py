@@ -1,0 +1,56 @@
+"""Released weights: one safetensors file that holds parameters, the model's configuration and where they come from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from fusejax.config import from_dict, to_dict
+from fusejax.models import AngularFuseConfig, ModelConfig
+from fusejax.typing import Params
+
+_SHIPPED = Path(__file__).parent / "weights"
+RUN_FILE = "weights.safetensors"
+
+
+def save_weights(path: str | Path, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
+    """Writes parameters under their nested names joined with "/", float32, with configuration and metadata as JSON."""
+    flat = {k: np.ascontiguousarray(v) for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
+    header = {"model": to_dict(model_config), "training": metadata}
+    save_file(flat, str(path), metadata={k: json.dumps(v, sort_keys=True) for k, v in header.items()})
+
+
+def shipped_weights() -> list[str]:
+    """Names of the weights that come with the package."""
+    return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
+
+
+def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
+    """Parameters, model configuration and training metadata.
+
+    Args: a shipped name, a .safetensors file, or the folder of a finished run.
+    Raises: ValueError that says what was looked for; never executes anything from the file.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / RUN_FILE
+    elif not path.suffix and not path.is_file():
+        path = _SHIPPED / f"{name_or_path}.safetensors"
+    if not path.is_file():
+        names = ", ".join(shipped_weights()) or "none"
+        raise ValueError(f"No weights at {name_or_path} (looked for {path}); shipped names: {names}.")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            header = file.metadata() or {}
+            flat = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if "model" not in header:
+        raise ValueError(f"{path} holds no model configuration; it was not written by fusejax.")
+    config = from_dict(AngularFuseConfig, json.loads(header["model"]))
+    return unflatten_dict(flat, sep="/"), config, json.loads(header.get("training", "{}"))
