@@ -22,7 +22,7 @@ def get_config() -> TrainConfig:
             gradient_weight=1.0, direction_weight=0.2, gradient_source="reference", reference=reference
         ),
         data=DataConfig(com_mask=ComMaskConfig(probability=0.2)),
-        optim=OptimConfig(learning_rate=1.5e-3, final_learning_rate=1e-5, warmup_steps=100, clip_norm=0.3),
+        optim=OptimConfig(learning_rate=8e-4, final_learning_rate=4e-6, warmup_steps=200, clip_norm=0.1),
         batch_size=4,
-        steps=5000,
+        steps=3600,
     )

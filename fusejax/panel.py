@@ -1,6 +1,7 @@
 """Pictures side by side."""
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from fusejax.data.images import from_float
 
@@ -13,3 +14,16 @@ def side_by_side(pictures: list[np.ndarray], *, gap: int = 4) -> np.ndarray:
     for picture in pictures:
         row += [np.broadcast_to(picture, (*picture.shape[:2], 3)), white]
     return from_float(np.concatenate(row[:-1], axis=1), np.uint8)
+
+
+def labelled_row(pictures: dict[str, np.ndarray], *, gap: int = 4) -> np.ndarray:
+    """`side_by_side` with each picture's name above it."""
+    row = side_by_side(list(pictures.values()), gap=gap)
+    size = max(12, min(28, row.shape[0] // 16))
+    canvas = Image.new("RGB", (row.shape[1], row.shape[0] + size + 8), "white")
+    canvas.paste(Image.fromarray(row), (0, size + 8))
+    draw, font, x = ImageDraw.Draw(canvas), ImageFont.load_default(size), 0
+    for name, picture in pictures.items():
+        draw.text((x + 4, 3), name, fill="black", font=font)
+        x += picture.shape[1] + gap
+    return np.asarray(canvas)
