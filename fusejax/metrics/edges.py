@@ -128,6 +128,6 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     kept = weight = jnp.float32(0.0)
     for source in (ir, vi_y):
         strength, angle = strength_and_angle(source)
-        kept = kept + picture_sum(preserved(strength, angle) * strength)
+        kept = kept + picture_sum(jnp.where(strength > 0, preserved(strength, angle) * strength, 0.0))
         weight = weight + picture_sum(strength)
     return divide(kept, weight)

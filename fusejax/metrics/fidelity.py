@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import both, centred, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
+from fusejax.metrics.numerics import combined, centred, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
 from fusejax.typing import Luma, PerImage
 
 
@@ -23,8 +23,8 @@ def mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma, *, full_scale: float =
     Args: full_scale: 255 counts in grey levels (CDDFuse), 1 in units of the range (Linfeng Tang).
     """
     target = to_levels(fused)
-    errors = (picture_mean(jnp.square(target - to_levels(source))) for source in (ir, vi_y))
-    return both(*errors, "mean") * (full_scale / 255.0) ** 2
+    errors = [picture_mean(jnp.square(target - to_levels(source))) for source in (ir, vi_y)]
+    return combined(jnp.stack(errors), "mean") * (full_scale / 255.0) ** 2
 
 
 def root_mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
@@ -36,8 +36,8 @@ def norm_error(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """VIFB's "Rmse": mean over the sources of |F - S|_2 / (H W), no mean of squares; it shrinks as pictures grow."""
     target = to_levels(fused)
     pixels = target.shape[1] * target.shape[2]
-    errors = (safe_sqrt(picture_sum(jnp.square(target - to_levels(source)))) / pixels for source in (ir, vi_y))
-    return both(*errors, "mean")
+    errors = [safe_sqrt(picture_sum(jnp.square(target - to_levels(source)))) / pixels for source in (ir, vi_y)]
+    return combined(jnp.stack(errors), "mean")
 
 
 def _decibels(ratio: Float[Array, " b"]) -> Float[Array, " b"]:
@@ -68,7 +68,7 @@ def correlation(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     NaN where the fused picture or a source is constant.
     """
     target = to_levels(fused)
-    return both(pearson(to_levels(ir), target), pearson(to_levels(vi_y), target), "mean")
+    return 0.5 * (pearson(to_levels(ir), target) + pearson(to_levels(vi_y), target))
 
 
 def sum_of_correlations_of_differences(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
@@ -77,4 +77,4 @@ def sum_of_correlations_of_differences(fused: Luma, ir: Luma, vi_y: Luma) -> Per
     NaN where a source is constant or F minus a source is constant (so wherever F equals a source).
     """
     target, first, second = to_levels(fused), to_levels(ir), to_levels(vi_y)
-    return both(pearson(target - second, first), pearson(target - first, second), "sum")
+    return pearson(target - second, first) + pearson(target - first, second)

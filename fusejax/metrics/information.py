@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from fusejax.metrics.numerics import both, divide, quantise, stretch, to_levels
+from fusejax.metrics.numerics import combined, divide, quantise, stretch, to_levels
 from fusejax.typing import Luma, PerImage
 
 BINS = 256
@@ -121,7 +121,7 @@ def normalised_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage
         divide(2.0 * _information_nats(joint), _entropy_nats(joint.sum(2)) + _entropy_nats(joint.sum(1)))
         for joint in joints
     ]
-    return both(*terms, "sum")
+    return terms[0] + terms[1]
 
 
 def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
@@ -137,4 +137,4 @@ def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         return _staged_sum(p_source / p_source.sum(1, keepdims=True) * jnp.log(ratio)) / math.log(2.0)
 
     levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
-    return both(*(divergence(joint_histogram(levels, source)) for source in sources), "mean")
+    return combined(jnp.stack([divergence(joint_histogram(levels, source)) for source in sources]), "mean")

@@ -1,4 +1,6 @@
-"""Float32 arithmetic that the metrics share: exact 8-bit levels, sums that keep their digits, roots with finite slopes."""
+"""Float32 arithmetic that the metrics share: exact 8-bit levels, sums that keep their digits, finite slopes."""
+
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,20 +37,20 @@ def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
     return jnp.round((levels - low) / jnp.where(span > 0, span, 1.0) * 255.0)
 
 
-def picture_sum(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
+def picture_sum(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
     """Sum over a picture in three short stages; relative error about 1e-7 where one float32 sum would lose 1e-5.
 
     The barriers keep XLA from merging the stages back into one long sum.
     """
-    columns = lax.optimization_barrier(x.sum(axis=1))
-    width = columns.shape[-1]
-    groups = jnp.pad(columns, ((0, 0), (0, -width % 32))).reshape(columns.shape[0], -1, 32)
-    return lax.optimization_barrier(groups.sum(axis=1)).sum(axis=-1)
+    columns = lax.optimization_barrier(x.sum(axis=-2))
+    groups = jnp.pad(columns, [(0, 0)] * (x.ndim - 2) + [(0, -columns.shape[-1] % 32)])
+    groups = groups.reshape(*columns.shape[:-1], -1, 32)
+    return lax.optimization_barrier(groups.sum(axis=-2)).sum(axis=-1)
 
 
-def picture_mean(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
-    """Mean over a picture; NaN for an empty one."""
-    return divide(picture_sum(x), jnp.full(x.shape[0], x.shape[1] * x.shape[2], x.dtype))
+def picture_mean(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
+    """Mean over a picture; the picture must not be empty."""
+    return picture_sum(x) / (x.shape[-2] * x.shape[-1])
 
 
 def divide(numerator: Float[Array, "*shape"], denominator: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -79,8 +81,8 @@ def pearson(x: Float[Array, "b h w"], y: Float[Array, "b h w"]) -> Float[Array, 
     return divide(picture_sum(x * y), safe_sqrt(picture_sum(x * x)) * safe_sqrt(picture_sum(y * y)))
 
 
-def both(measure: jax.typing.ArrayLike, other: jax.typing.ArrayLike, combine: str) -> Array:
-    """Joins the values for the two sources: their `sum` or their `mean`."""
-    if combine not in ("sum", "mean"):
-        raise ValueError(f"combine is {combine!r}; expected 'sum' or 'mean'.")
-    return (measure + other) * (1.0 if combine == "sum" else 0.5)
+def combined(values: Float[Array, "n b"], how: Literal["sum", "mean"]) -> Float[Array, " b"]:
+    """Joins the values for the n sources."""
+    if how not in ("sum", "mean"):
+        raise ValueError(f"combine is {how!r}; expected 'sum' or 'mean'.")
+    return values.sum(0) if how == "sum" else values.mean(0)

@@ -5,8 +5,8 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import both, picture_mean, to_levels, undefined
-from fusejax.metrics.windows import box_covariance, gaussian_taps, local_covariance, local_mean
+from fusejax.metrics.numerics import combined, picture_mean, to_levels, undefined
+from fusejax.metrics.windows import box_covariance, gaussian_taps, local_statistics
 from fusejax.typing import Luma, PerImage
 
 Window = Literal["gaussian", "box"]
@@ -16,24 +16,33 @@ _GAUSSIAN = gaussian_taps(11, 1.5)
 _BOX = 7
 
 
-def _statistics(x: Array, y: Array, window: Window) -> tuple[Array, Array, Array, Array, Array]:
-    """Local means, variances and covariance where the window fits; sample statistics, N / (N - 1), for the box."""
+def _statistics(target: Array, sources: Array, window: Window) -> tuple[Array, Array, Array, Array, Array]:
+    """Local means, variances and covariances [n b h w] of a target [b h w] and its n sources, where the window fits.
+
+    The box has sample statistics, N / (N - 1). What belongs to the sources alone does not depend on the target, so
+    under `vmap` over several targets it is computed once.
+    """
+    copies = jnp.broadcast_to(target, sources.shape)
     if window == "gaussian":
-        means = local_mean(x, _GAUSSIAN), local_mean(y, _GAUSSIAN)
-        return *means, *(local_covariance(p, q, _GAUSSIAN) for p, q in ((x, x), (y, y), (x, y)))
-    mean_x, mean_y, covariance = box_covariance(x, y, _BOX)
-    variances = (box_covariance(z, z, _BOX)[2] for z in (x, y))
-    return mean_x, mean_y, *(_BOX**2 / (_BOX**2 - 1) * z for z in (*variances, covariance))
+        source_mean, source_variance = local_statistics(sources, sources, _GAUSSIAN)
+        x, y = jnp.concatenate([target[None], copies]), jnp.concatenate([target[None], sources])
+        mean, second = local_statistics(x, y, _GAUSSIAN)
+        return mean[:1], source_mean, second[:1], source_variance, second[1:]
+    sample = _BOX**2 / (_BOX**2 - 1)
+    mean, _, variance = box_covariance(target[None], target[None], _BOX)
+    source_mean, _, source_variance = box_covariance(sources, sources, _BOX)
+    covariance = box_covariance(copies, sources, _BOX)[2]
+    return mean, source_mean, sample * variance, sample * source_variance, sample * covariance
 
 
 def _ssim_maps(
-    x: Float[Array, "b h w"], y: Float[Array, "b h w"], window: Window, data_range: float
-) -> tuple[Array, Array]:
+    target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], window: Window, data_range: float
+) -> tuple[Float[Array, "n b h2 w2"], Float[Array, "n b h2 w2"]]:
     """The luminance and the contrast-structure factor of SSIM at every position where the window fits."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    mean_x, mean_y, variance_x, variance_y, covariance = _statistics(x, y, window)
-    luminance = (2.0 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
-    return luminance, (2.0 * covariance + c2) / (variance_x + variance_y + c2)
+    mean, source_mean, variance, source_variance, covariance = _statistics(target, sources, window)
+    luminance = (2.0 * mean * source_mean + c1) / (mean * mean + source_mean * source_mean + c1)
+    return luminance, (2.0 * covariance + c2) / (variance + source_variance + c2)
 
 
 def ssim(
@@ -56,15 +65,14 @@ def ssim(
     NaN where a side is shorter than the window and the border is `valid`.
     """
     size = len(_GAUSSIAN) if window == "gaussian" else _BOX
-    target, *sources = (to_levels(x) for x in (fused, ir, vi_y))
+    target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if border == "edge":
-        pad = ((0, 0), (size // 2,) * 2, (size // 2,) * 2)
-        target, *sources = (jnp.pad(x, pad, mode="edge") for x in (target, *sources))
+        pad = ((size // 2, size // 2),) * 2
+        target, sources = (
+            jnp.pad(target, ((0, 0), *pad), mode="edge"),
+            jnp.pad(sources, ((0, 0),) * 2 + pad, mode="edge"),
+        )
     if min(target.shape[1:]) < size:
         return undefined(target)
-
-    def similarity(source: Array) -> Array:
-        luminance, structure = _ssim_maps(target, source, window, data_range)
-        return picture_mean(luminance * structure)
-
-    return both(*(similarity(source) for source in sources), combine)
+    luminance, structure = _ssim_maps(target, sources, window, data_range)
+    return combined(picture_mean(luminance * structure), combine)

@@ -1,12 +1,13 @@
 """Visual information fidelity: how much of the sources' information survives in the fused picture, in a Gaussian model."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import both, divide, picture_sum, to_levels, undefined
-from fusejax.metrics.windows import gaussian_taps, local_covariance, local_mean
+from fusejax.metrics.numerics import combined, divide, picture_sum, to_levels, undefined
+from fusejax.metrics.windows import gaussian_taps, local_mean, local_statistics
 from fusejax.typing import Luma, PerImage
 
 _WINDOWS = tuple(gaussian_taps(size, size / 5) for size in (17, 9, 5, 3))
@@ -14,31 +15,28 @@ _TINY = 1e-10  # variances (levels squared) below this count as zero in every pu
 MIN_SIDE = 41  # smallest side for which the fourth scale still holds one whole window
 
 
-def _scales(x: Float[Array, "b h w"]) -> list[Array]:
-    """Four scales: before each but the first, smooth with that scale's window and keep every second pixel."""
-    scales = [x]
-    for taps in _WINDOWS[1:]:
-        scales.append(local_mean(scales[-1], taps, stride=2))
-    return scales
+def _channels(
+    target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], noise: float
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Per scale: information (nats) about each source that target and source carry, and the gain, at every window.
 
-
-def _channel(
-    reference: Float[Array, "b h w"], target: Float[Array, "b h w"], taps: tuple[float, ...], noise: float
-) -> tuple[Array, Array, Array]:
-    """Information (nats) about the reference that target and reference carry, and the gain, at every window.
-
-    Model of Sheikh & Bovik 2006: target = gain * reference + noise of the local variance, seen through a further
-    channel of variance `noise`. Windows with no variance in the reference carry nothing; a negative gain counts as none.
+    Model of Sheikh & Bovik 2006: target = gain * source + distortion of the local variance, seen through a further
+    channel of variance `noise`. Windows with no variance in the source carry nothing; a negative gain counts as none.
+    Before every scale but the first the pictures are smoothed with that scale's window and halved.
     """
-    variance = jnp.maximum(local_covariance(reference, reference, taps), 0.0)
-    target_variance = jnp.maximum(local_covariance(target, target, taps), 0.0)
-    covariance = local_covariance(reference, target, taps)
-    alive = (variance >= _TINY) & (target_variance >= _TINY) & (covariance > 0)
-    gain = jnp.where(alive, covariance / jnp.where(alive, variance, 1.0), 0.0)
-    distortion = jnp.maximum(jnp.where(alive, target_variance - gain * covariance, target_variance), _TINY)
-    variance = jnp.where(variance >= _TINY, variance, 0.0)
-    kept = jnp.log1p(gain * gain * variance / (distortion + noise))
-    return kept, jnp.log1p(variance / noise), gain
+    for scale, taps in enumerate(_WINDOWS):
+        if scale:
+            target, sources = local_mean(target, taps, stride=2), local_mean(sources, taps, stride=2)
+        _, source_variance = local_statistics(sources, sources, taps)
+        x = jnp.broadcast_to(target, (len(sources) + 1, *target.shape))
+        _, second = local_statistics(x, jnp.concatenate([target[None], sources]), taps)
+        variance, covariance = jnp.maximum(source_variance, 0.0), second[1:]
+        target_variance = jnp.maximum(second[:1], 0.0)
+        alive = (variance >= _TINY) & (target_variance >= _TINY) & (covariance > 0)
+        gain = jnp.where(alive, covariance / jnp.where(alive, variance, 1.0), 0.0)
+        distortion = jnp.maximum(jnp.where(alive, target_variance - gain * covariance, target_variance), _TINY)
+        variance = jnp.where(variance >= _TINY, variance, 0.0)
+        yield jnp.log1p(gain * gain * variance / (distortion + noise)), jnp.log1p(variance / noise), gain
 
 
 def vif(
@@ -59,16 +57,10 @@ def vif(
         flat_source: value for a source that carries no information (constant): NaN, or 1 in CDDFuse.
     NaN where a side is below 41 pixels.
     """
-    target = to_levels(fused)
+    target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
         return undefined(target)
-    targets = _scales(target)
-
-    def fidelity(source: Array) -> Array:
-        kept = carried = 0.0
-        for reference, distorted, taps in zip(_scales(source), targets, _WINDOWS, strict=True):
-            kept_map, carried_map, _ = _channel(reference, distorted, taps, noise=2.0)
-            kept, carried = kept + picture_sum(kept_map), carried + picture_sum(carried_map)
-        return jnp.where(carried > 0, divide(kept, carried), flat_source)
-
-    return both(fidelity(to_levels(ir)), fidelity(to_levels(vi_y)), combine)
+    kept = carried = jnp.float32(0.0)
+    for kept_map, carried_map, _ in _channels(target, sources, noise=2.0):
+        kept, carried = kept + picture_sum(kept_map), carried + picture_sum(carried_map)
+    return combined(jnp.where(carried > 0, divide(kept, carried), flat_source), combine)

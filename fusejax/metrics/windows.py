@@ -6,6 +6,10 @@ cov = E_rows[cov within a row] + cov over rows(row means), and each one-dimensio
 pixel in the middle of its window. A flat window gives exactly zero.
 """
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -13,7 +17,7 @@ from jaxtyping import Array, Float
 
 from fusejax.filters import gaussian_kernel
 
-ROWS, COLUMNS = 1, 2
+ROWS, COLUMNS = -2, -1
 
 
 def gaussian_taps(size: int, sigma: float) -> tuple[float, ...]:
@@ -42,19 +46,41 @@ def _covariance_along(x: Array, y: Array, taps: tuple[float, ...], axis: int) ->
     return product - mean_x * mean_y
 
 
-def local_mean(x: Float[Array, "b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "b h2 w2"]:
+def local_mean(x: Float[Array, "*b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "*b h2 w2"]:
     """Windowed mean at the positions where the whole window fits ('valid'), every `stride`-th of them."""
-    return _smooth(lax.optimization_barrier(_smooth(x, taps, COLUMNS, stride)), taps, ROWS, stride)
+    return _smooth(_smooth(x, taps, COLUMNS, stride), taps, ROWS, stride)
 
 
-def local_covariance(
-    x: Float[Array, "b h w"], y: Float[Array, "b h w"], taps: tuple[float, ...]
-) -> Float[Array, "b h2 w2"]:
-    """Windowed covariance E[xy] - E[x]E[y] ('valid'); with x twice, the variance (non-negative up to rounding)."""
-    row_x, row_y = _smooth(x, taps, COLUMNS), _smooth(y, taps, COLUMNS)
-    within = _covariance_along(x, y, taps, COLUMNS)
-    row_x, row_y, within = lax.optimization_barrier((row_x, row_y, within))
-    return _smooth(within, taps, ROWS) + _covariance_along(row_x, row_y, taps, ROWS)
+def _apart(function: Callable[..., Any], *args: Array) -> Any:
+    """function(*args) that XLA's CPU backend does not fuse with what comes before or after.
+
+    Straight-line code lets it fold the first pass of a separable window into every tap of the second and compute it a
+    dozen times. It does not fuse across a conditional; the barrier hides that the condition is always true.
+    """
+
+    def conditional(*args: Array) -> Any:
+        shapes = jax.eval_shape(function, *args)
+        never = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)  # noqa: E731
+        return lax.cond(lax.optimization_barrier(jnp.bool_(True)), function, never, *args)
+
+    return lax.platform_dependent(*args, cpu=conditional, default=function)
+
+
+def local_statistics(
+    x: Float[Array, "*b h w"], y: Float[Array, "*b h w"], taps: tuple[float, ...]
+) -> tuple[Float[Array, "*b h2 w2"], Float[Array, "*b h2 w2"]]:
+    """Windowed mean of x and covariance E[xy] - E[x]E[y], where the whole window fits ('valid').
+
+    With y = x the covariance is the variance (non-negative up to rounding).
+    """
+
+    def along_rows(x: Array, y: Array) -> tuple[Array, Array, Array]:
+        return _smooth(x, taps, COLUMNS), _smooth(y, taps, COLUMNS), _covariance_along(x, y, taps, COLUMNS)
+
+    def across_rows(row_x: Array, row_y: Array, within: Array) -> tuple[Array, Array]:
+        return _smooth(row_x, taps, ROWS), _smooth(within, taps, ROWS) + _covariance_along(row_x, row_y, taps, ROWS)
+
+    return _apart(across_rows, *_apart(along_rows, x, y))
 
 
 def box_covariance(

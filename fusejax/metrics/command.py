@@ -1,0 +1,127 @@
+"""`fusejax evaluate`: folders of fused pictures against their sources."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from fusejax.color import rgb_to_luma
+from fusejax.data.folders import PairError, list_pictures
+from fusejax.data.images import as_infrared, image_size, read_image, to_float
+from fusejax.metrics import METRICS, USUAL, evaluate
+from fusejax.metrics.report import Scores, comparison_markdown, plot_distributions, terminal_table, write_scores
+from fusejax.progress import track
+
+Files = dict[str, Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Scores fused pictures of one or several methods; pictures are matched by file stem.
+
+    Attributes:
+      fused: folder of fused pictures, grey or colour, 8 or 16 bit; give --fused again for every further method.
+      ir: folder of infrared pictures.
+      vi: folder of visible pictures.
+      convention: whose definitions to use.
+      metrics: names to compute; the nine usual ones by default.
+      out: folder for metrics.csv, metrics.json, the comparison table and the plot.
+    """
+
+    fused: tyro.conf.UseAppendAction[tuple[Path, ...]]
+    ir: Path
+    vi: Path
+    convention: Literal["exact", "cddfuse", "tang", "vifb"] = "exact"
+    metrics: tuple[str, ...] = USUAL
+    out: Path | None = None
+
+
+def evaluate_command(options: EvaluateOptions) -> list[Scores]:
+    """Scores, prints the table and writes the files. Raises ValueError before any work where the folders do not fit."""
+    if not options.fused:
+        raise PairError("No fused folder given; name at least one: --fused DIR.")
+    ir, vi = list_pictures(options.ir), list_pictures(options.vi)
+    methods = {name: list_pictures(folder) for name, folder in zip(_names(options.fused), options.fused, strict=True)}
+    for folder, fused in zip(options.fused, methods.values(), strict=True):
+        _check_names(folder, fused, ir, vi)
+    _check_sizes(methods, ir, vi)
+    results = [
+        _score(name, fused, ir, vi, options.convention, tuple(options.metrics)) for name, fused in methods.items()
+    ]
+    _report(results, options)
+    return results
+
+
+def _names(folders: tuple[Path, ...]) -> list[str]:
+    """Folder names, with as many parents before them as it takes to tell them apart."""
+    paths = [folder.resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise PairError(f"--fused names a folder twice: {', '.join(map(str, folders))}.")
+    depth = 1
+    while len({p.parts[-depth:] for p in paths}) < len(paths):
+        depth += 1
+    return ["/".join(p.parts[-depth:]) for p in paths]
+
+
+def _check_names(folder: Path, fused: Files, ir: Files, vi: Files) -> None:
+    problems = [f"{fused[s]} has no infrared source" for s in fused.keys() - ir.keys()]
+    problems += [f"{fused[s]} has no visible source" for s in fused.keys() - vi.keys()]
+    problems += [f"{s} is among both sources but not in {folder}" for s in (ir.keys() & vi.keys()) - fused.keys()]
+    if problems:
+        lines = "\n  ".join(sorted(problems)[:8])
+        raise PairError(
+            f"{folder}: {len(problems)} names do not match:\n  {lines}\nScores need the same stems everywhere."
+        )
+
+
+def _check_sizes(methods: dict[str, Files], ir: Files, vi: Files) -> None:
+    for fused in methods.values():
+        for stem, path in fused.items():
+            sizes = {p: image_size(p) for p in (path, ir[stem], vi[stem])}
+            if len(set(sizes.values())) > 1:
+                listed = ", ".join(f"{p} is {h}x{w}" for p, (h, w) in sizes.items())
+                raise PairError(f"{listed}; scores need equal sizes, and resampling would change them.")
+
+
+def _score(method: str, fused: Files, ir: Files, vi: Files, convention: str, metrics: tuple[str, ...]) -> Scores:
+    """Picture by picture, sorted by size so that equal sizes share a compiled function; nothing is padded."""
+    stems = sorted(fused, key=lambda s: (image_size(fused[s]), s))
+    values: dict[str, dict[str, float]] = {}
+    for stem in track(stems, len(stems), description=f"scoring {method}", unit="pictures"):
+        planes = list(_planes(fused[stem], ir[stem], vi[stem]))
+        found = evaluate(*planes, convention=convention, metrics=metrics)
+        values[stem] = {name: float(value[0]) for name, value in found.items()}
+    names = sorted(fused)
+    return Scores(method, convention, names, {m: np.array([values[s][m] for s in names]) for m in metrics})
+
+
+def _planes(fused: Path, ir: Path, vi: Path) -> Iterator[np.ndarray]:
+    """Luma [1, h, w, 1] float32 in [0, 1] of the three pictures."""
+    for path in (fused, ir, vi):
+        pixels = read_image(path)
+        x = to_float(as_infrared(pixels) if path == ir else pixels)
+        yield (rgb_to_luma(x) if x.shape[-1] == 3 else x)[None]
+
+
+def _report(results: list[Scores], options: EvaluateOptions) -> None:
+    console = Console()
+    console.print(terminal_table(results))
+    for scores in results:
+        for metric, count in scores.left_out().items():
+            console.print(
+                f"{scores.method}: {metric} is undefined for {count} of {len(scores.names)} pictures: left out."
+            )
+    if options.out is None:
+        return
+    higher = {m: METRICS[m].higher_is_better for m in options.metrics}
+    for scores in results:
+        folder = options.out if len(results) == 1 else options.out / scores.method.replace("/", "_")
+        write_scores(folder, scores)
+    if len(results) > 1:
+        (options.out / "comparison.md").write_text(comparison_markdown(results, higher))
+    plot_distributions(options.out / "distributions.png", results, higher)
+    console.print(f"written to {options.out}")
