@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.metrics.numerics import combined, picture_mean, to_levels, undefined
-from fusejax.metrics.windows import box_covariance, gaussian_taps, local_statistics
+from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
 from fusejax.typing import Luma, PerImage
 
 Window = Literal["gaussian", "box"]
@@ -16,33 +16,17 @@ _GAUSSIAN = gaussian_taps(11, 1.5)
 _BOX = 7
 
 
-def _statistics(target: Array, sources: Array, window: Window) -> tuple[Array, Array, Array, Array, Array]:
-    """Local means, variances and covariances [n b h w] of a target [b h w] and its n sources, where the window fits.
-
-    The box has sample statistics, N / (N - 1). What belongs to the sources alone does not depend on the target, so
-    under `vmap` over several targets it is computed once.
-    """
-    copies = jnp.broadcast_to(target, sources.shape)
-    if window == "gaussian":
-        source_mean, source_variance = local_statistics(sources, sources, _GAUSSIAN)
-        x, y = jnp.concatenate([target[None], copies]), jnp.concatenate([target[None], sources])
-        mean, second = local_statistics(x, y, _GAUSSIAN)
-        return mean[:1], source_mean, second[:1], source_variance, second[1:]
-    sample = _BOX**2 / (_BOX**2 - 1)
-    mean, _, variance = box_covariance(target[None], target[None], _BOX)
-    source_mean, _, source_variance = box_covariance(sources, sources, _BOX)
-    covariance = box_covariance(copies, sources, _BOX)[2]
-    return mean, source_mean, sample * variance, sample * source_variance, sample * covariance
-
-
 def _ssim_maps(
     target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], window: Window, data_range: float
 ) -> tuple[Float[Array, "n b h2 w2"], Float[Array, "n b h2 w2"]]:
     """The luminance and the contrast-structure factor of SSIM at every position where the window fits."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    mean, source_mean, variance, source_variance, covariance = _statistics(target, sources, window)
-    luminance = (2.0 * mean * source_mean + c1) / (mean * mean + source_mean * source_mean + c1)
-    return luminance, (2.0 * covariance + c2) / (variance + source_variance + c2)
+    if window == "gaussian":
+        s, sample = local_statistics(target, sources, _GAUSSIAN), 1.0
+    else:
+        s, sample = box_statistics(target, sources, _BOX), _BOX**2 / (_BOX**2 - 1)
+    luminance = (2.0 * s.mean_x * s.mean_y + c1) / (s.mean_x**2 + s.mean_y**2 + c1)
+    return luminance, (2.0 * sample * s.covariance + c2) / (sample * (s.variance_x + s.variance_y) + c2)
 
 
 def ssim(

@@ -27,11 +27,9 @@ def _channels(
     for scale, taps in enumerate(_WINDOWS):
         if scale:
             target, sources = local_mean(target, taps, stride=2), local_mean(sources, taps, stride=2)
-        _, source_variance = local_statistics(sources, sources, taps)
-        x = jnp.broadcast_to(target, (len(sources) + 1, *target.shape))
-        _, second = local_statistics(x, jnp.concatenate([target[None], sources]), taps)
-        variance, covariance = jnp.maximum(source_variance, 0.0), second[1:]
-        target_variance = jnp.maximum(second[:1], 0.0)
+        statistics = local_statistics(target, sources, taps)
+        variance, target_variance = (jnp.maximum(v, 0.0) for v in (statistics.variance_y, statistics.variance_x))
+        covariance = statistics.covariance
         alive = (variance >= _TINY) & (target_variance >= _TINY) & (covariance > 0)
         gain = jnp.where(alive, covariance / jnp.where(alive, variance, 1.0), 0.0)
         distortion = jnp.maximum(jnp.where(alive, target_variance - gain * covariance, target_variance), _TINY)

@@ -7,7 +7,7 @@ pixel in the middle of its window. A flat window gives exactly zero.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,38 +66,55 @@ def _apart(function: Callable[..., Any], *args: Array) -> Any:
     return lax.platform_dependent(*args, cpu=conditional, default=function)
 
 
-def local_statistics(
-    x: Float[Array, "*b h w"], y: Float[Array, "*b h w"], taps: tuple[float, ...]
-) -> tuple[Float[Array, "*b h2 w2"], Float[Array, "*b h2 w2"]]:
-    """Windowed mean of x and covariance E[xy] - E[x]E[y], where the whole window fits ('valid').
+class Statistics(NamedTuple):
+    """Windowed statistics of a target and its n sources, where the whole window fits; y is the source."""
 
-    With y = x the covariance is the variance (non-negative up to rounding).
+    mean_x: Float[Array, "b h w"]
+    mean_y: Float[Array, "n b h w"]
+    variance_x: Float[Array, "b h w"]
+    variance_y: Float[Array, "n b h w"]
+    covariance: Float[Array, "n b h w"]
+
+
+def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps: tuple[float, ...]) -> Statistics:
+    """Means, variances and covariances E[xy] - E[x]E[y] of a target x and n sources y ('valid').
+
+    Variances are non-negative up to rounding. What belongs to the sources alone does not depend on x, so under `vmap`
+    over several targets it is computed once.
     """
 
-    def along_rows(x: Array, y: Array) -> tuple[Array, Array, Array]:
-        return _smooth(x, taps, COLUMNS), _smooth(y, taps, COLUMNS), _covariance_along(x, y, taps, COLUMNS)
+    def along(x: Array, y: Array, axis: int) -> Statistics:
+        moments = (_covariance_along(p, q, taps, axis) for p, q in ((x, x), (y, y), (x, y)))
+        return Statistics(_smooth(x, taps, axis), _smooth(y, taps, axis), *moments)
 
-    def across_rows(row_x: Array, row_y: Array, within: Array) -> tuple[Array, Array]:
-        return _smooth(row_x, taps, ROWS), _smooth(within, taps, ROWS) + _covariance_along(row_x, row_y, taps, ROWS)
+    def across_rows(*row: Array) -> Statistics:
+        within, between = Statistics(*row), along(row[0], row[1], ROWS)
+        moments = (_smooth(p, taps, ROWS) + q for p, q in zip(within[2:], between[2:], strict=True))
+        return Statistics(*between[:2], *moments)
 
-    return _apart(across_rows, *_apart(along_rows, x, y))
+    return _apart(across_rows, *_apart(lambda x, y: along(x, y, COLUMNS), x, y))
 
 
-def box_covariance(
-    x: Float[Array, "b h w"], y: Float[Array, "b h w"], size: int
-) -> tuple[Float[Array, "b h2 w2"], Float[Array, "b h2 w2"], Float[Array, "b h2 w2"]]:
-    """Uniform window: E[x], E[y] and the textbook E[xy] - E[x]E[y] with the rounding that float32 toolkits have.
+def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
+    """Uniform window of size x size pixels, with the textbook E[xy] - E[x]E[y] and the rounding float32 gives it.
 
-    scikit-image on float32 pictures forms this difference of two rounded numbers, and where the constants of SSIM are
-    tiny its rounding shows in the score (2e-4). On 8-bit levels every window sum here is an exact integer, so that only
-    the same two roundings are left; the barriers keep XLA from dividing by a rounded reciprocal and from fusing the
-    product into the difference.
+    scikit-image, on float32 pictures, takes this difference of two rounded numbers, and where the constants of SSIM
+    are tiny its rounding shows in the score (2e-4). On 8-bit levels the window sums here are exact integers, so that
+    only those roundings are left; the passes are kept apart lest XLA fuse product and difference without rounding.
     """
-    count = lax.optimization_barrier(jnp.float32(size * size))
 
-    def mean(z: Array) -> Array:
-        return sum(_shifted(sum(_shifted(z, size, COLUMNS)), size, ROWS)) / count
+    def row_sums(x: Array, y: Array) -> tuple[Array, ...]:
+        return tuple(sum(_shifted(z, size, COLUMNS)) for z in (x, y, x * x, y * y, x * y))
 
-    mean_x, mean_y = mean(x), mean(y)
-    mean_of_product, product_of_means = lax.optimization_barrier((mean(x * y), mean_x * mean_y))
-    return mean_x, mean_y, mean_of_product - product_of_means
+    def means(*rows: Array) -> tuple[Array, ...]:
+        mean_x, mean_y, *second = (_rounded_quotient(sum(_shifted(z, size, ROWS)), size * size) for z in rows)
+        return mean_x, mean_y, *second, mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
+
+    mean_x, mean_y, *second = _apart(means, *_apart(row_sums, x, y))
+    return Statistics(mean_x, mean_y, *(p - q for p, q in zip(second[:3], second[3:], strict=True)))
+
+
+def _rounded_quotient(total: Array, count: int) -> Array:
+    """total / count without the error of a rounded reciprocal, which XLA would multiply by; exact for whole quotients."""
+    whole = jnp.floor(total * (1.0 / count))
+    return whole + (total - whole * count) * (1.0 / count)
