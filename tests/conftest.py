@@ -1,0 +1,26 @@
+"""Shared settings: CPU, compiled functions kept between runs, and the data folder for tests on real pairs."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+_CACHE = Path(__file__).parents[1] / ".jax_cache"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+
+import numpy as np  # noqa: E402 - the settings above must come before JAX is imported
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of real pairs; the test is reported as skipped where FUSEJAX_DATA does not name one."""
+    root = os.environ.get("FUSEJAX_DATA")
+    if not root:
+        pytest.skip("FUSEJAX_DATA does not name a folder of real pairs")
+    return Path(root)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

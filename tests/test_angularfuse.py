@@ -1,0 +1,164 @@
+"""The U-Net of Restormer-CNN blocks: counts, sizes, range, types, and that each option acts."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.models import AngularFuseConfig, build
+from fusejax.models.layers import ChannelAttention, PairedConv3x3, UpsampleConv
+
+TINY = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+
+
+def count(tree) -> int:
+    return sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
+
+
+def shapes(config):
+    pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
+    return jax.eval_shape(build(config).init, jax.random.key(0), pair, pair)["params"]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    model = build(TINY)
+    pair = jnp.zeros((1, 8, 8, 1))
+    return model, jax.jit(model.init)(jax.random.key(0), pair, pair)
+
+
+def luma(seed, *shape):
+    return np.random.default_rng(seed).random((*shape, 1), dtype=np.float32)
+
+
+def test_parameter_counts_of_the_specification():
+    params = shapes(AngularFuseConfig())
+    blocks = {
+        "ir_encoder1": 9_520,
+        "vi_encoder2": 38_216,
+        "ir_encoder3": 151_432,
+        "vi_encoder4": 156_040,
+        "fusion1": 10_600,
+        "decoder2": 41_672,
+        "fusion3": 165_256,
+        "fusion4": 165_256,
+        "decoder4": 156_040,
+    }
+    assert {name: count(params[name]) for name in blocks} == blocks
+    assert count(params) == 1_517_657
+
+
+def test_fewer_heads_only_drop_scales():
+    full, reduced = shapes(AngularFuseConfig()), shapes(AngularFuseConfig(heads=None))
+    heads = {"decoder1": 1, "decoder2": 2, "decoder3": 4, "decoder4": 4}
+    for name, h in heads.items():
+        assert count(full[name]) - count(reduced[name]) == 8 - h
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (16, 9), (131, 97)])
+def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
+    model, params = tiny
+    fused_y = model.apply(params, luma(0, 2, *size), luma(1, 2, *size))
+    assert fused_y.shape == (2, *size, 1)
+    assert fused_y.dtype == jnp.float32
+    assert np.all((fused_y > 0) & (fused_y < 1))
+
+
+def test_divisible_sizes_are_not_touched_by_padding(tiny):
+    """A picture extended by hand as the network extends it gives the same inside."""
+    model, params = tiny
+    ir, vi_y = luma(0, 1, 9, 11), luma(1, 1, 9, 11)
+    by_hand = [np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect") for x in (ir, vi_y)]
+    np.testing.assert_allclose(model.apply(params, ir, vi_y), model.apply(params, *by_hand)[:, :9, :11], atol=1e-6)
+
+
+def test_encoders_have_their_own_weights(tiny):
+    model, params = tiny
+    ir, vi_y = luma(0, 1, 8, 8), luma(1, 1, 8, 8)
+    assert np.abs(model.apply(params, ir, vi_y) - model.apply(params, vi_y, ir)).max() > 1e-3
+
+
+def test_pairs_of_a_batch_do_not_see_each_other(tiny):
+    model, params = tiny
+    ir, vi_y = luma(0, 3, 12, 8), luma(1, 3, 12, 8)
+    together = model.apply(params, ir, vi_y)
+    for n in range(3):
+        np.testing.assert_allclose(model.apply(params, ir[n : n + 1], vi_y[n : n + 1])[0], together[n], atol=1e-6)
+
+
+def test_shared_encoder_has_one_stream_and_runs():
+    config = AngularFuseConfig(widths=(2, 4), heads=None, shared_encoder=True)
+    params = shapes(config)
+    assert set(params) == {"shared_encoder1", "shared_encoder2", "shared_down1", "decoder1", "decoder2", "up1", "head"}
+    model = build(config)
+    variables = model.init(jax.random.key(0), luma(0, 1, 8, 8), luma(1, 1, 8, 8))
+    assert model.apply(variables, luma(0, 1, 7, 9), luma(1, 1, 7, 9)).shape == (1, 7, 9, 1)
+
+
+def test_bfloat16_computes_near_float32_with_float32_parameters(tiny):
+    model, params = tiny
+    half = build(AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1, dtype="bfloat16"))
+    assert all(x.dtype == jnp.float32 for x in jax.tree.leaves(shapes(half.config)))
+    ir, vi_y = luma(0, 1, 16, 16), luma(1, 1, 16, 16)
+    low, high = half.apply(params, ir, vi_y), model.apply(params, ir, vi_y)
+    assert low.dtype == jnp.float32
+    assert 0 < np.abs(low - high).max() < 0.05  # 8 bits of mantissa over a few dozen layers
+
+
+def test_gradients_are_finite_on_flat_input(tiny):
+    model, params = tiny
+    flat = jnp.zeros((1, 8, 8, 1))
+    grads = jax.grad(lambda p: model.apply(p, flat, flat).sum())(params)
+    assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(ValueError, match="6 channels cannot be split into 4 heads"):
+        ChannelAttention(4).init(jax.random.key(0), jnp.zeros((1, 4, 4, 6)))
+
+
+def test_paired_convolution_is_a_grouped_one():
+    x = np.random.default_rng(0).standard_normal((2, 6, 5, 8)).astype(np.float32)
+    layer = PairedConv3x3()
+    params = layer.init(jax.random.key(0), x)
+    grouped = jax.lax.conv_general_dilated(
+        jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"),
+        params["params"]["kernel"],
+        (1, 1),
+        "VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=4,
+    )
+    np.testing.assert_allclose(layer.apply(params, x), grouped, atol=1e-5)
+
+
+def test_upsampling_is_the_transposed_convolution():
+    """Adjoint of the stride-2 convolution with the same kernel: <up(x), y> = <x, conv(y)>."""
+    x = np.random.default_rng(0).standard_normal((1, 5, 4, 3)).astype(np.float32)
+    y = np.random.default_rng(1).standard_normal((1, 10, 8, 2)).astype(np.float32)
+    layer = UpsampleConv(2)
+    params = layer.init(jax.random.key(0), x)
+    down = jax.lax.conv_general_dilated(
+        y,
+        params["params"]["kernel"].swapaxes(2, 3),
+        (2, 2),
+        ((1, 1), (1, 1)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    np.testing.assert_allclose(np.vdot(layer.apply(params, x), y), np.vdot(x, down), rtol=1e-4)
+
+
+def test_attention_rows_sum_to_one_and_ignore_pixel_order():
+    """A joint permutation of the pixels permutes the output alike where only pointwise layers act."""
+    x = np.random.default_rng(0).standard_normal((1, 4, 4, 8)).astype(np.float32)
+    layer = ChannelAttention(2)
+    params = layer.init(jax.random.key(0), x)
+    centre_only = np.zeros((3, 3, 24, 24), np.float32)
+    centre_only[1, 1] = np.eye(24)
+    params["params"]["qkv_mix"]["kernel"] = centre_only
+    order = np.random.default_rng(1).permutation(16)
+    shuffled = x.reshape(1, 16, 8)[:, order].reshape(x.shape)
+    expected = layer.apply(params, x).reshape(1, 16, 8)[:, order].reshape(x.shape)
+    np.testing.assert_allclose(layer.apply(params, shuffled), expected, atol=1e-5)

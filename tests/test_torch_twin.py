@@ -1,0 +1,47 @@
+"""The JAX network against its independent PyTorch reading, with the same weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+from fusejax.models import AngularFuseConfig, build
+
+torch = pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
+from torch_twin import UFuser, load_flat  # noqa: E402 - needs torch
+
+
+def random_params(model, seed):
+    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
+    pair = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
+    rng = np.random.default_rng(seed)
+
+    def draw(path, x):
+        kernel = path[-1].key == "kernel"
+        noise = rng.standard_normal(x.shape) * (1.2 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
+        return (noise + (path[-1].key == "scale")).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+@pytest.mark.parametrize(
+    ("widths", "heads", "size"),
+    [((8, 16), 8, (22, 38)), ((8, 16, 16), None, (20, 36)), ((8, 16, 32, 32), 8, (40, 24))],
+)
+def test_agrees_with_the_twin(widths, heads, size):
+    model = build(AngularFuseConfig(widths=widths, heads=heads))
+    params = random_params(model, seed=len(widths))
+    twin = UFuser(widths, heads)
+    load_flat(twin, flatten_dict(params, sep="/"))
+    ir, vi_y = np.random.default_rng(1).random((2, 2, *size, 1), dtype=np.float32)
+    with torch.no_grad():
+        expected = twin(*(torch.from_numpy(x).permute(0, 3, 1, 2) for x in (ir, vi_y))).permute(0, 2, 3, 1).numpy()
+    fused_y = jax.jit(model.apply)({"params": params}, ir, vi_y)
+    assert expected.std() > 1e-2  # an output that does not vary would prove nothing
+    np.testing.assert_allclose(fused_y, expected, atol=1e-5)  # float32 sums in another order, values in (0, 1)
+
+
+def test_parameters_of_the_twin_are_as_many():
+    assert sum(p.numel() for p in UFuser().parameters()) == 1_517_657
