@@ -20,7 +20,7 @@ def random_params(model, seed):
 
     def draw(path, x):
         kernel = path[-1].key == "kernel"
-        noise = rng.standard_normal(x.shape) * (1.2 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
+        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
         return (noise + (path[-1].key == "scale")).astype(np.float32)
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
@@ -39,7 +39,7 @@ def test_agrees_with_the_twin(widths, heads, size):
     with torch.no_grad():
         expected = twin(*(torch.from_numpy(x).permute(0, 3, 1, 2) for x in (ir, vi_y))).permute(0, 2, 3, 1).numpy()
     fused_y = jax.jit(model.apply)({"params": params}, ir, vi_y)
-    assert expected.std() > 1e-2  # an output that does not vary would prove nothing
+    assert expected.std() > 5e-3  # an output that does not vary would prove nothing
     np.testing.assert_allclose(fused_y, expected, atol=1e-5)  # float32 sums in another order, values in (0, 1)
 
 
