@@ -1,5 +1,8 @@
-"""Reading and writing pictures."""
+"""Picture files: every kind that the field stores, both depths, and each way in which a file can be bad."""
 
+import io
+
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,79 +18,179 @@ from fusejax.data.images import (
     write_image,
 )
 
+SIZE = (13, 17)
 
-@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff"])
+
+def noise(dtype=np.uint8, channels=3, seed=0):
+    shape = (*SIZE, channels)
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_lossless_formats_come_back(tmp_path, rng, suffix, channels):
-    pixels = rng.integers(0, 256, (5, 7, channels), dtype=np.uint8)
-    write_image(tmp_path / f"x{suffix}", pixels)
-    np.testing.assert_array_equal(read_image(tmp_path / f"x{suffix}"), pixels)
-    assert image_size(tmp_path / f"x{suffix}") == (5, 7)
+def test_lossless_files_return_what_was_written(tmp_path, suffix, channels):
+    pixels = noise(channels=channels)
+    write_image(tmp_path / f"a{suffix}", pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}"), pixels)
+    assert image_size(tmp_path / f"a{suffix}") == SIZE
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_come_back(tmp_path, rng, suffix, channels):
-    pixels = rng.integers(0, 65536, (4, 6, channels), dtype=np.uint16)
-    write_image(tmp_path / f"x{suffix}", pixels)
-    back = read_image(tmp_path / f"x{suffix}")
-    assert back.dtype == np.uint16
-    np.testing.assert_array_equal(back, pixels)
+def test_sixteen_bits_stay_sixteen_bits(tmp_path, suffix, channels):
+    pixels = noise(np.uint16, channels)
+    write_image(tmp_path / f"a{suffix}", pixels)
+    read = read_image(tmp_path / f"a{suffix}")
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, pixels)
+    np.testing.assert_array_equal(from_float(to_float(read), np.uint16), pixels)
 
 
-def test_colours_are_rgb_as_another_library_reads_them(tmp_path):
-    pixels = np.zeros((2, 2, 3), np.uint8)
-    pixels[0, 0] = (255, 10, 20)
-    write_image(tmp_path / "x.png", pixels)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "x.png")), pixels)
+def test_scaling_is_by_the_largest_level():
+    assert to_float(np.array([0, 255], np.uint8)).tolist() == [0.0, 1.0]
+    assert to_float(np.array([0, 65535], np.uint16)).tolist() == [0.0, 1.0]
+    assert to_float(np.zeros(1, np.uint8)).dtype == np.float32
+    assert from_float(np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.7]), np.uint8).tolist() == [0, 0, 1, 255]
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(from_float(to_float(levels), np.uint8), levels)
 
 
-def test_jpeg_alpha_and_palette_are_read(tmp_path, rng):
-    smooth = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
-    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)
-    assert np.abs(read_image(tmp_path / "a.jpg")[..., 0].astype(int) - smooth).max() <= 4  # lossy
-    rgba = rng.integers(0, 256, (3, 3, 4), dtype=np.uint8)
-    Image.fromarray(rgba, "RGBA").save(tmp_path / "b.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), rgba[..., :3])
-    Image.fromarray(np.full((3, 3), 7, np.uint8)).convert("P").save(tmp_path / "c.png")
-    assert read_image(tmp_path / "c.png").max() == 7
+def test_colours_are_rgb(tmp_path):
+    red = np.zeros((*SIZE, 3), np.uint8)
+    red[..., 0] = 200
+    write_image(tmp_path / "a.png", red)
+    with Image.open(tmp_path / "a.png") as image:  # an independent reader
+        np.testing.assert_array_equal(np.asarray(image), red)
+    Image.fromarray(red).save(tmp_path / "b.jpg", quality=95)
+    assert np.abs(read_image(tmp_path / "b.jpg").astype(int) - red).max() <= 4  # JPEG's rounding
 
 
-def test_float_conversion_rounds_and_inverts():
-    for dtype in (np.uint8, np.uint16):
-        levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
-        np.testing.assert_array_equal(from_float(to_float(levels), dtype), levels)
-    np.testing.assert_array_equal(
-        from_float(np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.2]), np.uint8), [0, 0, 1, 255]
-    )
+STORED = {  # name: (Pillow mode, suffix, channels that are read)
+    "grey": ("L", "png", 1),
+    "grey_alpha": ("LA", "png", 3),
+    "palette": ("P", "png", 3),
+    "alpha": ("RGBA", "png", 3),
+    "bilevel": ("1", "png", 1),
+    "grey_jpeg": ("L", "jpg", 1),
+    "palette_bmp": ("P", "bmp", 3),
+    "alpha_tif": ("RGBA", "tif", 3),
+}
 
 
-def test_infrared_is_one_channel_and_visible_three(rng):
-    colour = rng.integers(0, 256, (2, 3, 3), dtype=np.uint8)
-    grey = colour[..., :1]
-    assert as_infrared(colour).shape == (2, 3, 1)
-    np.testing.assert_array_equal(as_infrared(np.repeat(grey, 3, axis=-1)), grey)
-    np.testing.assert_array_equal(as_visible(grey), np.repeat(grey, 3, axis=-1))
+@pytest.mark.parametrize("kind", STORED)
+def test_every_way_of_storing_gives_grey_or_rgb(tmp_path, kind):
+    mode, suffix, channels = STORED[kind]
+    grey = np.tile(np.array([0, 255], np.uint8), (12, 8))  # survives two levels, a palette and JPEG
+    Image.fromarray(grey).convert("RGB").convert(mode).save(tmp_path / f"a.{suffix}")
+    pixels = read_image(tmp_path / f"a.{suffix}")
+    assert pixels.shape == (12, 16, channels)
+    tolerance = 3 if suffix == "jpg" else 0
+    assert np.abs(as_infrared(pixels)[..., 0].astype(int) - grey).max() <= tolerance
+    assert np.abs(as_visible(pixels).astype(int) - grey[..., None]).max() <= tolerance
 
 
-def test_missing_broken_and_cut_off_files_are_named(tmp_path, rng):
-    with pytest.raises(ImageError, match=r"none\.png: no such file"):
-        read_image(tmp_path / "none.png")
-    (tmp_path / "text.png").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"text\.png: not a readable picture"):
-        read_image(tmp_path / "text.png")
-    pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    for name in ("cut.png", "cut.jpg"):
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_infrared_stored_as_three_equal_channels_keeps_its_levels(dtype):
+    grey = noise(dtype, channels=1)
+    read = as_infrared(np.repeat(grey, 3, axis=-1))
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, grey)
+
+
+def test_compressed_tiff(tmp_path):
+    pixels = noise()
+    Image.fromarray(pixels).save(tmp_path / "a.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), pixels)
+
+
+def encoded(suffix, size=(64, 80)):
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("read", [image_size, read_image])
+@pytest.mark.parametrize("kept", [0.6, 0.98])
+def test_cut_off_files_are_found_by_their_headers(tmp_path, suffix, read, kept):
+    data = encoded(suffix)
+    path = tmp_path / f"street_07{suffix}"
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(ImageError, match=r"street_07\..*(cut off before its end; copy|not a readable picture)"):
+        read(path)
+
+
+def test_tiff_with_its_directory_in_front_is_found_cut_off(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(noise()).save(buffer, "TIFF")  # Pillow puts the directory first: the header is readable
+    (tmp_path / "a.tif").write_bytes(buffer.getvalue()[:-40])
+    with pytest.raises(ImageError, match=r"a\.tif: the file is cut off"):
+        image_size(tmp_path / "a.tif")
+
+
+def test_jpeg_with_data_behind_its_end_is_whole(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(".jpg") + b"\0" * 9000)
+    assert image_size(tmp_path / "a.jpg") == (64, 80)
+    assert read_image(tmp_path / "a.jpg").shape == (64, 80, 3)
+
+
+def test_missing_empty_and_other_files_are_named(tmp_path):
+    with pytest.raises(ImageError, match=r"nowhere\.png: no such file"):
+        image_size(tmp_path / "nowhere.png")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty\.png: not a readable picture.*replace or remove it"):
+        read_image(tmp_path / "empty.png")
+    (tmp_path / "notes.jpg").write_text("not a picture")
+    with pytest.raises(ImageError, match=r"notes\.jpg: not a readable picture"):
+        image_size(tmp_path / "notes.jpg")
+
+
+def test_damaged_pixels_are_named(tmp_path):
+    data = bytearray(encoded(".png"))
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    (tmp_path / "a.png").write_bytes(data)
+    assert image_size(tmp_path / "a.png") == (64, 80)  # headers cannot tell
+    with pytest.raises(ImageError, match=r"a\.png: the picture cannot be decoded"):
+        read_image(tmp_path / "a.png")
+
+
+def test_float_pictures_are_refused(tmp_path):
+    Image.fromarray(np.zeros(SIZE, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: pixels are float32; expected 8 or 16 bit"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "message"),
+    [
+        ("a.png", np.zeros((4, 4), np.float32), "cannot write float32"),
+        ("a.webm", np.zeros((4, 4), np.uint8), "unknown picture suffix"),
+        ("a.jpg", np.zeros((4, 4), np.uint16), "holds 8 bits only"),
+        ("a.bmp", np.zeros((4, 4), np.uint16), "holds 8 bits only"),
+        ("a.png", np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\)"),
+        ("a.png", np.zeros((0, 4), np.uint8), r"shape \(0, 4\)"),
+    ],
+)
+def test_unwritable_pixels_are_refused(tmp_path, name, pixels, message):
+    with pytest.raises(ImageError, match=message):
         write_image(tmp_path / name, pixels)
-        whole = (tmp_path / name).read_bytes()
-        (tmp_path / name).write_bytes(whole[: len(whole) * 2 // 3])
-        with pytest.raises(ImageError, match=f"{name}: the file is cut off"):
-            image_size(tmp_path / name)
-
-
-def test_writing_refuses_floats_and_unknown_formats(tmp_path):
-    with pytest.raises(ImageError, match="cannot write float64"):
-        write_image(tmp_path / "x.png", np.zeros((2, 2)))
-    with pytest.raises(ImageError, match=r"unknown picture suffix '\.gif'"):
-        write_image(tmp_path / "x.gif", np.zeros((2, 2), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    write_image(path, noise(seed=0))
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_image(path, noise(seed=1))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_real_files_are_read_whole(data_root):
+    for path in sorted(data_root.glob("*/*/ir/*"))[::200]:
+        assert read_image(path).shape[:2] == image_size(path)
