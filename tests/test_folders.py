@@ -1,102 +1,219 @@
-"""Pairing by stem, the field's folder layouts, and every way a folder can be wrong."""
+"""Pairing by stem over the field's layouts, and one message for each way in which a folder can be bad."""
+
+import re
 
 import numpy as np
 import pytest
 
-from fusejax.data.folders import JoinedSource, PairError, PairFolder, find_pair_folders, match_pairs
+from fusejax.data.folders import JoinedSource, PairError, PairFolder, find_pair_folders, list_pictures, match_pairs
 from fusejax.data.images import write_image
 
-
-def fill(folder, names, size=(8, 9), channels=1, suffix=".png"):
-    for value, name in enumerate(names):
-        write_image(folder / f"{name}{suffix}", np.full((*size, channels), value, np.uint8))
-
-
-@pytest.mark.parametrize(
+LAYOUTS = [
     ("ir", "vi"),
-    [
-        ("ir", "vi"),
-        ("Ir", "Vis"),
-        ("infrared", "visible"),
-        ("Inf", "Vis"),
-        ("cropinfrared", "crop_LR_visible"),
-        ("THERMAL", "RGB"),
-        ("train/ir", "train/vi"),
-        ("Train/IR", "Train/VI"),
-    ],
-)
-def test_known_layouts(tmp_path, ir, vi):
-    fill(tmp_path / ir, ["a", "b"])
-    fill(tmp_path / vi, ["a", "b"], channels=3, suffix=".bmp")
+    ("Ir", "Vis"),
+    ("infrared", "visible"),
+    ("Inf", "Vis"),
+    ("INFRARED", "VISIBLE"),
+    ("thermal", "rgb"),
+    ("cropinfrared", "crop_LR_visible"),
+]
+
+
+def grey(level, size=(6, 8)):
+    return np.full((*size, 1), level, np.uint8)
+
+
+def rgb(level, size=(6, 8)):
+    return np.full((*size, 3), level, np.uint8)
+
+
+def write_pairs(folder, stems, *, ir="ir", vi="vi", size=(6, 8), suffix=".png"):
+    """Pairs whose level is their place in the list, infrared 100 above visible."""
+    for level, stem in enumerate(stems):
+        write_image(folder / ir / f"{stem}{suffix}", grey(level + 100, size))
+        write_image(folder / vi / f"{stem}.png", rgb(level, size))
+    return folder
+
+
+@pytest.mark.parametrize(("ir", "vi"), LAYOUTS)
+@pytest.mark.parametrize("above", ["", "train"])
+def test_the_fields_folder_names_are_found(tmp_path, ir, vi, above):
+    write_pairs(tmp_path / above, ["a", "b"], ir=ir, vi=vi)
     source = PairFolder(tmp_path, split="train")
-    assert [source[n]["id"] for n in range(len(source))] == ["a", "b"]
-    assert source[1]["ir"].shape == (8, 9, 1)
-    assert source[1]["vi"].shape == (8, 9, 3)
+    assert [p["id"] for p in source] == ["a", "b"]
+    assert source[1]["ir"].shape == (6, 8, 1)
+    assert source[1]["vi"].shape == (6, 8, 3)
 
 
-def test_sequences_keep_their_names(tmp_path):
-    for sequence in ("s1", "s2"):
-        fill(tmp_path / "train" / sequence / "ir", ["0000", "0001"])
-        fill(tmp_path / "train" / sequence / "vi", ["0000", "0001"])
-    source = PairFolder(tmp_path, split="train")
-    assert [p.id for p in source.pairs] == ["s1/0000", "s1/0001", "s2/0000", "s2/0001"]
-    assert len(PairFolder(tmp_path / "train")) == 4
-
-
-def test_pairs_are_matched_by_stem_not_by_order(tmp_path):
-    fill(tmp_path / "ir", ["b", "a", "c"])  # b holds 0, a holds 1
-    fill(tmp_path / "vi", ["a", "b", "c"], channels=3)  # a holds 0, b holds 1
+def test_pictures_are_paired_by_stem_not_by_order(tmp_path):
+    for level, stem in enumerate(["x", "a", "m"]):
+        write_image(tmp_path / "ir" / f"{stem}{('.png', '.bmp', '.TIF')[level]}", grey(level + 100))
+        write_image(tmp_path / "vi" / f"{stem}.png", rgb(level))
     source = PairFolder(tmp_path)
-    assert [(p["id"], p["ir"].max(), p["vi"].max()) for p in (source[0], source[1])] == [("a", 1, 0), ("b", 0, 1)]
+    assert [p["id"] for p in source] == ["a", "m", "x"]
+    for pair in source:
+        assert pair["ir"][0, 0, 0] == pair["vi"][0, 0, 0] + 100
 
 
-def test_each_problem_is_named_and_can_be_skipped(tmp_path):
-    fill(tmp_path / "ir", ["good", "alone_ir", "small", "cut"])
-    fill(tmp_path / "vi", ["good", "alone_vi", "small", "cut"], channels=3)
-    write_image(tmp_path / "ir" / "small.png", np.zeros((4, 4), np.uint8))
-    whole = (tmp_path / "vi" / "cut.png").read_bytes()
-    (tmp_path / "vi" / "cut.png").write_bytes(whole[:40])
-    with pytest.raises(PairError) as error:
+def test_pixels_come_as_stored(tmp_path):
+    write_image(tmp_path / "ir" / "a.png", np.repeat(grey(200), 3, axis=-1))
+    write_image(tmp_path / "vi" / "a.png", grey(7).astype(np.uint16))
+    pair = PairFolder(tmp_path)[0]
+    assert (pair["ir"].shape, pair["ir"].dtype, pair["ir"].max()) == ((6, 8, 1), np.uint8, 200)
+    assert (pair["vi"].shape, pair["vi"].dtype, pair["vi"].max()) == ((6, 8, 3), np.uint16, 7)
+
+
+@pytest.mark.parametrize("above", ["", "train"])
+def test_sequences_give_their_name_to_the_pairs(tmp_path, above):
+    for sequence in ("0111_1753", "0114_1609"):
+        write_pairs(tmp_path / above / sequence, ["0000", "0001"])
+    (tmp_path / above / "annotations").mkdir()
+    source = PairFolder(tmp_path, split="train")
+    assert [p["id"] for p in source] == ["0111_1753/0000", "0111_1753/0001", "0114_1609/0000", "0114_1609/0001"]
+
+
+def test_a_split_inside_the_modalities(tmp_path):
+    write_pairs(tmp_path, ["a"], ir="infrared/train", vi="visible/train")
+    write_pairs(tmp_path, ["b"], ir="infrared/test", vi="visible/test")
+    assert [p["id"] for p in PairFolder(tmp_path, split="test")] == ["b"]
+
+
+def test_splits_are_never_taken_for_sequences(tmp_path):
+    write_pairs(tmp_path / "train", ["a"])
+    write_pairs(tmp_path / "test", ["b"])
+    assert [p["id"] for p in PairFolder(tmp_path, split="test")] == ["b"]
+    with pytest.raises(PairError, match=r"holds splits \(test, train\) but no split was asked for; name one"):
         PairFolder(tmp_path)
-    message = str(error.value)
-    for part in ("4 of 5 pairs", "alone_ir.png has no visible", "alone_vi.png has no infrared", "small.png is 4x4 but"):
-        assert part in message
-    assert "cut.png" in message
-    assert "--skip-bad" in message
-    source = PairFolder(tmp_path, skip_bad=True)
-    assert [p.id for p in source.pairs] == ["good"]
-    assert len(source.skipped) == 4
+    with pytest.raises(PairError, match="none is called 'val'"):
+        PairFolder(tmp_path, split="val")
 
 
-def test_same_stem_twice_empty_and_missing_folders(tmp_path):
-    fill(tmp_path / "ir", ["a"])
-    fill(tmp_path / "ir", ["a"], suffix=".jpg")
-    fill(tmp_path / "vi", ["a"])
-    with pytest.raises(PairError, match="share the stem 'a'; keep one"):
+def test_names_without_partner(tmp_path):
+    write_pairs(tmp_path, ["a", "b"])
+    write_image(tmp_path / "ir" / "only_ir.png", grey(0))
+    write_image(tmp_path / "vi" / "only_vi.png", rgb(0))
+    with pytest.raises(PairError) as caught:
         match_pairs(tmp_path / "ir", tmp_path / "vi")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(PairError, match="empty holds no pictures"):
-        match_pairs(tmp_path / "empty", tmp_path / "vi")
-    with pytest.raises(PairError, match="nowhere is not a folder"):
-        match_pairs(tmp_path / "nowhere", tmp_path / "vi")
+    message = str(caught.value)
+    assert "2 of 4 pairs cannot be used" in message
+    assert re.search(r"only_ir\.png has no visible partner", message)
+    assert re.search(r"only_vi\.png has no infrared partner", message)
+    assert "--skip-bad" in message
 
 
-def test_a_root_without_pairs_says_what_it_found(tmp_path):
+def bad_sizes(root):
+    write_image(root / "vi" / "bad.png", rgb(0, (6, 9)))
+    write_image(root / "ir" / "bad.png", grey(0))
+    return r"ir.bad\.png is 6x8 but .*vi.bad\.png is 6x9; register or resize the pair first"
+
+
+def bad_cut(root):
+    write_pairs(root, ["bad"], size=(64, 64))
+    data = (root / "vi" / "bad.png").read_bytes()
+    (root / "vi" / "bad.png").write_bytes(data[:-20])
+    return r"vi.bad\.png: the file is cut off before its end; copy or download it again"
+
+
+def bad_text(root):
+    write_pairs(root, ["bad"])
+    (root / "ir" / "bad.png").write_text("moved")
+    return r"ir.bad\.png: not a readable picture"
+
+
+def bad_twice(root):
+    write_pairs(root, ["bad"])
+    write_image(root / "vi" / "bad.jpg", rgb(3))
+    return r"bad\.jpg and .*bad\.png share the stem 'bad'; keep one of them"
+
+
+def bad_partner(root):
+    write_image(root / "vi" / "bad.png", rgb(0))
+    return r"vi.bad\.png has no infrared partner"
+
+
+@pytest.mark.parametrize("spoil", [bad_sizes, bad_cut, bad_text, bad_twice, bad_partner])
+def test_bad_pairs_are_named_before_any_work_or_left_out(tmp_path, spoil):
+    write_pairs(tmp_path, ["a", "c"])
+    message = spoil(tmp_path)
+    with pytest.raises(PairError, match=rf"(?s)1 of 3 pairs cannot be used.*{message}.*Mend them"):
+        PairFolder(tmp_path)
+    source = PairFolder(tmp_path, skip_bad=True)
+    assert [p["id"] for p in source] == ["a", "c"]
+    assert len(source.skipped) == 1
+    assert re.search(message, source.skipped[0])
+
+
+def test_problems_of_all_sequences_are_told_at_once(tmp_path):
+    for sequence in ("one", "two"):
+        write_pairs(tmp_path / sequence, ["a"])
+        bad_sizes(tmp_path / sequence)
+    with pytest.raises(PairError, match=r"(?s)2 of 4 pairs.*one.ir.bad.*two.ir.bad"):
+        PairFolder(tmp_path)
+
+
+def test_pictures_smaller_than_the_crop(tmp_path):
+    write_pairs(tmp_path, ["large"], size=(32, 40))
+    write_pairs(tmp_path, ["small"], size=(32, 15))
+    with pytest.raises(PairError, match=r"small\.png is 32x15, smaller than the crop of 16 pixels; lower data\.crop"):
+        PairFolder(tmp_path, min_side=16)
+    assert [p["id"] for p in PairFolder(tmp_path, min_side=16, skip_bad=True)] == ["large"]
+
+
+def test_long_lists_are_shortened(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    for n in range(30):
+        write_image(tmp_path / "ir" / f"extra_{n:02d}.png", grey(0))
+    with pytest.raises(PairError, match="30 of 31 pairs") as caught:
+        PairFolder(tmp_path)
+    assert "and 22 more" in str(caught.value)
+    assert "extra_20" not in str(caught.value)
+
+
+def test_nothing_usable_is_an_error_even_when_skipping(tmp_path):
+    bad_sizes(tmp_path)
+    with pytest.raises(PairError, match=r"(?s)bad\.png is 6x8.*No usable pair is left"):
+        PairFolder(tmp_path, skip_bad=True)
+
+
+def test_folders_without_pairs(tmp_path):
+    with pytest.raises(PairError, match=r"nowhere is not a folder"):
+        PairFolder(tmp_path / "nowhere")
     (tmp_path / "pictures").mkdir()
-    with pytest.raises(PairError, match=r"holds no infrared and visible folder.*found: pictures"):
-        find_pair_folders(tmp_path)
-    with pytest.raises(PairError, match="is not a folder"):
-        find_pair_folders(tmp_path / "absent")
+    with pytest.raises(PairError, match=r"holds no infrared and visible folder .*found: pictures"):
+        PairFolder(tmp_path)
+    (tmp_path / "ir").mkdir()
+    with pytest.raises(PairError, match=r"ir has no partner: .* needs one of the folders vi, vis, visible"):
+        PairFolder(tmp_path)
+    (tmp_path / "vi").mkdir()
+    with pytest.raises(PairError, match=r"ir holds no pictures \(\.png"):
+        PairFolder(tmp_path)
 
 
-def test_joined_sources_run_one_after_the_other():
-    joined = JoinedSource([["a", "b"], ["c"], ["d", "e"]])
-    assert [joined[n] for n in range(len(joined))] == ["a", "b", "c", "d", "e"]
+def test_folders_that_share_no_name(tmp_path):
+    write_image(tmp_path / "ir" / "0001_ir.png", grey(0))
+    write_image(tmp_path / "vi" / "0001_vi.png", rgb(0))
+    with pytest.raises(PairError, match=r"share no file name \(such as 0001_ir\.png and 0001_vi\.png\)"):
+        PairFolder(tmp_path, skip_bad=True)
 
 
-def test_real_sets_are_found(data_root):
-    assert len(PairFolder(data_root / "roadscene" / "train")) == 169
-    assert len(PairFolder(data_root / "m3svd" / "train")) == 28
-    pair = PairFolder(data_root / "roadscene", split="val")[0]
-    assert pair["ir"].shape[:2] == pair["vi"].shape[:2]
-    assert pair["ir"].shape[2] == 1
+def test_hidden_files_and_other_kinds_are_no_pictures(tmp_path):
+    write_pairs(tmp_path, ["a"])
+    for name in ("._a.png", ".DS_Store", "Thumbs.db", "a.json"):
+        (tmp_path / "ir" / name).write_text("x")
+    assert list(list_pictures(tmp_path / "ir")) == ["a"]
+
+
+def test_joined_sources_keep_their_order(tmp_path):
+    joined = JoinedSource([PairFolder(write_pairs(tmp_path / n, stems)) for n, stems in [("1", "ab"), ("2", "cde")]])
+    assert len(joined) == 5
+    assert [p["id"] for p in joined] == list("abcde")
+    for index in (-1, 5):
+        with pytest.raises(IndexError, match="of 5 pairs"):
+            joined[index]
+
+
+def test_every_real_set_opens(data_root):
+    counts = {"roadscene/train": 169, "msrs128/train": 1062, "m3svd/train": 28, "llvip/test_dev": 6, "tno/test_dev": 22}
+    assert {name: len(PairFolder(data_root / name)) for name in counts} == counts
+    assert len(find_pair_folders(data_root / "m3svd", split="train")) == 2
+    assert {p["vi"].shape[2] for p in PairFolder(data_root / "vifb" / "test_dev")} == {3}
