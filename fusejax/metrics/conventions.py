@@ -4,42 +4,89 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from fusejax.metrics import edges, fidelity, information, structure, visual_information
+import jax.numpy as jnp
 
-Metric = Callable[..., object]
+from fusejax.color import rgb_to_luma
+from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
+from fusejax.metrics.colour import colour_deviation
+from fusejax.metrics.numerics import quantise
+from fusejax.typing import Luma, PerImage, Rgb
+
+Metric = Callable[[Luma, Luma, Luma], PerImage]
+
 USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+
+
+def matlab_grey(rgb: Rgb) -> Luma:
+    """Matlab's `rgb2gray`: weights 0.2989, 0.5870, 0.1140, rounded to 8 bit (by `quantise`, half to even)."""
+    return quantise((rgb @ jnp.array([0.2989, 0.5870, 0.1140], jnp.float32))[..., None])
+
+
+def rounded_luma(rgb: Rgb) -> Luma:
+    """BT.601 luma rounded to 8 bit, half to even."""
+    return quantise(rgb_to_luma(rgb))
 
 
 @dataclasses.dataclass(frozen=True)
 class Convention:
-    """One way to score: `metrics` maps a name to `metric(fused, ir, vi_y) -> [b]`; `quantised` rounds pixels to 8 bit first."""
+    """One way to score.
+
+    Attributes:
+        metrics: name -> `metric(fused, ir, vi_y) -> [b]` on luma in [0, 1].
+        summary: the choices, for table headings.
+        quantised: every picture is rounded to 8 bit first.
+        grey: RGB -> luma for colour pictures; None scores each channel and takes the mean of the three.
+        colour: name -> `metric(fused, vi) -> [b]` on RGB.
+    """
 
     name: str
     summary: str
     metrics: Mapping[str, Metric]
     quantised: bool
+    grey: Callable[[Rgb], Luma] | None
+    colour: Mapping[str, Callable[[Rgb, Rgb], PerImage]] = dataclasses.field(default_factory=dict)
 
 
 EXACT = Convention(
     name="exact",
-    summary="definitions of the papers",
+    summary="definitions of the papers: MI in bits, SSIM with L = 255 and Gaussian window, PSNR with peak 255; "
+    "SSIM, MS-SSIM, VIF, CC are means over the two sources; pixels are rounded for histograms only",
     quantised=False,
+    grey=rgb_to_luma,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
         "SF": edges.spatial_frequency,
         "AG": edges.average_gradient,
+        "EI": edges.edge_intensity,
         "MI": information.mutual_information,
+        "NMI": information.normalised_mutual_information,
+        "CE": information.cross_entropy,
+        "FMI_pixel": partial(feature_information.feature_mutual_information, feature="pixel"),
+        "FMI_gradient": partial(feature_information.feature_mutual_information, feature="gradient"),
+        "CC": fidelity.correlation,
+        "PSNR": fidelity.psnr,
+        "MSE": fidelity.mean_squared_error,
+        "RMSE": fidelity.root_mean_squared_error,
         "SCD": fidelity.sum_of_correlations_of_differences,
         "VIF": visual_information.vif,
+        "VIFF": visual_information.viff,
         "Qabf": edges.qabf,
+        "Nabf": edges.nabf,
+        "Qcb": perceptual.qcb,
+        "Qcv": perceptual.qcv,
         "SSIM": structure.ssim,
+        "MS-SSIM": structure.ms_ssim,
     },
+    colour={"CD": colour_deviation},
 )
+
 CDDFUSE = Convention(
     name="cddfuse",
-    summary="CDDFuse's Python evaluator",
+    summary="CDDFuse's Python evaluator: 8-bit pictures, MI in nats, SSIM 7x7 box with L = 2, PSNR with the fused "
+    "picture's own peak; SSIM, MI and VIF are sums over the two sources",
     quantised=True,
+    grey=rounded_luma,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
@@ -55,4 +102,51 @@ CDDFUSE = Convention(
         "SSIM": partial(structure.ssim, window="box", data_range=2.0, combine="sum"),
     },
 )
-CONVENTIONS = {convention.name: convention for convention in (EXACT, CDDFUSE)}
+
+TANG = Convention(
+    name="tang",
+    summary="Linfeng Tang's Matlab toolkit: 8-bit pictures, MI in bits (levels 254 and 255 share a joint cell), MSE on "
+    "0..1, PSNR 48.13 dB too high, SSIM with L = 1, Nabf with the infrared picture as fused; VIF is a sum, SSIM a mean",
+    quantised=True,
+    grey=matlab_grey,
+    metrics={
+        "EN": information.entropy,
+        "SD": fidelity.standard_deviation,
+        "SF": partial(edges.spatial_frequency, over="differences"),
+        "AG": partial(edges.average_gradient, difference="central"),
+        "MI": partial(information.mutual_information, saturated=True),
+        "MSE": partial(fidelity.mean_squared_error, full_scale=1.0),
+        "CC": fidelity.correlation,
+        "PSNR": partial(fidelity.psnr, error_scale=1.0),
+        "SCD": fidelity.sum_of_correlations_of_differences,
+        "VIF": partial(visual_information.vif, combine="sum"),
+        "Qabf": edges.qabf,
+        "Nabf": edges.nabf_first_source,
+        "SSIM": partial(structure.ssim, data_range=1.0, border="edge"),
+    },
+)
+
+VIFB = Convention(
+    name="vifb",
+    summary="VIFB's Matlab benchmark: 8-bit pictures, per colour channel; MI (nats), Qcb and Qcv after min-max "
+    "stretching, RMSE and PSNR from |F - S| / (H W), SSIM as a sum",
+    quantised=True,
+    grey=None,
+    metrics={
+        "EN": information.entropy,
+        "SD": fidelity.standard_deviation,
+        "SF": edges.spatial_frequency,
+        "AG": partial(edges.average_gradient, difference="central"),
+        "EI": edges.edge_intensity,
+        "MI": partial(information.mutual_information, unit="nats", stretched=True),
+        "CE": information.cross_entropy,
+        "PSNR": fidelity.norm_psnr,
+        "RMSE": fidelity.norm_error,
+        "Qabf": edges.qabf,
+        "Qcb": partial(perceptual.qcb, stretched=True),
+        "Qcv": partial(perceptual.qcv, stretched=True),
+        "SSIM": partial(structure.ssim, combine="sum"),
+    },
+)
+
+CONVENTIONS: dict[str, Convention] = {c.name: c for c in (EXACT, CDDFUSE, TANG, VIFB)}

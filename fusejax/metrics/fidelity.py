@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import combined, centred, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
+from fusejax.metrics.numerics import centred, combined, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
 from fusejax.typing import Luma, PerImage
 
 
@@ -51,7 +51,7 @@ def psnr(
 
     Args:
         peak: 255, or the largest level of each fused picture (CDDFuse).
-        error_scale: the error's full scale. Linfeng Tang divides 255 squared by an error on the 0..1 scale: 48.13 dB more.
+        error_scale: the error's full scale. Linfeng Tang sets 255 squared over an error on 0..1: 48.13 dB more.
     """
     top = jnp.square(to_levels(fused).max((1, 2))) if peak == "fused" else 255.0**2
     return _decibels(top / mean_squared_error(fused, ir, vi_y, full_scale=error_scale))

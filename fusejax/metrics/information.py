@@ -62,22 +62,20 @@ def _entropy_nats(counts: Int[Array, "b 256 *rest"]) -> Float[Array, " b"]:
     return -_staged_sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1.0)), 0.0))
 
 
-def _information_nats(joint: Int[Array, "b 256 256"], saturated: bool = False) -> Float[Array, " b"]:
+def _information_nats(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
     """Sum of p(i, j) log(p(i, j) / (p(i) p(j))): no difference of entropies, whose cancellation costs digits."""
-    row, column = joint.sum(2), joint.sum(1)
-    if saturated:
-        joint = joint.at[:, 254].add(joint[:, 255]).at[:, 255].set(0)
-        joint = joint.at[:, :, 254].add(joint[:, :, 255]).at[:, :, 255].set(0)
-    joint, row, column = (x.astype(jnp.float32) for x in (joint, row, column))
+    joint, row, column = (x.astype(jnp.float32) for x in (joint, joint.sum(2), joint.sum(1)))
     total = row.sum(1)[:, None, None]
-    ratio = (joint / row_or_one(row)[:, :, None]) * (total / row_or_one(column)[:, None, :])
-    terms = jnp.where(joint > 0, joint / total * jnp.log(jnp.where(joint > 0, ratio, 1.0)), 0.0)
-    return _staged_sum(terms)
+    row, column = jnp.maximum(row, 1.0)[:, :, None], jnp.maximum(column, 1.0)[:, None, :]
+    ratio = (joint / row) * (total / column)
+    return _staged_sum(jnp.where(joint > 0, joint / total * jnp.log(jnp.where(joint > 0, ratio, 1.0)), 0.0))
 
 
-def row_or_one(counts: Array) -> Array:
-    """Counts with empty cells replaced by one, to divide by."""
-    return jnp.maximum(counts, 1.0)
+def _saturation_gain(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
+    """Nats by which the joint entropy falls when levels 254 and 255 share a cell."""
+    shared = joint.at[:, 254].add(joint[:, 255]).at[:, 255].set(0)
+    shared = shared.at[:, :, 254].add(shared[:, :, 255]).at[:, :, 255].set(0)
+    return _entropy_nats(joint) - _entropy_nats(shared)
 
 
 def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
@@ -106,7 +104,8 @@ def mutual_information(
         saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals (Tang's `uint8 + 1`).
     """
     levels, *sources = (_integer_levels(x, stretched) for x in (fused, ir, vi_y))
-    parts = [_information_nats(joint_histogram(levels, source), saturated) for source in sources]
+    joints = [joint_histogram(levels, source) for source in sources]
+    parts = [_information_nats(joint) + (_saturation_gain(joint) if saturated else 0.0) for joint in joints]
     return (parts[0] + parts[1]) / _BASES[unit]
 
 

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -27,14 +27,24 @@ def quantise(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.clip(jnp.round(x * 255.0), 0.0, 255.0) / 255.0
 
 
-def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
-    """Min-max stretch of each picture to 0..255, then rounding: what VIFB does before it scores.
+def _stretch_table() -> np.ndarray:
+    """New level for every (span, level above the lowest): level / span * 255 in float64, half away from zero."""
+    span, level = np.maximum(np.arange(256), 1)[:, None], np.arange(256)[None, :]
+    return np.floor(np.minimum(level / span, 1.0) * 255.0 + 0.5).astype(np.float32)
 
-    A constant picture becomes zero; the Matlab code divides by zero there.
+
+_STRETCH = _stretch_table()
+
+
+def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
+    """Min-max stretch of 8-bit levels to 0..255, rounded: what VIFB does to each picture before it scores.
+
+    A table, because whether a level lands on a half depends on float64 rounding, which float32 cannot repeat.
+    A constant picture becomes zero; the Matlab code divides by zero there. Levels that are not whole are rounded first.
     """
+    levels = jnp.round(levels).astype(jnp.int32)
     low, high = levels.min((1, 2), keepdims=True), levels.max((1, 2), keepdims=True)
-    span = high - low
-    return jnp.round((levels - low) / jnp.where(span > 0, span, 1.0) * 255.0)
+    return jnp.asarray(_STRETCH).reshape(-1)[(high - low) * 256 + (levels - low)]
 
 
 def picture_sum(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:

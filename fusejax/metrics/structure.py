@@ -5,6 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fusejax.filters import pad_hw
 from fusejax.metrics.numerics import combined, picture_mean, to_levels, undefined
 from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
 from fusejax.typing import Luma, PerImage
@@ -14,6 +15,7 @@ Window = Literal["gaussian", "box"]
 
 _GAUSSIAN = gaussian_taps(11, 1.5)
 _BOX = 7
+_SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def _ssim_maps(
@@ -49,14 +51,40 @@ def ssim(
     NaN where a side is shorter than the window and the border is `valid`.
     """
     size = len(_GAUSSIAN) if window == "gaussian" else _BOX
-    target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
-    if border == "edge":
-        pad = ((size // 2, size // 2),) * 2
-        target, sources = (
-            jnp.pad(target, ((0, 0), *pad), mode="edge"),
-            jnp.pad(sources, ((0, 0),) * 2 + pad, mode="edge"),
-        )
+    margin = (size // 2, size // 2)
+    target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
     if min(target.shape[1:]) < size:
         return undefined(target)
-    luminance, structure = _ssim_maps(target, sources, window, data_range)
+    luminance, structure = _ssim_maps(target, jnp.stack(sources), window, data_range)
     return combined(picture_mean(luminance * structure), combine)
+
+
+def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
+    """Mean of 2x2 blocks; an odd last row or column is repeated."""
+    rows, columns = x.shape[-2] % 2, x.shape[-1] % 2
+    x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, rows), (0, columns)], mode="edge")
+    x = x[..., 0::2, :] + x[..., 1::2, :]
+    return 0.25 * (x[..., 0::2] + x[..., 1::2])
+
+
+def ms_ssim(
+    fused: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 255.0, combine: Literal["sum", "mean"] = "mean"
+) -> PerImage:
+    """MS-SSIM of the fused picture with the two sources; each in 0..1, higher is better (Wang et al. 2003, Eq. 7).
+
+    Five scales, each half the last; mean contrast-structure to the powers 0.0448, 0.2856, 0.3001, 0.2363 and full SSIM
+    to 0.1333 at the last. Negative means count as zero (a fractional power of them does not exist).
+    NaN where a side is below 161 pixels: the window would not fit the last scale.
+    """
+    target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
+    if min(target.shape[1:]) <= (len(_GAUSSIAN) - 1) * 2 ** (len(_SCALE_POWERS) - 1):
+        return undefined(target)
+    product = jnp.float32(1.0)
+    for scale, power in enumerate(_SCALE_POWERS):
+        luminance, structure = _ssim_maps(target, sources, "gaussian", data_range)
+        last = scale == len(_SCALE_POWERS) - 1
+        similarity = picture_mean(luminance * structure if last else structure)
+        positive = similarity > 0
+        product = product * jnp.where(positive, jnp.where(positive, similarity, 1.0) ** power, 0.0)
+        target, sources = _halved(target), _halved(sources)
+    return combined(product, combine)

@@ -115,6 +115,6 @@ def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: i
 
 
 def _rounded_quotient(total: Array, count: int) -> Array:
-    """total / count without the error of a rounded reciprocal, which XLA would multiply by; exact for whole quotients."""
+    """total / count without the error of the rounded reciprocal that XLA multiplies by; whole quotients are exact."""
     whole = jnp.floor(total * (1.0 / count))
     return whole + (total - whole * count) * (1.0 / count)

@@ -1,0 +1,84 @@
+"""Mean of per-picture values over batches, shards and processes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from fusejax.typing import PerImage
+
+Scalars = dict[str, Float[Array, ""]]
+Counts = dict[str, Int[Array, ""]]
+
+
+@flax.struct.dataclass
+class RunningMean:
+    """Mergeable mean per metric that leaves out, and counts, values that are not finite.
+
+    A pytree of additive scalars: over devices or processes, sum every leaf (`psum`) or gather and `merge`. Sums carry
+    their rounding errors along, so that every split into batches gives the same mean to about float32's last digit.
+    """
+
+    total: Scalars
+    residual: Scalars
+    count: Counts
+    left_out: Counts
+
+    @classmethod
+    def empty(cls, names: Iterable[str]) -> Self:
+        """Nothing seen yet, for the given metrics."""
+        names = tuple(names)
+        zeros = {name: jnp.zeros((), jnp.float32) for name in names}
+        none = {name: jnp.zeros((), jnp.int32) for name in names}
+        return cls(total=zeros, residual=dict(zeros), count=none, left_out=dict(none))
+
+    def update(self, values: Mapping[str, PerImage], valid: Bool[Array, " b"] | None = None) -> Self:
+        """Adds a batch. Pictures whose `valid` is False (padding of a last batch) are neither summed nor counted."""
+        return self.merge(_summed({name: values[name] for name in self.total}, valid))
+
+    def merge(self, other: Self) -> Self:
+        """Both together, in any order."""
+        total, residual = {}, {}
+        for name in self.total:
+            total[name], error = _two_sum(self.total[name], other.total[name])
+            residual[name] = self.residual[name] + other.residual[name] + error
+        count, left_out = (
+            jax.tree.map(jnp.add, mine, its)
+            for mine, its in ((self.count, other.count), (self.left_out, other.left_out))
+        )
+        return self.replace(total=total, residual=residual, count=count, left_out=left_out)
+
+    def result(self) -> Scalars:
+        """Mean per metric; NaN where no value was finite."""
+        return {
+            name: jnp.where(self.count[name] > 0, (total + self.residual[name]) / self.count[name], jnp.nan)
+            for name, total in self.total.items()
+        }
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """The rounded sum of two numbers and its rounding error (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def _summed(values: dict[str, PerImage], valid: Bool[Array, " b"] | None) -> RunningMean:
+    totals = {}, {}, {}, {}
+    for name, value in values.items():
+        seen = jnp.ones(value.shape, bool) if valid is None else valid
+        finite = seen & jnp.isfinite(value)
+
+        def add(carry: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], None]:
+            total, error = _two_sum(carry[0], x)
+            return (total, carry[1] + error), None
+
+        zero = jnp.zeros((), jnp.float32)
+        sums, _ = lax.scan(add, (zero, zero), jnp.where(finite, value, 0.0).astype(jnp.float32))
+        for target, part in zip(totals, (*sums, finite.sum(), (seen & ~finite).sum()), strict=True):
+            target[name] = part
+    return RunningMean(*totals)
