@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from fusejax.filters import gaussian_blur, laplacian
-from fusejax.typing import Luma
+from fusejax.typing import Luma, check_choices
 
 LEVELS = 256
 
@@ -37,11 +37,14 @@ class ReferenceConfig:
     enhance_first: bool = False
 
     def __post_init__(self):
+        check_choices(self)
         if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
             raise ValueError(
                 f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be shares: "
                 "neither negative, sum at most 1."
             )
+        if self.base_sigma <= 0:
+            raise ValueError(f"base_sigma is {self.base_sigma} pixels; it must be positive.")
         if self.enhance_first and self.base != "max":
             raise ValueError(f"enhance_first joins the sources by their maximum; base {self.base!r} does not apply.")
 
@@ -82,8 +85,16 @@ def grey_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:
 
 
 def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
-    """Counts of each level along the last axis: a fused compare-and-sum, no scatter, nothing of size n x 256."""
-    return jnp.sum(levels[..., None] == jnp.arange(LEVELS), axis=-2, dtype=jnp.int32)
+    """Counts of each level 0..255 along the last axis, exact up to 2^24 values.
+
+    Level 16 i + j is counted in cell (i, j) of a product of two one-hot matrices [n, 16]: a matrix product on every
+    backend, where a scatter-add would serialise on accelerators and comparing each value with each level takes 7 to 20
+    times as long on CPU. 0 and 1 are exact in bfloat16, which halves the memory to 64 bytes per value.
+    """
+    digits = (levels // 16, levels % 16)
+    high, low = ((d[..., None] == jnp.arange(16)).astype(jnp.bfloat16) for d in digits)
+    counts = jnp.einsum("...ni,...nj->...ij", high, low, preferred_element_type=jnp.float32)
+    return counts.reshape(*levels.shape[:-1], LEVELS).astype(jnp.int32)
 
 
 def equalise(x: Luma) -> Luma:
@@ -141,17 +152,17 @@ def _interpolate(table: Float[Array, "b t t 256"], levels: Int[Array, "b h w"], 
     tiles = table.shape[1]
     rows, columns = (_neighbours(n, size, tiles) for n, size in zip(levels.shape[1:], (th, tw), strict=True))
     batch = jnp.arange(levels.shape[0])[:, None, None]
-    return sum(
-        table[batch, i[:, None], j, levels] * (wi[:, None] * wj).astype(table.dtype)
-        for i, wi in rows
-        for j, wj in columns
-    )
+
+    def row_of_tiles(i: np.ndarray) -> Array:
+        return sum(table[batch, i[:, None], j, levels] * weight for j, weight in columns)
+
+    return sum(row_of_tiles(i) * weight[:, None] for i, weight in rows)
 
 
 def _neighbours(n: int, size: int, tiles: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For n pixels along one axis: index and weight of the tile centre before, and of the one after."""
     position = np.arange(n) / size - 0.5
     before = np.floor(position).astype(int)
-    after_weight = position - before
+    after_weight = (position - before).astype(np.float32)
     inside = [np.clip(before + k, 0, tiles - 1) for k in (0, 1)]
     return list(zip(inside, (1 - after_weight, after_weight), strict=True))

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from fusejax.typing import check_choices
+
 Plane = Float[np.ndarray, "h w 1"]
 Mask = Bool[np.ndarray, "h w 1"]
 
@@ -34,6 +36,7 @@ class ComMaskConfig:
     fill: Literal["zero", "mean"] = "zero"
 
     def __post_init__(self):
+        check_choices(self)
         for name in ("probability", "keep"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is a probability, 0 to 1.")

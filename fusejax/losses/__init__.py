@@ -7,7 +7,7 @@ from fusejax.filters import sobel
 from fusejax.losses.angle import direction_loss, gradient_vector_loss, magnitude_loss, stronger_gradient
 from fusejax.losses.intensity import intensity_loss
 from fusejax.reference import ReferenceConfig, fine_grained_reference
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Luma, PerImage, check_choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,14 @@ class AngularObjectiveConfig:
     gradient_source: Literal["sources", "reference"] = "sources"
     direction_weighting: Literal["magnitude", "none"] = "magnitude"
     reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
+
+    def __post_init__(self):
+        check_choices(self)
+        if min(self.gradient_weight, self.direction_weight) < 0:
+            raise ValueError(
+                f"gradient_weight {self.gradient_weight} and direction_weight {self.direction_weight} "
+                "must not be negative; a negative weight rewards wrong edges."
+            )
 
 
 def angularfuse_objective(
