@@ -1,135 +1,238 @@
-"""The grain pipeline: what a batch holds, and that it follows from (seed, index) alone."""
+"""The input pipeline: what a batch is, and that it follows from (configuration, seed, index) alone."""
+
+import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
 
+from fusejax.color import rgb_to_luma
+from fusejax.data.folders import PairError, PairFolder
+from fusejax.data.images import write_image
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.pipeline import DataConfig, open_sources, open_validation, training_batches
-from fusejax.data.synthetic import SyntheticPairs, synthetic_pair, write_synthetic_folder
+from fusejax.data.transforms import MaskInputs, RandomPairedCrop, RandomPairedFlip, ToLuma
 
-CONFIG = DataConfig(synthetic=6, crop=24, com_mask=ComMaskConfig(probability=0.5, patch_sizes=(4, 8)))
+CROP = 16
+PAIRS = 7
+MASKED = ComMaskConfig(probability=0.6, patch_sizes=(4,))
+
+
+def positions(h, w):
+    """A pair whose pixels say where they come from: infrared holds the row, visible the column."""
+    rows, columns = np.mgrid[:h, :w].astype(np.uint8)
+    return rows[..., None], np.repeat(columns[..., None], 3, axis=-1)
 
 
 @pytest.fixture(scope="module")
-def sources():
-    return open_sources(CONFIG)
+def root(tmp_path_factory):
+    """Pairs of several sizes in two folders."""
+    root = tmp_path_factory.mktemp("pairs")
+    for n in range(PAIRS):
+        ir, vi = positions(20 + 3 * n, 44 - 3 * n)
+        folder = root / ("one" if n < 3 else "two")
+        write_image(folder / "ir" / f"p{n}.png", ir)
+        write_image(folder / "vi" / f"p{n}.png", vi)
+    return root
 
 
-def take(sources, count, *, config=CONFIG, batch_size=4, seed=0, **shard):
-    batches = iter(training_batches(sources, config, batch_size=batch_size, seed=seed, **shard))
-    return [next(batches) for _ in range(count)]
+@pytest.fixture
+def config(root):
+    return DataConfig(root=str(root), folders=("one", "two"), crop=CROP, com_mask=MASKED)
 
 
-def same(a, b):
-    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+def batches(config, count, *, batch_size=3, seed=5, **options):
+    made = iter(training_batches(open_sources(config), config, batch_size=batch_size, seed=seed, **options))
+    return list(itertools.islice(made, count))
 
 
-def test_batches_hold_the_clean_pair_and_the_masked_inputs(sources):
-    masked = 0
-    for batch in take(sources, 4):
-        assert batch["id"].shape == (4,)
-        for key in ("ir", "vi_y", "ir_input", "vi_input"):
-            assert batch[key].shape == (4, 24, 24, 1)
-            assert batch[key].dtype == np.float32
-            assert batch[key].min() >= 0
-            assert batch[key].max() <= 1
-        hidden_ir, hidden_vi = batch["ir_input"] != batch["ir"], batch["vi_input"] != batch["vi_y"]
-        assert not (hidden_ir & hidden_vi).any()
-        masked += (hidden_ir | hidden_vi).any(axis=(1, 2, 3)).sum()
-    assert 2 <= masked <= 14  # of 16 pairs, each with probability 1/2
+def assert_same(a, b):
+    assert len(a) == len(b)
+    for left, right in zip(a, b, strict=True):
+        assert left.keys() == right.keys()
+        for name in left:
+            np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
 
-def test_crop_and_flips_treat_both_pictures_alike(sources):
-    class Twins(SyntheticPairs):
-        def __getitem__(self, index):
-            pair = super().__getitem__(index)
-            return pair | {"vi": np.repeat(pair["ir"], 3, axis=-1)}
-
-    config = DataConfig(synthetic=4, crop=16, com_mask=None)
-    for batch in take([Twins(4, size=(32, 40))], 3, config=config):
-        np.testing.assert_allclose(batch["ir"], batch["vi_y"], atol=1e-6)
-        assert np.array_equal(batch["ir"], batch["ir_input"])
-
-
-def test_same_seed_same_batches_other_seed_others(sources):
-    first, again, other = take(sources, 3), take(sources, 3), take(sources, 3, seed=1)
-    assert all(same(a, b) for a, b in zip(first, again, strict=True))
-    assert not any(same(a, b) for a, b in zip(first, other, strict=True))
+def test_a_batch_is_what_training_needs(config):
+    (batch,) = batches(config, 1)
+    assert batch.keys() == {"id", "ir", "vi_y", "ir_input", "vi_input"}
+    assert batch["id"].shape == (3,)
+    assert all(str(name).startswith("p") for name in batch["id"])
+    for name in ("ir", "vi_y", "ir_input", "vi_input"):
+        assert batch[name].shape == (3, CROP, CROP, 1)
+        assert batch[name].dtype == np.float32
+        assert 0 <= batch[name].min() <= batch[name].max() <= 1
 
 
-def test_epochs_see_every_pair_once_and_draw_anew(sources):
-    batches = take(sources, 4, batch_size=6)
-    for batch in batches:
-        assert len(set(batch["id"])) == 6
-    order = [tuple(b["id"]) for b in batches]
-    assert len(set(order)) > 1
-    by_id = [{i: x.tobytes() for i, x in zip(b["id"], b["ir"], strict=True)} for b in batches]
-    assert any(by_id[0][i] != by_id[1][i] for i in by_id[0])
+def test_both_pictures_get_the_same_window_and_mirror():
+    crop, flip, luma = RandomPairedCrop(CROP), RandomPairedFlip(), ToLuma()
+    rng = np.random.default_rng(0)
+    ir, vi = positions(40, 60)
+    corners, mirrors = set(), set()
+    for _ in range(200):
+        pair = luma.map(flip.random_map(crop.random_map({"id": "p", "ir": ir, "vi": vi}, rng), rng))
+        rows, columns = np.round(pair["ir"][..., 0] * 255), np.round(pair["vi_y"][..., 0] * 255)
+        down, right = rows[1, 0] - rows[0, 0], columns[0, 1] - columns[0, 0]
+        assert (np.abs([down, right]) == 1).all()
+        np.testing.assert_array_equal(rows, rows[0, 0] + down * np.mgrid[:CROP, :CROP][0])
+        np.testing.assert_array_equal(columns, columns[0, 0] + right * np.mgrid[:CROP, :CROP][1])
+        mirrors.add((down, right))
+        corners.add((rows.min(), columns.min()))
+    assert len(mirrors) == 4
+    tops, lefts = zip(*corners, strict=True)
+    assert (min(tops), max(tops), min(lefts), max(lefts)) == (0, 40 - CROP, 0, 60 - CROP)  # borders included
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_worker_processes_change_nothing(sources, workers):
-    config = DataConfig(synthetic=6, crop=24, com_mask=CONFIG.com_mask, workers=workers)
-    assert all(same(a, b) for a, b in zip(take(sources, 3), take(sources, 3, config=config), strict=True))
+def test_a_crop_that_does_not_fit_names_the_picture():
+    ir, vi = positions(15, 40)
+    with pytest.raises(ValueError, match=r"FLIR_07: picture 15x40 is smaller than the crop 16; lower data\.crop"):
+        RandomPairedCrop(CROP).random_map({"id": "FLIR_07", "ir": ir, "vi": vi}, np.random.default_rng(0))
 
 
-def test_processes_share_one_sequence(sources):
-    whole = take(sources, 3)
-    shards = [take(sources, 3, batch_size=2, shard_index=n, shard_count=2) for n in range(2)]
-    for n, batch in enumerate(whole):
-        for key, value in batch.items():
-            np.testing.assert_array_equal(value[0::2], shards[0][n][key])
-            np.testing.assert_array_equal(value[1::2], shards[1][n][key])
+def test_luma_and_range_of_mixed_depths():
+    rgb = np.random.default_rng(0).integers(0, 65536, (4, 5, 3), np.uint16)
+    pair = ToLuma().map({"id": "p", "ir": np.full((4, 5, 1), 255, np.uint8), "vi": rgb})
+    np.testing.assert_array_equal(pair["ir"], 1.0)
+    np.testing.assert_allclose(pair["vi_y"], rgb_to_luma(rgb / 65535.0), atol=1e-6)  # float32 rounding
 
 
-def test_state_is_saved_and_restored(sources):
-    unbroken = take(sources, 5)
-    batches = iter(training_batches(sources, CONFIG, batch_size=4, seed=0))
-    for _ in range(2):
-        next(batches)
-    state = batches.get_state()
-    resumed = iter(training_batches(sources, CONFIG, batch_size=4, seed=0))
-    resumed.set_state(state)
-    for expected in unbroken[2:]:
-        assert same(next(resumed), expected)
+def test_masks_touch_the_inputs_only(config):
+    plain = DataConfig(**{**vars(config), "com_mask": None})
+    masked, clean = batches(config, 8), batches(plain, 8)
+    hidden = 0
+    for a, b in zip(masked, clean, strict=True):
+        np.testing.assert_array_equal(b["ir"], b["ir_input"])
+        np.testing.assert_array_equal(b["vi_y"], b["vi_input"])
+        for name in ("id", "ir", "vi_y"):  # the mask's draws change neither order nor crop
+            np.testing.assert_array_equal(a[name], b[name])
+        sees_ir, sees_vi = a["ir_input"] == a["ir"], a["vi_input"] == a["vi_y"]
+        assert (sees_ir | sees_vi).all()
+        assert (a["ir_input"][~sees_ir] == 0).all()
+        hidden += (~(sees_ir & sees_vi)).any(axis=(1, 2, 3)).sum()
+    assert 0 < hidden < 24  # some pairs are masked, some are not
 
 
-def test_shares_set_how_often_each_source_comes():
-    class Named(SyntheticPairs):
-        def __getitem__(self, index):
-            return super().__getitem__(index) | {"id": f"set{self.seed}"}
-
-    config = DataConfig(crop=8, com_mask=None, shares=(3.0, 1.0))
-    sources = [Named(4, (16, 16), seed=0), Named(4, (16, 16), seed=1)]
-    names = np.concatenate([b["id"] for b in take(sources, 10, config=config)])
-    assert (names == "set0").sum() == 30
+def test_mask_inputs_without_configuration_pass_the_pair_on():
+    pair = {"id": "p", "ir": np.ones((4, 4, 1), np.float32), "vi_y": np.zeros((4, 4, 1), np.float32)}
+    out = MaskInputs(None).random_map(pair, np.random.default_rng(0))
+    assert out["ir_input"] is pair["ir"]
+    assert out["vi_input"] is pair["vi_y"]
 
 
-def test_wrong_configurations_say_so(sources, tmp_path):
+def test_an_epoch_holds_every_pair_once_and_epochs_differ_in_order(config):
+    names = [str(n) for b in batches(config, 3 * PAIRS, batch_size=1) for n in b["id"]]
+    epochs = [names[i : i + PAIRS] for i in range(0, 3 * PAIRS, PAIRS)]
+    assert all(sorted(e) == [f"p{n}" for n in range(PAIRS)] for e in epochs)
+    assert len({tuple(e) for e in epochs}) == 3
+    assert names != [str(n) for b in batches(config, 3 * PAIRS, batch_size=1, seed=6) for n in b["id"]]
+
+
+def test_a_pair_is_cut_anew_in_every_epoch(config):
+    seen = [b for b in batches(config, 5 * PAIRS, batch_size=1) if b["id"][0] == "p4"]
+    assert len({b["ir"].tobytes() + b["vi_y"].tobytes() for b in seen}) > 1
+
+
+def test_the_same_seed_gives_the_same_batches(config):
+    assert_same(batches(config, 4), batches(config, 4))
+
+
+def test_worker_processes_change_nothing(config):
+    expected = batches(config, 6)
+    for workers in (1, 2):
+        assert_same(batches(DataConfig(**{**vars(config), "workers": workers}), 6), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_saved_state_goes_on_exactly(config, workers):
+    config = DataConfig(**{**vars(config), "workers": workers})
+    dataset = training_batches(open_sources(config), config, batch_size=3, seed=5)
+    first = iter(dataset)
+    for _ in range(3):
+        next(first)
+    state = first.get_state()
+    expected = [next(first) for _ in range(3)]
+    second = iter(training_batches(open_sources(config), config, batch_size=3, seed=5))
+    second.set_state(state)
+    assert_same([next(second) for _ in range(3)], expected)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3])
+def test_all_processes_together_see_one_sequence(config, shards):
+    whole = batches(config, 4, batch_size=6)
+    parts = [batches(config, 4, batch_size=6 // shards, shard_index=i, shard_count=shards) for i in range(shards)]
+    for step in range(4):
+        for name, expected in whole[step].items():
+            dealt = np.empty_like(expected)
+            for index in range(shards):
+                dealt[index::shards] = parts[index][step][name]
+            np.testing.assert_array_equal(dealt, expected, err_msg=name)
+
+
+def test_the_number_of_samples_is_a_position_for_any_number_of_processes(config):
+    whole = batches(config, 5, batch_size=6)
+    assert_same(batches(config, 2, batch_size=6, samples_seen=18), whole[3:])
+    half = batches(config, 2, batch_size=3, samples_seen=18, shard_index=1, shard_count=2)
+    np.testing.assert_array_equal(half[0]["vi_input"], whole[3]["vi_input"][1::2])
+    with pytest.raises(ValueError, match="shard 2 of 2: the index must be 0 to 1"):
+        batches(config, 1, shard_index=2, shard_count=2)
+
+
+def test_shares_set_how_much_each_source_gives(config):
+    shared = DataConfig(**{**vars(config), "shares": (3.0, 1.0)})
+    counts = Counter(str(n) for b in batches(shared, 20, batch_size=6) for n in b["id"])
+    first = sum(counts[f"p{n}"] for n in range(3))
+    assert (first, sum(counts.values())) == (90, 120)
+    assert set(counts) == {f"p{n}" for n in range(PAIRS)}
+    assert max(counts[f"p{n}"] for n in range(3)) == 30  # every epoch of a source holds each of its pairs once
+
+
+def test_made_up_pairs_need_no_folder():
+    config = DataConfig(synthetic=4, crop=32)
+    (batch,) = batches(config, 1, batch_size=4)
+    assert len(set(batch["id"].tolist())) == 4
+    assert batch["ir"].std() > 0.02
+
+
+def test_validation_pairs_are_whole_and_in_order(config):
+    assert open_validation(config) is None
+    pairs = open_validation(DataConfig(root=config.root, validation=("two", "one")))
+    assert [p["id"] for p in pairs] == ["p3", "p4", "p5", "p6", "p0", "p1", "p2"]
+    assert pairs[4]["vi"].shape == (20, 44, 3)
+
+
+def test_validation_never_falls_back_to_the_training_split(tmp_path):
+    for split in ("train", "test"):
+        write_image(tmp_path / split / "ir" / "a.png", positions(8, 8)[0])
+        write_image(tmp_path / split / "vi" / "a.png", positions(8, 8)[1])
+    config = DataConfig(root=str(tmp_path), validation=("",), crop=8)
+    assert len(open_sources(config)[0]) == 1
+    with pytest.raises(PairError, match=r"holds splits \(test, train\)"):
+        open_validation(config)
+
+
+def test_unusable_configurations_say_what_to_set(config):
     with pytest.raises(ValueError, match=r"names no data: set data\.root"):
         open_sources(DataConfig())
-    with pytest.raises(ValueError, match="2 shares but there are 1 sources"):
-        open_sources(DataConfig(synthetic=2, shares=(1.0, 2.0)))
-    with pytest.raises(Exception, match=r"48x48 is smaller than the crop 64; lower data\.crop"):
-        take(sources, 1, config=DataConfig(crop=64, com_mask=None))
+    with pytest.raises(ValueError, match=r"1 shares but there are 2 sources"):
+        open_sources(DataConfig(**{**vars(config), "shares": (1.0,)}))
+    with pytest.raises(ValueError, match=r"data\.crop is 0; it must be at least 1"):
+        DataConfig(crop=0)
+    with pytest.raises(ValueError, match=r"data\.shares is \(1\.0, 0\.0\); every share must be above 0"):
+        DataConfig(shares=(1.0, 0.0))
 
 
-def test_validation_pairs_come_in_fixed_order(tmp_path):
-    write_synthetic_folder(tmp_path / "val", count=3, size=(16, 20))
-    pairs = open_validation(DataConfig(root=str(tmp_path), validation=("val",)))
-    assert [pairs[n]["id"] for n in range(len(pairs))] == ["day_000000", "day_000002", "night_000001"]
-    assert open_validation(DataConfig(root=str(tmp_path))) is None
+def test_pictures_smaller_than_the_crop_are_told_before_training(config):
+    large = DataConfig(**{**vars(config), "crop": 22})
+    with pytest.raises(PairError, match=r"p0\.png is 20x44, smaller than the crop of 22 pixels"):
+        open_sources(large)
+    sources = open_sources(DataConfig(**{**vars(large), "skip_bad": True}))
+    assert [len(s.skipped) for s in sources] == [1, 0]
 
 
-def test_made_up_pairs_follow_from_the_seed_and_hide_targets_at_night():
-    night, again = synthetic_pair(5, size=(96, 128)), synthetic_pair(5, size=(96, 128))
-    assert all(np.array_equal(night[k], again[k]) for k in night)
-    assert night["ir"].shape == (96, 128, 1) and night["vi"].shape == (96, 128, 3)
-    contrast = {"ir": [], "vi": []}
-    for seed in range(1, 20, 2):
-        pair = synthetic_pair(seed, size=(96, 128))
-        for x1, y1, x2, y2 in pair["boxes"].astype(int):
-            assert 0 <= x1 < x2 <= 128 and 0 <= y1 < y2 <= 96
-            for key, values in contrast.items():
-                values.append(pair[key][y1:y2, x1:x2].mean() - np.median(pair[key]))
-    assert np.mean(contrast["ir"]) > 30 > np.mean(np.abs(contrast["vi"]))
+def test_real_pairs_of_many_sizes(data_root):
+    config = DataConfig(root=str(data_root), folders=("roadscene/train", "msrs128/train"), com_mask=None)
+    assert isinstance(open_sources(config)[0], PairFolder)
+    for batch in batches(config, 3, batch_size=4):
+        assert batch["vi_y"].shape == (4, 128, 128, 1)
+        assert (batch["vi_y"].max(axis=(1, 2, 3)) > 0.1).all()

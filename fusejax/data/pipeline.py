@@ -5,6 +5,7 @@ global index of a sample, before the sequence is dealt out to processes and work
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import grain
@@ -22,13 +23,13 @@ class DataConfig:
 
     Attributes:
       root: folder of the data; holds the infrared and the visible folder, or `folders` below it do.
-      folders: pair folders relative to `root`; empty: `root` itself.
-      split: looked for below a folder that does not hold the two modalities itself (MSRS's train/ir, train/vi).
+      folders: pair folders relative to `root`; empty: `root` itself, unless `tfds` names something.
+      split: looked for in a training folder that does not hold the pictures itself (MSRS's train/ir, train/vi).
       tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the folders.
       synthetic: number of made-up pairs, added to the others.
       shares: how much of the training samples each source gives (folders, then tfds, then synthetic), relative; empty:
         every pair alike.
-      validation: pair folders relative to `root` that are scored during training; empty: none.
+      validation: pair folders relative to `root` that are scored during training, named down to the split; empty: none.
       crop: side of the square training crop in pixels.
       com_mask: complementary masks on the network's inputs; None for none.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
@@ -47,13 +48,24 @@ class DataConfig:
     skip_bad: bool = False
     workers: int = 0
 
+    def __post_init__(self):
+        for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
+        if any(share <= 0 for share in self.shares):
+            raise ValueError(f"data.shares is {self.shares}; every share must be above 0, drop the folder instead.")
+
 
 def open_sources(config: DataConfig) -> list:
-    """The random-access sources that a configuration names, in order. Raises ValueError where it names none."""
+    """The random-access sources that a configuration names, in order: folders, TFDS sets, made-up pairs.
+
+    Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be trained on, pictures
+    smaller than the crop included.
+    """
     sources = []
-    if config.root and (config.folders or not config.tfds):
-        for folder in config.folders or ("",):
-            sources.append(PairFolder(Path(config.root) / folder, split=config.split, skip_bad=config.skip_bad))
+    if config.folders or (config.root and not config.tfds):
+        options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop}
+        sources += [PairFolder(Path(config.root) / folder, **options) for folder in config.folders or ("",)]
     if config.tfds:
         from fusejax.data.tfds import open_tfds  # slow to import, and few runs need it
 
@@ -73,37 +85,56 @@ def open_validation(config: DataConfig) -> JoinedSource | None:
     """Validation pairs in fixed order, whole pictures as stored; None where the configuration names no folder."""
     if not config.validation:
         return None
-    folders = [Path(config.root) / folder for folder in config.validation]
-    return JoinedSource(PairFolder(f, split=config.split, skip_bad=config.skip_bad) for f in folders)
+    return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)
 
 
 def training_batches(
-    sources: list, config: DataConfig, *, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1
+    sources: Sequence,
+    config: DataConfig,
+    *,
+    batch_size: int,
+    seed: int,
+    shard_index: int = 0,
+    shard_count: int = 1,
+    samples_seen: int = 0,
 ) -> grain.IterDataset:
     """Endless batches for one process of `shard_count`; all processes together see one and the same sequence.
 
     Args:
       sources: from `open_sources`.
       batch_size: pairs in a batch of this process.
+      samples_seen: where the sequence is taken up, counted in samples of all processes since the start. Unlike an
+        iterator's state it holds for any number of processes and workers.
     Returns: dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input` what the network
-      is given, all float32 [b, crop, crop, 1] in [0, 1]. The iterator's state can be saved and restored.
+      is given, all float32 [b, crop, crop, 1] in [0, 1]. The iterator has `get_state` and `set_state`; a state fits
+      iterators made with the same arguments and number of workers.
     """
-    if config.shares:
-        parts = [grain.MapDataset.source(s).seed(seed + n).shuffle().repeat() for n, s in enumerate(sources)]
-        pairs = grain.MapDataset.mix(parts, weights=config.shares)
-    else:
-        pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
-    pairs = (
-        pairs.seed(seed)
-        .random_map(RandomPairedCrop(config.crop))
-        .random_map(RandomPairedFlip())
-        .map(ToLuma())
-        .random_map(MaskInputs(config.com_mask))
+    if not 0 <= shard_index < shard_count:
+        raise ValueError(f"shard {shard_index} of {shard_count}: the index must be 0 to {shard_count - 1}.")
+    batches = (
+        _samples(sources, config, seed)
+        .slice(slice(samples_seen + shard_index, None, shard_count))
+        .batch(batch_size, drop_remainder=True)
     )
-    batches = pairs[shard_index::shard_count].batch(batch_size, drop_remainder=True)
     if not config.workers:
         return batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=8))
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # grain's worker pool reads absl flags, which nobody else parses here
     workers = grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=2)
     return batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(workers)
+
+
+def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:
+    """The endless sequence of single samples. Element i depends on (sources, configuration, seed, i) alone."""
+    if config.shares:
+        parts = [grain.MapDataset.source(s).seed(seed + n).shuffle().repeat() for n, s in enumerate(sources)]
+        pairs = grain.MapDataset.mix(parts, weights=config.shares)
+    else:
+        pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
+    return (
+        pairs.seed(seed)
+        .random_map(RandomPairedCrop(config.crop))
+        .random_map(RandomPairedFlip())
+        .map(ToLuma())
+        .random_map(MaskInputs(config.com_mask))
+    )
