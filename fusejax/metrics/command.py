@@ -1,7 +1,6 @@
 """`fusejax evaluate`: folders of fused pictures against their sources."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -9,10 +8,9 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from fusejax.color import rgb_to_luma
 from fusejax.data.folders import PairError, list_pictures
-from fusejax.data.images import as_infrared, image_size, read_image, to_float
-from fusejax.metrics import METRICS, USUAL, evaluate
+from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
+from fusejax.metrics import METRICS, USUAL, evaluate, undefined_reason
 from fusejax.metrics.report import Scores, comparison_markdown, plot_distributions, terminal_table, write_scores
 from fusejax.progress import track
 
@@ -49,9 +47,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
     for folder, fused in zip(options.fused, methods.values(), strict=True):
         _check_names(folder, fused, ir, vi)
     _check_sizes(methods, ir, vi)
-    results = [
-        _score(name, fused, ir, vi, options.convention, tuple(options.metrics)) for name, fused in methods.items()
-    ]
+    results = _score(methods, ir, vi, options)
     _report(results, options)
     return results
 
@@ -87,24 +83,25 @@ def _check_sizes(methods: dict[str, Files], ir: Files, vi: Files) -> None:
                 raise PairError(f"{listed}; scores need equal sizes, and resampling would change them.")
 
 
-def _score(method: str, fused: Files, ir: Files, vi: Files, convention: str, metrics: tuple[str, ...]) -> Scores:
-    """Picture by picture, sorted by size so that equal sizes share a compiled function; nothing is padded."""
-    stems = sorted(fused, key=lambda s: (image_size(fused[s]), s))
-    values: dict[str, dict[str, float]] = {}
-    for stem in track(stems, len(stems), description=f"scoring {method}", unit="pictures"):
-        planes = list(_planes(fused[stem], ir[stem], vi[stem]))
-        found = evaluate(*planes, convention=convention, metrics=metrics)
-        values[stem] = {name: float(value[0]) for name, value in found.items()}
-    names = sorted(fused)
-    return Scores(method, convention, names, {m: np.array([values[s][m] for s in names]) for m in metrics})
+def _score(methods: dict[str, Files], ir: Files, vi: Files, options: EvaluateOptions) -> list[Scores]:
+    """Pair by pair, all methods of a pair at once so that what belongs to the sources is computed once.
 
-
-def _planes(fused: Path, ir: Path, vi: Path) -> Iterator[np.ndarray]:
-    """Luma [1, h, w, 1] float32 in [0, 1] of the three pictures."""
-    for path in (fused, ir, vi):
-        pixels = read_image(path)
-        x = to_float(as_infrared(pixels) if path == ir else pixels)
-        yield (rgb_to_luma(x) if x.shape[-1] == 3 else x)[None]
+    Sorted by size, so that equal sizes share a compiled function; nothing is padded.
+    """
+    stems = sorted(next(iter(methods.values())))
+    metrics, values = tuple(options.metrics), {}
+    order = sorted(stems, key=lambda s: image_size(ir[s]))
+    for stem in track(order, len(order), description="scoring", unit="pairs"):
+        fused = [to_float(read_image(files[stem])) for files in methods.values()]
+        channels = max(x.shape[-1] for x in fused)
+        fused = np.stack([as_visible(x) if channels == 3 else x for x in fused])[:, None]
+        sources = to_float(as_infrared(read_image(ir[stem]))), to_float(read_image(vi[stem]))
+        found = evaluate(fused, *(x[None] for x in sources), convention=options.convention, metrics=metrics)
+        values[stem] = {name: np.asarray(value, np.float64)[:, 0] for name, value in found.items()}
+    return [
+        Scores(method, options.convention, stems, {m: np.array([values[s][m][n] for s in stems]) for m in metrics})
+        for n, method in enumerate(methods)
+    ]
 
 
 def _report(results: list[Scores], options: EvaluateOptions) -> None:
@@ -112,12 +109,13 @@ def _report(results: list[Scores], options: EvaluateOptions) -> None:
     console.print(terminal_table(results))
     for scores in results:
         for metric, count in scores.left_out().items():
+            pictures = f"{count} of {len(scores.names)} pictures"
             console.print(
-                f"{scores.method}: {metric} is undefined for {count} of {len(scores.names)} pictures: left out."
+                f"{scores.method}: {metric} left out {pictures}; it is undefined if {undefined_reason(metric)}"
             )
     if options.out is None:
         return
-    higher = {m: METRICS[m].higher_is_better for m in options.metrics}
+    higher = {m: METRICS[m].better == "higher" for m in options.metrics}
     for scores in results:
         folder = options.out if len(results) == 1 else options.out / scores.method.replace("/", "_")
         write_scores(folder, scores)

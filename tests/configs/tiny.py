@@ -1,0 +1,19 @@
+"""A network of a few hundred parameters on made-up pairs, four steps: for tests of the whole path."""
+
+from fusejax.config import OptimConfig, TrainConfig
+from fusejax.data.masking import ComMaskConfig
+from fusejax.data.pipeline import DataConfig
+from fusejax.models import AngularFuseConfig
+
+
+def get_config() -> TrainConfig:
+    return TrainConfig(
+        name="tiny",
+        model=AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1),
+        data=DataConfig(synthetic=8, crop=16, com_mask=ComMaskConfig(patch_sizes=(4, 8))),
+        optim=OptimConfig(learning_rate=1e-3),
+        batch_size=8,
+        steps=4,
+        log_every=1,
+        save_every=2,
+    )
