@@ -6,8 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from fusejax.config import TrainConfig, to_dict
+from fusejax.config import TrainConfig
 from fusejax.models import build
+from fusejax.serialise import to_dict
 
 
 def describe(config: TrainConfig, *, size: tuple[int, int] = (480, 640)) -> str:

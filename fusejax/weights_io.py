@@ -10,8 +10,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from fusejax.config import from_dict, to_dict
 from fusejax.models import AngularFuseConfig, ModelConfig
+from fusejax.serialise import from_dict, to_dict
 from fusejax.typing import Params
 
 _SHIPPED = Path(__file__).parent / "weights"

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from fusejax.config import TrainConfig, differences, from_dict, load_config, shipped_configs, to_dict
+from fusejax.config import TrainConfig, load_config, shipped_configs
+from fusejax.serialise import differences, from_dict, to_dict
 
 
 @pytest.mark.parametrize("name", sorted(shipped_configs()))

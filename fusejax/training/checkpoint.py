@@ -8,7 +8,8 @@ from typing import Any
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from fusejax.config import RESUMABLE, differences
+from fusejax.config import RESUMABLE
+from fusejax.serialise import differences
 from fusejax.training.state import TrainState
 
 logging.getLogger("absl").setLevel(logging.ERROR)

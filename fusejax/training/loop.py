@@ -9,11 +9,12 @@ from pathlib import Path
 
 import jax
 
-from fusejax.config import TrainConfig, to_dict
+from fusejax.config import TrainConfig
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
 from fusejax.inference import Fuser
 from fusejax.losses import angularfuse_objective
 from fusejax.models import build
+from fusejax.serialise import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.logs import RunLog, rounded
 from fusejax.training.optim import make_optimizer, make_schedule
