@@ -1,0 +1,20 @@
+"""python -m fusejax.data.tfds NAME: prepares a public data set."""
+
+import tyro
+
+from fusejax.data.tfds import prepare
+
+
+def main(name: tyro.conf.Positional[str], data_dir: str | None = None, manual_dir: str | None = None) -> None:
+    """Prepares a public data set as ArrayRecord files.
+
+    Args:
+      name: roadscene, msrs, llvip, m3fd/detection or m3fd/fusion.
+      data_dir: where prepared sets are kept; TFDS's own folder by default.
+      manual_dir: folder with the archives that have to be downloaded by hand (llvip, m3fd).
+    """
+    print(f"ready: {prepare(name, data_dir=data_dir, manual_dir=manual_dir)}")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
