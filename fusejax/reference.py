@@ -98,7 +98,7 @@ def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
 
 
 def equalise(x: Luma) -> Luma:
-    """Global histogram equalisation: (cdf(x) - cdf_min) / (N - cdf_min); a constant picture is returned as it is."""
+    """Global histogram equalisation: (cdf(x) - cdf_min) / (N - cdf_min); a picture of one grey level is returned."""
     b, h, w, _ = x.shape
     levels = grey_levels(x).reshape(b, h * w)
     cdf = jnp.cumsum(histogram(levels), axis=-1)
@@ -114,19 +114,21 @@ def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
 
     tiles x tiles regions of 256 bins; counts above max(1, floor(clip_limit * area / 256)) are cut and spread evenly
     over all bins, the remainder one by one at equal steps; the regions' cumulative maps are joined bilinearly. A size
-    that the tiles do not divide is extended at the bottom and right by reflection. Departures: maps and result are not
-    rounded to 8 bit, and a constant picture is returned as it is.
+    that the tiles do not divide is extended at the bottom and right by reflection. Pixel 0 counts as half a tile from
+    the first centre, which is half a pixel too far: a mirrored picture is mirrored only up to that shift. Departures:
+    maps and result are not rounded to 8 bit, and a picture of one grey level is returned as it is.
 
     Args: x in [0, 1], any size.  Returns: [0, 1].
     """
     b, h, w, _ = x.shape
-    levels = _pad_to_tiles(grey_levels(x)[..., 0], tiles)
+    plain = grey_levels(x)
+    levels = _pad_to_tiles(plain[..., 0], tiles)
     th, tw = levels.shape[1] // tiles, levels.shape[2] // tiles
     cells = levels.reshape(b, tiles, th, tiles, tw).swapaxes(2, 3).reshape(b, tiles, tiles, th * tw)
     counts = _clip_counts(histogram(cells), max(1, int(clip_limit * th * tw / LEVELS)))
     table = (jnp.cumsum(counts, axis=-1) / (th * tw)).astype(x.dtype)
     equal = _interpolate(table, levels[:, :h, :w], th, tw)[..., None]
-    constant = jnp.max(x, axis=(1, 2, 3), keepdims=True) == jnp.min(x, axis=(1, 2, 3), keepdims=True)
+    constant = jnp.all(plain == plain[:, :1, :1], axis=(1, 2, 3), keepdims=True)
     return jnp.where(constant, x, equal)
 
 

@@ -44,7 +44,10 @@ def angularfuse_objective(
 
     Args: fused luma and the clean pair in [0, 1]; never the pair masked by ComMask, whose block borders are edges of
       the input only.
+    Raises: ValueError where the three differ in shape.
     """
+    if not fused_y.shape == ir.shape == vi_y.shape:
+        raise ValueError(f"fused_y is {fused_y.shape}, ir {ir.shape}, vi_y {vi_y.shape}; all must be one [b, h, w, 1].")
     reference = fine_grained_reference(ir, vi_y, config=config.reference)
     from_reference = config.gradient_source == "reference"
     target = sobel(reference, padding="edge") if from_reference else stronger_gradient(ir, vi_y)
