@@ -1,0 +1,182 @@
+"""Speed on this machine: compiling, training step, fusing, memory, pipeline; --against torch adds ratios to PyTorch.
+
+python scripts/bench.py [--against torch] [--micro-batches 2] [--repeats 5] [--data-root DIR --folders A B]
+"""
+
+import dataclasses
+import functools
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from fusejax.config import load_config
+from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.losses import angularfuse_objective
+from fusejax.models import build
+from fusejax.training.optim import make_optimizer, make_schedule
+from fusejax.training.sharding import make_mesh, replicated
+from fusejax.training.state import create_state
+from fusejax.training.step import train_step
+
+BATCH, CROP, SIZE = 8, 128, (480, 640)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Attributes:
+      against: `torch` alternates with the PyTorch twin of the network (extra `bench`) and prints the ratios.
+      micro_batches: parts that the training step computes its 8 crops in.
+      repeats: timed calls of each kind.
+      data_root, folders: pairs for the pipeline; made-up ones where not given.
+    """
+
+    against: Literal["torch"] | None = None
+    micro_batches: int = 2
+    repeats: int = 5
+    data_root: str = ""
+    folders: tuple[str, ...] = ()
+
+
+def seconds(call: Callable, repeats: int) -> list[float]:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def show(name: str, times: list[float], extra: str = "") -> None:
+    middle = statistics.median(times)
+    print(
+        f"{name:34} {middle:8.3f} s  (min {min(times):.3f}, max {max(times):.3f}, n {len(times)}) {extra}", flush=True
+    )
+
+
+def crops(seed: int, batch: int, size: tuple[int, int]) -> np.ndarray:
+    return np.random.default_rng(seed).random((batch, *size, 1), dtype=np.float32)
+
+
+def jax_step(objective: Callable, micro_batches: int) -> Callable[[], None]:
+    """A compiled training step of the shipped network on one fixed batch; prints what compiling took."""
+    config = load_config("angularfuse")
+    model, tx = build(config.model), make_optimizer(config.optim, make_schedule(config.optim, 1000))
+    state = create_state(model, tx, jax.random.key(0), sharding=replicated(make_mesh()))
+    batch = {k: crops(n, BATCH, (CROP, CROP)) for n, k in enumerate(("ir", "vi_y", "ir_input", "vi_input"))}
+    step = functools.partial(train_step, apply_fn=model.apply, objective=objective, tx=tx, micro_batches=micro_batches)
+    start = time.perf_counter()
+    compiled = jax.jit(step, donate_argnums=0).lower(state, batch, jax.random.key(0)).compile()
+    print(f"{'compile training step':34} {time.perf_counter() - start:8.3f} s", flush=True)
+    holder = [state]
+
+    def call() -> None:
+        holder[0], logs = compiled(holder[0], batch, jax.random.key(0))
+        jax.block_until_ready(logs)
+
+    return call
+
+
+def jax_forward() -> Callable[[], None]:
+    model = build(load_config("angularfuse").model)
+    ir, vi_y = crops(0, 1, SIZE), crops(1, 1, SIZE)
+    params = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros((1, 8, 8, 1)))
+    start = time.perf_counter()
+    compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
+    print(f"{'compile forward 480x640':34} {time.perf_counter() - start:8.3f} s", flush=True)
+    return lambda: jax.block_until_ready(compiled(params, ir, vi_y))
+
+
+def distance_to_maximum(fused_y, ir, vi_y):
+    """A loss that both frameworks spell alike, so that the ratio is that of the networks."""
+    return jnp.abs(fused_y - jnp.maximum(ir, vi_y)).mean(axis=(1, 2, 3)), {}
+
+
+def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
+    """The twin's training step and forward pass, channels last, with as many threads as there are cores."""
+    import torch
+
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from torch_twin import UFuser
+
+    def tensor(x: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+    twin = UFuser().to(memory_format=torch.channels_last)
+    adam = torch.optim.Adam(twin.parameters(), lr=1e-4)
+    ir, vi_y = (tensor(crops(n, BATCH, (CROP, CROP))) for n in (0, 1))
+    wide_ir, wide_vi = (tensor(crops(n, 1, SIZE)) for n in (0, 1))
+
+    def step() -> None:
+        adam.zero_grad()
+        (twin(ir, vi_y) - torch.maximum(ir, vi_y)).abs().mean().backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
+        adam.step()
+
+    def forward() -> None:
+        with torch.no_grad():
+            twin(wide_ir, wide_vi)
+
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last")
+    return step, forward
+
+
+def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None:
+    """Ratios of neighbouring calls, so that a slow minute of the machine hits both."""
+    theirs()
+    ours()
+    pairs = [(seconds(ours, 1)[0], seconds(theirs, 1)[0]) for _ in range(repeats)]
+    show(f"{name}, fusejax", [a for a, _ in pairs])
+    show(f"{name}, torch", [b for _, b in pairs])
+    ratios = sorted(a / b for a, b in pairs)
+    print(f"{name}: ratio {statistics.median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f})", flush=True)
+
+
+def pipeline(options: BenchOptions) -> float:
+    """Pairs per second of the pipeline alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.data_root:
+            write_synthetic_folder(folder, count=32, size=SIZE)
+        config = DataConfig(root=options.data_root or folder, folders=options.folders, crop=CROP)
+        batches = iter(training_batches(open_sources(config), config, batch_size=BATCH, seed=0))
+        for _ in range(4):
+            next(batches)
+        count = 40
+        (elapsed,) = seconds(lambda: [next(batches) for _ in range(count)], 1)
+    return count * BATCH / elapsed
+
+
+def main(options: BenchOptions) -> None:
+    print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
+    objective = functools.partial(angularfuse_objective, config=load_config("angularfuse").objective)
+    step, forward = jax_step(objective, options.micro_batches), jax_forward()
+    step()
+    forward()
+    steps = seconds(step, options.repeats)
+    show("training step 8x128x128", steps, f"{BATCH / statistics.median(steps):.2f} images/s")
+    show("forward 480x640", seconds(forward, options.repeats))
+    rate = pipeline(options)
+    needed = BATCH / statistics.median(steps)
+    print(f"{'pipeline alone':34} {rate:8.1f} pairs/s, {rate / needed:.0f} times what the step consumes")
+    print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
+    if options.against == "torch":
+        torch_step, torch_forward = torch_calls()
+        alternate("forward 480x640", forward, torch_forward, options.repeats)
+        alternate("training step", jax_step(distance_to_maximum, options.micro_batches), torch_step, options.repeats)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(BenchOptions))
