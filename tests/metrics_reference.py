@@ -1,6 +1,6 @@
 """Independent float64 reading of the metrics in NumPy and SciPy. One picture [h, w] of levels 0..255 at a time.
 
-Written from the definitions in the papers and the description of the toolkits, with library routines wherever one exists
+Written from the papers and a description of the toolkits, with library routines wherever one exists
 (convolution, histograms, FFT), so that it shares no arithmetic with the package.
 """
 

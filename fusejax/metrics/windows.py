@@ -6,16 +6,15 @@ cov = E_rows[cov within a row] + cov over rows(row means), and each one-dimensio
 pixel in the middle of its window. A flat window gives exactly zero.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.filters import gaussian_kernel
+from fusejax.metrics.numerics import apart
 
 ROWS, COLUMNS = -2, -1
 
@@ -51,21 +50,6 @@ def local_mean(x: Float[Array, "*b h w"], taps: tuple[float, ...], *, stride: in
     return _smooth(_smooth(x, taps, COLUMNS, stride), taps, ROWS, stride)
 
 
-def _apart(function: Callable[..., Any], *args: Array) -> Any:
-    """function(*args) that XLA's CPU backend does not fuse with what comes before or after.
-
-    Straight-line code lets it fold the first pass of a separable window into every tap of the second and compute it a
-    dozen times. It does not fuse across a conditional; the barrier hides that the condition is always true.
-    """
-
-    def conditional(*args: Array) -> Any:
-        shapes = jax.eval_shape(function, *args)
-        never = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)  # noqa: E731
-        return lax.cond(lax.optimization_barrier(jnp.bool_(True)), function, never, *args)
-
-    return lax.platform_dependent(*args, cpu=conditional, default=function)
-
-
 class Statistics(NamedTuple):
     """Windowed statistics of a target and its n sources, where the whole window fits; y is the source."""
 
@@ -92,7 +76,7 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
         moments = (_smooth(p, taps, ROWS) + q for p, q in zip(within[2:], between[2:], strict=True))
         return Statistics(*between[:2], *moments)
 
-    return _apart(across_rows, *_apart(lambda x, y: along(x, y, COLUMNS), x, y))
+    return apart(across_rows, *apart(lambda x, y: along(x, y, COLUMNS), x, y))
 
 
 def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
@@ -110,7 +94,7 @@ def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: i
         mean_x, mean_y, *second = (_rounded_quotient(sum(_shifted(z, size, ROWS)), size * size) for z in rows)
         return mean_x, mean_y, *second, mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
 
-    mean_x, mean_y, *second = _apart(means, *_apart(row_sums, x, y))
+    mean_x, mean_y, *second = apart(means, *apart(row_sums, x, y))
     return Statistics(mean_x, mean_y, *(p - q for p, q in zip(second[:3], second[3:], strict=True)))
 
 
