@@ -1,6 +1,7 @@
 """The input pipeline: what a batch is, and that it follows from (configuration, seed, index) alone."""
 
 import itertools
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,7 @@ from fusejax.data.folders import PairError, PairFolder
 from fusejax.data.images import write_image
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.pipeline import DataConfig, open_sources, open_validation, training_batches
+from fusejax.data.tfds import prepare
 from fusejax.data.transforms import MaskInputs, RandomPairedCrop, RandomPairedFlip, ToLuma
 
 CROP = 16
@@ -187,6 +189,23 @@ def test_made_up_pairs_need_no_folder():
     (batch,) = batches(config, 1, batch_size=4)
     assert len(set(batch["id"].tolist())) == 4
     assert batch["ir"].std() > 0.02
+
+
+def test_folders_prepared_sets_and_made_up_pairs_go_together(root, tmp_path):
+    """Records with and without boxes end in the same batches."""
+    for kind, pixels in zip(("Ir", "Vis"), positions(20, 24), strict=True):
+        write_image(tmp_path / kind / "m3fd_0.png", pixels)
+    (tmp_path / "manual").mkdir()
+    with zipfile.ZipFile(tmp_path / "manual" / "M3FD_Fusion.zip", "w") as archive:
+        for kind in ("Ir", "Vis"):
+            archive.write(tmp_path / kind / "m3fd_0.png", f"{kind}/m3fd_0.png")
+    prepare("m3fd/fusion", data_dir=str(tmp_path), manual_dir=str(tmp_path / "manual"))
+    config = DataConfig(
+        root=str(tmp_path), folders=(str(root / "one"),), tfds=("m3fd/fusion",), synthetic=2, crop=CROP, com_mask=None
+    )
+    assert [len(s) for s in open_sources(config)] == [3, 1, 2]
+    (batch,) = batches(config, 1, batch_size=6)
+    assert {str(n) for n in batch["id"]} == {"p0", "p1", "p2", "m3fd_0", "day_000000", "night_000001"}
 
 
 def test_validation_pairs_are_whole_and_in_order(config):
