@@ -111,7 +111,7 @@ def _report(results: list[Scores], options: EvaluateOptions) -> None:
         for metric, count in scores.left_out().items():
             pictures = f"{count} of {len(scores.names)} pictures"
             console.print(
-                f"{scores.method}: {metric} left out {pictures}; it is undefined if {undefined_reason(metric)}"
+                f"{scores.method}: {metric} left out {pictures}; undefined where: {undefined_reason(metric)}"
             )
     if options.out is None:
         return
