@@ -1,0 +1,175 @@
+"""Metrics against public toolkits: on pictures made by a formula here, and on the real pairs beside FUSEJAX_DATA."""
+
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from fusejax.metrics import evaluate
+from fusejax.metrics.structure import ms_ssim, ssim
+
+# Relative tolerances. The toolkits compute EN, MI, VIF and Qabf in float64; this package has float32 throughout and was
+# seen to stay below 5e-7 for all of them. CDDFuse's own SSIM rests on float32 differences that cancel: 2e-5 was seen.
+EXACT, FLOAT32 = 1e-6, 1e-4
+TOLERANCES = {
+    "cddfuse_python": {
+        **dict.fromkeys(("EN", "MI", "VIF", "Qabf"), EXACT),
+        **dict.fromkeys(("SD", "SF", "AG", "MSE", "CC", "PSNR", "SCD", "SSIM"), FLOAT32),
+    },
+    "linfeng_octave": {
+        **dict.fromkeys(("EN", "MI", "VIF", "Qabf"), EXACT),
+        **dict.fromkeys(("SD", "SF", "AG", "MSE", "CC", "PSNR", "SCD", "SSIM", "Nabf"), FLOAT32),
+    },
+    "vifb_octave": {
+        **dict.fromkeys(("EN", "MI", "Qabf"), EXACT),
+        **dict.fromkeys(("SD", "SF", "AG", "EI", "CE", "PSNR", "RMSE", "SSIM", "Qcb", "Qcv"), FLOAT32),
+    },
+}
+CONVENTION = {"cddfuse_python": "cddfuse", "linfeng_octave": "tang", "vifb_octave": "vifb"}
+# Names of the toolkits' values where they differ. Tang's own Nabf call swaps the arguments; both are recorded.
+NAMES = {
+    "cddfuse_python": {"VIFF": "VIF", "SSIM_data_range_255": None},
+    "linfeng_octave": {"SSIM_shim": "SSIM", "Nabf": None, "Nabf_as_called_by_toolkit": "Nabf", "MS_SSIM": None},
+    "vifb_octave": {
+        "Avg_gradient": "AG",
+        "Cross_entropy": "CE",
+        "Edge_intensity": "EI",
+        "Entropy": "EN",
+        "Mutinf": "MI",
+        "Psnr": "PSNR",
+        "Rmse": "RMSE",
+        "Spatial_frequency": "SF",
+        "Ssim": "SSIM",
+        "Variance": "SD",
+    },
+}
+
+
+def relative_error(got: float, expected: float | None) -> float:
+    """Zero where both are undefined, infinite where one is; Nabf can be exactly zero, hence the floor."""
+    if expected is None or np.isnan(got):
+        return 0.0 if expected is None and np.isnan(got) else np.inf
+    return abs(got - expected) / max(abs(expected), 1e-9)
+
+
+def errors_of(toolkit: str, got: dict[str, np.ndarray], values: list[dict]) -> dict[str, float]:
+    """Worst relative error per metric; fails on a value that this package does not reproduce."""
+    worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
+    for i, record in enumerate(values):
+        for name, expected in record.items():
+            name = NAMES[toolkit].get(name, name)
+            if name is not None:
+                worst[name] = max(worst[name], relative_error(float(got[name][i]), expected))
+    return worst
+
+
+def assert_within(toolkit: str, worst: dict[str, float]) -> None:
+    print(f"\n{toolkit}: worst relative error", {name: f"{error:.1e}" for name, error in worst.items()})
+    failures = {name: error for name, error in worst.items() if error > TOLERANCES[toolkit][name]}
+    assert not failures
+
+
+# Pictures made by a formula: anybody can run these.
+
+
+def formula_sources(pair: str) -> tuple[np.ndarray, np.ndarray]:
+    """Infrared and visible picture, integers 0..255."""
+    y, x = np.mgrid[
+        : {"blocks": 96, "noise": 97, "dark": 120}[pair], : {"blocks": 128, "noise": 131, "dark": 160}[pair]
+    ]
+    if pair == "blocks":
+        vi = (7 * x + 13 * y) % 97 + ((x // 8 + y // 8) % 2) * 60 + ((x * x + y * y) // 64) % 64
+        ir = 20 + 180 * ((x - 90) ** 2 + (y - 30) ** 2 < 300) + ((3 * x + 5 * y) // 7) % 32
+    elif pair == "noise":
+        n = ((1103515245 * x + 809085953 * y + 9973) % 2**31) >> 16
+        vi, ir = (n & 255) // 2 + x, ((n >> 3) & 63) + (190 * y) // 97
+    else:
+        vi = ((x // 4) * (y // 4)) % 41 + 200 * ((x // 20 + y // 20) % 7 == 0)
+        warm = 150 * ((np.abs(x - 40) < 6) & (np.abs(y - 70) < 20)) + 90 * (
+            (np.abs(x - 120) < 10) & (np.abs(y - 60) < 10)
+        )
+        ir = 4 + ((x * y) // 50) % 9 + warm
+    return np.clip(ir, 0, 255), np.clip(vi, 0, 255)
+
+
+FUSION_RULES = {
+    "ir": lambda a, b: a,
+    "vi": lambda a, b: b,
+    "max": np.maximum,
+    "mean": lambda a, b: (a + b + 1) // 2,
+    "weighted": lambda a, b: (3 * a + 5 * b) // 8,
+}
+
+
+def batch(pictures: list[np.ndarray]) -> jnp.ndarray:
+    return jnp.asarray(np.stack(pictures)[..., None], jnp.float32) / 255.0
+
+
+@pytest.mark.parametrize("pair", ["blocks", "noise", "dark"])
+def test_formula_pictures_score_as_the_public_evaluator_says(pair):
+    records = json.loads((Path(__file__).parent / "metrics_formula.json").read_text())["records"]
+    records = [r for r in records if r["pair"] == pair]
+    ir, vi = formula_sources(pair)
+    fused = [FUSION_RULES[r["fused"]](ir, vi) for r in records]
+    for picture, record in zip(fused, records, strict=True):
+        assert (ir.sum(), vi.sum(), picture.sum()) == tuple(record["sums"][k] for k in ("ir", "vi", "fused"))
+    arrays = batch(fused), batch([ir] * len(records)), batch([vi] * len(records))
+    got = evaluate(*arrays, convention="cddfuse", metrics=tuple(TOLERANCES["cddfuse_python"]))
+    assert_within("cddfuse_python", errors_of("cddfuse_python", got, [r["values"] for r in records]))
+    wide = ssim(*arrays, window="box", data_range=255.0, combine="sum")
+    np.testing.assert_allclose(wide, [r["values"]["SSIM_data_range_255"] for r in records], rtol=FLOAT32)
+
+
+# Real pairs.
+
+
+@pytest.fixture(scope="module")
+def golden(data_root) -> dict:
+    """Records by pair, each with its pictures as batches."""
+    folder = data_root.parent / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"{folder.name}/ is not beside FUSEJAX_DATA")
+    pairs = {}
+    for record in json.loads((folder / "metrics.json").read_text())["records"]:
+        pairs.setdefault(record["pair"], []).append(record)
+    read = lambda name: np.asarray(Image.open(folder / "images" / name))  # noqa: E731
+    return {
+        pair: (records, [batch([read(r["files"][kind]) for r in records]) for kind in ("fused", "ir", "vi")])
+        for pair, records in pairs.items()
+    }
+
+
+@pytest.mark.parametrize("toolkit", list(TOLERANCES))
+def test_real_pairs_score_as_the_toolkit_says(toolkit, golden):
+    worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
+    for records, arrays in golden.values():
+        values = [r["values"][toolkit] for r in records if toolkit in r["values"]]
+        if values:
+            got = evaluate(*arrays, convention=CONVENTION[toolkit], metrics=tuple(TOLERANCES[toolkit]))
+            for name, error in errors_of(toolkit, got, values).items():
+                worst[name] = max(worst[name], error)
+    assert_within(toolkit, worst)
+
+
+def test_nabf_in_its_own_argument_order(golden):
+    records, arrays = golden["g07"]
+    expected = [r["values"]["linfeng_octave"]["Nabf"] for r in records]
+    np.testing.assert_allclose(evaluate(*arrays, metrics=("Nabf",))["Nabf"], expected, rtol=FLOAT32, atol=1e-9)
+
+
+def test_han_viff(golden):
+    for pair in ("g06", "g07"):
+        records, arrays = golden[pair]
+        expected = [r["values"]["topanxal_torch"]["VIFF"] for r in records]
+        np.testing.assert_allclose(evaluate(*arrays, metrics=("VIFF",))["VIFF"], expected, rtol=FLOAT32)
+
+
+def test_ms_ssim_with_the_zoo_range_quirk(golden):
+    """Even sides only: where a side is odd that toolkit pads the picture with zeros before it halves it."""
+    records, arrays = golden["g02"]
+    expected = [r["values"]["ivif_zoo_python"]["MS_SSIM"] for r in records]
+    # That toolkit takes float32 differences that cancel under constants of 1e-4: its own rounding is about 1e-4.
+    np.testing.assert_allclose(ms_ssim(*arrays, data_range=1.0, combine="sum"), expected, rtol=FLOAT32)
