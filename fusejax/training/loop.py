@@ -53,6 +53,13 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.set_mesh(mesh))
         stack.callback(checkpoints.close)
+        samples_seen = 0
+        if checkpoints.latest_step is None:
+            state = create_state(model, tx, jax.random.key(config.seed), sharding=replicated(mesh))
+        else:
+            target = abstract_state(model, tx, sharding=replicated(mesh))
+            restored = checkpoints.restore(target, config=to_dict(config))
+            state, samples_seen = restored.state, restored.data["samples_seen"]
         batches = iter(
             training_batches(
                 sources,
@@ -61,18 +68,12 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
                 seed=config.seed,
                 shard_index=jax.process_index(),
                 shard_count=jax.process_count(),
+                samples_seen=samples_seen,
             )
         )
-        if checkpoints.latest_step is None:
-            state = create_state(model, tx, jax.random.key(config.seed), sharding=replicated(mesh))
-        else:
-            target = abstract_state(model, tx, sharding=replicated(mesh))
-            restored = checkpoints.restore(target, config=to_dict(config))
-            state = restored.state
-            batches.set_state(restored.data["iterator"])
         run = _Run(config, workdir, steps, int(state.step), checkpoints, schedule, validation, batches)
         stack.callback(run.log.close)
-        for source in sources:
+        for source in (*sources, *(validation.sources if validation else ())):
             for line in getattr(source, "skipped", ()):
                 run.log.message(f"left out: {line}")
         step_fn = jax.jit(
@@ -140,7 +141,7 @@ class _Run:
             self._flush()
         scores = self._evaluate(state, step) if evaluating and not (stopping and not last) else None
         if saving or scores:
-            data = {"samples": step * self.config.batch_size, "iterator": self.batches.get_state()}
+            data = {"samples_seen": step * self.config.batch_size}
             self.checkpoints.save(state, step=step, config=to_dict(self.config), data=data, scores=scores)
         if stopping and not last:
             self.checkpoints.close()
@@ -181,7 +182,9 @@ class _Run:
         return scores
 
     def _provenance(self, step: int) -> dict:
-        return {"steps": step, "config": to_dict(self.config), "jax": jax.__version__, "device": str(jax.devices()[0])}
+        config = to_dict(self.config)
+        config["data"]["root"] = ""  # a folder of this machine, of no use to whoever gets the weights
+        return {"steps": step, "config": config, "jax": jax.__version__, "device": jax.devices()[0].device_kind}
 
     @contextlib.contextmanager
     def _signals(self):
