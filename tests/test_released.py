@@ -1,5 +1,9 @@
 """The released weights: on made-up pairs everywhere, on real pairs where they are at hand."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -58,3 +62,13 @@ def test_real_pairs_score_above_the_plain_average(fuser, data_root):
         scores = evaluate(methods, ir, vi_y, convention="cddfuse", metrics=("SD", "AG", "VIF", "Qabf"))
         for name, (ours, average) in scores.items():
             assert ours[0] > average[0], f"{pair['id']}: {name}"
+
+
+def test_the_demo_fuses_scores_and_draws(tmp_path):
+    script = Path(__file__).parents[1] / "scripts" / "demo.py"
+    command = [sys.executable, str(script), "--out", str(tmp_path), "--pairs", "2"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "convention 'exact'" in result.stdout
+    assert len(list((tmp_path / "fused" / "panels").glob("*.png"))) == 2
+    assert (tmp_path / "scores" / "metrics.csv").is_file()
