@@ -89,11 +89,11 @@ def test_pairs_of_a_batch_do_not_see_each_other(tiny):
 
 
 def test_shared_encoder_has_one_stream_and_runs():
-    config = AngularFuseConfig(widths=(2, 4), heads=None, shared_encoder=True)
+    config = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1, shared_encoder=True)
     params = shapes(config)
     assert set(params) == {"shared_encoder1", "shared_encoder2", "shared_down1", "decoder1", "decoder2", "up1", "head"}
     model = build(config)
-    variables = model.init(jax.random.key(0), luma(0, 1, 8, 8), luma(1, 1, 8, 8))
+    variables = jax.jit(model.init)(jax.random.key(0), luma(0, 1, 8, 8), luma(1, 1, 8, 8))
     assert model.apply(variables, luma(0, 1, 7, 9), luma(1, 1, 7, 9)).shape == (1, 7, 9, 1)
 
 
@@ -110,7 +110,7 @@ def test_bfloat16_computes_near_float32_with_float32_parameters(tiny):
 def test_gradients_are_finite_on_flat_input(tiny):
     model, params = tiny
     flat = jnp.zeros((1, 8, 8, 1))
-    grads = jax.grad(lambda p: model.apply(p, flat, flat).sum())(params)
+    grads = jax.jit(jax.grad(lambda p: model.apply(p, flat, flat).sum()))(params)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
 
 
