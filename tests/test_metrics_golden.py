@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax.numpy as jnp
+import metrics_reference as reference
 import numpy as np
 import pytest
 from PIL import Image
@@ -164,7 +165,12 @@ def test_han_viff(golden):
     for pair in ("g06", "g07"):
         records, arrays = golden[pair]
         expected = [r["values"]["topanxal_torch"]["VIFF"] for r in records]
-        np.testing.assert_allclose(evaluate(*arrays, metrics=("VIFF",))["VIFF"], expected, rtol=FLOAT32)
+        got = evaluate(*arrays, metrics=("VIFF",))["VIFF"]
+        planes = (np.float64(255) * np.asarray(x)[..., 0] for x in arrays)
+        exact = [reference.viff(*(np.round(x) for x in pictures)) for pictures in zip(*planes, strict=True)]
+        np.testing.assert_allclose(got, exact, rtol=1e-5)
+        # The toolkit's own float32 is up to 8e-4 away from its formula in float64 on the low-contrast pair.
+        np.testing.assert_allclose(got, expected, rtol=FLOAT32 if pair == "g06" else 1e-3)
 
 
 def test_ms_ssim_with_the_zoo_range_quirk(golden):
