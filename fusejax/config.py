@@ -33,8 +33,8 @@ class TrainConfig:
       epochs: passes over the training pairs; one step takes `batch_size` of them.
       steps: length in steps instead of epochs.
       batch_size: pairs per step over all devices.
-      micro_batches: parts that a step's batch is computed in, one after the other; same gradient, less memory. On CPU
-        parts of 4 crops of 128 stay in cache and a step of 8 takes two thirds of the time.
+      micro_batches: parts that a step's batch is computed in, one after the other; same gradient, less memory. Leave it
+        at 1 on CPU: inside the loop XLA runs convolutions there more than ten times slower.
       seed: of parameters, data order and every random draw.
       log_every, eval_every, save_every: in steps; eval_every = 0 scores at the end only.
       keep_newest: checkpoints kept beside the best one.

@@ -1,6 +1,6 @@
 """Speed on this machine: compiling, training step, fusing, memory, pipeline; --against torch adds ratios to PyTorch.
 
-python scripts/bench.py [--against torch] [--micro-batches 2] [--repeats 5] [--data-root DIR --folders A B]
+python scripts/bench.py [--against torch] [--micro-batches 1] [--repeats 5] [--data-root DIR --folders A B]
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ class BenchOptions:
     """
 
     against: Literal["torch"] | None = None
-    micro_batches: int = 2
+    micro_batches: int = 1
     repeats: int = 5
     data_root: str = ""
     folders: tuple[str, ...] = ()
