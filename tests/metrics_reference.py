@@ -153,7 +153,7 @@ def qabf(f, a, b):
     for source in (a, b):
         g, angle = edges(source)
         with np.errstate(divide="ignore", invalid="ignore"):
-            strength = np.where(g == gf, gf, np.minimum(g, gf) / np.maximum(g, gf))
+            strength = np.where(g == 0, 0.0, np.minimum(g, gf) / np.maximum(g, gf))
         alignment = 1 - np.abs(angle - af) / (np.pi / 2)
         q = 0.9994 / (1 + np.exp(-15 * (strength - 0.5))) * 0.9879 / (1 + np.exp(-22 * (alignment - 0.8)))
         kept, total = kept + np.sum(q * g), total + g.sum()

@@ -1,15 +1,14 @@
 """What each convention computes: plain mappings from a metric's name to a function with its options bound."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax.numpy as jnp
 
-from fusejax.color import rgb_to_luma
+from fusejax.color import LUMA_WEIGHTS
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
 from fusejax.metrics.colour import colour_deviation
-from fusejax.metrics.numerics import quantise
 from fusejax.typing import Luma, PerImage, Rgb
 
 Metric = Callable[[Luma, Luma, Luma], PerImage]
@@ -17,14 +16,25 @@ Metric = Callable[[Luma, Luma, Luma], PerImage]
 USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 
-def matlab_grey(rgb: Rgb) -> Luma:
-    """Matlab's `rgb2gray`: weights 0.2989, 0.5870, 0.1140, rounded to 8 bit (by `quantise`, half to even)."""
-    return quantise((rgb @ jnp.array([0.2989, 0.5870, 0.1140], jnp.float32))[..., None])
+def _weighted(rgb: Rgb, weights: Sequence[float]) -> Luma:
+    """Weighted sum of the channels without a matrix product, which GPUs may compute in TF32."""
+    red, green, blue = (float(w) * rgb[..., i : i + 1] for i, w in enumerate(weights))
+    return red + green + blue
+
+
+def luma(rgb: Rgb) -> Luma:
+    """BT.601 luma, not rounded."""
+    return _weighted(rgb, LUMA_WEIGHTS)
 
 
 def rounded_luma(rgb: Rgb) -> Luma:
-    """BT.601 luma rounded to 8 bit, half to even."""
-    return quantise(rgb_to_luma(rgb))
+    """BT.601 luma of 8-bit levels, rounded half to even (CDDFuse)."""
+    return jnp.round(luma(jnp.round(255.0 * rgb))) / 255.0
+
+
+def matlab_grey(rgb: Rgb) -> Luma:
+    """Matlab's `rgb2gray` of 8-bit levels: weights 0.2989, 0.5870, 0.1140, rounded half away from zero."""
+    return jnp.floor(_weighted(jnp.round(255.0 * rgb), (0.2989, 0.5870, 0.1140)) + 0.5) / 255.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +62,7 @@ EXACT = Convention(
     summary="definitions of the papers: MI in bits, SSIM with L = 255 and Gaussian window, PSNR with peak 255; "
     "SSIM, MS-SSIM, VIF, CC are means over the two sources; pixels are rounded for histograms only",
     quantised=False,
-    grey=rgb_to_luma,
+    grey=luma,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
@@ -98,7 +108,7 @@ CDDFUSE = Convention(
         "PSNR": partial(fidelity.psnr, peak="fused"),
         "SCD": fidelity.sum_of_correlations_of_differences,
         "VIF": partial(visual_information.vif, combine="sum", flat_source=1.0),
-        "Qabf": edges.qabf,
+        "Qabf": partial(edges.qabf, equal="strength"),
         "SSIM": partial(structure.ssim, window="box", data_range=2.0, combine="sum"),
     },
 )
@@ -120,7 +130,7 @@ TANG = Convention(
         "PSNR": partial(fidelity.psnr, error_scale=1.0),
         "SCD": fidelity.sum_of_correlations_of_differences,
         "VIF": partial(visual_information.vif, combine="sum"),
-        "Qabf": edges.qabf,
+        "Qabf": partial(edges.qabf, equal="strength"),
         "Nabf": edges.nabf_first_source,
         "SSIM": partial(structure.ssim, data_range=1.0, border="edge"),
     },
@@ -142,7 +152,7 @@ VIFB = Convention(
         "CE": information.cross_entropy,
         "PSNR": fidelity.norm_psnr,
         "RMSE": fidelity.norm_error,
-        "Qabf": edges.qabf,
+        "Qabf": partial(edges.qabf, equal="strength"),
         "Qcb": partial(perceptual.qcb, stretched=True),
         "Qcv": partial(perceptual.qcv, stretched=True),
         "SSIM": partial(structure.ssim, combine="sum"),

@@ -108,13 +108,16 @@ def edge_intensity(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None
     return picture_mean(safe_sqrt(gx * gx + gy * gy))
 
 
-def qabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one") -> PerImage:
     """Qabf, share of source edges kept in strength and direction, 0..0.975, higher is better (Xydeas & Petrovic 2000).
 
     Sobel with zero border, as all toolkits take it; weights are the source's edge strength (L = 1). The two sigmoids
-    keep a perfect copy at 0.975. As in all toolkits an upright gradient has angle +pi/2 and never -pi/2, so the sign of
-    gx decides which near-upright neighbours count as aligned: theirs comes from a true convolution, hence -gx here.
+    keep a perfect copy at 0.9748. As in all toolkits an upright gradient has angle +pi/2 and never -pi/2, so the sign
+    of gx decides which near-upright neighbours count as aligned: theirs comes from a true convolution, hence -gx here.
     NaN where no source has any edge (black pictures; the zero border makes an edge around any other).
+
+    Args: equal: relative strength where source and fused edge are equally strong: one, their ratio, or by a slip of all
+        toolkits the strength itself, which saturates the sigmoid (0.9753 for a copy).
     """
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
@@ -123,7 +126,9 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     def preserved(strength: Array, angle: Array) -> Array:
         low, high = jnp.minimum(strength, target), jnp.maximum(strength, target)
-        relative = jnp.where(strength == target, target, low / jnp.where(high > 0, high, 1.0))
+        relative = low / jnp.where(high > 0, high, 1.0)
+        if equal == "strength":
+            relative = jnp.where(strength == target, target, relative)
         alignment = 1.0 - jnp.abs(angle - target_angle) * (2.0 / math.pi)
         quality = _sigmoid(relative, 0.9994, 15.0, 0.5) * _sigmoid(alignment, 0.9879, 22.0, 0.8)
         return jnp.where(strength > 0, quality * strength, 0.0)

@@ -101,7 +101,7 @@ METRICS: dict[str, MetricInfo] = {
         "a side is below 41 pixels",
     ),
     "Qabf": MetricInfo(
-        "edges", "edge transfer", "0..0.975", "higher", "Xydeas & Petrovic 2000", "both sources are black"
+        "edges", "edge transfer", "0..0.975", "higher", "Xydeas & Petrovic 2000", "no source has an edge"
     ),
     "Nabf": MetricInfo("edges", "edge artefacts", "0..1", "lower", "Kumar 2013", "a side has one pixel"),
     "Qcb": MetricInfo("perceptual", "perceived contrast", "0..1", "higher", "Chen & Blum 2009"),
@@ -111,7 +111,7 @@ METRICS: dict[str, MetricInfo] = {
         "0 and up, levels squared",
         "lower",
         "Chen & Varshney 2007",
-        "both sources are black",
+        "no source has an edge",
     ),
     "SSIM": MetricInfo(
         "structure",

@@ -1,0 +1,39 @@
+"""A batch spread over eight devices scores as on one. Runs in a process of its own, since devices are set at start."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import jax, numpy as np
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from fusejax.metrics import RunningMean, evaluate
+
+assert jax.device_count() == 8
+names = ("EN", "SD", "AG", "MI", "SCD", "Qabf", "SSIM")
+rng = np.random.default_rng(0)
+pictures = [rng.integers(0, 256, (8, 18, 20, 1)).astype(np.float32) / 255 for _ in range(3)]
+alone = evaluate(*(jnp.asarray(x) for x in pictures), metrics=names)
+mesh = Mesh(np.array(jax.devices()), ("data",))
+spread = [jax.device_put(x, NamedSharding(mesh, PartitionSpec("data"))) for x in pictures]
+together = evaluate(*spread, metrics=names)
+for name in names:
+    np.testing.assert_allclose(together[name], alone[name], rtol=2e-6, atol=1e-7, err_msg=name)
+
+def shard_mean(values):
+    part = RunningMean.empty(["EN"]).update({"EN": values})
+    return jax.tree.map(lambda x: jax.lax.psum(x, "data"), part)
+
+mean = jax.jit(jax.shard_map(
+    shard_mean, mesh=mesh, in_specs=PartitionSpec("data"), out_specs=PartitionSpec(), check_vma=False
+))(together["EN"])
+np.testing.assert_allclose(mean.result()["EN"], np.mean(np.float64(alone["EN"])), rtol=2e-7)
+assert int(mean.count["EN"]) == 8
+"""
+
+
+def test_eight_devices_score_as_one():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
