@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fusejax.reference import (
-    ReferenceConfig,
-    clahe,
-    equalise,
-    fine_grained_reference,
-    histogram,
-    two_scale_base,
-)
+from fusejax.reference import ReferenceConfig, clahe, equalise, fine_grained_reference, histogram, two_scale_base
 
 CONFIGS = {
     "clahe": ReferenceConfig(),
@@ -52,7 +45,7 @@ def assert_close_to_opencv(ours, opencv):
 
 
 # Divisible by the 8 tiles; one side not; both not; fewer pixels than tiles; single rows, columns and pixels.
-@pytest.mark.parametrize("size", [(64, 96), (120, 97), (131, 97), (5, 7), (3, 40), (1, 9), (9, 1)])
+@pytest.mark.parametrize("size", [(96, 128), (40, 56), (120, 97), (97, 131), (5, 7), (3, 40), (1, 9), (9, 1)])
 def test_clahe_agrees_with_opencv(size):
     u8 = picture(0, size)
     assert_close_to_opencv(jitted_clahe(grey(u8)), cv2.createCLAHE(2.0, (8, 8)).apply(u8))
@@ -146,7 +139,7 @@ def test_sharpening_raises_a_bright_line_and_lowers_its_sides():
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 2), (9, 17)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 5), (9, 17)])
 def test_any_size_gives_values_in_range(config, size):
     got = reference(luma(0, size=size), luma(1, size=size), config=config)
     chex.assert_shape(got, (2, *size, 1))
