@@ -106,6 +106,7 @@ def test_total_is_the_weighted_sum_of_its_parts():
 def test_vector_loss_agrees_with_float64():
     fused, reference = luma(0), luma(1)
     got = gradient_vector_loss(jitted_sobel(fused), jitted_sobel(reference))
+    chex.assert_shape(got, (2,))
     np.testing.assert_allclose(got, (norm64(sobel64(fused) - sobel64(reference)) - EPSILON).mean((1, 2)), rtol=1e-5)
     np.testing.assert_allclose(gradient_vector_loss(jitted_sobel(fused), jitted_sobel(fused)), 0.0, atol=1e-8)
 
@@ -211,10 +212,30 @@ def test_flat_pictures_give_finite_values_and_gradients(gradient_source, directi
     chex.assert_tree_all_finite(objective_gradient(*pictures, config=config))
 
 
-def test_vector_loss_is_finite_on_flat_pictures():
-    chex.assert_tree_all_finite(
-        jax.grad(lambda f: gradient_vector_loss(jitted_sobel(f), jitted_sobel(FLAT[0])).sum())(FLAT[1])
-    )
+def test_vector_loss_is_finite_on_flat_and_on_identical_pictures():
+    slope = jax.jit(jax.grad(lambda f, r: gradient_vector_loss(sobel(f), sobel(r)).sum()))
+    for fused_y, reference in itertools.product([*FLAT, luma(0, batch=1)], repeat=2):
+        chex.assert_tree_all_finite(slope(fused_y, reference))
+
+
+def test_gradients_agree_with_finite_differences_in_float64():
+    """Each term by itself; the pixels are random, so that no norm difference lies within a step of its kink."""
+    terms = {
+        "intensity": intensity_loss,
+        "magnitude": lambda f, r: magnitude_loss(sobel(f), sobel(r)),
+        "weighted": lambda f, r: direction_loss(sobel(f), sobel(r)),
+        "unweighted": lambda f, r: direction_loss(sobel(f), sobel(r), weighting="none"),
+        "vector": lambda f, r: gradient_vector_loss(sobel(f), sobel(r)),
+    }
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(3)
+        point, reference = (jnp.asarray(rng.random((1, 4, 5, 1))) for _ in range(2))
+        steps = 1e-6 * np.eye(point.size).reshape(-1, *point.shape[1:])
+        values = jax.jit(lambda f: {k: term(f, jnp.broadcast_to(reference, f.shape)) for k, term in terms.items()})
+        above, below = values(point + steps), values(point - steps)
+        slopes = jax.tree.map(lambda a, b: (a - b) / 2e-6, above, below)
+        exact = jax.tree.map(np.ravel, jax.jit(jax.jacrev(values))(point))
+        chex.assert_trees_all_close(exact, slopes, rtol=1e-5, atol=1e-7)
 
 
 def test_flat_reference_costs_direction_only_when_unweighted():
