@@ -1,5 +1,6 @@
 """Colour conversion against Pillow's JFIF and its inverse; filters against SciPy in float64 for every padding."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,6 +44,14 @@ def test_colour_survives_the_round_trip(rgb, array):
     ycbcr = rgb_to_ycbcr(array(rgb))
     assert ycbcr.dtype == np.float32
     np.testing.assert_allclose(ycbcr_to_rgb(ycbcr), rgb, atol=1e-6)
+
+
+def test_numpy_and_jax_give_the_same_colours(rgb):
+    for convert in (rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb):
+        on_numpy, on_jax = convert(rgb), convert(jnp.asarray(rgb))
+        assert isinstance(on_numpy, np.ndarray)
+        assert on_numpy.shape == on_jax.shape
+        np.testing.assert_allclose(on_jax, on_numpy, atol=1e-6)
 
 
 def test_colour_agrees_with_pillow():
@@ -90,6 +99,32 @@ def test_a_changed_luma_moves_all_channels_alike(rgb):
 def test_correlation_agrees_with_scipy(image, padding):
     want = per_plane(lambda p: ndimage.correlate(p, KERNEL, mode=SCIPY_MODE[padding]), image)
     np.testing.assert_allclose(correlate(jnp.asarray(image), KERNEL, padding=padding), want, **CLOSE)
+
+
+@pytest.mark.parametrize("padding", [*SCIPY_MODE, "valid"])
+def test_filters_keep_float64(padding):
+    """To rounding of float64, where the comparisons above leave room for float32."""
+    image, mode = np.random.default_rng(4).random((1, 11, 8, 1)), SCIPY_MODE.get(padding, "nearest")
+
+    @jax.jit
+    def filtered(x):
+        horizontal, vertical = sobel(x, padding=padding)
+        return correlate(x, KERNEL, padding=padding), horizontal, vertical, laplacian(x, padding=padding)
+
+    with jax.enable_x64(True):
+        got = [np.asarray(g) for g in (*filtered(jnp.asarray(image)), gaussian_blur(jnp.asarray(image), 1.5))]
+    want = [
+        per_plane(lambda p: ndimage.correlate(p, KERNEL, mode=mode), image),
+        per_plane(lambda p: ndimage.sobel(p, axis=1, mode=mode), image),
+        per_plane(lambda p: ndimage.sobel(p, axis=0, mode=mode), image),
+        per_plane(lambda p: ndimage.laplace(p, mode=mode), image),
+        per_plane(lambda p: ndimage.gaussian_filter(p, 1.5, mode="reflect", truncate=4.0), image),
+    ]
+    if padding == "valid":
+        want = [want[0][:, 1:-1, 2:-2], *(w[:, 1:-1, 1:-1] for w in want[1:4]), want[4]]
+    for g, w in zip(got, want, strict=True):
+        assert g.dtype == np.float64
+        np.testing.assert_allclose(g, w, rtol=0, atol=1e-12)
 
 
 def test_valid_correlation_is_the_inside(image):
