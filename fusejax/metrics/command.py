@@ -110,9 +110,7 @@ def _report(results: list[Scores], options: EvaluateOptions) -> None:
     for scores in results:
         for metric, count in scores.left_out().items():
             pictures = f"{count} of {len(scores.names)} pictures"
-            console.print(
-                f"{scores.method}: {metric} left out {pictures}; undefined where: {undefined_reason(metric)}"
-            )
+            console.print(f"{scores.method}: {metric} left out {pictures}; undefined where: {undefined_reason(metric)}")
     if options.out is None:
         return
     higher = {m: METRICS[m].better == "higher" for m in options.metrics}
