@@ -29,20 +29,31 @@ def _shifted(x: Array, taps: int, axis: int, stride: int = 1) -> list[Array]:
     return [lax.slice_in_dim(x, i, i + count, stride=stride, axis=axis) for i in range(taps)]
 
 
+def _float32(taps: tuple[float, ...]) -> list[float]:
+    return np.asarray(taps, np.float32).tolist()
+
+
 def _smooth(x: Array, taps: tuple[float, ...], axis: int, stride: int = 1) -> Array:
-    weights = np.asarray(taps, np.float32).tolist()
-    return sum(w * part for w, part in zip(weights, _shifted(x, len(taps), axis, stride), strict=True))
+    return sum(w * part for w, part in zip(_float32(taps), _shifted(x, len(taps), axis, stride), strict=True))
 
 
-def _covariance_along(x: Array, y: Array, taps: tuple[float, ...], axis: int) -> Array:
-    """Covariance along one axis. w * (dx * dy) is symmetric in x and y, so equal pictures give equal bits."""
+def _offset(x: Array, taps: tuple[float, ...], axis: int) -> Array:
+    """Weighted mean of a one-dimensional window minus the pixel in its middle; exactly zero where the window is flat."""
+    parts = _shifted(x, len(taps), axis)
+    middle = parts[len(taps) // 2]
+    return sum(w * (part - middle) for w, part in zip(_float32(taps), parts, strict=True))
+
+
+def _second_moment(x: Array, y: Array, within: Array | None, taps: tuple[float, ...], axis: int) -> Array:
+    """Weighted mean of within + dx * dy, the differences taken from the middle of the window.
+
+    dx * dy is symmetric in x and y, so equal pictures give equal bits and a copy has VIF 1.
+    """
     xs, ys = _shifted(x, len(taps), axis), _shifted(y, len(taps), axis)
+    inner = [0.0] * len(taps) if within is None else _shifted(within, len(taps), axis)
     middle = len(taps) // 2
-    product = mean_x = mean_y = 0.0
-    for w, x_i, y_i in zip(np.asarray(taps, np.float32).tolist(), xs, ys, strict=True):
-        dx, dy = x_i - xs[middle], y_i - ys[middle]
-        product, mean_x, mean_y = product + w * (dx * dy), mean_x + w * dx, mean_y + w * dy
-    return product - mean_x * mean_y
+    products = ((x_i - xs[middle]) * (y_i - ys[middle]) for x_i, y_i in zip(xs, ys, strict=True))
+    return sum(w * (product + part) for w, product, part in zip(_float32(taps), products, inner, strict=True))
 
 
 def local_mean(x: Float[Array, "*b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "*b h2 w2"]:
@@ -67,16 +78,24 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
     over several targets it is computed once.
     """
 
-    def along(x: Array, y: Array, axis: int) -> Statistics:
-        moments = (_covariance_along(p, q, taps, axis) for p, q in ((x, x), (y, y), (x, y)))
-        return Statistics(_smooth(x, taps, axis), _smooth(y, taps, axis), *moments)
+    pairs = ((0, 0), (1, 1), (0, 1))
 
-    def across_rows(*row: Array) -> Statistics:
-        within, between = Statistics(*row), along(row[0], row[1], ROWS)
-        moments = (_smooth(p, taps, ROWS) + q for p, q in zip(within[2:], between[2:], strict=True))
-        return Statistics(*between[:2], *moments)
+    def one_pass(pictures: list[Array], within: list[Array | None], axis: int) -> tuple[list[Array], list[Array]]:
+        offsets = apart(lambda *z: [_offset(p, taps, axis) for p in z], *pictures)
+        margin, count = len(taps) // 2, pictures[0].shape[axis] - len(taps) + 1
+        means = [lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in zip(pictures, offsets)]
 
-    return apart(across_rows, *apart(lambda x, y: along(x, y, COLUMNS), x, y))
+        def covariances(pictures: list[Array], offsets: list[Array], within: list[Array | None]) -> list[Array]:
+            return [
+                _second_moment(pictures[i], pictures[j], part, taps, axis) - offsets[i] * offsets[j]
+                for (i, j), part in zip(pairs, within, strict=True)
+            ]
+
+        return means, apart(covariances, pictures, offsets, within)
+
+    means, within = one_pass([x, y], [None] * 3, COLUMNS)
+    means, second = one_pass(means, within, ROWS)
+    return Statistics(*means, *second)
 
 
 def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
