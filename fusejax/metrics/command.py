@@ -15,6 +15,7 @@ from fusejax.metrics.report import Scores, comparison_markdown, plot_distributio
 from fusejax.progress import track
 
 Files = dict[str, Path]
+_FILE_WIDTH = 240
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +107,8 @@ def _score(methods: dict[str, Files], ir: Files, vi: Files, options: EvaluateOpt
 
 def _report(results: list[Scores], options: EvaluateOptions) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH  # Rich takes 80 columns there and cuts the numbers off
     console.print(terminal_table(results))
     for scores in results:
         for metric, count in scores.left_out().items():

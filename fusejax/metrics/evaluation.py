@@ -64,12 +64,10 @@ def _check(fused: Array, ir: Array, vi: Array, convention: Convention, names: tu
 def _score(fused: Array, ir: Array, vi: Array, *, convention: str, metrics: tuple[str, ...]) -> dict[str, PerImage]:
     """Compiled scoring. A CPU takes the pictures one by one, whose maps then stay in its cache (half the time)."""
     together = partial(_score_together, convention=CONVENTIONS[convention], metrics=metrics)
-
-    def one_by_one(*batch: Array) -> dict[str, PerImage]:
-        scores = lax.map(lambda picture: together(*(x[None] for x in picture)), batch)
-        return jax.tree.map(lambda x: x[:, 0], scores)
-
-    return lax.platform_dependent(fused, ir, vi, cpu=one_by_one, default=together)
+    if jax.default_backend() != "cpu":
+        return together(fused, ir, vi)
+    scores = lax.map(lambda picture: together(*(x[None] for x in picture)), (fused, ir, vi))
+    return jax.tree.map(lambda x: x[:, 0], scores)
 
 
 def _score_together(

@@ -50,14 +50,20 @@ def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
 
 
 def picture_sum(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
-    """Sum over a picture in three short stages; relative error about 1e-7 where one float32 sum would lose 1e-5.
+    """Sum over a picture in four short stages; relative error about 1e-7 where one float32 sum would lose 1e-5.
 
-    The barriers keep XLA from merging the stages back into one long sum.
+    The barriers keep XLA from merging the stages back into one long sum. Every stage keeps 32 columns side by side: its
+    CPU backend sums whole columns of a single picture five times more slowly.
     """
-    columns = lax.optimization_barrier(x.sum(axis=-2))
-    groups = jnp.pad(columns, [(0, 0)] * (x.ndim - 2) + [(0, -columns.shape[-1] % 32)])
-    groups = groups.reshape(*columns.shape[:-1], -1, 32)
+    rows = lax.optimization_barrier(_folded(x).sum(axis=-2))
+    groups = lax.optimization_barrier(_folded(rows.swapaxes(-1, -2)).sum(axis=-2))
     return lax.optimization_barrier(groups.sum(axis=-2)).sum(axis=-1)
+
+
+def _folded(x: Float[Array, "*b n"]) -> Float[Array, "*b m 32"]:
+    """The last axis in pieces of 32, zeros filling the last one."""
+    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % 32)])
+    return padded.reshape(*x.shape[:-1], -1, 32)
 
 
 def picture_mean(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
@@ -73,12 +79,15 @@ def apart(function: Callable[..., Any], *args: Array) -> Any:
     condition is always true. Other backends get the plain function.
     """
 
-    def conditional(*args: Array) -> Any:
-        shapes = jax.eval_shape(function, *args)
-        never = lambda *_: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)  # noqa: E731
-        return lax.cond(lax.optimization_barrier(jnp.bool_(True)), function, never, *args)
+    if jax.default_backend() != "cpu":
+        return function(*args)
+    function = jax.jit(function)  # traced once for its shapes and its code
+    shapes = jax.eval_shape(function, *args)
 
-    return lax.platform_dependent(*args, cpu=conditional, default=function)
+    def never(*_: Array) -> Any:
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    return lax.cond(lax.optimization_barrier(jnp.bool_(True)), function, never, *args)
 
 
 def divide(numerator: Float[Array, "*shape"], denominator: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -99,7 +108,8 @@ def undefined(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
 
 
 def centred(x: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
-    """The picture minus its mean."""
+    """The picture minus its mean; exactly zero for a constant picture, hence the detour over its first pixel."""
+    x = x - x[:, :1, :1]
     return x - picture_mean(x)[:, None, None]
 
 
