@@ -5,24 +5,28 @@ of the maximum), in holding the fused gradient against the reference's own, in m
 half, and in learning rate, batch and length, which are chosen for hours on a CPU.
 """
 
-from fusejax.config import OptimConfig, TrainConfig
+from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.pipeline import DataConfig
-from fusejax.losses import AngularObjectiveConfig
+from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import AngularFuseConfig
 from fusejax.reference import ReferenceConfig
 
 
 def get_config() -> TrainConfig:
-    reference = ReferenceConfig(edge_weight=0.15, equalised_weight=0.05, equalisation="global", base="two_scale")
+    objective = ObjectiveConfig(
+        terms=(
+            TermConfig("reference_intensity"),
+            TermConfig("reference_magnitude", 1.0),
+            TermConfig("reference_direction", 0.2),
+        ),
+        reference=ReferenceConfig(edge_weight=0.15, equalised_weight=0.05, equalisation="global", base="two_scale"),
+    )
+    optim = OptimConfig(learning_rate=8e-4, final_learning_rate=4e-6, warmup_steps=200, clip_norm=0.1)
     return TrainConfig(
         name="angularfuse_tuned",
         model=AngularFuseConfig(heads=None),
-        objective=AngularObjectiveConfig(
-            gradient_weight=1.0, direction_weight=0.2, gradient_source="reference", reference=reference
-        ),
+        stages=(StageConfig(objective, optim=optim, steps=3600),),
         data=DataConfig(com_mask=ComMaskConfig(probability=0.2)),
-        optim=OptimConfig(learning_rate=8e-4, final_learning_rate=4e-6, warmup_steps=200, clip_norm=0.1),
         batch_size=4,
-        steps=3600,
     )

@@ -17,6 +17,8 @@ COMMANDS = {
     "train": "train a configuration, or go on with a run: fusejax train CONFIG --workdir DIR --data.root DIR",
     "evaluate": "score fused pictures against their sources",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
+    "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
+    "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 
 
@@ -25,13 +27,20 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: fusejax COMMAND [options]; fusejax COMMAND --help\n")
-        print("\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items()))
+        print("\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items()))
         return
     command, *rest = arguments
     if command not in COMMANDS:
         sys.exit(f"fusejax: unknown command {command!r}; one of {', '.join(COMMANDS)}.")
     _persist_compilations()
-    run = {"fuse": _fuse, "train": _train, "evaluate": _evaluate, "info": _info}[command]
+    run = {
+        "fuse": _fuse,
+        "train": _train,
+        "evaluate": _evaluate,
+        "info": _info,
+        "align": _align,
+        "import-torch": _import_torch,
+    }[command]
     try:
         run(rest)
     except (ValueError, FileExistsError, PermissionError) as error:
@@ -70,7 +79,8 @@ def _parse_config(command: str, arguments: list[str], fields: dict[str, tuple[ty
         ],
     )
     default = whole(*(value for _, value in fields.values()), load_config(arguments[0]))
-    return tyro.cli(whole, default=default, args=arguments[1:], prog=prog)
+    # A network is chosen by the configuration; its settings are flags like all others.
+    return tyro.cli(whole, default=default, args=arguments[1:], prog=prog, config=(tyro.conf.AvoidSubcommands,))
 
 
 def _train(arguments: list[str]) -> None:
@@ -100,3 +110,15 @@ def _evaluate(arguments: list[str]) -> None:
     from fusejax.metrics.command import EvaluateOptions, evaluate_command
 
     evaluate_command(tyro.cli(EvaluateOptions, args=arguments, prog="fusejax evaluate"))
+
+
+def _align(arguments: list[str]) -> None:
+    from fusejax.align_command import AlignOptions, align_command
+
+    align_command(tyro.cli(AlignOptions, args=arguments, prog="fusejax align"))
+
+
+def _import_torch(arguments: list[str]) -> None:
+    from fusejax.torch_import import ImportOptions, import_command
+
+    import_command(tyro.cli(ImportOptions, args=arguments, prog="fusejax import-torch"))

@@ -3,26 +3,54 @@
 import dataclasses
 import importlib.util
 from pathlib import Path
+from typing import Literal
 
 from fusejax.data.pipeline import DataConfig
-from fusejax.losses import AngularObjectiveConfig
+from fusejax.losses import ObjectiveConfig
 from fusejax.models import ModelConfig
+from fusejax.typing import check_choices
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-    """Adam with a cosine schedule over the whole run.
+    """Adam (no weight decay) after clipping by global norm, and the learning rate of a stage.
 
     Attributes:
-      learning_rate, final_learning_rate: at the start (after the warm-up) and at the last step.
+      learning_rate, final_learning_rate: at the start (after the warm-up) and at the end, or the least.
+      schedule: `cosine` falls to the final rate at the last step of the stage; `step` multiplies by `decay_factor`
+        every `decay_epochs` epochs, counted for each module from its own first update.
       warmup_steps: linear rise from 0.
-      clip_norm: largest global L2 norm of the gradient.
+      clip_norm: largest L2 norm of the gradient.
     """
 
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-6
+    schedule: Literal["cosine", "step"] = "cosine"
+    decay_epochs: int = 20
+    decay_factor: float = 0.5
     warmup_steps: int = 0
     clip_norm: float = 1.0
+
+    def __post_init__(self):
+        check_choices(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class StageConfig:
+    """A part of a run with its own objective.
+
+    Attributes:
+      epochs: passes over the training pairs; one step takes `batch_size` of them.
+      steps: length in steps instead of epochs.
+      trains: top-level modules of the network that are updated; empty: all. Needs `optimize_by_module`.
+    """
+
+    objective: ObjectiveConfig
+    name: str = "main"
+    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
+    epochs: int = 70
+    steps: int | None = None
+    trains: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,24 +58,24 @@ class TrainConfig:
     """One experiment.
 
     Attributes:
-      epochs: passes over the training pairs; one step takes `batch_size` of them.
-      steps: length in steps instead of epochs.
+      stages: run one after the other; parameters and optimiser state carry over.
+      optimize_by_module: clip and count updates for each top-level module of the network by itself, not for all
+        together.
       batch_size: pairs per step over all devices.
       micro_batches: parts that a step's batch is computed in, one after the other; same gradient, less memory. Leave it
         at 1 on CPU: inside the loop XLA runs convolutions there more than ten times slower.
       seed: of parameters, data order and every random draw.
-      log_every, eval_every, save_every: in steps; eval_every = 0 scores at the end only.
+      log_every, eval_every, save_every: in steps; eval_every = 0 scores at the end only. Stages that do not train the
+        fused picture are not scored.
       keep_newest: checkpoints kept beside the best one.
       best_metric: validation score, larger is better, that says which checkpoint is best.
     """
 
     name: str
     model: ModelConfig
-    objective: AngularObjectiveConfig = dataclasses.field(default_factory=AngularObjectiveConfig)
+    stages: tuple[StageConfig, ...]
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    optim: OptimConfig = dataclasses.field(default_factory=OptimConfig)
-    epochs: int = 70
-    steps: int | None = None
+    optimize_by_module: bool = False
     batch_size: int = 8
     micro_batches: int = 1
     seed: int = 0
@@ -58,11 +86,19 @@ class TrainConfig:
     best_metric: str = "SSIM"
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "micro_batches", "log_every", "save_every", "keep_newest"):
+        for name in ("batch_size", "micro_batches", "log_every", "save_every", "keep_newest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         if self.batch_size % self.micro_batches:
             raise ValueError(f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches.")
+        names = [stage.name for stage in self.stages]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"A run needs stages of different names; got {', '.join(names) or 'none'}.")
+        for stage in self.stages:
+            if stage.epochs < 1:
+                raise ValueError(f"Stage {stage.name!r} has epochs {stage.epochs}; it must be at least 1.")
+            if stage.trains and not self.optimize_by_module:
+                raise ValueError(f"Stage {stage.name!r} trains some modules only; set optimize_by_module.")
 
 
 # What may differ between a run and its continuation without changing its result.

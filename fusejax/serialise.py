@@ -1,4 +1,7 @@
-"""Frozen dataclasses to plain JSON types and strictly back."""
+"""Frozen dataclasses to plain JSON types and strictly back.
+
+Where a field may hold one of several dataclasses, its dict says which under the key "type".
+"""
 
 import dataclasses
 import difflib
@@ -9,13 +12,24 @@ from typing import Any
 
 def to_dict(config: Any) -> dict:
     """Plain JSON types: nested dicts, lists, numbers, strings, None."""
-    return _plain(dataclasses.asdict(config))
+    hints = typing.get_type_hints(type(config))
+    return {f.name: _plain(getattr(config, f.name), hints[f.name]) for f in dataclasses.fields(config)}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, hint: Any = None) -> Any:
+    if dataclasses.is_dataclass(value):
+        kind = {"type": type(value).__name__} if len(_dataclasses_in(hint)) > 1 else {}
+        return kind | to_dict(value)
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _dataclasses_in(hint: Any) -> list[type]:
+    """The dataclasses that a union offers."""
+    return (
+        [h for h in typing.get_args(hint) if dataclasses.is_dataclass(h)] if isinstance(hint, types.UnionType) else []
+    )
 
 
 def from_dict(cls: type, values: dict) -> Any:
@@ -33,17 +47,35 @@ def _restore(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_dict(hint, value)
     if isinstance(hint, types.UnionType) and value is not None:
-        return _restore(next(h for h in typing.get_args(hint) if h is not types.NoneType), value)
-    return tuple(value) if isinstance(value, list) else value
+        return _restore_union(hint, value)
+    if isinstance(value, list):
+        inner = typing.get_args(hint)[:1] if typing.get_origin(hint) is tuple else ()
+        return tuple(_restore(inner[0] if inner else None, v) for v in value)
+    return value
+
+
+def _restore_union(hint: types.UnionType, value: Any) -> Any:
+    kinds = {kind.__name__: kind for kind in _dataclasses_in(hint)}
+    if len(kinds) > 1:
+        if value.get("type") not in kinds:
+            raise ValueError(f"type is {value.get('type')!r}; it is one of {', '.join(kinds)}.")
+        return from_dict(kinds[value["type"]], {k: v for k, v in value.items() if k != "type"})
+    return _restore(next(h for h in typing.get_args(hint) if h is not types.NoneType), value)
 
 
 def differences(old: dict, new: dict, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted keys whose values differ, with both values; a missing one counts as None."""
+    """Dotted keys (numbers within lists) whose values differ, with both values; a missing one counts as None."""
     found = {}
-    for key in sorted(old.keys() | new.keys()):
-        a, b = old.get(key), new.get(key)
+    for key in sorted(old.keys() | new.keys(), key=str):
+        a, b = (_keyed(x.get(key)) for x in (old, new))
         if isinstance(a, dict) and isinstance(b, dict):
             found |= differences(a, b, f"{prefix}{key}.")
         elif a != b:
-            found[prefix + key] = (a, b)
+            found[f"{prefix}{key}"] = (a, b)
     return found
+
+
+def _keyed(value: Any) -> Any:
+    """Lists of dicts by position, so that their entries are compared one by one."""
+    nested = isinstance(value, list) and value and all(isinstance(v, dict) for v in value)
+    return dict(enumerate(value)) if nested else value

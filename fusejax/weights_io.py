@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from fusejax.models import AngularFuseConfig, ModelConfig
+from fusejax.models import NETWORKS, ModelConfig
 from fusejax.serialise import from_dict, to_dict
 from fusejax.typing import Params
 
@@ -21,7 +21,7 @@ RUN_FILE = "weights.safetensors"
 def save_weights(path: str | Path, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
     """Writes parameters under their nested names joined with "/", float32, with configuration and metadata as JSON."""
     flat = {k: np.ascontiguousarray(v) for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
-    header = {"model": to_dict(model_config), "training": metadata}
+    header = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
     save_file(flat, str(path), metadata={k: json.dumps(v, sort_keys=True) for k, v in header.items()})
 
 
@@ -52,5 +52,9 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
         raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
     if "model" not in header:
         raise ValueError(f"{path} holds no model configuration; it was not written by fusejax.")
-    config = from_dict(AngularFuseConfig, json.loads(header["model"]))
+    kinds = {kind.__name__: kind for kind in NETWORKS}
+    network = json.loads(header.get("network", '"AngularFuseConfig"'))  # files from before there were two networks
+    if network not in kinds:
+        raise ValueError(f"{path} is for the network {network!r}; this version knows {', '.join(kinds)}.")
+    config = from_dict(kinds[network], json.loads(header["model"]))
     return unflatten_dict(flat, sep="/"), config, json.loads(header.get("training", "{}"))

@@ -1,6 +1,6 @@
 """Speed on this machine: compiling, training step, fusing, memory, pipeline; --against torch adds ratios to PyTorch.
 
-python scripts/bench.py [--against torch] [--micro-batches 1] [--repeats 5] [--data-root DIR --folders A B]
+python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--data-root DIR --folders A B]
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ import tyro
 from fusejax.config import load_config
 from fusejax.data.pipeline import DataConfig, open_sources, training_batches
 from fusejax.data.synthetic import write_synthetic_folder
-from fusejax.losses import angularfuse_objective
+from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import build
-from fusejax.training.optim import make_optimizer, make_schedule
 from fusejax.training.sharding import make_mesh, replicated
+from fusejax.training.stages import plan_stages
 from fusejax.training.state import create_state
 from fusejax.training.step import train_step
 
@@ -38,12 +38,14 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
-      against: `torch` alternates with the PyTorch twin of the network (extra `bench`) and prints the ratios.
+      config: shipped configuration whose network and last stage are timed.
+      against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and prints ratios.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
       data_root, folders: pairs for the pipeline; made-up ones where not given.
     """
 
+    config: str = "angularfuse"
     against: Literal["torch"] | None = None
     micro_batches: int = 1
     repeats: int = 5
@@ -71,13 +73,22 @@ def crops(seed: int, batch: int, size: tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(seed).random((batch, *size, 1), dtype=np.float32)
 
 
-def jax_step(objective: Callable, micro_batches: int) -> Callable[[], None]:
-    """A compiled training step of the shipped network on one fixed batch; prints what compiling took."""
-    config = load_config("angularfuse")
-    model, tx = build(config.model), make_optimizer(config.optim, make_schedule(config.optim, 1000))
-    state = create_state(model, tx, jax.random.key(0), sharding=replicated(make_mesh()))
+def jax_step(name: str, objective: ObjectiveConfig | None, micro_batches: int) -> Callable[[], None]:
+    """A compiled training step of a shipped configuration on one fixed batch; prints what compiling took."""
+    config = load_config(name)
+    stage = plan_stages(config, 10_000)[-1]
+    if objective is not None:
+        stage = dataclasses.replace(stage, config=dataclasses.replace(stage.config, objective=objective))
+    model, by_module = build(config.model), config.optimize_by_module
+    state = create_state(model, jax.random.key(0), by_module=by_module, sharding=replicated(make_mesh()))
     batch = {k: crops(n, BATCH, (CROP, CROP)) for n, k in enumerate(("ir", "vi_y", "ir_input", "vi_input"))}
-    step = functools.partial(train_step, apply_fn=model.apply, objective=objective, tx=tx, micro_batches=micro_batches)
+
+    def outputs(params, ir, vi_y):
+        return model.apply({"params": params}, ir, vi_y, method="outputs")
+
+    step = functools.partial(
+        train_step, outputs_fn=outputs, stage=stage, by_module=by_module, micro_batches=micro_batches
+    )
     start = time.perf_counter()
     compiled = jax.jit(step, donate_argnums=0).lower(state, batch, jax.random.key(0)).compile()
     print(f"{'compile training step':34} {time.perf_counter() - start:8.3f} s", flush=True)
@@ -90,19 +101,14 @@ def jax_step(objective: Callable, micro_batches: int) -> Callable[[], None]:
     return call
 
 
-def jax_forward() -> Callable[[], None]:
-    model = build(load_config("angularfuse").model)
+def jax_forward(name: str) -> Callable[[], None]:
+    model = build(load_config(name).model)
     ir, vi_y = crops(0, 1, SIZE), crops(1, 1, SIZE)
-    params = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros((1, 8, 8, 1)))
+    params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros((1, 8, 8, 1)))
     start = time.perf_counter()
     compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
     print(f"{'compile forward 480x640':34} {time.perf_counter() - start:8.3f} s", flush=True)
     return lambda: jax.block_until_ready(compiled(params, ir, vi_y))
-
-
-def distance_to_maximum(fused_y, ir, vi_y):
-    """A loss that both frameworks spell alike, so that the ratio is that of the networks."""
-    return jnp.abs(fused_y - jnp.maximum(ir, vi_y)).mean(axis=(1, 2, 3)), {}
 
 
 def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
@@ -161,8 +167,7 @@ def pipeline(options: BenchOptions) -> float:
 
 def main(options: BenchOptions) -> None:
     print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
-    objective = functools.partial(angularfuse_objective, config=load_config("angularfuse").objective)
-    step, forward = jax_step(objective, options.micro_batches), jax_forward()
+    step, forward = jax_step(options.config, None, options.micro_batches), jax_forward(options.config)
     step()
     forward()
     steps = seconds(step, options.repeats)
@@ -174,8 +179,10 @@ def main(options: BenchOptions) -> None:
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
     if options.against == "torch":
         torch_step, torch_forward = torch_calls()
-        alternate("forward 480x640", forward, torch_forward, options.repeats)
-        alternate("training step", jax_step(distance_to_maximum, options.micro_batches), torch_step, options.repeats)
+        alternate("forward 480x640", jax_forward("angularfuse"), torch_forward, options.repeats)
+        # A loss that both frameworks spell alike, so that the ratio is that of the networks.
+        maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
+        alternate("training step", jax_step("angularfuse", maximum, options.micro_batches), torch_step, options.repeats)
 
 
 if __name__ == "__main__":

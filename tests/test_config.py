@@ -19,7 +19,8 @@ def test_shipped_configurations_survive_json(name):
 def test_shipped_names_hold_the_paper_and_the_tuned_recipe():
     assert {"angularfuse", "angularfuse_tuned"} <= shipped_configs().keys()
     paper = load_config("angularfuse")
-    assert (paper.epochs, paper.data.crop, paper.objective.reference.edge_weight) == (70, 128, 0.75)
+    (stage,) = paper.stages
+    assert (stage.epochs, paper.data.crop, stage.objective.reference.edge_weight) == (70, 128, 0.75)
 
 
 def test_unknown_keys_name_the_nearest():

@@ -11,15 +11,9 @@ import pytest
 from scipy import ndimage
 
 from fusejax.filters import sobel
-from fusejax.losses import (
-    AngularObjectiveConfig,
-    angularfuse_objective,
-    direction_loss,
-    gradient_vector_loss,
-    intensity_loss,
-    magnitude_loss,
-    stronger_gradient,
-)
+from fusejax.losses import ObjectiveConfig, Progress, TermConfig, evaluate_objective
+from fusejax.losses.angle import direction_loss, gradient_vector_loss, magnitude_loss, stronger_gradient
+from fusejax.losses.intensity import intensity_loss
 from fusejax.reference import ReferenceConfig, fine_grained_reference
 
 SOURCES = ("sources", "reference")
@@ -33,18 +27,37 @@ def luma(seed, *, size=(16, 16), batch=2):
     return jnp.asarray(np.random.default_rng(seed).random((batch, *size, 1)), jnp.float32)
 
 
-jitted_objective = jax.jit(angularfuse_objective, static_argnames="config")
 jitted_reference = jax.jit(fine_grained_reference, static_argnames="config")
 jitted_sobel = jax.jit(sobel)
 
 
+@functools.cache
+def angular(
+    *, gradient_source="sources", direction_weighting="magnitude", gradient_weight=10.0, direction_weight=1.0,
+    reference=GLOBAL,
+):  # fmt: skip
+    """The objective, (fused_y, ir, vi_y) -> total and parts, with short names for the parts; jitted."""
+    kind = "angle" if gradient_source == "sources" else "reference"
+    terms = (
+        TermConfig("reference_intensity"),
+        TermConfig(f"{kind}_magnitude", gradient_weight),
+        TermConfig(f"{kind}_direction", gradient_weight * direction_weight, {"weighting": direction_weighting}),
+    )
+    config = ObjectiveConfig(terms, reference=reference)
+
+    def objective(fused_y, ir, vi_y):
+        total, parts = evaluate_objective(config, {"fused_y": fused_y, "ir": ir, "vi_y": vi_y}, Progress(0, 0, 1.0))
+        return total, {name.split("_")[1]: value for name, value in parts.items()}
+
+    return jax.jit(objective)
+
+
 def objective(fused_y, ir, vi_y, **options):
-    return jitted_objective(fused_y, ir, vi_y, config=AngularObjectiveConfig(**{"reference": GLOBAL} | options))
+    return angular(**options)(fused_y, ir, vi_y)
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def objective_gradient(fused_y, ir, vi_y, *, config):
-    return jax.grad(lambda f: angularfuse_objective(f, ir, vi_y, config=config)[0].sum())(fused_y)
+def objective_gradient(fused_y, ir, vi_y, **options):
+    return jax.jit(jax.grad(lambda f, i, v: angular(**options)(f, i, v)[0].sum()))(fused_y, ir, vi_y)
 
 
 def sobel64(x):
@@ -86,7 +99,7 @@ def test_objective_and_its_gradient_agree_with_float64(gradient_source, directio
     chex.assert_trees_all_close(parts, parts64, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, total64, rtol=1e-5)
 
-    grad = objective_gradient(fused_y, ir, vi_y, config=AngularObjectiveConfig(reference=GLOBAL, **choices))
+    grad = objective_gradient(fused_y, ir, vi_y, **choices)
     h, point = 1e-6, np.asarray(fused_y, np.float64)
     steps = h * np.eye(point.size).reshape(-1, *point.shape)
     slopes = [
@@ -205,11 +218,12 @@ FLAT = [jnp.full((1, 16, 16, 1), v) for v in (0.0, 0.5, 1.0)]
 @pytest.mark.parametrize("gradient_source", SOURCES)
 def test_flat_pictures_give_finite_values_and_gradients(gradient_source, direction_weighting):
     """Every combination of black, grey, white and textured pictures, as one batch."""
-    config = AngularObjectiveConfig(gradient_source=gradient_source, direction_weighting=direction_weighting)
+    choices = {"gradient_source": gradient_source, "direction_weighting": direction_weighting}
+    choices["reference"] = ReferenceConfig()
     kinds = [*FLAT, luma(0, batch=1)]
     pictures = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
-    chex.assert_tree_all_finite(jitted_objective(*pictures, config=config))
-    chex.assert_tree_all_finite(objective_gradient(*pictures, config=config))
+    chex.assert_tree_all_finite(objective(*pictures, **choices))
+    chex.assert_tree_all_finite(objective_gradient(*pictures, **choices))
 
 
 def test_vector_loss_is_finite_on_flat_and_on_identical_pictures():
@@ -257,26 +271,11 @@ def test_simple_losses_have_known_values():
 
 def test_the_reference_carries_no_gradient():
     fused_y, ir, vi_y = (luma(s) for s in range(3))
-    config = AngularObjectiveConfig(gradient_source="reference")
-    grads = jax.grad(lambda i, v: angularfuse_objective(fused_y, i, v, config=config)[0].sum(), argnums=(0, 1))(
-        ir, vi_y
-    )
+    loss = angular(gradient_source="reference", reference=ReferenceConfig())
+    grads = jax.grad(lambda i, v: loss(fused_y, i, v)[0].sum(), argnums=(0, 1))(ir, vi_y)
     chex.assert_trees_all_equal(grads, jax.tree.map(jnp.zeros_like, grads))
 
 
 def test_shapes_that_differ_are_refused():
-    with pytest.raises(ValueError, match=r"vi_y \(2, 16, 15, 1\)"):
-        angularfuse_objective(luma(0), luma(1), luma(2, size=(16, 15)), config=AngularObjectiveConfig())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"gradient_source": "source"}, "gradient_source is 'source'; it is one of 'sources', 'reference'"),
-        ({"direction_weighting": "weighted"}, "direction_weighting is 'weighted'"),
-        ({"gradient_weight": -1.0}, "must not be negative"),
-    ],
-)
-def test_bad_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        AngularObjectiveConfig(**options)
+    with pytest.raises(ValueError, match=r"vi_y is \(2, 16, 15, 1\); all must be one"):
+        objective(luma(0), luma(1), luma(2, size=(16, 15)))

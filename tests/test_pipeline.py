@@ -1,5 +1,6 @@
 """The input pipeline: what a batch is, and that it follows from (configuration, seed, index) alone."""
 
+import dataclasses
 import itertools
 import zipfile
 from collections import Counter
@@ -7,11 +8,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from fusejax.align_command import AlignOptions, align_command
 from fusejax.color import rgb_to_luma
+from fusejax.data.alignment import AlignConfig
 from fusejax.data.folders import PairError, PairFolder
 from fusejax.data.images import write_image
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.pipeline import DataConfig, open_sources, open_validation, training_batches
+from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.data.tfds import prepare
 from fusejax.data.transforms import MaskInputs, RandomPairedCrop, RandomPairedFlip, ToLuma
 
@@ -250,3 +254,23 @@ def test_real_pairs_of_many_sizes(data_root):
     for batch in batches(config, 3, batch_size=4):
         assert batch["vi_y"].shape == (4, 128, 128, 1)
         assert (batch["vi_y"].max(axis=(1, 2, 3)) > 0.1).all()
+
+
+def test_auxiliary_pairs_join_with_and_without_a_plan(tmp_path):
+    write_synthetic_folder(tmp_path / "own", count=3, size=(40, 40))
+    write_synthetic_folder(tmp_path / "foreign", count=2, size=(48, 32), seed=7)
+    config = DataConfig(root=str(tmp_path), folders=("own",), auxiliary="foreign", crop=16, com_mask=None)
+    assert [len(s) for s in open_sources(config)] == [3, 2]
+    options = {"config": AlignConfig(patch=16, stride=16, k=4), "target_split": None}
+    align_command(AlignOptions(tmp_path / "own", tmp_path / "foreign", tmp_path / "plan.json", **options))
+    aligned = dataclasses.replace(config, alignment=str(tmp_path / "plan.json"))
+    own, patches = open_sources(aligned)
+    assert (len(own), len(patches), patches[0]["vi"].shape) == (3, 4, (16, 16, 3))
+    batch = next(iter(training_batches([own, patches], aligned, batch_size=7, seed=0)))
+    assert sum(name in {patches[n]["id"] for n in range(4)} for name in map(str, batch["id"])) == 4
+    with pytest.raises(ValueError, match=r"cuts patches of 16, smaller than data\.crop 24"):
+        open_sources(dataclasses.replace(aligned, crop=24))
+    with pytest.raises(ValueError, match=r"name the folder that its patches are cut from in data\.auxiliary"):
+        dataclasses.replace(aligned, auxiliary="")
+    with pytest.raises(ValueError, match="made from other auxiliary pictures"):
+        open_sources(dataclasses.replace(aligned, auxiliary="own"))

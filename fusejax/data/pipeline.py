@@ -11,6 +11,7 @@ from pathlib import Path
 import grain
 from absl import flags
 
+from fusejax.data.alignment_plan import AlignedPatches, load_plan
 from fusejax.data.folders import JoinedSource, PairFolder
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.synthetic import SyntheticPairs
@@ -27,8 +28,11 @@ class DataConfig:
       split: looked for in a training folder that does not hold the pictures itself (MSRS's train/ir, train/vi).
       tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the folders.
       synthetic: number of made-up pairs, added to the others.
-      shares: how much of the training samples each source gives (folders, then tfds, then synthetic), relative; empty:
-        every pair alike.
+      auxiliary: pair folder of a foreign set relative to `root`, named down to the split, of which the patches that
+        `alignment` names are added.
+      alignment: plan written by `fusejax align`; empty: the folder's pairs are added as they are.
+      shares: how much of the training samples each source gives (folders, tfds, synthetic, auxiliary, in this order),
+        relative; empty: every pair alike.
       validation: pair folders relative to `root` that are scored during training, named down to the split; empty: none.
       crop: side of the square training crop in pixels.
       com_mask: complementary masks on the network's inputs; None for none.
@@ -41,6 +45,8 @@ class DataConfig:
     split: str = "train"
     tfds: tuple[str, ...] = ()
     synthetic: int = 0
+    auxiliary: str = ""
+    alignment: str = ""
     shares: tuple[float, ...] = ()
     validation: tuple[str, ...] = ()
     crop: int = 128
@@ -52,6 +58,8 @@ class DataConfig:
         for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
+        if self.alignment and not self.auxiliary:
+            raise ValueError("data.alignment is set; name the folder that its patches are cut from in data.auxiliary.")
         if any(share <= 0 for share in self.shares):
             raise ValueError(f"data.shares is {self.shares}; every share must be above 0, drop the folder instead.")
 
@@ -72,6 +80,8 @@ def open_sources(config: DataConfig) -> list:
         sources += [open_tfds(name, data_dir=config.root or None, split=config.split) for name in config.tfds]
     if config.synthetic:
         sources.append(SyntheticPairs(config.synthetic, size=(2 * config.crop, 2 * config.crop), seed=0))
+    if config.auxiliary:
+        sources.append(_open_auxiliary(config))
     if not sources:
         raise ValueError(
             "The configuration names no data: set data.root (with data.folders), data.tfds or data.synthetic."
@@ -79,6 +89,18 @@ def open_sources(config: DataConfig) -> list:
     if config.shares and len(config.shares) != len(sources):
         raise ValueError(f"data.shares names {len(config.shares)} shares but there are {len(sources)} sources.")
     return sources
+
+
+def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
+    folder = Path(config.root) / config.auxiliary
+    if not config.alignment:
+        return PairFolder(folder, skip_bad=config.skip_bad, min_side=config.crop)
+    plan = load_plan(config.alignment)
+    if plan.config.patch < config.crop:
+        raise ValueError(
+            f"{config.alignment} cuts patches of {plan.config.patch}, smaller than data.crop {config.crop}."
+        )
+    return AlignedPatches(PairFolder(folder, skip_bad=config.skip_bad), plan)
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:

@@ -63,3 +63,27 @@ def gradient_vector_loss(fused_gradient: Gradient, reference_gradient: Gradient)
     """mean || G_F - G_r || per image, smooth vector norm less eps: magnitude and direction in one term (ablation)."""
     (fx, fy), (rx, ry) = fused_gradient, reference_gradient
     return (smooth_norm((fx - rx, fy - ry)) - EPSILON).mean(axis=(1, 2, 3))
+
+
+def angle_magnitude_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """`magnitude_loss` against the stronger of the two source gradients."""
+    return magnitude_loss(sobel(fused_y), stronger_gradient(ir, vi_y))
+
+
+def angle_direction_loss(
+    fused_y: Luma, ir: Luma, vi_y: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
+) -> PerImage:
+    """`direction_loss` against the stronger of the two source gradients."""
+    return direction_loss(sobel(fused_y), stronger_gradient(ir, vi_y), weighting=weighting)
+
+
+def reference_magnitude_loss(fused_y: Luma, reference: Luma) -> PerImage:
+    """`magnitude_loss` against the gradient of the reference image."""
+    return magnitude_loss(sobel(fused_y), sobel(reference))
+
+
+def reference_direction_loss(
+    fused_y: Luma, reference: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
+) -> PerImage:
+    """`direction_loss` against the gradient of the reference image."""
+    return direction_loss(sobel(fused_y), sobel(reference), weighting=weighting)

@@ -38,7 +38,7 @@ def _smooth(x: Array, taps: tuple[float, ...], axis: int, stride: int = 1) -> Ar
 
 
 def _offset(x: Array, taps: tuple[float, ...], axis: int) -> Array:
-    """Weighted mean of a one-dimensional window minus the pixel in its middle; exactly zero where the window is flat."""
+    """Weighted mean of a one-dimensional window minus the pixel in its middle; exactly zero on a flat window."""
     parts = _shifted(x, len(taps), axis)
     middle = parts[len(taps) // 2]
     return sum(w * (part - middle) for w, part in zip(_float32(taps), parts, strict=True))
@@ -83,7 +83,9 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
     def one_pass(pictures: list[Array], within: list[Array | None], axis: int) -> tuple[list[Array], list[Array]]:
         offsets = apart(lambda *z: [_offset(p, taps, axis) for p in z], *pictures)
         margin, count = len(taps) // 2, pictures[0].shape[axis] - len(taps) + 1
-        means = [lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in zip(pictures, offsets)]
+        means = [
+            lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in zip(pictures, offsets, strict=True)
+        ]
 
         def covariances(pictures: list[Array], offsets: list[Array], within: list[Array | None]) -> list[Array]:
             return [

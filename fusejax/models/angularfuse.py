@@ -16,9 +16,9 @@ from fusejax.models.layers import (
     ChannelAttention,
     Conv3x3,
     GatedFeedForward,
-    LayerNorm,
     ResidualConvs,
     UpsampleConv,
+    pre_norm_residuals,
 )
 from fusejax.typing import Luma
 
@@ -61,8 +61,8 @@ class RestormerCnnBlock(nn.Module):
     def __call__(self, *inputs: Float[Array, "b h w _"]) -> Float[Array, "b h w c"]:
         dtype = self.dtype
         x = Conv3x3(self.width, dtype=dtype, name="embed")(*inputs)
-        y = x + ChannelAttention(self.heads, dtype, name="attention")(LayerNorm(dtype=dtype, name="norm1")(x))
-        y = y + GatedFeedForward(dtype, name="feed_forward")(LayerNorm(dtype=dtype, name="norm2")(y))
+        attention = ChannelAttention(self.heads, dtype=dtype, name="attention")
+        y = pre_norm_residuals(x, attention, GatedFeedForward(dtype=dtype, name="feed_forward"), dtype=dtype)
         for n in range(self.residual_blocks):
             x = ResidualConvs(dtype, name=f"local{n + 1}")(x)
         return Conv3x3(self.width, dtype=dtype, name="merge")(y, x)
@@ -76,6 +76,12 @@ class AngularFuse(nn.Module):
     """
 
     config: AngularFuseConfig = AngularFuseConfig()
+
+    provides = ("fused_y",)
+
+    def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
+        """What losses may ask for: `fused_y`."""
+        return {"fused_y": self(ir, vi_y)}
 
     @nn.compact
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:

@@ -1,4 +1,4 @@
-"""Blocks that models share: 3x3 convolution, layer norm, channel attention, gated feed-forward, down- and up-sampling.
+"""Blocks that models share: convolutions, layer norm, channel attention, gated feed-forward, down- and up-sampling.
 
 Parameters are float32; `dtype` is the type the arithmetic runs in. Kernels start like PyTorch's convolutions (uniform,
 variance 1 / (3 fan_in)), biases at zero.
@@ -69,25 +69,30 @@ class Conv3x3(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """1x1 convolution without bias, as a product over the last axis."""
+    """1x1 convolution, as a product over the last axis."""
 
     features: int
     dtype: Any = jnp.float32
+    use_bias: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:
         kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
-        return x.astype(self.dtype) @ kernel.astype(self.dtype)
+        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return y
 
 
 class PairedConv3x3(nn.Module):
-    """3x3 convolution in groups of two channels, two in and two out (reflect padding, no bias).
+    """3x3 convolution in groups of two channels, two in and two out, no bias.
 
     The kernel is spread over a block-diagonal dense one: XLA's grouped convolution on CPU is ten times slower, nine
     shifted products four times (26 ms against 100 ms forward and backward, 16 channels at 8x128x128), and at these
     widths (16 to 64) a matrix unit has the idle lanes anyway.
     """
 
+    padding: str = "reflect"
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -96,7 +101,58 @@ class PairedConv3x3(nn.Module):
         kernel = self.param("kernel", kernel_init, (3, 3, 2, channels)).astype(self.dtype)
         same_group = np.kron(np.eye(channels // 2), np.ones((2, 2)))
         dense = jnp.tile(kernel, (1, 1, channels // 2, 1)) * jnp.asarray(same_group, self.dtype)
-        return convolve_same(x.astype(self.dtype), dense, "reflect", 1)
+        return convolve_same(x.astype(self.dtype), dense, self.padding, 1)
+
+
+class DepthwiseConv3x3(nn.Module):
+    """3x3 convolution of every channel with its own kernel, without bias."""
+
+    padding: str = "constant"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        kernel = self.param("kernel", kernel_init, (3, 3, 1, x.shape[-1])).astype(self.dtype)
+        x = pad_one(x.astype(self.dtype), self.padding)
+        if jax.default_backend() == "cpu":
+            return stencil(x, kernel[:, :, 0])
+        groups = x.shape[-1]
+        return jax.lax.conv_general_dilated(
+            x, kernel, (1, 1), "VALID", dimension_numbers=_NHWC, feature_group_count=groups
+        )
+
+
+@jax.custom_vjp
+def stencil(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "b h w c"]:
+    """Depth-wise 3x3 cross-correlation without padding, as nine shifted products that XLA fuses into one pass.
+
+    XLA's grouped convolution is six times slower on CPU, and so is the kernel's gradient as nine reductions over whole
+    arrays: it is summed row by row instead.
+    """
+    h, w = x.shape[1] - 2, x.shape[2] - 2
+    return sum(kernel[i, j] * x[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
+
+
+def _stencil_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return stencil(x, kernel), (x, kernel)
+
+
+def _stencil_backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    _, h, w, c = g.shape
+
+    def add_row(total: Array, row: Array) -> tuple[Array, None]:
+        rows = jax.lax.dynamic_slice_in_dim(x, row, 3, axis=1).astype(jnp.float32)
+        g_row = jax.lax.dynamic_slice_in_dim(g, row, 1, axis=1)[:, 0].astype(jnp.float32)
+        taps = [(rows[:, i, j : j + w] * g_row).sum(axis=(0, 1)) for i in range(3) for j in range(3)]
+        return total + jnp.stack(taps), None
+
+    taps, _ = jax.lax.scan(add_row, jnp.zeros((9, c), jnp.float32), jnp.arange(h))
+    g_padded = jnp.pad(g, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    return stencil(g_padded, kernel[::-1, ::-1]), taps.reshape(3, 3, c).astype(kernel.dtype)
+
+
+stencil.defvjp(_stencil_forward, _stencil_backward)
 
 
 class LayerNorm(nn.Module):
@@ -118,12 +174,13 @@ class LayerNorm(nn.Module):
 class ChannelAttention(nn.Module):
     """Attention between channels, cost linear in h*w (Restormer MDTA, Zamir et al. 2022, Eq. 1).
 
-    Departs from Restormer where EMMA's Restormer-CNN block does: the 3x3 after the 1x1 is a full convolution, not a
-    depth-wise one. q and k are divided by their norms after the product, which is the same and saves two passes over
-    the pixels; all heads share one product whose off-head entries are masked.
+    The 3x3 after the 1x1 is depth-wise in Restormer and a full convolution in CDDFuse's and EMMA's blocks. q and k are
+    divided by their norms after the product, which is the same and saves two passes over the pixels; all heads share
+    one product whose off-head entries are masked.
     """
 
     heads: int
+    depthwise: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -132,7 +189,10 @@ class ChannelAttention(nn.Module):
         if c % self.heads:
             raise ValueError(f"{c} channels cannot be split into {self.heads} heads; use a divisor of {c}.")
         qkv = Pointwise(3 * c, self.dtype, name="qkv")(x)
-        qkv = Conv3x3(3 * c, padding="constant", dtype=self.dtype, name="qkv_mix")(qkv)
+        if self.depthwise:
+            qkv = DepthwiseConv3x3(dtype=self.dtype, name="qkv_mix")(qkv)
+        else:
+            qkv = Conv3x3(3 * c, padding="constant", dtype=self.dtype, name="qkv_mix")(qkv)
         q, k, v = (t.reshape(b, h * w, c) for t in jnp.split(qkv, 3, axis=-1))
         scale = self.param("scale", nn.initializers.ones, (self.heads,))
         correlation = jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
@@ -151,16 +211,30 @@ def inverse_norm(x: Float[Array, "b p c"]) -> Float[Array, "b c"]:
 
 
 class GatedFeedForward(nn.Module):
-    """1x1 to twice the width, 3x3 within channel pairs, exact GELU gate, 1x1 back (EMMA's form of Restormer's GDFN)."""
+    """1x1 to twice `expansion` widths, 3x3, exact GELU of one half times the other, 1x1 back (Restormer's GDFN).
 
+    The 3x3 is depth-wise in Restormer and works within channel pairs in CDDFuse's and EMMA's blocks.
+    """
+
+    expansion: int = 1
+    depthwise: bool = False
+    padding: str = "reflect"
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        y = Pointwise(2 * x.shape[-1], self.dtype, name="expand")(x)
-        y = PairedConv3x3(self.dtype, name="mix")(y)
+        mix = DepthwiseConv3x3 if self.depthwise else PairedConv3x3
+        y = Pointwise(2 * self.expansion * x.shape[-1], self.dtype, name="expand")(x)
+        y = mix(self.padding, self.dtype, name="mix")(y)
         gate, value = jnp.split(y, 2, axis=-1)
         return Pointwise(x.shape[-1], self.dtype, name="reduce")(jax.nn.gelu(gate, approximate=False) * value)
+
+
+def pre_norm_residuals(x: Float[Array, "b h w c"], *branches: nn.Module, dtype: Any) -> Float[Array, "b h w c"]:
+    """x + branch(LayerNorm(x)), one branch after the other; the norms become `norm1`, `norm2` ... of the caller."""
+    for n, branch in enumerate(branches, start=1):
+        x = x + branch(LayerNorm(dtype=dtype, name=f"norm{n}")(x))
+    return x
 
 
 class ResidualConvs(nn.Module):

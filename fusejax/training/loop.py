@@ -12,13 +12,13 @@ import jax
 from fusejax.config import TrainConfig
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
 from fusejax.inference import Fuser
-from fusejax.losses import angularfuse_objective
+from fusejax.losses import check_objective
 from fusejax.models import build
 from fusejax.serialise import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.logs import RunLog, rounded
-from fusejax.training.optim import make_optimizer, make_schedule
 from fusejax.training.sharding import batch_sharding, check_batch_size, make_mesh, place_batch, replicated
+from fusejax.training.stages import Stage, plan_stages, stage_at
 from fusejax.training.state import TrainState, abstract_state, create_state
 from fusejax.training.step import train_step
 from fusejax.training.validation import validate
@@ -41,13 +41,16 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
     """
     workdir = Path(workdir)
     sources, validation = open_sources(config.data), open_validation(config.data)
-    steps = total_steps(config, sum(len(s) for s in sources))
+    stages = plan_stages(config, sum(len(s) for s in sources))
     mesh = make_mesh()
     check_batch_size(config.batch_size, jax.device_count() * config.micro_batches)
 
     model = build(config.model)
-    schedule = make_schedule(config.optim, steps)
-    tx = make_optimizer(config.optim, schedule)
+    for stage in stages:
+        check_objective(stage.config.objective, model=type(model).__name__, provides=model.provides)
+    by_module = config.optimize_by_module
+    target = abstract_state(model, by_module=by_module, sharding=replicated(mesh))
+    _check_modules(config, target)
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints", keep_newest=config.keep_newest, best_metric=config.best_metric)
     with contextlib.ExitStack() as stack:
@@ -55,9 +58,8 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
         stack.callback(checkpoints.close)
         samples_seen = 0
         if checkpoints.latest_step is None:
-            state = create_state(model, tx, jax.random.key(config.seed), sharding=replicated(mesh))
+            state = create_state(model, jax.random.key(config.seed), by_module=by_module, sharding=replicated(mesh))
         else:
-            target = abstract_state(model, tx, sharding=replicated(mesh))
             restored = checkpoints.restore(target, config=to_dict(config))
             state, samples_seen = restored.state, restored.data["samples_seen"]
         batches = iter(
@@ -71,47 +73,47 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
                 samples_seen=samples_seen,
             )
         )
-        run = _Run(config, workdir, steps, int(state.step), checkpoints, schedule, validation, batches)
+        run = _Run(config, workdir, stages, int(state.step), checkpoints, validation, batches)
         stack.callback(run.log.close)
         for source in (*sources, *(validation.sources if validation else ())):
             for line in getattr(source, "skipped", ()):
                 run.log.message(f"left out: {line}")
-        step_fn = jax.jit(
-            functools.partial(
-                train_step,
-                apply_fn=model.apply,
-                objective=functools.partial(angularfuse_objective, config=config.objective),
-                tx=tx,
-                micro_batches=config.micro_batches,
-            ),
-            donate_argnums=0,
-            out_shardings=replicated(mesh),
-        )
-        return run.go(state, step_fn, batch_sharding(mesh))
+
+        def outputs(params, ir, vi_y):
+            return model.apply({"params": params}, ir, vi_y, method="outputs")
+
+        def compile_stage(stage: Stage):
+            step = functools.partial(
+                train_step, outputs_fn=outputs, stage=stage, by_module=by_module, micro_batches=config.micro_batches
+            )
+            return jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+
+        return run.go(state, compile_stage, batch_sharding(mesh))
 
 
-def total_steps(config: TrainConfig, pairs: int) -> int:
-    """Steps of the run: as configured, or so many that an epoch sees each pair once (less a last part batch)."""
-    if config.steps is not None:
-        return config.steps
-    if pairs < config.batch_size:
-        raise ValueError(f"{pairs} training pairs do not fill a batch of {config.batch_size}; lower batch_size.")
-    return config.epochs * (pairs // config.batch_size)
+def _check_modules(config: TrainConfig, state: TrainState) -> None:
+    """Raises ValueError where a stage trains a module that the network does not have."""
+    for stage in config.stages:
+        if unknown := [name for name in stage.trains if name not in state.params]:
+            raise ValueError(
+                f"Stage {stage.name!r} trains {', '.join(unknown)}; the network has {', '.join(state.params)}."
+            )
 
 
 class _Run:
     """The running loop: pending logs, signals and what happens every so many steps."""
 
-    def __init__(self, config, workdir, steps, start, checkpoints, schedule, validation, batches):
-        self.config, self.workdir, self.steps = config, workdir, steps
-        self.checkpoints, self.schedule, self.validation, self.batches = checkpoints, schedule, validation, batches
-        self.log = RunLog(workdir, steps=steps, start=start)
+    def __init__(self, config, workdir, stages, start, checkpoints, validation, batches):
+        self.config, self.workdir, self.stages, self.steps = config, workdir, stages, stages[-1].end
+        self.checkpoints, self.validation, self.batches = checkpoints, validation, batches
+        self.stage = stage_at(stages, start)
+        self.log = RunLog(workdir, steps=self.steps, start=start)
         self.fuser = None
         self.pending: list[tuple[int, list[str], dict]] = []
         self.stop_signal: int | None = None
         self.last_flush = time.perf_counter()
 
-    def go(self, state: TrainState, step_fn, sharding) -> TrainState:
+    def go(self, state: TrainState, compile_stage, sharding) -> TrainState:
         step = int(state.step)
         if step >= self.steps:
             self.log.message(f"{self.workdir} is finished: {step} of {self.steps} steps.")
@@ -119,8 +121,13 @@ class _Run:
         verb = "goes on" if step else "starts"
         self.log.message(f"{self.config.name} {verb} at step {step} of {self.steps} on {jax.device_count()} device(s)")
         key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
+        step_fn = self._enter(compile_stage)
         with self._signals():
             while step < self.steps:
+                if step == self.stage.end:
+                    self._flush()
+                    self.stage = stage_at(self.stages, step)
+                    step_fn = self._enter(compile_stage)
                 batch = next(self.batches)
                 names = [str(name) for name in batch.pop("id")]
                 state, logs = step_fn(state, place_batch(batch, sharding), key)
@@ -132,16 +139,23 @@ class _Run:
         self.log.message(f"finished; weights in {self.workdir / RUN_FILE}")
         return state
 
+    def _enter(self, compile_stage):
+        """The step function of the current stage; it compiles when it is first called."""
+        if len(self.stages) > 1:
+            self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
+        return compile_stage(self.stage)
+
     def _after(self, state: TrainState, step: int) -> None:
         last = step == self.steps
         stopping = self.stop_signal is not None
-        evaluating = last or (self.config.eval_every and step % self.config.eval_every == 0)
+        due = last or (self.config.eval_every and step % self.config.eval_every == 0)
+        evaluating = due and self.stage.scored
         saving = last or stopping or step % self.config.save_every == 0
         if evaluating or saving or step % self.config.log_every == 0:
             self._flush()
         scores = self._evaluate(state, step) if evaluating and not (stopping and not last) else None
         if saving or scores:
-            data = {"samples_seen": step * self.config.batch_size}
+            data = {"samples_seen": step * self.config.batch_size, "stage": self.stage.config.name}
             self.checkpoints.save(state, step=step, config=to_dict(self.config), data=data, scores=scores)
         if stopping and not last:
             self.checkpoints.close()
@@ -163,7 +177,6 @@ class _Run:
                 )
         now, count = time.perf_counter(), len(fetched)
         means = {k: sum(float(logs[k]) for logs in fetched) / count for k in fetched[0]}
-        means["learning_rate"] = float(self.schedule(self.pending[-1][0] - 1))
         means["images_per_second"] = count * self.config.batch_size / (now - self.last_flush)
         self.log.scalars("train", self.pending[-1][0], rounded(means))
         self.pending, self.last_flush = [], now

@@ -1,21 +1,63 @@
-"""Learning-rate schedule and the optax chain."""
+"""Learning rates, and Adam with clipping, for the whole network or for each of its modules."""
 
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import optax
 
 from fusejax.config import OptimConfig
+from fusejax.typing import Params
+
+WHOLE = "all"
 
 
-def make_schedule(config: OptimConfig, steps: int) -> optax.Schedule:
-    """Linear warm-up, then half a cosine from `learning_rate` to `final_learning_rate` at the last step."""
-    return optax.warmup_cosine_decay_schedule(
-        init_value=0.0 if config.warmup_steps else config.learning_rate,
-        peak_value=config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        decay_steps=max(steps, config.warmup_steps + 1),
-        end_value=config.final_learning_rate,
-    )
+def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
+    """The parameters that share one clipping norm and one count of updates: each top-level module, or all."""
+    return dict(params) if by_module else {WHOLE: params}
 
 
-def make_optimizer(config: OptimConfig, schedule: optax.Schedule) -> optax.GradientTransformation:
-    """Clip by global norm, then Adam (no weight decay)."""
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule))
+def init_optimizer(params: Params, *, by_module: bool) -> dict[str, optax.ScaleByAdamState]:
+    """Adam's moments and count of updates for every group."""
+    return {name: optax.scale_by_adam().init(group) for name, group in groups_of(params, by_module=by_module).items()}
+
+
+def learning_rate(config: OptimConfig, *, steps: int, steps_per_epoch: int) -> Callable[[Any, Any], Any]:
+    """(step within the stage, earlier updates of the group) -> learning rate. `steps`: length of the stage."""
+    if config.schedule == "cosine":
+        cosine = optax.warmup_cosine_decay_schedule(
+            init_value=0.0 if config.warmup_steps else config.learning_rate,
+            peak_value=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            decay_steps=max(steps, config.warmup_steps + 1),
+            end_value=config.final_learning_rate,
+        )
+        return lambda step, updates: cosine(step)
+
+    def stepwise(step: Any, updates: Any) -> Any:
+        decayed = config.learning_rate * config.decay_factor ** (updates // (config.decay_epochs * steps_per_epoch))
+        warm = jnp.minimum(1.0, (step + 1) / (config.warmup_steps + 1))
+        return warm * jnp.maximum(decayed, config.final_learning_rate)
+
+    return stepwise
+
+
+def update(
+    grads: dict[str, Params],
+    opt_state: dict[str, optax.ScaleByAdamState],
+    params: dict[str, Params],
+    *,
+    stage_step: jax.Array,
+    clip_norm: float,
+    rate: Callable[[Any, Any], Any],
+) -> tuple[dict[str, Params], dict[str, optax.ScaleByAdamState], dict[str, jax.Array]]:
+    """One Adam update of the groups in `grads`; the others keep parameters and state. Also the learning rates."""
+    clip, adam, rates = optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), {}
+    for name, grad in grads.items():
+        rates[name] = scale = rate(stage_step, opt_state[name].count)
+        clipped, _ = clip.update(grad, optax.EmptyState())
+        direction, state = adam.update(clipped, opt_state[name])
+        moved = jax.tree.map(lambda p, d, scale=scale: p - (scale * d).astype(p.dtype), params[name], direction)
+        params, opt_state = params | {name: moved}, opt_state | {name: state}
+    return params, opt_state, rates

@@ -1,13 +1,15 @@
 """What a run carries from step to step."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import NamedSharding
+
+from fusejax.training.optim import init_optimizer
 
 
 @flax.struct.dataclass
@@ -19,25 +21,19 @@ class TrainState:
     opt_state: Any
 
 
-def create_state(
-    model: nn.Module, tx: optax.GradientTransformation, key: jax.Array, *, sharding: NamedSharding
-) -> TrainState:
+def create_state(model: nn.Module, key: jax.Array, *, by_module: bool, sharding: NamedSharding) -> TrainState:
     """Initial state, created where it will live: no device ever holds a copy that it does not keep."""
 
-    def init(key):
-        dummy = jnp.zeros((1, 8, 8, 1))
-        params = model.init(key, dummy, dummy)["params"]
-        return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
-
-    return jax.jit(init, out_shardings=sharding)(key)
+    return jax.jit(functools.partial(_init, model, by_module=by_module), out_shardings=sharding)(key)
 
 
-def abstract_state(model: nn.Module, tx: optax.GradientTransformation, *, sharding: NamedSharding) -> TrainState:
+def abstract_state(model: nn.Module, *, by_module: bool, sharding: NamedSharding) -> TrainState:
     """Shapes, types and shardings of the state; computes nothing. The target that a checkpoint is restored into."""
+    shapes = jax.eval_shape(functools.partial(_init, model, by_module=by_module), jax.random.key(0))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
 
-    def init():
-        dummy = jnp.zeros((1, 8, 8, 1))
-        params = model.init(jax.random.key(0), dummy, dummy)["params"]
-        return TrainState(jnp.zeros((), jnp.int32), params, tx.init(params))
 
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), jax.eval_shape(init))
+def _init(model: nn.Module, key: jax.Array, *, by_module: bool) -> TrainState:
+    pair = jnp.zeros((1, 8, 8, 1))
+    params = model.init(key, pair, pair)["params"]
+    return TrainState(jnp.zeros((), jnp.int32), params, init_optimizer(params, by_module=by_module))

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fusejax.losses import Progress, evaluate_objective
+from fusejax.training.optim import WHOLE, groups_of, learning_rate, update
+from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState
 
 Batch = dict[str, jax.Array]
@@ -17,9 +20,9 @@ def train_step(
     batch: Batch,
     key: jax.Array,
     *,
-    apply_fn: Callable,
-    objective: Callable,
-    tx: optax.GradientTransformation,
+    outputs_fn: Callable,
+    stage: Stage,
+    by_module: bool = False,
     micro_batches: int = 1,
 ) -> tuple[TrainState, Logs]:
     """(state, batch, key) -> (state, logs). The loop jits it with shardings and donates `state`.
@@ -29,21 +32,37 @@ def train_step(
     Args:
       batch: float32 [b, h, w, 1] each.
       key: of the whole run; folded with the step, so a resumed run draws what the unbroken one would have drawn.
-      objective: (fused_y, ir, vi_y) -> ([b], named parts [b]).
-    Returns: logs are float32 scalars: loss, its parts, gradient norm.
+      outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
+      stage: its objective, what it trains and its learning rate.
+      by_module: clip and count updates for each top-level module by itself.
+    Returns: logs are float32 scalars: loss, its parts, gradient norm, learning rate (of each module).
     """
     key = jax.random.fold_in(key, state.step)
+    stage_step = state.step - stage.start
+    progress = Progress(
+        stage_epoch=stage_step // stage.steps_per_epoch,
+        run_epoch=state.step // stage.steps_per_epoch,
+        stage_epochs=stage.steps / stage.steps_per_epoch,
+    )
+    groups = groups_of(state.params, by_module=by_module)
+    trained = {name: groups[name] for name in stage.config.trains or groups}
 
-    def loss_fn(params, part):
-        fused_y = apply_fn({"params": params}, part["ir_input"], part["vi_input"], rngs={"dropout": key})
-        total, parts = objective(fused_y, part["ir"], part["vi_y"])
-        return total.mean(), {"loss": total.mean()} | {name: value.mean() for name, value in parts.items()}
+    def loss_fn(trained, part):
+        merged = groups | trained
+        outputs = outputs_fn(merged if by_module else merged[WHOLE], part["ir_input"], part["vi_input"])
+        given = outputs | {"ir": part["ir"], "vi_y": part["vi_y"], "key": key}
+        total, terms = evaluate_objective(stage.config.objective, given, progress)
+        return total.mean(), {"loss": total.mean()} | {name: value.mean() for name, value in terms.items()}
 
-    grads, logs = _accumulate(jax.grad(loss_fn, has_aux=True), state.params, batch, micro_batches)
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    logs["grad_norm"] = optax.global_norm(grads)
-    return TrainState(state.step + 1, params, opt_state), logs
+    grads, logs = _accumulate(jax.grad(loss_fn, has_aux=True), trained, batch, micro_batches)
+    config = stage.config.optim
+    rate = learning_rate(config, steps=stage.steps, steps_per_epoch=stage.steps_per_epoch)
+    moved, opt_state, rates = update(
+        grads, state.opt_state, groups, stage_step=stage_step, clip_norm=config.clip_norm, rate=rate
+    )
+    logs["grad_norm"] = optax.tree.norm(grads)
+    logs |= {"learning_rate" if name == WHOLE else f"learning_rate_{name}": r for name, r in rates.items()}
+    return TrainState(state.step + 1, moved if by_module else moved[WHOLE], opt_state), logs
 
 
 def _accumulate(grad_fn: Callable, params, batch: Batch, parts: int):

@@ -1,0 +1,264 @@
+"""Top-K selective channel alignment (CrossFuse, arXiv 2502.14493, `top_k_alignment.py`), visible pictures only.
+
+From an auxiliary set the K patches nearest in brightness to a target set are chosen, and one gamma per colour channel
+makes their mean the target's. All of it follows from histograms of patches, so pictures come one at a time and memory
+does not grow with their number. Colours are in the order R, G, B on the scale 0..255; the author's code counts B, G, R.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from numpy.lib.stride_tricks import sliding_window_view
+
+from fusejax.data.images import as_visible, from_float, to_float
+
+CHANNELS = ("red", "green", "blue")
+IDENTITY = np.tile(np.arange(256), (3, 1))
+
+_BISECTIONS = 60  # of a range of log(cap): below the spacing of float64
+_FLOOR_SLACK = 1e-9  # 255 * (x / 255) may fall just short of x, and the floor would take a whole level off
+
+Rgb3 = tuple[float, float, float]
+Pictures = Iterable[tuple[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignConfig:
+    """What is cut, chosen and fitted.
+
+    Attributes:
+      patch: side of the square patches in pixels.
+      stride: steps between patches in pixels, from the top left corner; incomplete patches are dropped.
+      k: patches to keep; all where there are fewer. The author's scripts say 800 and 1000.
+      gamma_cap: gammas stay within 1/cap to cap; a black channel reaches no target at any gamma.
+      order: `choose_then_fit` fits the gammas on the chosen patches (the author's code); `fit_then_choose` fits them on
+        all auxiliary patches and chooses among the corrected ones (the paper, as a review of it describes).
+    """
+
+    patch: int = 64
+    stride: int = 200
+    k: int = 800
+    gamma_cap: float = 20.0
+    order: Literal["choose_then_fit", "fit_then_choose"] = "choose_then_fit"
+
+    def __post_init__(self):
+        for name in ("patch", "stride", "k"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+        if not 1 < self.gamma_cap < math.inf:
+            raise ValueError(f"gamma_cap is {self.gamma_cap}; it must be above 1.")
+        if self.order not in ("choose_then_fit", "fit_then_choose"):
+            raise ValueError(f"order is {self.order!r}; use choose_then_fit or fit_then_choose.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+    """One auxiliary patch: its distance to the target in grey levels, where it lies, its histogram [3, 256]."""
+
+    distance: float
+    name: str
+    top: int
+    left: int
+    histogram: np.ndarray
+
+    def rank(self) -> tuple:
+        """What patches are sorted by; the place settles ties, so the order of the pictures never does."""
+        return self.distance, self.name, self.top, self.left
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """What was chosen and fitted.
+
+    Attributes:
+      target, before, after: pooled histograms [3, 256] of the target's patches and of the chosen ones, uncorrected and
+        corrected by the tables.
+      gammas: one per channel.
+      patches: the chosen ones, nearest first.
+      seen: auxiliary patches that were compared.
+      warnings: a line for each gamma that ended at its cap, and one where more than half of the patches were kept.
+    """
+
+    target: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    gammas: Rgb3
+    patches: list[Patch]
+    seen: int
+    warnings: tuple[str, ...]
+
+
+def eight_bit(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
+    """A visible picture as stored to 8 bit RGB: 16 bit is rounded to the nearest level, grey is repeated."""
+    pixels = as_visible(pixels)
+    return pixels if pixels.dtype == np.uint8 else from_float(to_float(pixels), np.uint8)
+
+
+def patch_rows(pictures: Pictures, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
+    """One row of patches after the other: picture's name, top, lefts, histograms int64 [n, 3, 256].
+
+    A picture smaller than the patch holds none. Raises ValueError at the end where no picture held any.
+    """
+    side, largest, found = config.patch, (0, 0, "none"), False
+    for name, picture in pictures:
+        h, w = picture.shape[:2]
+        largest = max(largest, (h, w, name), key=lambda x: min(x[:2]))
+        if min(h, w) < side:
+            continue
+        found = True
+        lefts = range(0, w - side + 1, config.stride)
+        first_bin = 256 * np.arange(3 * len(lefts)).reshape(-1, 3, 1)
+        for top in range(0, h - side + 1, config.stride):
+            windows = sliding_window_view(picture[top : top + side], side, axis=1)[:, :: config.stride]
+            counts = np.bincount((windows + first_bin).ravel(), minlength=first_bin.size * 256)
+            yield name, top, lefts, counts.reshape(-1, 3, 256)
+    if not found:
+        h, w, name = largest
+        raise ValueError(f"No patch of {side}x{side} fits: the largest picture, {name}, is {h}x{w}; lower the patch.")
+
+
+def pooled_histogram(pictures: Pictures, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
+    """Grey levels of all patches together, per channel. Patches have one size: its mean is the mean of patch means."""
+    return sum(counts.sum(axis=0) for _, _, _, counts in patch_rows(pictures, config))
+
+
+def channel_means(histograms: Int[np.ndarray, "*n 3 256"], levels: np.ndarray = IDENTITY) -> Float[np.ndarray, "*n 3"]:
+    """Means per channel where grey level x counts as `levels[channel, x]`."""
+    return (histograms * levels).sum(axis=-1) / histograms.sum(axis=-1)
+
+
+class NearestPatches:
+    """The k patches nearest to a target, nearest first, while rows of patches come in; never holds more than k.
+
+    distance = sum over channels of |mean of the patch - mean of the target|, grey levels.
+
+    Args:
+      target_mean: R, G, B.
+      levels: [3, 256], what each grey level counts as; the identity compares patches as they are.
+    """
+
+    def __init__(self, target_mean: np.ndarray, k: int, levels: np.ndarray = IDENTITY):
+        self.target_mean, self.k, self.levels = target_mean, k, levels
+        self.best: list[Patch] = []
+        self.seen = 0
+
+    def add(self, name: str, top: int, lefts: range, histograms: np.ndarray) -> None:
+        distances = np.abs(channel_means(histograms, self.levels) - self.target_mean).sum(axis=-1)
+        self.seen += len(distances)
+        worst = self.best[-1].distance if len(self.best) == self.k else math.inf
+        new = [
+            Patch(float(distances[n]), name, top, lefts[n], histograms[n].astype(np.uint32))
+            for n in np.flatnonzero(distances <= worst)
+        ]
+        if new:
+            self.best = sorted(self.best + new, key=Patch.rank)[: self.k]
+
+
+def gamma_curve(gamma: float) -> Float[np.ndarray, "256"]:
+    """255 (x / 255)^(1 / gamma) for x = 0..255; above 1 brightens."""
+    return 255 * (np.arange(256) / 255) ** (1 / gamma)
+
+
+def gamma_table(gamma: float) -> UInt8[np.ndarray, "256"]:
+    """`gamma_curve` rounded down to grey levels, as the author's code does; 0 and 255 stay, 1 changes nothing."""
+    return np.floor(gamma_curve(gamma) + _FLOOR_SLACK).astype(np.uint8)
+
+
+def gamma_tables(gammas: Rgb3) -> UInt8[np.ndarray, "3 256"]:
+    return np.stack([gamma_table(gamma) for gamma in gammas])
+
+
+def fit_gamma(
+    histogram: Int[np.ndarray, "256"],
+    target_mean: float,
+    *,
+    cap: float,
+    curve: Callable[[float], np.ndarray] = gamma_table,
+) -> float:
+    """The gamma in [1/cap, cap] that brings the mean of one channel nearest to the target.
+
+    The mean never falls as gamma rises, so bisection in log gamma finds it; the author's code minimises the same
+    distance by Nelder-Mead. Through the table it is met to within the share of pixels in one grey level, through
+    `gamma_curve` to rounding.
+    """
+
+    def excess(log_gamma: float) -> float:
+        return float((histogram * curve(math.exp(log_gamma))).sum() / histogram.sum()) - target_mean
+
+    if abs(excess(0.0)) < _FLOOR_SLACK:
+        return 1.0
+    low, high = -math.log(cap), math.log(cap)
+    if excess(high) <= 0:
+        return cap
+    if excess(low) >= 0:
+        return 1 / cap
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        if excess(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    nearest = math.exp(min(low, high, key=lambda x: abs(excess(x))))
+    return min(max(nearest, 1 / cap), cap)
+
+
+def align(target: Pictures, auxiliary: Pictures, config: AlignConfig) -> Alignment:
+    """Chooses the patches and fits the gammas.
+
+    Args:
+      target, auxiliary: (name, uint8 [h, w, 3]) one after the other; names are unique. `fit_then_choose` goes through
+        `auxiliary` twice, so it must not be a generator then.
+    Raises: ValueError where no patch fits into any picture of a set.
+    """
+    wanted = pooled_histogram(target, config)
+    target_mean = channel_means(wanted)
+
+    def fit(histogram: np.ndarray) -> Rgb3:
+        return tuple(fit_gamma(histogram[c], float(target_mean[c]), cap=config.gamma_cap) for c in range(3))
+
+    choose_first = config.order == "choose_then_fit"
+    gammas = None if choose_first else fit(pooled_histogram(auxiliary, config))
+    nearest = NearestPatches(target_mean, config.k, IDENTITY if choose_first else gamma_tables(gammas))
+    for row in patch_rows(auxiliary, config):
+        nearest.add(*row)
+    before = sum(patch.histogram.astype(np.int64) for patch in nearest.best)
+    gammas = gammas or fit(before)
+    after = _moved(before, gamma_tables(gammas))
+    return Alignment(
+        target=wanted,
+        before=before,
+        after=after,
+        gammas=gammas,
+        patches=nearest.best,
+        seen=nearest.seen,
+        warnings=_cap_warnings(gammas, target_mean, channel_means(after), config.gamma_cap)
+        + _choice_warnings(len(nearest.best), nearest.seen),
+    )
+
+
+def _moved(histogram: np.ndarray, tables: np.ndarray) -> Int[np.ndarray, "3 256"]:
+    """The histogram after a table per channel."""
+    moved = np.zeros_like(histogram)
+    for channel, table in enumerate(tables):
+        np.add.at(moved[channel], table, histogram[channel])
+    return moved
+
+
+def _cap_warnings(gammas: Rgb3, target_mean: np.ndarray, reached: np.ndarray, cap: float) -> tuple[str, ...]:
+    return tuple(
+        f"{CHANNELS[c]}: gamma {gamma:.4g} is at its cap, mean {reached[c]:.2f} where {target_mean[c]:.2f} is wanted; "
+        f"the channel is too {'dark' if gamma > 1 else 'bright'}."
+        for c, gamma in enumerate(gammas)
+        if gamma in (cap, 1 / cap)
+    )
+
+
+def _choice_warnings(kept: int, seen: int) -> tuple[str, ...]:
+    if kept <= seen / 2:
+        return ()
+    return (f"{kept} of {seen} patches are kept, more than half, so the choice is a weak one; lower k or the stride.",)

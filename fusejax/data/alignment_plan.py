@@ -1,0 +1,173 @@
+"""What channel alignment decided, as a small JSON file, and the aligned patches cut on the fly from it."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
+from fusejax.data.folders import PairFolder
+from fusejax.data.images import image_size, read_image
+from fusejax.serialise import from_dict, to_dict
+
+VERSION = 1
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignPlan:
+    """Everything needed to cut the aligned patches again, and what to judge them by. Colours are R, G, B in 0..255.
+
+    Attributes:
+      config: what was asked for.
+      target_mean, mean_before, mean_after: of the target's patches, of the chosen ones, of those after the tables.
+      gammas: one per channel.
+      last_distance: distance of the last chosen patch in grey levels, summed over the channels (`fit_then_choose`: of
+        the corrected patch).
+      seen: auxiliary patches that were compared.
+      warnings: a line for each reason to doubt the result.
+      pictures: (height, width) of every auxiliary pair by name; a folder with others is refused.
+      patches: (name, top, left) of the chosen patches, nearest first.
+    """
+
+    config: AlignConfig
+    target_mean: Rgb3
+    mean_before: Rgb3
+    mean_after: Rgb3
+    gammas: Rgb3
+    last_distance: float
+    seen: int
+    warnings: tuple[str, ...]
+    pictures: dict[str, tuple[int, int]]
+    patches: tuple[tuple[str, int, int], ...]
+
+    def __post_init__(self):
+        for name in ("target_mean", "mean_before", "mean_after", "gammas"):
+            if len(values := getattr(self, name)) != 3:
+                raise ValueError(f"{name} holds {len(values)} values; expected one each for red, green and blue.")
+        if not all(1 / self.config.gamma_cap <= gamma <= self.config.gamma_cap for gamma in self.gammas):
+            raise ValueError(f"gammas are {self.gammas}; their cap is {self.config.gamma_cap}.")
+        for name, top, left in self.patches:
+            h, w = self.pictures.get(name, (0, 0))
+            if not (0 <= top <= h - self.config.patch and 0 <= left <= w - self.config.patch):
+                raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside of the pictures listed.")
+
+
+def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) -> AlignPlan:
+    """The plan of an alignment whose auxiliary pictures came from the folder."""
+    target, before, after = (
+        tuple(channel_means(h).tolist()) for h in (alignment.target, alignment.before, alignment.after)
+    )
+    return AlignPlan(
+        config=config,
+        target_mean=target,
+        mean_before=before,
+        mean_after=after,
+        gammas=alignment.gammas,
+        last_distance=alignment.patches[-1].distance,
+        seen=alignment.seen,
+        warnings=alignment.warnings,
+        pictures=picture_sizes(auxiliary),
+        patches=tuple((p.name, p.top, p.left) for p in alignment.patches),
+    )
+
+
+def save_plan(path: str | Path, plan: AlignPlan) -> None:
+    """Writes JSON with a line for each field; an existing file is replaced."""
+    document = {"version": VERSION} | to_dict(plan)
+    lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
+    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def load_plan(path: str | Path) -> AlignPlan:
+    """Raises ValueError that names the file and what is wrong: no JSON, another version, a key missing or unknown."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            version = document.get("version") if isinstance(document, dict) else None
+            raise ValueError(f"version is {version!r}, this program reads version {VERSION}")
+        values = {key: value for key, value in document.items() if key != "version"}
+        _check_complete(AlignPlan, values)
+        _check_complete(AlignConfig, values["config"])
+        values["pictures"] = {name: tuple(size) for name, size in values["pictures"].items()}
+        values["patches"] = [tuple(patch) for patch in values["patches"]]
+        return from_dict(AlignPlan, values)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a usable alignment plan: {error}") from error
+
+
+def _check_complete(cls: type, values: dict) -> None:
+    if missing := [f.name for f in dataclasses.fields(cls) if f.name not in values]:
+        raise ValueError(f"{cls.__name__} lacks {', '.join(missing)}")
+
+
+def picture_sizes(folder: PairFolder) -> dict[str, tuple[int, int]]:
+    """(height, width) of every pair by name, from the headers."""
+    with ThreadPoolExecutor() as pool:
+        sizes = pool.map(lambda pair: image_size(pair.vi), folder.pairs)
+        return {pair.id: size for pair, size in zip(folder.pairs, sizes, strict=True)}
+
+
+def _folder_problems(expected: dict[str, tuple[int, int]], found: dict[str, tuple[int, int]]) -> list[str]:
+    def listed(names: list[str]) -> str:
+        return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+    missing = [name for name in expected if name not in found]
+    new = [name for name in found if name not in expected]
+    sizes = [
+        f"{name} is {found[name][0]}x{found[name][1]} and was {h}x{w}"
+        for name, (h, w) in expected.items()
+        if name in found and found[name] != (h, w)
+    ]
+    named = {"missing": missing, "new": new, "of another size": sizes}
+    return [f"{len(names)} {what} ({listed(names)})" for what, names in named.items() if names]
+
+
+@dataclasses.dataclass(frozen=True)
+class VisiblePictures:
+    """Visible pictures of a folder as `align` takes them, read one at a time; may be gone through again."""
+
+    folder: PairFolder
+
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        for pair in self.folder.pairs:
+            yield pair.id, eight_bit(read_image(pair.vi))
+
+
+class AlignedPatches:
+    """Random-access source of a plan's patches: `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`, nearest first.
+
+    Visible is corrected by the gamma tables; infrared stays as stored. The tables have 256 entries, so 16 bit visible
+    comes out as 8 bit. Every element decodes its pair anew. An id is name_top_left.
+
+    Args:
+      auxiliary: the folder that the plan was made from.
+    Raises: ValueError naming what differs where names or sizes in the folder are not the plan's. Pixels are not
+      compared.
+    """
+
+    def __init__(self, auxiliary: PairFolder, plan: AlignPlan):
+        if problems := _folder_problems(plan.pictures, picture_sizes(auxiliary)):
+            raise ValueError(
+                f"The alignment plan was made from other auxiliary pictures: {'; '.join(problems)}. "
+                "Give the folder it was made from, or run `fusejax align` again."
+            )
+        self.auxiliary, self.plan = auxiliary, plan
+        self._tables = gamma_tables(plan.gammas)
+        self._index = {pair.id: n for n, pair in enumerate(auxiliary.pairs)}
+
+    def __len__(self) -> int:
+        return len(self.plan.patches)
+
+    def __getitem__(self, index: int) -> dict[str, str | np.ndarray]:
+        name, top, left = self.plan.patches[index]
+        pair, side = self.auxiliary[self._index[name]], self.plan.config.patch
+        window = np.s_[top : top + side, left : left + side]
+        vi = self._tables[np.arange(3), eight_bit(pair["vi"][window])]
+        return {"id": f"{name}_{top}_{left}", "ir": pair["ir"][window], "vi": vi}

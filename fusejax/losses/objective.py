@@ -1,0 +1,170 @@
+"""Objectives as data: weighted lists of named terms, each a pure function of what the step can give it.
+
+A term's positional parameters name what it needs: `fused_y`, the clean `ir` and `vi_y`, the fine-grained `reference`
+made from them, `key`, or one of the model's outputs (`features`, `rebuilt`, ...). Its keyword-only parameters are its
+options.
+"""
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import jax.numpy as jnp
+
+from fusejax.losses.angle import (
+    angle_direction_loss,
+    angle_magnitude_loss,
+    reference_direction_loss,
+    reference_magnitude_loss,
+)
+from fusejax.losses.consistency import consistency_loss
+from fusejax.losses.features import decomposition_loss
+from fusejax.losses.gradient import joint_gradient_loss
+from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
+from fusejax.losses.reconstruction import reconstruction_loss
+from fusejax.reference import ReferenceConfig, fine_grained_reference
+from fusejax.typing import PerImage, check_choices
+
+# A new loss is one function, [b] out, and one line here.
+TERMS: dict[str, Callable[..., PerImage]] = {
+    "reference_intensity": intensity_loss,
+    "maximum_intensity": maximum_intensity_loss,
+    "joint_gradient": joint_gradient_loss,
+    "angle_magnitude": angle_magnitude_loss,
+    "angle_direction": angle_direction_loss,
+    "reference_magnitude": reference_magnitude_loss,
+    "reference_direction": reference_direction_loss,
+    "decomposition": decomposition_loss,
+    "consistency": consistency_loss,
+    "reconstruction": reconstruction_loss,
+}
+
+# What the step itself can give to a term, whatever the model.
+FROM_THE_STEP = ("ir", "vi_y", "reference", "key")
+
+
+@dataclasses.dataclass(frozen=True)
+class TermConfig:
+    """One term of an objective.
+
+    Attributes:
+      name: a key of `TERMS`.
+      weight: its factor in the sum, not negative.
+      options: keyword arguments of the term's function.
+      decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs of the stage and e the
+        epoch within the stage (`cosine`, from 1 to 0) or since the start of the run (`global_cosine`, which rises again
+        past E; CrossFuse's published script).
+    """
+
+    name: str
+    weight: float = 1.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    decay: Literal["none", "cosine", "global_cosine"] = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+        if self.name not in TERMS:
+            near = difflib.get_close_matches(self.name, TERMS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"There is no loss term {self.name!r}{hint} Known: {', '.join(TERMS)}.")
+        if self.weight < 0:
+            raise ValueError(f"The weight of {self.name!r} is {self.weight}; a negative weight rewards errors.")
+        _check_options(self.name, self.options)
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """A weighted sum of terms, and how the reference image is made where one of them asks for it."""
+
+    terms: tuple[TermConfig, ...]
+    reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
+
+    def __post_init__(self):
+        names = [term.name for term in self.terms]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"An objective needs terms of different names; got {', '.join(names) or 'none'}.")
+
+    @property
+    def needs(self) -> set[str]:
+        """Everything that one of the terms asks for."""
+        return {name for term in self.terms for name in term_needs(term.name)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a step is: epochs since the stage and since the run began (arrays or numbers), epochs of the stage."""
+
+    stage_epoch: Any
+    run_epoch: Any
+    stage_epochs: float
+
+
+def term_needs(name: str) -> tuple[str, ...]:
+    """Names of what a term's function is given."""
+    kinds = inspect.signature(TERMS[name]).parameters.values()
+    return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
+
+
+def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...]) -> None:
+    """Raises ValueError where a term needs what neither the step nor the model gives; nothing has been compiled yet."""
+    from fusejax.models import NETWORKS
+
+    for term in objective.terms:
+        for need in term_needs(term.name):
+            if need in (*FROM_THE_STEP, *provides):
+                continue
+            fitting_models = [m.__name__ for m in NETWORKS.values() if need in m.provides]
+            given = {*FROM_THE_STEP, *provides}
+            fitting_terms = [name for name in TERMS if given.issuperset(term_needs(name))]
+            raise ValueError(
+                f"The loss term {term.name!r} needs {need!r}, which {model} does not give. "
+                f"Models that do: {', '.join(fitting_models) or 'none'}; "
+                f"terms that fit {model}: {', '.join(fitting_terms)}."
+            )
+
+
+def evaluate_objective(
+    config: ObjectiveConfig, given: Mapping[str, Any], progress: Progress
+) -> tuple[PerImage, dict[str, PerImage]]:
+    """The weighted sum [b] and the unweighted terms by name.
+
+    Args:
+      given: the clean `ir` and `vi_y` [b, h, w, 1] in [0, 1] (never the pair masked by ComMask, whose block borders are
+        edges of the input only), `key`, and the model's outputs.
+      progress: what decaying weights follow.
+    Raises: ValueError where the fused picture and the pair differ in shape.
+    """
+    shapes = {name: given[name].shape for name in ("fused_y", "ir", "vi_y") if name in given}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
+        raise ValueError(f"{listed}; all must be one [b, h, w, 1].")
+    given = dict(given)
+    if "reference" in config.needs:
+        given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
+    parts = {
+        term.name: TERMS[term.name](*(given[need] for need in term_needs(term.name)), **term.options)
+        for term in config.terms
+    }
+    total = sum(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)
+    return total, parts
+
+
+def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Progress) -> Any:
+    """The factor of `TermConfig.decay` (CrossFuse's beta(e) / beta(0))."""
+    if decay == "none":
+        return 1.0
+    epoch = progress.stage_epoch if decay == "cosine" else progress.run_epoch
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * epoch / progress.stage_epochs))
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    signature, hints = inspect.signature(TERMS[name]), get_type_hints(TERMS[name])
+    known = [p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(f"{name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.")
+        choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
+        if choices and value not in choices:
+            raise ValueError(f"{option} of {name!r} is {value!r}; it is one of {', '.join(map(repr, choices))}.")

@@ -1,0 +1,193 @@
+"""CrossFuse's frequency-aware network (Shi et al. 2025, arXiv 2502.14493; the same network as CDDFuse's, 2211.14461).
+
+One Restormer encoder for both modalities, a long-scale (transformer, low frequencies, "base") and a short-scale
+(invertible, high frequencies, "detail") branch, a fusion layer for each, and a Restormer decoder. Nothing is
+down-sampled. 1,188,272 parameters by default: encoder 599,144, base fusion 363,016, detail fusion 18,176, decoder
+207,936.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fusejax.models.layers import (
+    ChannelAttention,
+    Conv3x3,
+    DepthwiseConv3x3,
+    GatedFeedForward,
+    Pointwise,
+    pre_norm_residuals,
+)
+from fusejax.typing import Luma
+
+Features = Float[Array, "b h w c"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossFuseConfig:
+    """Shape of the network.
+
+    Attributes:
+      width: channels everywhere; even, a multiple of `heads`.
+      heads: attention heads of every block.
+      encoder_blocks, decoder_blocks: Restormer blocks.
+      expansion: width of a Restormer block's feed-forward part, in widths.
+      coupling_layers: invertible layers of the detail branch; its fusion layer has one.
+      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling layers, whose
+        exponential is unbounded, stay float32.
+    """
+
+    width: int = 64
+    heads: int = 8
+    encoder_blocks: int = 4
+    decoder_blocks: int = 4
+    expansion: int = 2
+    coupling_layers: int = 3
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}.")
+
+
+class RestormerBlock(nn.Module):
+    """Channel attention, then a gated feed-forward part, both with depth-wise 3x3 (Zamir et al. 2022)."""
+
+    config: CrossFuseConfig
+
+    @nn.compact
+    def __call__(self, x: Features) -> Features:
+        dtype = jnp.dtype(self.config.dtype)
+        attention = ChannelAttention(self.config.heads, depthwise=True, dtype=dtype, name="attention")
+        feed_forward = GatedFeedForward(
+            self.config.expansion, depthwise=True, padding="constant", dtype=dtype, name="feed_forward"
+        )
+        return pre_norm_residuals(x, attention, feed_forward, dtype=dtype)
+
+
+class LongScale(nn.Module):
+    """Channel attention whose 3x3 is full, and a feed-forward part whose 3x3 works within channel pairs."""
+
+    config: CrossFuseConfig
+
+    @nn.compact
+    def __call__(self, x: Features) -> Features:
+        dtype = jnp.dtype(self.config.dtype)
+        attention = ChannelAttention(self.config.heads, dtype=dtype, name="attention")
+        feed_forward = GatedFeedForward(padding="constant", dtype=dtype, name="feed_forward")
+        return pre_norm_residuals(x, attention, feed_forward, dtype=dtype)
+
+
+class CouplingBranch(nn.Module):
+    """1x1 to twice the width, depth-wise 3x3 with reflect padding, 1x1 back, ReLU6 between them."""
+
+    @nn.compact
+    def __call__(self, x: Features) -> Features:
+        y = jax.nn.relu6(Pointwise(2 * x.shape[-1], name="expand")(x))
+        y = jax.nn.relu6(DepthwiseConv3x3("reflect", name="mix")(y))
+        return Pointwise(x.shape[-1], name="reduce")(y)
+
+
+class CouplingLayer(nn.Module):
+    """Mixes the channels, then (z1, z2) -> (z1 exp(rho(z2')) + eta(z2'), z2') with z2' = z2 + phi(z1).
+
+    `inverse` undoes the coupling after the mix: z1 = (y1 - eta(y2)) exp(-rho(y2)), z2 = y2 - phi(z1).
+    """
+
+    width: int
+
+    def setup(self):
+        self.mix = Pointwise(self.width, use_bias=True)
+        self.phi, self.rho, self.eta = CouplingBranch(), CouplingBranch(), CouplingBranch()
+
+    def __call__(self, x: Features) -> Features:
+        return self.couple(self.mix(x))
+
+    def couple(self, mixed: Features) -> Features:
+        z1, z2 = jnp.split(mixed, 2, axis=-1)
+        z2 = z2 + self.phi(z1)
+        z1 = z1 * jnp.exp(self.rho(z2)) + self.eta(z2)
+        return jnp.concatenate([z1, z2], axis=-1)
+
+    def inverse(self, y: Features) -> Features:
+        """The mixed features that `couple` was given."""
+        y1, y2 = jnp.split(y, 2, axis=-1)
+        z1 = (y1 - self.eta(y2)) * jnp.exp(-self.rho(y2))
+        return jnp.concatenate([z1, y2 - self.phi(z1)], axis=-1)
+
+
+class ShortScale(nn.Module):
+    """Invertible coupling layers, in float32."""
+
+    layers: int
+
+    @nn.compact
+    def __call__(self, x: Features) -> Features:
+        x = x.astype(jnp.float32)
+        for n in range(self.layers):
+            x = CouplingLayer(x.shape[-1], name=f"coupling{n + 1}")(x)
+        return x
+
+
+class Encoder(nn.Module):
+    """Luma to (base, detail), both [b, h, w, width]."""
+
+    config: CrossFuseConfig
+
+    @nn.compact
+    def __call__(self, y: Luma) -> tuple[Features, Features]:
+        config = self.config
+        x = Conv3x3(config.width, padding="constant", dtype=jnp.dtype(config.dtype), name="embed")(y)
+        for n in range(config.encoder_blocks):
+            x = RestormerBlock(config, name=f"block{n + 1}")(x)
+        return LongScale(config, name="base")(x), ShortScale(config.coupling_layers, name="detail")(x)
+
+
+class Decoder(nn.Module):
+    """sigmoid(decoded features + skip): an untrained decoder therefore gives values in about [0.5, 0.73]."""
+
+    config: CrossFuseConfig
+
+    @nn.compact
+    def __call__(self, base: Features, detail: Features, skip: Luma) -> Luma:
+        config, dtype = self.config, jnp.dtype(self.config.dtype)
+        x = jnp.concatenate([base.astype(dtype), detail.astype(dtype)], axis=-1)
+        x = Pointwise(config.width, dtype, name="reduce")(x)
+        for n in range(config.decoder_blocks):
+            x = RestormerBlock(config, name=f"block{n + 1}")(x)
+        x = Conv3x3(config.width // 2, padding="constant", dtype=dtype, name="head1")(x)
+        x = Conv3x3(1, padding="constant", dtype=dtype, name="head2")(jax.nn.leaky_relu(x, 0.01))
+        return jax.nn.sigmoid(x.astype(jnp.float32) + skip)
+
+
+class CrossFuse(nn.Module):
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1], output in (0, 1)."""
+
+    config: CrossFuseConfig = CrossFuseConfig()
+
+    provides = ("fused_y", "features", "rebuilt")
+
+    def setup(self):
+        self.encoder, self.decoder = Encoder(self.config), Decoder(self.config)
+        self.base_fusion, self.detail_fusion = LongScale(self.config), ShortScale(1)
+
+    def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
+        return self.outputs(ir, vi_y)["fused_y"]
+
+    def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
+        """What losses may ask for; under jit, what they do not ask for is never computed.
+
+        Returns: `fused_y`; `features`, a dict of `ir_base`, `ir_detail`, `vi_base`, `vi_detail` [b, h, w, width];
+          `rebuilt`, a dict of `ir`, `vi_y`: each picture decoded from its own features, itself the skip (phase I).
+        """
+        (ir_base, ir_detail), (vi_base, vi_detail) = self.encoder(ir), self.encoder(vi_y)
+        fused = self.base_fusion(ir_base + vi_base), self.detail_fusion(ir_detail + vi_detail)
+        return {
+            "fused_y": self.decoder(*fused, vi_y),
+            "features": {"ir_base": ir_base, "ir_detail": ir_detail, "vi_base": vi_base, "vi_detail": vi_detail},
+            "rebuilt": {"ir": self.decoder(ir_base, ir_detail, ir), "vi_y": self.decoder(vi_base, vi_detail, vi_y)},
+        }

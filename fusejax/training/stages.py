@@ -1,0 +1,46 @@
+"""From the stages of a configuration to steps of a run."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from fusejax.config import StageConfig, TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stage with its place in the run: it takes the steps `start` to `start + steps - 1`, counted from 0."""
+
+    config: StageConfig
+    start: int
+    steps: int
+    steps_per_epoch: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.steps
+
+    @property
+    def scored(self) -> bool:
+        """Whether the fused picture is trained, so that scoring it means something."""
+        return "fused_y" in self.config.objective.needs
+
+
+def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
+    """Stages as long as configured; an epoch sees each of `pairs` training pairs once (less a last part batch).
+
+    Raises: ValueError where a length in epochs is asked for and the pairs do not fill one batch.
+    """
+    if pairs < config.batch_size and any(stage.steps is None for stage in config.stages):
+        raise ValueError(f"{pairs} training pairs do not fill a batch of {config.batch_size}; lower batch_size.")
+    steps_per_epoch = max(1, pairs // config.batch_size)
+    stages, start = [], 0
+    for stage in config.stages:
+        steps = stage.epochs * steps_per_epoch if stage.steps is None else stage.steps
+        stages.append(Stage(stage, start, steps, steps_per_epoch))
+        start += steps
+    return stages
+
+
+def stage_at(stages: Sequence[Stage], step: int) -> Stage:
+    """The stage that the step after `step` finished ones belongs to; the last one when all are finished."""
+    return next((stage for stage in stages if step < stage.end), stages[-1])
