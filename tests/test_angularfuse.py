@@ -131,7 +131,10 @@ def test_paired_convolution_is_a_grouped_one():
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=4,
     )
-    np.testing.assert_allclose(layer.apply(params, x), grouped, atol=1e-5)
+    (whole,) = layer.apply(params, x)
+    np.testing.assert_allclose(whole, grouped, atol=1e-5)
+    halves = layer.apply(params, x[..., :4], x[..., 4:])  # one kernel serves the parts side by side
+    np.testing.assert_allclose(np.concatenate(halves, axis=-1), grouped, atol=1e-5)
 
 
 def test_upsampling_is_the_transposed_convolution():

@@ -88,7 +88,8 @@ class CouplingBranch(nn.Module):
     @nn.compact
     def __call__(self, x: Features) -> Features:
         y = jax.nn.relu6(Pointwise(2 * x.shape[-1], name="expand")(x))
-        y = jax.nn.relu6(DepthwiseConv3x3("reflect", name="mix")(y))
+        (y,) = DepthwiseConv3x3("reflect", name="mix")(y)
+        y = jax.nn.relu6(y)
         return Pointwise(x.shape[-1], name="reduce")(y)
 
 
