@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "score fused pictures against their sources",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
+    "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
     "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         "evaluate": _evaluate,
         "info": _info,
         "align": _align,
+        "ablate": _ablate,
         "import-torch": _import_torch,
     }[command]
     try:
@@ -116,6 +118,12 @@ def _align(arguments: list[str]) -> None:
     from fusejax.align_command import AlignOptions, align_command
 
     align_command(tyro.cli(AlignOptions, args=arguments, prog="fusejax align"))
+
+
+def _ablate(arguments: list[str]) -> None:
+    from fusejax.ablate_command import AblateOptions, ablate_command
+
+    ablate_command(tyro.cli(AblateOptions, args=arguments, prog="fusejax ablate"))
 
 
 def _import_torch(arguments: list[str]) -> None:

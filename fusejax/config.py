@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -105,16 +106,24 @@ class TrainConfig:
 RESUMABLE = ("log_every", "eval_every", "save_every", "keep_newest")
 
 
-def shipped_configs() -> dict[str, Path]:
-    """Configurations that come with the package, by name."""
+def shipped_configs(kind: str = ".") -> dict[str, Path]:
+    """Configurations that come with the package, by name; `kind` is a folder of them, such as "ablations"."""
     package = Path(__file__).parent
-    folders = (package / "configs", package.parent / "configs")  # in a wheel; in a checkout
+    folders = (package / "configs" / kind, package.parent / "configs" / kind)  # in a wheel; in a checkout
     return {p.stem: p for folder in folders if folder.is_dir() for p in sorted(folder.glob("*.py"))}
 
 
 def load_config(name_or_path: str) -> TrainConfig:
     """What `get_config()` of a Python file returns; the file is given by path, or by name if it is a shipped one."""
-    shipped = shipped_configs()
+    return _function_of(name_or_path, "get_config", shipped_configs())()
+
+
+def load_ablation(name_or_path: str) -> Callable:
+    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.ablation.Ablation`."""
+    return _function_of(name_or_path, "get_ablation", shipped_configs("ablations"))
+
+
+def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> Callable:
     path = Path(name_or_path)
     if not path.is_file():
         if name_or_path not in shipped:
@@ -124,9 +133,9 @@ def load_config(name_or_path: str) -> TrainConfig:
         path = shipped[name_or_path]
     spec = importlib.util.spec_from_file_location(f"fusejax_config_{path.stem}", path)
     if spec is None:
-        raise ValueError(f"{path}: a configuration is a Python file (.py) with a function get_config().")
+        raise ValueError(f"{path}: a configuration is a Python file (.py) with a function {function}().")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise ValueError(f"{path} has no function get_config() that returns a TrainConfig.")
-    return module.get_config()
+    if not hasattr(module, function):
+        raise ValueError(f"{path} has no function {function}().")
+    return getattr(module, function)

@@ -35,6 +35,7 @@ class FuseOptions:
       overwrite: replace pictures that are already there.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
       panel: also write infrared | visible | fused | fused in colour, below OUT/panels.
+      maps: also write the network's attention and alpha maps with their scale, below OUT/maps (FusionNet).
     """
 
     ir: Path
@@ -46,6 +47,7 @@ class FuseOptions:
     overwrite: bool = False
     skip_bad: bool = False
     panel: bool = False
+    maps: bool = False
 
 
 def fuse_command(options: FuseOptions) -> list[Path]:
@@ -59,6 +61,8 @@ def fuse_command(options: FuseOptions) -> list[Path]:
             f"{len(there)} fused pictures are already there, {there[0]} first; use --overwrite, or another --out."
         )
     fuser = Fuser.load(options.weights)
+    if options.maps:
+        fuser.check_maps()
     with ThreadPoolExecutor(_READ_AHEAD) as pool:
         writes = []
         loaded = track(_read_ahead(pool, pairs), len(pairs), description="fusing", unit="pairs")
@@ -68,10 +72,21 @@ def fuse_command(options: FuseOptions) -> list[Path]:
             if options.panel:
                 panel = options.out / "panels" / f"{target.stem}.png"
                 writes.append(pool.submit(lambda p, *a: write_image(p, _panel(*a)), panel, ir, vi, fused))
+            if options.maps:
+                _write_maps(options.out / "maps", target.stem, fuser, ir, vi, fused)
         for write in writes:
             write.result()
     print(f"{len(targets)} fused pictures in {options.out}")
     return targets
+
+
+def _write_maps(folder: Path, stem: str, fuser: Fuser, ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> None:
+    from fusejax.maps import write_maps  # Matplotlib is slow to import
+
+    ir, vi, fused = to_float(ir), to_float(vi), to_float(fused)
+    vi_y = rgb_to_luma(vi) if vi.shape[-1] == 3 else vi
+    maps = {name: values[0] for name, values in fuser.maps(ir[None], vi_y[None]).items()}
+    write_maps(folder, stem, maps, ir=ir, vi=vi, fused=fused)
 
 
 def _find_pairs(options: FuseOptions) -> tuple[list[PairPaths], list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fusejax.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
 from fusejax.data.images import from_float, to_float
-from fusejax.models import ModelConfig, build
+from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.typing import Params
 from fusejax.weights_io import load_weights
 
@@ -31,8 +31,9 @@ class Fuser:
     """
 
     def __init__(self, params: Params, model_config: ModelConfig):
-        self.params = params
-        self._forward = jax.jit(functools.partial(_forward, build(model_config)))
+        self.params, self.model = params, build(model_config)
+        self._forward = jax.jit(functools.partial(_forward, self.model))
+        self._maps = jax.jit(functools.partial(_maps, self.model))
 
     @classmethod
     def load(cls, weights: str | Path = "angularfuse") -> "Fuser":
@@ -43,9 +44,20 @@ class Fuser:
     def fuse_luma(self, ir: np.ndarray, vi_y: np.ndarray) -> np.ndarray:
         """Fused luma of a batch of equal size: [b, h, w, 1] float32 in [0, 1], in and out."""
         h, w = ir.shape[1:3]
-        pad = ((0, 0), (0, bucket(h) - h), (0, bucket(w) - w), (0, 0))
-        ir, vi_y = (np.pad(x.astype(np.float32), pad, mode="reflect") for x in (ir, vi_y))
-        return np.asarray(self._forward(self.params, ir, vi_y))[:, :h, :w]
+        return np.asarray(self._forward(self.params, *_extended(ir, vi_y)))[:, :h, :w]
+
+    def maps(self, ir: np.ndarray, vi_y: np.ndarray) -> dict[str, np.ndarray]:
+        """The network's maps of a batch of equal size by name, [b, h, w, 1] in [0, 1], for luma in [0, 1]."""
+        self.check_maps()
+        h, w = ir.shape[1:3]
+        maps = self._maps(self.params, *_extended(ir, vi_y))
+        return {name: np.asarray(values)[:, :h, :w] for name, values in maps.items()}
+
+    def check_maps(self) -> None:
+        """Raises ValueError for a network that has no maps."""
+        if "maps" not in self.model.provides:
+            having = [network.__name__ for network in NETWORKS.values() if "maps" in network.provides]
+            raise ValueError(f"{type(self.model).__name__} has no maps; networks that do: {', '.join(having)}.")
 
     def fuse(self, ir: np.ndarray, vi: np.ndarray, *, stretch: bool = False) -> np.ndarray:
         """Fuses one pair, or a batch with a leading axis; see `fuse`."""
@@ -65,8 +77,20 @@ class Fuser:
         return fused.astype(vi.dtype) if np.issubdtype(vi.dtype, np.floating) else from_float(fused, vi.dtype)
 
 
+def _extended(*pictures: np.ndarray) -> list[np.ndarray]:
+    """Reflected at the bottom and right up to the bucket, float32."""
+    h, w = pictures[0].shape[1:3]
+    pad = ((0, 0), (0, bucket(h) - h), (0, bucket(w) - w), (0, 0))
+    return [np.pad(x.astype(np.float32), pad, mode="reflect") for x in pictures]
+
+
 def _forward(model, params, ir, vi_y):
-    return model.apply({"params": params}, jnp.asarray(ir), jnp.asarray(vi_y))
+    """Clipped: a network that blends pictures can leave the range by its residual."""
+    return jnp.clip(model.apply({"params": params}, jnp.asarray(ir), jnp.asarray(vi_y)), 0.0, 1.0)
+
+
+def _maps(model, params, ir, vi_y):
+    return model.apply({"params": params}, ir, vi_y, method="outputs")["maps"]
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """Pictures side by side."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,6 +16,13 @@ def side_by_side(pictures: list[np.ndarray], *, gap: int = 4) -> np.ndarray:
     for picture in pictures:
         row += [np.broadcast_to(picture, (*picture.shape[:2], 3)), white]
     return from_float(np.concatenate(row[:-1], axis=1), np.uint8)
+
+
+def stacked(rows: Sequence[np.ndarray], *, gap: int = 4) -> np.ndarray:
+    """RGB uint8 pictures below each other, white where one is narrower than the widest."""
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, gap), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    return np.concatenate(padded)[:-gap]
 
 
 def labelled_row(pictures: dict[str, np.ndarray], *, gap: int = 4) -> np.ndarray:

@@ -30,7 +30,7 @@ from fusejax.training.stages import plan_stages
 from fusejax.training.state import create_state
 from fusejax.training.step import train_step
 
-BATCH, CROP, SIZE = 8, 128, (480, 640)
+BATCH, SIZE = 8, (480, 640)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,8 @@ def jax_step(name: str, objective: ObjectiveConfig | None, micro_batches: int) -
         stage = dataclasses.replace(stage, config=dataclasses.replace(stage.config, objective=objective))
     model, by_module = build(config.model), config.optimize_by_module
     state = create_state(model, jax.random.key(0), by_module=by_module, sharding=replicated(make_mesh()))
-    batch = {k: crops(n, BATCH, (CROP, CROP)) for n, k in enumerate(("ir", "vi_y", "ir_input", "vi_input"))}
+    side = config.data.crop
+    batch = {k: crops(n, BATCH, (side, side)) for n, k in enumerate(("ir", "vi_y", "ir_input", "vi_input"))}
 
     def outputs(params, ir, vi_y):
         return model.apply({"params": params}, ir, vi_y, method="outputs")
@@ -123,7 +124,8 @@ def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
 
     twin = UFuser().to(memory_format=torch.channels_last)
     adam = torch.optim.Adam(twin.parameters(), lr=1e-4)
-    ir, vi_y = (tensor(crops(n, BATCH, (CROP, CROP))) for n in (0, 1))
+    side = load_config("angularfuse").data.crop
+    ir, vi_y = (tensor(crops(n, BATCH, (side, side))) for n in (0, 1))
     wide_ir, wide_vi = (tensor(crops(n, 1, SIZE)) for n in (0, 1))
 
     def step() -> None:
@@ -156,7 +158,8 @@ def pipeline(options: BenchOptions) -> float:
     with tempfile.TemporaryDirectory() as folder:
         if not options.data_root:
             write_synthetic_folder(folder, count=32, size=SIZE)
-        config = DataConfig(root=options.data_root or folder, folders=options.folders, crop=CROP)
+        crop = load_config(options.config).data.crop
+        config = DataConfig(root=options.data_root or folder, folders=options.folders, crop=crop)
         batches = iter(training_batches(open_sources(config), config, batch_size=BATCH, seed=0))
         for _ in range(4):
             next(batches)
@@ -171,7 +174,8 @@ def main(options: BenchOptions) -> None:
     step()
     forward()
     steps = seconds(step, options.repeats)
-    show("training step 8x128x128", steps, f"{BATCH / statistics.median(steps):.2f} images/s")
+    side = load_config(options.config).data.crop
+    show(f"training step {BATCH}x{side}x{side}", steps, f"{BATCH / statistics.median(steps):.2f} images/s")
     show("forward 480x640", seconds(forward, options.repeats))
     rate = pipeline(options)
     needed = BATCH / statistics.median(steps)

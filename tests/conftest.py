@@ -21,6 +21,23 @@ def data_root() -> Path:
     return Path(root)
 
 
+_SAID = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def say(request):
+    """Keeps a line for the end of the report: measured errors, which pytest hides while tests pass."""
+    return request.config.stash.setdefault(_SAID, []).append
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    lines = config.stash.get(_SAID, [])
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

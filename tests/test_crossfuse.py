@@ -11,7 +11,7 @@ import pytest
 
 from fusejax.models import CrossFuseConfig, build
 from fusejax.models.crossfuse import CouplingLayer, Decoder, Encoder, LongScale, RestormerBlock, ShortScale
-from fusejax.models.layers import stencil
+from fusejax.models.layers import ChannelAttention, stencil
 
 SMALL = CrossFuseConfig(width=8, heads=2, encoder_blocks=1, decoder_blocks=2, coupling_layers=2)
 PAIR = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
@@ -67,6 +67,32 @@ def test_stencil_is_the_grouped_convolution_with_its_gradients(padding):
         expected = jax.grad(lambda *a: (grouped(*a) * weight).sum(), argnums=index)(x, kernel)
         np.testing.assert_allclose(got, expected, atol=2e-5, rtol=1e-5)
     np.testing.assert_allclose(stencil(x, kernel), grouped(x, kernel), atol=1e-5)
+
+
+def attention_without_neighbours(x, *, value=None):
+    """Depth-wise attention whose 3x3 is the middle tap alone; `value`: v is this constant instead of a product of x."""
+    layer = ChannelAttention(2, depthwise=True)
+    params = random_params(layer, x)
+    params["qkv_mix"]["kernel"] = jnp.zeros((3, 3, 1, 24)).at[1, 1].set(1.0)
+    params["out"]["kernel"] = jnp.eye(8)
+    if value is not None:
+        x = x.at[..., 0].set(1.0)
+        kernel = jnp.asarray(params["qkv"]["kernel"]).at[:, 16:].set(0.0).at[0, 16:].set(value)
+        params["qkv"]["kernel"] = kernel
+    return layer.apply({"params": params}, x)
+
+
+def test_attention_does_not_know_the_order_of_the_pixels():
+    x = features((1, 4, 6, 8))
+    order = np.random.default_rng(0).permutation(24)
+    shuffled = x.reshape(1, 24, 8)[:, order].reshape(x.shape)
+    expected = attention_without_neighbours(x).reshape(1, 24, 8)[:, order]
+    np.testing.assert_allclose(attention_without_neighbours(shuffled).reshape(1, 24, 8), expected, atol=1e-5)
+    assert float(jnp.abs(expected - x.reshape(1, 24, 8)).max()) > 0.1
+
+
+def test_rows_of_the_attention_sum_to_one():
+    np.testing.assert_allclose(attention_without_neighbours(features(), value=0.7), 0.7, atol=1e-6)
 
 
 def test_coupling_is_invertible():

@@ -11,6 +11,8 @@ from scipy import ndimage, signal
 
 from fusejax.losses.consistency import aggressive_view, consistency_loss
 from fusejax.losses.features import channel_correlation, decomposition_loss
+from fusejax.losses.gradient import joint_gradient_loss
+from fusejax.losses.intensity import maximum_intensity_loss
 from fusejax.losses.objective import Progress, decay_factor
 from fusejax.losses.reconstruction import reconstruction_loss
 
@@ -146,6 +148,13 @@ def test_both_views_carry_a_gradient_and_it_matches_finite_differences():
         steps = 1e-5 * np.eye(x.size).reshape(-1, *x.shape)
         values = [float((consistency_loss(x + d, key) - consistency_loss(x - d, key)).sum()) / 2e-5 for d in steps[::5]]
     np.testing.assert_allclose(np.ravel(slope)[::5], values, rtol=1e-5, atol=1e-9)
+
+
+def test_phase_two_costs_nothing_where_all_three_are_equal():
+    x = luma(6)
+    np.testing.assert_array_equal(maximum_intensity_loss(x, x, x), 0.0)
+    np.testing.assert_array_equal(joint_gradient_loss(x, x, x), 0.0)
+    assert (maximum_intensity_loss(0.5 * x, x, x) > 0.1).all() and (joint_gradient_loss(0.5 * x, x, x) > 0.1).all()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

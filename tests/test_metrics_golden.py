@@ -67,8 +67,8 @@ def errors_of(toolkit: str, got: dict[str, np.ndarray], values: list[dict]) -> d
     return worst
 
 
-def assert_within(toolkit: str, worst: dict[str, float]) -> None:
-    print(f"\n{toolkit}: worst relative error", {name: f"{error:.1e}" for name, error in worst.items()})
+def assert_within(toolkit: str, worst: dict[str, float], say) -> None:
+    say(f"{toolkit}: worst relative error " + ", ".join(f"{name} {error:.0e}" for name, error in worst.items()))
     failures = {name: error for name, error in worst.items() if error > TOLERANCES[toolkit][name]}
     assert not failures
 
@@ -110,7 +110,7 @@ def batch(pictures: list[np.ndarray]) -> jnp.ndarray:
 
 
 @pytest.mark.parametrize("pair", ["blocks", "noise", "dark"])
-def test_formula_pictures_score_as_the_public_evaluator_says(pair):
+def test_formula_pictures_score_as_the_public_evaluator_says(pair, say):
     records = json.loads((Path(__file__).parent / "metrics_formula.json").read_text())["records"]
     records = [r for r in records if r["pair"] == pair]
     ir, vi = formula_sources(pair)
@@ -119,7 +119,7 @@ def test_formula_pictures_score_as_the_public_evaluator_says(pair):
         assert (ir.sum(), vi.sum(), picture.sum()) == tuple(record["sums"][k] for k in ("ir", "vi", "fused"))
     arrays = batch(fused), batch([ir] * len(records)), batch([vi] * len(records))
     got = evaluate(*arrays, convention="cddfuse", metrics=tuple(TOLERANCES["cddfuse_python"]))
-    assert_within("cddfuse_python", errors_of("cddfuse_python", got, [r["values"] for r in records]))
+    assert_within("cddfuse_python", errors_of("cddfuse_python", got, [r["values"] for r in records]), say)
     wide = ssim(*arrays, window="box", data_range=255.0, combine="sum")
     np.testing.assert_allclose(wide, [r["values"]["SSIM_data_range_255"] for r in records], rtol=FLOAT32)
 
@@ -144,7 +144,7 @@ def golden(data_root) -> dict:
 
 
 @pytest.mark.parametrize("toolkit", list(TOLERANCES))
-def test_real_pairs_score_as_the_toolkit_says(toolkit, golden):
+def test_real_pairs_score_as_the_toolkit_says(toolkit, golden, say):
     worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
     for records, arrays in golden.values():
         values = [r["values"][toolkit] for r in records if toolkit in r["values"]]
@@ -152,7 +152,7 @@ def test_real_pairs_score_as_the_toolkit_says(toolkit, golden):
             got = evaluate(*arrays, convention=CONVENTION[toolkit], metrics=tuple(TOLERANCES[toolkit]))
             for name, error in errors_of(toolkit, got, values).items():
                 worst[name] = max(worst[name], error)
-    assert_within(toolkit, worst)
+    assert_within(toolkit, worst, say)
 
 
 def test_nabf_in_its_own_argument_order(golden):

@@ -2,17 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from fusejax.data.annotations import AnnotationError, find_annotation, read_boxes
 from fusejax.data.images import SUFFIXES, ImageError, as_infrared, as_visible, image_size, read_image
 
 # Folder names of the field's public sets, lower case.
 INFRARED_NAMES = ("ir", "infrared", "inf", "thermal", "lwir", "cropinfrared")
 VISIBLE_NAMES = ("vi", "vis", "visible", "rgb", "crop_lr_visible")
+ANNOTATION_NAMES = ("boxes", "annotations", "annotation", "labels")
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "test_dev", "testing", "eval")
 
 _SHOWN = 8
@@ -29,6 +31,7 @@ class PairPaths:
     id: str
     ir: Path
     vi: Path
+    annotation: Path | None = None
 
 
 @dataclasses.dataclass
@@ -45,7 +48,8 @@ class _Found:
         lines = "".join(f"\n  {p}" for p in self.problems[:_SHOWN])
         more = f"\n  ... and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
         total = len(self.pairs) + len(self.problems)
-        advice = "Mend them, or leave them out with --skip-bad." if self.pairs else "No usable pair is left."
+        mend = "Mend them, or leave them out with --skip-bad (when training, --data.skip-bad)."
+        advice = mend if self.pairs else "No usable pair is left."
         raise PairError(f"{where}: {len(self.problems)} of {total} pairs cannot be used:{lines}{more}\n{advice}")
 
 
@@ -91,7 +95,15 @@ def match_pairs(
     return found.pairs, found.problems
 
 
-def _look_at(ir: Path, vi: Path, *, prefix: str = "", same_size: bool = True, min_side: int = 1) -> _Found:
+def _look_at(
+    ir: Path,
+    vi: Path,
+    *,
+    annotations: Path | None = None,
+    prefix: str = "",
+    same_size: bool = True,
+    min_side: int = 1,
+) -> _Found:
     (ir_files, ir_repeated), (vi_files, vi_repeated) = _scan(ir), _scan(vi)
     problems = vi_repeated | ir_repeated
     if not ir_files.keys() & vi_files.keys():
@@ -101,7 +113,13 @@ def _look_at(ir: Path, vi: Path, *, prefix: str = "", same_size: bool = True, mi
         )
     problems |= {s: f"{ir_files[s]} has no visible partner in {vi}" for s in ir_files.keys() - vi_files.keys()}
     problems |= {s: f"{vi_files[s]} has no infrared partner in {ir}" for s in vi_files.keys() - ir_files.keys()}
-    pairs = [PairPaths(prefix + s, ir_files[s], vi_files[s]) for s in ir_files if s not in problems]
+    annotated = {}
+    for stem in ir_files if annotations else ():
+        try:
+            annotated[stem] = find_annotation(annotations, stem)
+        except AnnotationError as error:
+            problems.setdefault(stem, str(error))
+    pairs = [PairPaths(prefix + s, ir_files[s], vi_files[s], annotated.get(s)) for s in ir_files if s not in problems]
     check = functools.partial(_header_problem, same_size=same_size, min_side=min_side)
     with ThreadPoolExecutor() as pool:  # thousands of headers, each a wait for the disk
         headers = list(pool.map(check, pairs))
@@ -120,6 +138,11 @@ def _header_problem(pair: PairPaths, *, same_size: bool, min_side: int) -> str |
         return f"{pair.ir} is {ir_h}x{ir_w} but {pair.vi} is {vi_h}x{vi_w}; register or resize the pair first"
     if min(ir_h, ir_w, vi_h, vi_w) < min_side:
         return f"{pair.vi} is {vi_h}x{vi_w}, smaller than the crop of {min_side} pixels; lower data.crop"
+    if pair.annotation is not None:
+        try:
+            read_boxes(pair.annotation, size=(vi_h, vi_w))
+        except AnnotationError as error:
+            return str(error)
     return None
 
 
@@ -139,6 +162,17 @@ def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Pa
         raise PairError(f"{ir or vi} has no partner: {folder} needs one of the folders {', '.join(names)} beside it.")
     inner = tuple(_subfolders(p).get((split or "").lower()) for p in (ir, vi))
     return inner if all(inner) else (ir, vi)
+
+
+def find_annotations(ir: Path) -> Path | None:
+    """The folder of annotations beside an infrared folder, under the field's usual names, in any case; None without.
+
+    Beside LLVIP's infrared/train it is Annotations/train, or Annotations where that holds no such folder.
+    """
+    split = None if ir.name.lower() in INFRARED_NAMES else ir.name.lower()
+    beside = _subfolders(ir.parent.parent if split else ir.parent)
+    folder = next((beside[n] for n in ANNOTATION_NAMES if n in beside), None)
+    return _subfolders(folder).get(split, folder) if folder and split else folder
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
@@ -184,28 +218,47 @@ class PairFolder:
       split, root: see `find_pair_folders`.
       skip_bad: leave out what cannot be used instead of raising.
       min_side: shortest side in pixels that is of use (the crop of a training run).
-    Raises: PairError listing every kind of unusable pair, see `match_pairs`.
+      boxes: elements also hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, a tuple of n names,
+        from the folder that `find_annotations` finds; a pair without annotation has none of them, n = 0.
+    Raises: PairError listing every kind of unusable pair, see `match_pairs`; with boxes, bad annotations too.
     """
 
-    def __init__(self, root: str | Path, *, split: str | None = None, skip_bad: bool = False, min_side: int = 1):
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        split: str | None = None,
+        skip_bad: bool = False,
+        min_side: int = 1,
+        boxes: bool = False,
+    ):
         found = _Found()
         for name, (ir, vi) in find_pair_folders(root, split=split).items():
-            part = _look_at(ir, vi, prefix=f"{name}/" if name else "", min_side=min_side)
+            annotations = find_annotations(ir) if boxes else None
+            prefix = f"{name}/" if name else ""
+            part = _look_at(ir, vi, annotations=annotations, prefix=prefix, min_side=min_side)
             found.pairs += part.pairs
             found.problems += part.problems
         found.check(str(root), skip_bad=skip_bad)
         self.pairs: Sequence[PairPaths] = found.pairs
         self.skipped: Sequence[str] = found.problems
+        self._boxes = boxes
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray]:
+    def __getitem__(self, index: int) -> dict[str, str | np.ndarray | tuple[str, ...]]:
         pair = self.pairs[index]
         ir, vi = as_infrared(read_image(pair.ir)), as_visible(read_image(pair.vi))
         if ir.shape[:2] != vi.shape[:2]:  # changed since the headers were looked at
             raise PairError(f"{pair.id}: ir is {ir.shape[:2]} but vi is {vi.shape[:2]}; register the pair first.")
-        return {"id": pair.id, "ir": ir, "vi": vi}
+        element = {"id": pair.id, "ir": ir, "vi": vi}
+        if self._boxes:
+            element |= {"boxes": np.zeros((0, 4), np.float32), "labels": ()}
+            if pair.annotation is not None:
+                found = read_boxes(pair.annotation, size=ir.shape[:2])
+                element |= {"boxes": found.xyxy, "labels": found.labels}
+        return element
 
 
 class JoinedSource:
@@ -223,3 +276,16 @@ class JoinedSource:
             raise IndexError(f"index {index} of {len(self)} pairs.")
         n = int(np.searchsorted(self._ends, index, side="right"))
         return self.sources[n][index - (int(self._ends[n - 1]) if n else 0)]
+
+
+class MappedSource:
+    """A random-access source with a function of each element."""
+
+    def __init__(self, source, function: Callable[[dict], dict]):
+        self.source, self.function = source, function
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict:
+        return self.function(self.source[index])

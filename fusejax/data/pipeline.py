@@ -12,10 +12,10 @@ import grain
 from absl import flags
 
 from fusejax.data.alignment_plan import AlignedPatches, load_plan
-from fusejax.data.folders import JoinedSource, PairFolder
+from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.synthetic import SyntheticPairs
-from fusejax.data.transforms import MaskInputs, RandomPairedCrop, RandomPairedFlip, ToLuma
+from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, ToLuma
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +35,12 @@ class DataConfig:
         relative; empty: every pair alike.
       validation: pair folders relative to `root` that are scored during training, named down to the split; empty: none.
       crop: side of the square training crop in pixels.
+      max_boxes: object boxes that a sample brings along, the largest of its crop; 0: none are read.
+      box_classes: names of the objects that count, in any case; empty: all. The default is FusionNet's, with LLVIP's
+        "person".
+      box_share: share of the crops, of pairs with boxes, that are drawn around a box; FusionNet's is 0.5.
+      box_keep: share of the boxes that is used; drawn once per box, for ablations.
+      box_jitter: shift of each edge of a box, uniform up to this share of its side; drawn once, for ablations.
       com_mask: complementary masks on the network's inputs; None for none.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
       workers: worker processes; 0 reads in threads of this process.
@@ -50,18 +56,31 @@ class DataConfig:
     shares: tuple[float, ...] = ()
     validation: tuple[str, ...] = ()
     crop: int = 128
+    max_boxes: int = 0
+    box_classes: tuple[str, ...] = ("people", "car", "bus", "motorcycle", "truck", "person")
+    box_share: float = 0.0
+    box_keep: float = 1.0
+    box_jitter: float = 0.0
     com_mask: ComMaskConfig | None = dataclasses.field(default_factory=ComMaskConfig)
     skip_bad: bool = False
     workers: int = 0
 
     def __post_init__(self):
-        for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0)):
+        for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
         if self.alignment and not self.auxiliary:
             raise ValueError("data.alignment is set; name the folder that its patches are cut from in data.auxiliary.")
         if any(share <= 0 for share in self.shares):
             raise ValueError(f"data.shares is {self.shares}; every share must be above 0, drop the folder instead.")
+        for name in ("box_share", "box_keep"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"data.{name} is {value}; it is a share, 0 to 1.")
+        if not 0 <= self.box_jitter < 0.5:  # from 0.5 on an edge could pass the opposite one
+            raise ValueError(f"data.box_jitter is {self.box_jitter}; it must be at least 0 and below 0.5.")
+        for name, unused in (("box_share", 0.0), ("box_keep", 1.0), ("box_jitter", 0.0)):
+            if not self.max_boxes and (value := getattr(self, name)) != unused:
+                raise ValueError(f"data.{name} is {value} but no boxes are read; set data.max_boxes.")
 
 
 def open_sources(config: DataConfig) -> list:
@@ -70,14 +89,15 @@ def open_sources(config: DataConfig) -> list:
     Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be trained on, pictures
     smaller than the crop included.
     """
-    sources = []
+    sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
-        options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop}
+        options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop, "boxes": boxes}
         sources += [PairFolder(Path(config.root) / folder, **options) for folder in config.folders or ("",)]
     if config.tfds:
         from fusejax.data.tfds import open_tfds  # slow to import, and few runs need it
 
-        sources += [open_tfds(name, data_dir=config.root or None, split=config.split) for name in config.tfds]
+        options = {"data_dir": config.root or None, "split": config.split, "named_labels": boxes}
+        sources += [open_tfds(name, **options) for name in config.tfds]
     if config.synthetic:
         sources.append(SyntheticPairs(config.synthetic, size=(2 * config.crop, 2 * config.crop), seed=0))
     if config.auxiliary:
@@ -94,7 +114,7 @@ def open_sources(config: DataConfig) -> list:
 def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
     folder = Path(config.root) / config.auxiliary
     if not config.alignment:
-        return PairFolder(folder, skip_bad=config.skip_bad, min_side=config.crop)
+        return PairFolder(folder, skip_bad=config.skip_bad, min_side=config.crop, boxes=config.max_boxes > 0)
     plan = load_plan(config.alignment)
     if plan.config.patch < config.crop:
         raise ValueError(
@@ -128,8 +148,9 @@ def training_batches(
       samples_seen: where the sequence is taken up, counted in samples of all processes since the start. Unlike an
         iterator's state it holds for any number of processes and workers.
     Returns: dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input` what the network
-      is given, all float32 [b, crop, crop, 1] in [0, 1]. The iterator has `get_state` and `set_state`; a state fits
-      iterators made with the same arguments and number of workers.
+      is given, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also `boxes` float32 [b, max_boxes, 4], x1,
+      y1, x2, y2 in pixels of the crop, and `boxes_valid` bool [b, max_boxes]. The iterator has `get_state` and
+      `set_state`; a state fits iterators made with the same arguments and number of workers.
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}: the index must be 0 to {shard_count - 1}.")
@@ -148,6 +169,10 @@ def training_batches(
 
 def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:
     """The endless sequence of single samples. Element i depends on (sources, configuration, seed, i) alone."""
+    if config.max_boxes:
+        # Not a step of the sequence: grain's draws follow from a step's place in it, and boxes must not move them.
+        select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter)
+        sources = [MappedSource(source, select.map) for source in sources]
     if config.shares:
         parts = [grain.MapDataset.source(s).seed(seed + n).shuffle().repeat() for n, s in enumerate(sources)]
         pairs = grain.MapDataset.mix(parts, weights=config.shares)
@@ -155,8 +180,9 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
         pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
     return (
         pairs.seed(seed)
-        .random_map(RandomPairedCrop(config.crop))
+        .random_map(RandomPairedCrop(config.crop, config.box_share))
         .random_map(RandomPairedFlip())
         .map(ToLuma())
         .random_map(MaskInputs(config.com_mask))
+        .map(PadBoxes(config.max_boxes))
     )

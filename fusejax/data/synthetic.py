@@ -29,7 +29,7 @@ _ARMS = (((0.22, 0.2), (0.34, 0.24), (0.2, 0.56), (0.06, 0.54)), ((0.66, 0.24), 
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPairs:
-    """Random-access source of `count` pairs, uint8: `{"id", "ir": [h, w, 1], "vi": [h, w, 3], "boxes": [n, 4]}`."""
+    """Random-access source of `count` pairs, see `synthetic_pair`."""
 
     count: int
     size: tuple[int, int] = (256, 256)
@@ -38,7 +38,7 @@ class SyntheticPairs:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray]:
+    def __getitem__(self, index: int) -> dict[str, str | np.ndarray | tuple[str, ...]]:
         if not 0 <= index < self.count:
             raise IndexError(f"index {index} of {self.count} pairs.")
         return synthetic_pair(self.seed * 1_000_003 + index, size=self.size)
@@ -52,10 +52,11 @@ def write_synthetic_folder(root: str | Path, *, count: int, size: tuple[int, int
             write_image(Path(root) / kind / f"{pair['id']}.png", pair[kind])
 
 
-def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str, str | np.ndarray]:
+def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str, str | np.ndarray | tuple[str, ...]]:
     """One pair of (height, width) pixels, 16 or more each; every draw follows from the seed. Odd seeds are nights.
 
-    Returns: `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1, x2, y2) in pixels.
+    Returns: `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1, x2, y2) in pixels;
+      `labels`, "person" or "car" for each box.
     """
     if min(size) < 16:
         raise ValueError(f"size is {size}; a street needs 16 pixels or more on each side.")
@@ -64,12 +65,13 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str
     _draw_houses(scene)
     _draw_street(scene)
     lamps = _draw_lamps(scene)
-    boxes = _draw_targets(scene)
+    boxes, labels = _draw_targets(scene)
     return {
         "id": f"{'night' if scene.night else 'day'}_{seed:06d}",
         "ir": from_float(_infrared(scene)[..., None], np.uint8),
         "vi": from_float(_visible(scene, lamps), np.uint8),
         "boxes": np.array(boxes, np.float32).reshape(-1, 4),
+        "labels": tuple(labels),
     }
 
 
@@ -205,10 +207,10 @@ def _draw_lamps(scene: _Scene) -> list[np.ndarray]:
     return lamps
 
 
-def _draw_targets(scene: _Scene) -> list[tuple[float, float, float, float]]:
-    """Two to five people and cars, farther ones first; returns their boxes."""
+def _draw_targets(scene: _Scene) -> tuple[list[tuple[float, float, float, float]], list[str]]:
+    """Two to five people and cars, farther ones first; returns their boxes and labels."""
     depths = np.sort(scene.rng.uniform(0.12, 1.0, scene.rng.integers(2, 6)))
-    boxes = []
+    boxes, labels = [], []
     for depth in depths:
         foot = scene.horizon + (0.06 + 0.72 * depth) * (scene.h - scene.horizon)
         height = max(6.0, scene.h * (0.06 + 0.26 * depth))
@@ -218,7 +220,8 @@ def _draw_targets(scene: _Scene) -> list[tuple[float, float, float, float]]:
         _cast_shadow(scene, x, foot, width, height)
         (_draw_car if is_car else _draw_person)(scene, x, foot - height, width, height)
         boxes.append((x, foot - height, min(x + width, scene.w), min(foot, scene.h)))
-    return boxes
+        labels.append("car" if is_car else "person")
+    return boxes, labels
 
 
 def _cast_shadow(scene: _Scene, x: float, foot: float, width: float, height: float) -> None:

@@ -1,46 +1,113 @@
-"""Random transforms of a pair, for grain: each draw comes from the generator that grain derives from (seed, index)."""
+"""Random transforms of a pair, for grain: each draw comes from the generator that grain derives from (seed, index).
+
+A pair may hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, n names; both follow the pictures.
+"""
 
 import dataclasses
+import itertools
+import zlib
+from collections.abc import Sequence
 
 import grain
 import numpy as np
+from jaxtyping import Bool, Float
 
 from fusejax.color import rgb_to_luma
 from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
 
+# What must be left of a box in a crop (FusionNet, specification section 4, step 3): share of its area, pixels a side.
+MIN_AREA_SHARE = 0.2
+MIN_SIDE = 4
+
+BoxArray = Float[np.ndarray, "n 4"]
+
+
+def _with_boxes(pair: dict, boxes: BoxArray, kept: Bool[np.ndarray, " n"]) -> dict:
+    """The pair with those of the boxes that are kept, and their labels where it has labels."""
+    labels = {"labels": tuple(itertools.compress(pair["labels"], kept))} if "labels" in pair else {}
+    return pair | {"boxes": boxes[kept]} | labels
+
+
+def _areas(boxes: BoxArray) -> Float[np.ndarray, " n"]:
+    return (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+
+
+def crop_boxes(boxes: BoxArray, *, top: int, left: int, size: int) -> tuple[BoxArray, Bool[np.ndarray, " n"]]:
+    """Boxes in the coordinates of a size x size window, clipped to it, and whether enough of each is left."""
+    cut = np.clip(boxes - np.array([left, top, left, top], np.float32), 0, size)
+    return cut, ((cut[:, 2:] - cut[:, :2]) >= MIN_SIDE).all(axis=1) & (_areas(cut) >= MIN_AREA_SHARE * _areas(boxes))
+
 
 @dataclasses.dataclass(frozen=True)
 class RandomPairedCrop(grain.transforms.RandomMap):
-    """Cuts the same size x size window (pixels) from both pictures of the pair."""
+    """Cuts the same size x size window (pixels) from both pictures of the pair.
+
+    Boxes are shifted and clipped; those of which less than 20 % of the area or under 4 pixels of a side are left are
+    dropped. With probability `box_share` the window is drawn from those that hold the centre of one of the boxes, at
+    least 2 pixels from its border; of the other windows some hold one by chance. Paper: 0.5.
+    """
 
     size: int
+    box_share: float = 0.0
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         h, w = pair["ir"].shape[:2]
         if min(h, w) < self.size:
             raise ValueError(f"{pair['id']}: picture {h}x{w} is smaller than the crop {self.size}; lower data.crop.")
         top, left = rng.integers(h - self.size + 1), rng.integers(w - self.size + 1)
+        boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
+        # Drawn after the free window, so that pairs without boxes get the same window with any share.
+        if self.box_share and len(aims := self._aims(boxes)) and rng.random() < self.box_share:
+            left, top = self._around(aims[rng.integers(len(aims))], (w, h), rng)
         window = np.s_[top : top + self.size, left : left + self.size]
-        return pair | {k: pair[k][window] for k in ("ir", "vi")}
+        cropped = pair | {k: pair[k][window] for k in ("ir", "vi")}
+        return (
+            _with_boxes(cropped, *crop_boxes(boxes, top=int(top), left=int(left), size=self.size))
+            if len(boxes)
+            else cropped
+        )
+
+    def _aims(self, boxes: BoxArray) -> Float[np.ndarray, "m 4"]:
+        """Boxes of which a window can hold enough."""
+        sides = boxes[:, 2:] - boxes[:, :2]
+        held = np.minimum(sides, self.size)
+        return boxes[(held >= MIN_SIDE).all(axis=1) & (held.prod(axis=1) >= MIN_AREA_SHARE * sides.prod(axis=1))]
+
+    def _around(self, box: Float[np.ndarray, "4"], picture: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(left, top) of a window that holds the middle MIN_SIDE pixels of the box. `picture` is (width, height)."""
+        centre, last = (box[:2] + box[2:]) / 2, np.array(picture) - self.size
+        low = np.clip(np.ceil(centre + MIN_SIDE / 2 - self.size), 0, last)
+        high = np.clip(np.floor(centre - MIN_SIDE / 2), low, last)
+        return rng.integers(low.astype(int), high.astype(int) + 1)
 
 
 class RandomPairedFlip(grain.transforms.RandomMap):
-    """Mirrors both pictures, each axis with probability 1/2."""
+    """Mirrors both pictures and the boxes, each axis with probability 1/2."""
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         for axis in (0, 1):
             if rng.random() < 0.5:
                 pair = pair | {k: np.flip(pair[k], axis) for k in ("ir", "vi")}
+                if "boxes" in pair:
+                    pair["boxes"] = _flip_boxes(pair["boxes"], axis, pair["ir"].shape[axis])
         return pair
 
 
+def _flip_boxes(boxes: BoxArray, axis: int, side: int) -> BoxArray:
+    """Mirrored along rows (axis 0) or columns (axis 1) of a picture with so many."""
+    flipped, first = boxes.copy(), 1 - axis
+    flipped[:, [first, first + 2]] = side - boxes[:, [first + 2, first]]
+    return flipped
+
+
 class ToLuma(grain.transforms.Map):
-    """Integer pixels to what training needs: `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]."""
+    """Integer pixels to what training needs: `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]. Boxes stay."""
 
     def map(self, pair: dict) -> dict:
         ir, vi = (to_float(pair[k]) for k in ("ir", "vi"))
-        return {"id": pair["id"], "ir": ir, "vi_y": rgb_to_luma(vi)}
+        boxes = {k: pair[k] for k in ("boxes", "labels") if k in pair}
+        return {"id": pair["id"], "ir": ir, "vi_y": rgb_to_luma(vi)} | boxes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,3 +121,66 @@ class MaskInputs(grain.transforms.RandomMap):
         if self.config is not None:
             ir, vi_y = com_mask(ir, vi_y, rng=rng, config=self.config)
         return pair | {"ir_input": ir, "vi_input": vi_y}
+
+
+def _of_classes(labels: Sequence[str], classes: Sequence[str]) -> Bool[np.ndarray, " n"]:
+    """Which labels are among the classes, in any case; all where no class is named."""
+    wanted = {name.lower() for name in classes}
+    return np.array([not wanted or label.lower() in wanted for label in labels], bool)
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectBoxes(grain.transforms.Map):
+    """Which boxes of a pair are used at all, and how exact they are; before the crop. Every pair gets `boxes`.
+
+    Keeping and shifting are ours, to see what fewer and worse labels cost. They are drawn from the pair's id and the
+    box's place in its list alone: the same in every epoch and run, and with a larger share only boxes are added.
+
+    Attributes:
+      classes: names that are kept, in any case; empty: all.
+      keep: share of the boxes that is kept.
+      jitter: each edge is shifted by up to this share of the box's side, uniformly; then clipped to the picture.
+    """
+
+    classes: tuple[str, ...] = ()
+    keep: float = 1.0
+    jitter: float = 0.0
+
+    def map(self, pair: dict) -> dict:
+        boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
+        labels = pair.get("labels", ("",) * len(boxes))
+        draws = np.random.default_rng(zlib.crc32(pair["id"].encode())).random((len(boxes), 5))
+        kept = _of_classes(labels, self.classes) & (draws[:, 0] < self.keep)
+        if self.jitter:
+            h, w = pair["ir"].shape[:2]
+            sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+            shifted = boxes + self.jitter * (2 * draws[:, 1:] - 1) * sides
+            boxes = np.clip(shifted, 0, [w, h, w, h]).astype(np.float32)
+        return _with_boxes(pair | {"labels": labels}, boxes, kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class PadBoxes(grain.transforms.Map):
+    """Boxes of any number to arrays of one shape, so that pairs can be stacked; labels go.
+
+    `boxes` float32 [max_boxes, 4], the largest ones in their order, then zeros, and `boxes_valid` bool [max_boxes].
+
+    Attributes:
+      max_boxes: 0 takes the boxes out of the pair.
+      classes: names that are kept, in any case; empty: all.
+    """
+
+    max_boxes: int
+    classes: tuple[str, ...] = ()
+
+    def map(self, pair: dict) -> dict:
+        padded = {k: v for k, v in pair.items() if k not in ("boxes", "labels")}
+        if not self.max_boxes:
+            return padded
+        boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
+        if self.classes:
+            boxes = boxes[_of_classes(pair.get("labels", ("",) * len(boxes)), self.classes)]
+        boxes = boxes[np.sort(np.argsort(-_areas(boxes), kind="stable")[: self.max_boxes])]
+        valid = np.arange(self.max_boxes) < len(boxes)
+        filler = np.zeros((self.max_boxes - len(boxes), 4), np.float32)
+        return padded | {"boxes": np.concatenate([boxes, filler]), "boxes_valid": valid}

@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 from fusejax.filters import Padding, correlate, sobel
 from fusejax.typing import Luma, PerImage
 
+# Scale weights that fall by the golden ratio: the commented alternative in the code of arXiv 2510.13067.
 GOLDEN_WEIGHTS = (0.5, 0.309, 0.191)
-"""Scale weights that fall by the golden ratio: the commented alternative in the code of arXiv 2510.13067."""
 
 _SOFT_GATE_SLOPE = 15.0
 # TC-MoA's soft Sobel kernels, their sum and its y axis upwards.

@@ -1,8 +1,8 @@
 """Objectives as data: weighted lists of named terms, each a pure function of what the step can give it.
 
 A term's positional parameters name what it needs: `fused_y`, the clean `ir` and `vi_y`, the fine-grained `reference`
-made from them, `key`, or one of the model's outputs (`features`, `rebuilt`, ...). Its keyword-only parameters are its
-options.
+made from them, the `mask` of object regions, `key`, or one of the model's outputs (`features`, `rebuilt`, ...). Its
+keyword-only parameters are its options.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import jax.numpy as jnp
 
+from fusejax.boxes import rasterise, thermal_saliency
 from fusejax.losses.angle import (
     angle_direction_loss,
     angle_magnitude_loss,
@@ -21,17 +22,28 @@ from fusejax.losses.angle import (
 )
 from fusejax.losses.consistency import consistency_loss
 from fusejax.losses.features import decomposition_loss
-from fusejax.losses.gradient import joint_gradient_loss
+from fusejax.losses.gradient import (
+    axiswise_gradient_loss,
+    direction_aware_gradient_loss,
+    joint_gradient_loss,
+    signed_sum_gradient_loss,
+)
 from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
 from fusejax.losses.reconstruction import reconstruction_loss
+from fusejax.losses.region import target_aware_loss
+from fusejax.losses.structure import ssim_loss
 from fusejax.reference import ReferenceConfig, fine_grained_reference
-from fusejax.typing import PerImage, check_choices
+from fusejax.typing import Luma, PerImage, check_choices
 
 # A new loss is one function, [b] out, and one line here.
 TERMS: dict[str, Callable[..., PerImage]] = {
     "reference_intensity": intensity_loss,
     "maximum_intensity": maximum_intensity_loss,
+    "ssim": ssim_loss,
     "joint_gradient": joint_gradient_loss,
+    "axiswise_gradient": axiswise_gradient_loss,
+    "signed_sum_gradient": signed_sum_gradient_loss,
+    "direction_aware_gradient": direction_aware_gradient_loss,
     "angle_magnitude": angle_magnitude_loss,
     "angle_direction": angle_direction_loss,
     "reference_magnitude": reference_magnitude_loss,
@@ -39,6 +51,7 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "decomposition": decomposition_loss,
     "consistency": consistency_loss,
     "reconstruction": reconstruction_loss,
+    "target_aware": target_aware_loss,
 }
 
 # What the step itself can give to a term, whatever the model.
@@ -75,11 +88,30 @@ class TermConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class RegionConfig:
+    """How object regions become a mask, see `fusejax.boxes`.
+
+    Attributes:
+      soft_edge_sigma: of the Gaussian that softens the boxes, in pixels; 0: hard edges.
+      area_balanced: small boxes weigh more.
+      fallback: what stands in where the data has no boxes at all: nothing, or hot spots of the infrared picture.
+    """
+
+    soft_edge_sigma: float = 0.0
+    area_balanced: bool = False
+    fallback: Literal["none", "thermal_saliency"] = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-    """A weighted sum of terms, and how the reference image is made where one of them asks for it."""
+    """A weighted sum of terms, and how reference image and region mask are made where one of them asks for it."""
 
     terms: tuple[TermConfig, ...]
     reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
+    regions: RegionConfig = dataclasses.field(default_factory=RegionConfig)
 
     def __post_init__(self):
         names = [term.name for term in self.terms]
@@ -107,16 +139,26 @@ def term_needs(name: str) -> tuple[str, ...]:
     return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
 
 
-def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...]) -> None:
-    """Raises ValueError where a term needs what neither the step nor the model gives; nothing has been compiled yet."""
+def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...], boxes: bool) -> None:
+    """Raises ValueError where a term needs what neither the step nor the model gives; nothing has been compiled yet.
+
+    Args: boxes: whether the batches hold boxes.
+    """
     from fusejax.models import NETWORKS
 
+    given = {*FROM_THE_STEP, *provides}
+    if boxes or objective.regions.fallback != "none":
+        given.add("mask")
     for term in objective.terms:
         for need in term_needs(term.name):
-            if need in (*FROM_THE_STEP, *provides):
+            if need in given:
                 continue
+            if need == "mask":
+                raise ValueError(
+                    f"The loss term {term.name!r} needs boxes, but the batches hold none: set data.max_boxes, or "
+                    "derive regions from the infrared pictures with objective.regions.fallback 'thermal_saliency'."
+                )
             fitting_models = [m.__name__ for m in NETWORKS.values() if need in m.provides]
-            given = {*FROM_THE_STEP, *provides}
             fitting_terms = [name for name in TERMS if given.issuperset(term_needs(name))]
             raise ValueError(
                 f"The loss term {term.name!r} needs {need!r}, which {model} does not give. "
@@ -132,7 +174,8 @@ def evaluate_objective(
 
     Args:
       given: the clean `ir` and `vi_y` [b, h, w, 1] in [0, 1] (never the pair masked by ComMask, whose block borders are
-        edges of the input only), `key`, and the model's outputs.
+        edges of the input only), `key`, the model's outputs, and `boxes` [b, n, 4] (x1, y1, x2, y2 in pixels) with
+        `boxes_valid` [b, n] where the data has them.
       progress: what decaying weights follow.
     Raises: ValueError where the fused picture and the pair differ in shape.
     """
@@ -143,12 +186,28 @@ def evaluate_objective(
     given = dict(given)
     if "reference" in config.needs:
         given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
+    if "mask" in config.needs:
+        given["mask"] = _region_mask(config.regions, given)
     parts = {
         term.name: TERMS[term.name](*(given[need] for need in term_needs(term.name)), **term.options)
         for term in config.terms
     }
     total = sum(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)
     return total, parts
+
+
+def _region_mask(config: RegionConfig, given: Mapping[str, Any]) -> Luma:
+    if "boxes" not in given:
+        return thermal_saliency(given["ir"])
+    height, width = given["ir"].shape[1:3]
+    return rasterise(
+        given["boxes"],
+        given["boxes_valid"],
+        height=height,
+        width=width,
+        soft_edge_sigma=config.soft_edge_sigma,
+        area_balanced=config.area_balanced,
+    )
 
 
 def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Progress) -> Any:

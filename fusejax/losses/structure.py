@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from fusejax.filters import pad_hw
 from fusejax.metrics.numerics import picture_mean
-from fusejax.metrics.structure import _ssim_maps
+from fusejax.metrics.structure import ssim_maps
 from fusejax.typing import Luma, PerImage
 
 _MARGIN = (5, 5)
@@ -19,7 +19,7 @@ _MARGIN = (5, 5)
 def ssim_map(x: Luma, sources: Float[Array, "n b h w 1"]) -> Float[Array, "n b h w"]:
     """SSIM of x with n pictures at every pixel, each in [-1, 1]; 1 where the two windows are equal."""
     target, *others = (pad_hw(z, _MARGIN, _MARGIN, "reflect")[..., 0] for z in (x, *sources))
-    luminance, structure = _ssim_maps(target, jnp.stack(others), "gaussian", 1.0)
+    luminance, structure = ssim_maps(target, jnp.stack(others), "gaussian", 1.0)
     return luminance * structure
 
 

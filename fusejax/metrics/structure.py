@@ -18,7 +18,7 @@ _BOX = 7
 _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
-def _ssim_maps(
+def ssim_maps(
     target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], window: Window, data_range: float
 ) -> tuple[Float[Array, "n b h2 w2"], Float[Array, "n b h2 w2"]]:
     """The luminance and the contrast-structure factor of SSIM at every position where the window fits."""
@@ -55,7 +55,7 @@ def ssim(
     target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
     if min(target.shape[1:]) < size:
         return undefined(target)
-    luminance, structure = _ssim_maps(target, jnp.stack(sources), window, data_range)
+    luminance, structure = ssim_maps(target, jnp.stack(sources), window, data_range)
     return combined(picture_mean(luminance * structure), combine)
 
 
@@ -81,7 +81,7 @@ def ms_ssim(
         return undefined(target)
     product = jnp.float32(1.0)
     for scale, power in enumerate(_SCALE_POWERS):
-        luminance, structure = _ssim_maps(target, sources, "gaussian", data_range)
+        luminance, structure = ssim_maps(target, sources, "gaussian", data_range)
         last = scale == len(_SCALE_POWERS) - 1
         similarity = picture_mean(luminance * structure if last else structure)
         positive = similarity > 0

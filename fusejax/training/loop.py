@@ -47,7 +47,9 @@ def fit(config: TrainConfig, workdir: str | Path) -> TrainState:
 
     model = build(config.model)
     for stage in stages:
-        check_objective(stage.config.objective, model=type(model).__name__, provides=model.provides)
+        check_objective(
+            stage.config.objective, model=type(model).__name__, provides=model.provides, boxes=config.data.max_boxes > 0
+        )
     by_module = config.optimize_by_module
     target = abstract_state(model, by_module=by_module, sharding=replicated(mesh))
     _check_modules(config, target)

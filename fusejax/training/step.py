@@ -14,6 +14,8 @@ from fusejax.training.state import TrainState
 Batch = dict[str, jax.Array]
 Logs = dict[str, jax.Array]
 
+_FOR_THE_OBJECTIVE = ("ir", "vi_y", "boxes", "boxes_valid")
+
 
 def train_step(
     state: TrainState,
@@ -30,7 +32,7 @@ def train_step(
     The network sees `ir_input`, `vi_input` (ComMask applied), the objective the clean `ir`, `vi_y`.
 
     Args:
-      batch: float32 [b, h, w, 1] each.
+      batch: float32 [b, h, w, 1] each; `boxes` [b, n, 4] and `boxes_valid` [b, n] where the data has them.
       key: of the whole run; folded with the step, so a resumed run draws what the unbroken one would have drawn.
       outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
       stage: its objective, what it trains and its learning rate.
@@ -50,7 +52,7 @@ def train_step(
     def loss_fn(trained, part):
         merged = groups | trained
         outputs = outputs_fn(merged if by_module else merged[WHOLE], part["ir_input"], part["vi_input"])
-        given = outputs | {"ir": part["ir"], "vi_y": part["vi_y"], "key": key}
+        given = outputs | {name: part[name] for name in _FOR_THE_OBJECTIVE if name in part} | {"key": key}
         total, terms = evaluate_objective(stage.config.objective, given, progress)
         return total.mean(), {"loss": total.mean()} | {name: value.mean() for name, value in terms.items()}
 

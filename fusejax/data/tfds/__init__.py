@@ -15,18 +15,22 @@ class TfdsPairs:
     """Random-access source of a prepared data set; yields what `PairFolder` yields, and boxes where the set has them.
 
     `{"id": str, "ir": uint8 [h, w, 1], "vi": uint8 [h, w, 3]}`; with boxes also `boxes` float32 [n, 4] (x1, y1, x2, y2)
-    in pixels and `labels` int32 [n].
+    in pixels and `labels`, int32 [n], or n class names where `named_labels`.
     """
 
-    def __init__(self, folder: Path, split: str):
-        self._folder, self._split = folder, split
+    def __init__(self, folder: Path, split: str, *, named_labels: bool = False):
+        self._folder, self._split, self._named_labels = folder, split, named_labels
         self._source = self._open()
 
     def _open(self):
-        return tfds.builder_from_directory(self._folder).as_data_source(split=self._split)
+        builder = tfds.builder_from_directory(self._folder)
+        features = builder.info.features
+        self._names = features["boxes"]["label"].names if self._named_labels and "boxes" in features else None
+        return builder.as_data_source(split=self._split)
 
     def __getstate__(self) -> dict:
-        return {"_folder": self._folder, "_split": self._split}  # worker processes open the files themselves
+        kept = ("_folder", "_split", "_named_labels")  # worker processes open the files themselves
+        return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
@@ -35,7 +39,7 @@ class TfdsPairs:
     def __len__(self) -> int:
         return len(self._source)
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray]:
+    def __getitem__(self, index: int) -> dict[str, str | np.ndarray | tuple[str, ...]]:
         record = self._source[index]
         ir, vi = record["ir"], record["vi"]
         if ir.shape[-1] != 1 or vi.shape[-1] != 3 or ir.shape[:2] != vi.shape[:2]:
@@ -45,7 +49,8 @@ class TfdsPairs:
             boxes = np.array(record["boxes"]["bbox"], np.float32).reshape(-1, 4)  # ymin xmin ymax xmax, relative
             h, w = ir.shape[:2]
             pair["boxes"] = boxes[:, [1, 0, 3, 2]] * np.array([w, h, w, h], np.float32)
-            pair["labels"] = np.array(record["boxes"]["label"], np.int32).reshape(-1)
+            labels = np.array(record["boxes"]["label"], np.int32).reshape(-1)
+            pair["labels"] = tuple(self._names[n] for n in labels) if self._named_labels else labels
         return pair
 
 
@@ -63,10 +68,10 @@ def prepare(name: str, *, data_dir: str | None = None, manual_dir: str | None = 
     return Path(builder.data_dir)
 
 
-def open_tfds(name: str, *, data_dir: str | None = None, split: str = "train") -> TfdsPairs:
+def open_tfds(name: str, *, data_dir: str | None = None, split: str = "train", named_labels: bool = False) -> TfdsPairs:
     """A prepared set by name. Raises ValueError with the command that prepares it where it is not there yet."""
     folder = Path(_builder(name, data_dir).data_dir)
     if not (folder / "dataset_info.json").is_file():
         where = f" --data-dir {data_dir}" if data_dir else ""
         raise ValueError(f"{name} is not prepared in {folder}; run: python -m fusejax.data.tfds {name}{where}")
-    return TfdsPairs(folder, split)
+    return TfdsPairs(folder, split, named_labels=named_labels)

@@ -1,6 +1,5 @@
 """What the data set builders share: features, encoding without TensorFlow, annotations."""
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,12 +7,11 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
+from fusejax.data.annotations import AnnotationError, read_boxes
 from fusejax.data.folders import match_pairs
 from fusejax.data.images import as_infrared, as_visible, read_image
 
-
-class AnnotationError(ValueError):
-    """An annotation file that cannot be used; the message names file and box."""
+__all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]
 
 
 def pair_info(
@@ -64,27 +62,10 @@ def _png(pixels: np.ndarray) -> bytes:
 def read_voc(path: Path, size: tuple[int, int], labels: Sequence[str]) -> list[dict]:
     """Boxes of a Pascal VOC file, relative to a picture of `size` (height, width).
 
-    Raises: AnnotationError naming file and box where it is missing, malformed, of an unknown class or outside.
+    Raises: AnnotationError naming file and box, see `read_boxes`; every picture of a set with boxes needs its file.
     """
-    if not path.is_file():
-        raise AnnotationError(f"{path}: no such annotation; every picture of this set has one.")
-    try:
-        objects = ElementTree.parse(path).getroot().findall("object")
-    except ElementTree.ParseError as error:
-        raise AnnotationError(f"{path}: malformed XML ({error}).") from error
-    return [_voc_box(obj, f"{path}, box {n}", size, labels) for n, obj in enumerate(objects, start=1)]
-
-
-def _voc_box(obj: ElementTree.Element, where: str, size: tuple[int, int], labels: Sequence[str]) -> dict:
-    h, w = size
-    label = (obj.findtext("name") or "").strip()
-    if label not in labels:
-        raise AnnotationError(f"{where}: class {label!r} is unknown; expected one of {', '.join(labels)}.")
-    texts = {k: obj.findtext(f"bndbox/{k}") for k in ("xmin", "ymin", "xmax", "ymax")}
-    try:
-        x1, y1, x2, y2 = (float(text) for text in texts.values())
-    except (TypeError, ValueError) as error:
-        raise AnnotationError(f"{where}: bndbox {texts} does not hold four numbers.") from error
-    if not (0 <= x1 < x2 <= w and 0 <= y1 < y2 <= h):
-        raise AnnotationError(f"{where}: ({x1:g}, {y1:g}, {x2:g}, {y2:g}) is not a box inside a {h}x{w} picture.")
-    return {"bbox": tfds.features.BBox(ymin=y1 / h, xmin=x1 / w, ymax=y2 / h, xmax=x2 / w), "label": label}
+    found, (h, w) = read_boxes(path, size=size, classes=labels), size
+    return [
+        {"bbox": tfds.features.BBox(ymin=y1 / h, xmin=x1 / w, ymax=y2 / h, xmax=x2 / w), "label": label}
+        for label, (x1, y1, x2, y2) in zip(found.labels, found.xyxy.tolist(), strict=True)
+    ]

@@ -1,0 +1,59 @@
+"""Agreement inside object regions (FusionNet, arXiv 2509.11476, section 6), and what averaging the sources would score.
+
+The paper defines none of its measures; these readings are ours. Errors are on the range [0, 1], as its table has them.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fusejax.filters import pad_hw
+from fusejax.metrics.numerics import divide, picture_mean, picture_sum, to_levels, undefined
+from fusejax.metrics.structure import ssim_maps
+from fusejax.typing import Luma, PerImage
+
+_MARGIN = 5
+
+
+def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["edge", "valid"] = "edge") -> PerImage:
+    """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources; -1..1, higher is better.
+
+    Gaussian 11x11, sigma 1.5. Every pixel counts its full window, so boxes below 11 pixels see mostly background. With
+    M = 1 it is `ssim(..., border=border)`.
+
+    Args: mask: not negative; border: replicated, so that boxes at the border count, or only where the window fits.
+    NaN for images without boxes; with border `valid` also where no window fits.
+    """
+    margin = (_MARGIN, _MARGIN)
+    target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
+    if min(target.shape[1:]) <= 2 * _MARGIN:
+        return undefined(target)
+    weight = mask[..., 0]
+    if border == "valid":
+        weight = weight[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    luminance, structure = ssim_maps(target, jnp.stack(sources), "gaussian", 255.0)
+    return _weighted_mean((luminance * structure).mean(0), weight)
+
+
+def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma) -> PerImage:
+    """Mean squared error weighted with M, mean over both sources, 0..1, lower is better; NaN for images without boxes.
+
+    Where it lies below `mse_lower_bound` of the same pixels, it was measured against one source only.
+    """
+    squares = sum(jnp.square(fused - source) for source in (ir, vi_y))
+    return _weighted_mean(0.5 * squares[..., 0], mask[..., 0])
+
+
+def mse_lower_bound(ir: Luma, vi_y: Luma) -> PerImage:
+    """mean (I - V)^2 / 4, 0..0.25: the smallest two-source MSE any picture can have; `average_fusion` has it."""
+    return 0.25 * picture_mean(jnp.square(ir - vi_y)[..., 0])
+
+
+def average_fusion(ir: Luma, vi_y: Luma) -> Luma:
+    """(I + V) / 2: best in two-source MSE and high in SSIM, so the row to print beside a model's."""
+    return 0.5 * (ir + vi_y)
+
+
+def _weighted_mean(values: Float[Array, "b h w"], weight: Float[Array, "b h w"]) -> Float[Array, " b"]:
+    return divide(picture_sum(values * weight), picture_sum(weight))

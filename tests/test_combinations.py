@@ -1,0 +1,148 @@
+"""Every network with every gradient loss, masks on and off; what does not fit is refused; the README's example."""
+
+import dataclasses
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.config import OptimConfig, StageConfig, TrainConfig
+from fusejax.data.masking import ComMaskConfig
+from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.losses import TERMS, ObjectiveConfig, Progress, RegionConfig, TermConfig, check_objective
+from fusejax.losses.objective import evaluate_objective, term_needs
+from fusejax.models import NETWORKS, AngularFuseConfig, CrossFuseConfig, FusionNetConfig, build
+from fusejax.training.optim import init_optimizer
+from fusejax.training.stages import plan_stages
+from fusejax.training.state import TrainState
+from fusejax.training.step import train_step
+
+MODELS = {
+    "angularfuse": AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1),
+    "crossfuse": CrossFuseConfig(width=4, heads=2, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
+    "fusionnet": FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4),
+}
+GRADIENT_LOSSES = (
+    "joint_gradient",
+    "axiswise_gradient",
+    "signed_sum_gradient",
+    "direction_aware_gradient",
+    "angle_magnitude",
+)
+MASKS = {"masks": ComMaskConfig(patch_sizes=(4,), probability=1.0), "no masks": None}
+DATA = DataConfig(synthetic=4, crop=16)
+
+
+@functools.cache
+def batch_with(masks):
+    data = dataclasses.replace(DATA, com_mask=MASKS[masks])
+    batch = next(iter(training_batches(open_sources(data), data, batch_size=2, seed=0)))
+    return {k: jnp.asarray(v) for k, v in batch.items() if k != "id"}
+
+
+@pytest.mark.parametrize("term", GRADIENT_LOSSES)
+@pytest.mark.parametrize("model_name", MODELS)
+def test_every_network_trains_with_every_gradient_loss(model_name, term):
+    objective = ObjectiveConfig((TermConfig("maximum_intensity"), TermConfig(term, 10.0)))
+    optim = OptimConfig(learning_rate=1e-2)
+    config = TrainConfig(term, MODELS[model_name], (StageConfig(objective, optim=optim, steps=2),), data=DATA)
+    (stage,) = plan_stages(config, 8)
+    model = build(config.model)
+    check_objective(objective, model=type(model).__name__, provides=model.provides, boxes=False)
+
+    def outputs(params, ir, vi_y):
+        return model.apply({"params": params}, ir, vi_y, method="outputs")
+
+    step = jax.jit(functools.partial(train_step, outputs_fn=outputs, stage=stage))
+    pair = jnp.zeros((1, 8, 8, 1))
+    params = jax.jit(model.init)(jax.random.key(0), pair, pair)["params"]
+    for masks in MASKS:  # the same compiled step: masks are in the batch
+        state = TrainState(jnp.zeros((), jnp.int32), params, init_optimizer(params, by_module=False))
+        for _ in range(2):
+            state, logs = step(state, batch_with(masks), jax.random.key(0))
+        chex.assert_tree_all_finite((state.params, logs))
+        assert {"maximum_intensity", term, "loss"} <= logs.keys()
+        moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), state.params, params)
+        assert max(jax.tree.leaves(moved)) > 1e-3
+    assert step._cache_size() == 1
+
+
+def example_inputs(rng, kinds):
+    """What any term may be given: pictures of the kinds named, b = 2."""
+
+    def picture(kind):
+        if kind == "textured":
+            return jnp.asarray(rng.random((2, 16, 20, 1)), jnp.float32)
+        return jnp.full((2, 16, 20, 1), {"black": 0.0, "grey": 0.5, "white": 1.0}[kind])
+
+    fused_y, ir, vi_y = map(picture, kinds)
+    features = {k: jnp.asarray(rng.standard_normal((2, 8, 8, 4)), jnp.float32) for k in
+                ("ir_base", "vi_base", "ir_detail", "vi_detail")}  # fmt: skip
+    boxes = {"boxes": jnp.asarray([[[2.0, 2, 9, 9]], [[0.0, 0, 0, 0]]]), "boxes_valid": jnp.asarray([[True], [False]])}
+    rebuilt = {"ir": fused_y, "vi_y": fused_y}
+    return boxes | {"fused_y": fused_y, "ir": ir, "vi_y": vi_y, "features": features, "rebuilt": rebuilt,
+                    "key": jax.random.key(0)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_every_term_is_finite_with_its_gradient(name, rng):
+    """Over flat, zero, saturated, identical and textured pictures; a new loss is covered by being listed."""
+    config = ObjectiveConfig((TermConfig(name),))
+
+    @jax.jit
+    def value_and_slope(given):
+        def total(fused_y):
+            return evaluate_objective(config, given | {"fused_y": fused_y, "rebuilt": {"ir": fused_y, "vi_y": fused_y}},
+                                      Progress(0, 0, 1.0))[0].sum()  # fmt: skip
+
+        return evaluate_objective(config, given, Progress(0, 0, 1.0))[0], jax.grad(total)(given["fused_y"])
+
+    kinds = ("black", "grey", "white", "textured")
+    for fused in kinds:
+        for source in kinds:
+            value, slope = value_and_slope(example_inputs(rng, (fused, source, "textured")))
+            chex.assert_shape(value, (2,))
+            assert (value >= -1e-6).all()
+            chex.assert_tree_all_finite((value, slope))
+            value, slope = value_and_slope(example_inputs(rng, (fused, source, source)))
+            chex.assert_tree_all_finite((value, slope))
+
+
+def test_terms_without_boxes_are_refused_and_the_fallback_fits():
+    objective = ObjectiveConfig((TermConfig("target_aware"),))
+    options = {"model": "FusionNet", "provides": ("fused_y", "maps")}
+    with pytest.raises(ValueError, match=r"'target_aware' needs boxes, but the batches hold none: set data\.max_boxes"):
+        check_objective(objective, boxes=False, **options)
+    check_objective(objective, boxes=True, **options)
+    fallback = dataclasses.replace(objective, regions=RegionConfig(fallback="thermal_saliency"))
+    check_objective(fallback, boxes=False, **options)
+
+
+def test_every_network_gives_what_it_says_and_every_need_is_known():
+    pair = jnp.zeros((1, 8, 8, 1))
+    for config in MODELS.values():
+        model = build(config)
+        shapes = jax.eval_shape(
+            functools.partial(model.init_with_output, method="outputs"), jax.random.key(0), pair, pair
+        )
+        assert set(shapes[0]) == set(model.provides)
+    known = {"fused_y", "ir", "vi_y", "reference", "key", "mask", *(p for n in NETWORKS.values() for p in n.provides)}
+    assert {need for name in TERMS for need in term_needs(name)} <= known
+
+
+def test_the_example_of_the_readme(monkeypatch):
+    def edge_count_loss(fused_y, ir, vi_y, *, threshold=0.1):
+        strong = jnp.abs(jnp.diff(jnp.maximum(ir, vi_y), axis=2)) > threshold
+        return (strong * jnp.abs(jnp.diff(fused_y, axis=2))).mean(axis=(1, 2, 3))
+
+    monkeypatch.setitem(TERMS, "edge_count", edge_count_loss)
+    config = ObjectiveConfig((TermConfig("maximum_intensity"), TermConfig("edge_count", 2.0, {"threshold": 0.2})))
+    batch = batch_with("no masks")
+    given = {"fused_y": batch["ir"], "ir": batch["ir"], "vi_y": batch["vi_y"]}
+    total, parts = evaluate_objective(config, given, Progress(0, 0, 1.0))
+    np.testing.assert_allclose(total, parts["maximum_intensity"] + 2.0 * parts["edge_count"], rtol=1e-6)
+    with pytest.raises(ValueError, match="'edge_count' has no option 'limit'; it has threshold"):
+        TermConfig("edge_count", options={"limit": 1})
