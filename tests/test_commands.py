@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fusejax.cli import main
 from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.fuse_command import FuseOptions, fuse_command
@@ -17,7 +18,7 @@ from fusejax.inference import Fuser
 from fusejax.metrics import evaluate
 from fusejax.metrics.command import EvaluateOptions, evaluate_command
 from fusejax.metrics.report import Scores, comparison_markdown, ranks
-from fusejax.models import AngularFuseConfig, build
+from fusejax.models import AngularFuseConfig, FusionNetConfig, build
 from fusejax.weights_io import save_weights
 
 CONFIG = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
@@ -195,3 +196,26 @@ def test_both_commands_from_the_shell(pairs, weights, tmp_path):
     assert "already there" in result.stderr
     assert run("melt").returncode == 1
     assert "usage: fusejax COMMAND" in run("--help").stdout
+
+
+def test_maps_are_written_with_their_scale_and_refused_where_there_are_none(tmp_path, capsys):
+    config = FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4)
+    pair = jnp.zeros((1, 8, 8, 1))
+    params = jax.jit(build(config).init)(jax.random.key(0), pair, pair)["params"]
+    noise = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: x + 0.3 * noise.standard_normal(x.shape, dtype=np.float32), params)
+    save_weights(tmp_path / "w.safetensors", params, config, {})
+    write_synthetic_folder(tmp_path / "set", count=1, size=(48, 64))
+    folders = ["--ir", str(tmp_path / "set" / "ir"), "--vi", str(tmp_path / "set" / "vi")]
+    main(["fuse", *folders, "--out", str(tmp_path / "out"), "--weights", str(tmp_path / "w.safetensors"), "--maps"])
+    (stem,) = (p.stem for p in (tmp_path / "out").glob("*.png"))
+    maps = tmp_path / "out" / "maps"
+    assert {p.name for p in maps.iterdir()} == {f"{stem}{s}.png" for s in ("", "_alpha", "_w_ir", "_w_vi")}
+    for name in ("alpha", "w_ir", "w_vi"):
+        picture = read_image(maps / f"{stem}_{name}.png")
+        assert picture.shape == (48, 64, 3)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3  # colours of a map that varies
+    with pytest.raises(SystemExit):
+        main(["fuse", *folders, "--out", str(tmp_path / "other"), "--maps"])
+    assert "AngularFuse has no maps; networks that do: FusionNet." in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

@@ -224,6 +224,7 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if option not in known:
             raise ValueError(f"{name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.")
-        choices = get_args(hints[option]) if get_origin(hints[option]) is Literal else ()
+        hint = hints.get(option)
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
         if choices and value not in choices:
             raise ValueError(f"{option} of {name!r} is {value!r}; it is one of {', '.join(map(repr, choices))}.")
