@@ -185,7 +185,7 @@ class CrossFuse(nn.Module):
         Returns: `fused_y`; `features`, a dict of `ir_base`, `ir_detail`, `vi_base`, `vi_detail` [b, h, w, width];
           `rebuilt`, a dict of `ir`, `vi_y`: each picture decoded from its own features, itself the skip (phase I).
         """
-        # One pass for both: two calls of the encoder need three times the memory of one (2.5 GiB against 0.7 at 480x640).
+        # One pass for both: two calls of the encoder need three times the memory of one (at 480x640 2.5 GiB, not 0.7).
         # Interleaved, so that a batch split over devices stays where it is.
         both = jnp.stack([ir, vi_y], axis=1)
         encoded = self.encoder(both.reshape(-1, *ir.shape[1:]))
