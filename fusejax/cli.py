@@ -62,8 +62,11 @@ def _persist_compilations() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _parse_config(command: str, arguments: list[str], fields: dict[str, tuple[type, Any]]) -> Any:
-    """CONFIG, then options of the command and overrides of any setting (--data.root DIR)."""
+def _parse_config(command: str, arguments: list[str], *kinds: type) -> Any:
+    """CONFIG, then options of the command and overrides of any setting (--data.root DIR).
+
+    Returns: an object with the options of each of `kinds` under its name in lower case, and `config`.
+    """
     from fusejax.config import TrainConfig, load_config
 
     prog = f"fusejax {command} CONFIG"
@@ -76,30 +79,65 @@ def _parse_config(command: str, arguments: list[str], fields: dict[str, tuple[ty
     whole = dataclasses.make_dataclass(
         "Arguments",
         [
-            *((name, kind) for name, (kind, _) in fields.items()),
+            *((kind.__name__.lower(), Annotated[kind, tyro.conf.arg(name="")]) for kind in kinds),
             ("config", Annotated[TrainConfig, tyro.conf.arg(name="")]),
         ],
     )
-    default = whole(*(value for _, value in fields.values()), load_config(arguments[0]))
+    default = whole(*(kind() for kind in kinds), load_config(arguments[0]))
     # A network is chosen by the configuration; its settings are flags like all others.
     return tyro.cli(whole, default=default, args=arguments[1:], prog=prog, config=(tyro.conf.AvoidSubcommands,))
 
 
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Where and how a run goes on.
+
+    Attributes:
+      workdir: folder of the run, local or remote (gs://); the same line again goes on with what it holds.
+      override: go on although settings differ from the checkpoint's.
+      allow_older: go on from an older checkpoint where the newest is damaged.
+      profile_steps: FIRST:END, steps of which a profiler trace is written to WORKDIR/profile, END left out.
+    """
+
+    workdir: str = tyro.MISSING
+    override: bool = False
+    allow_older: bool = False
+    profile_steps: str = ""
+
+
 def _train(arguments: list[str]) -> None:
+    from fusejax.training.processes import Processes, join_processes
+
+    options = _parse_config("train", arguments, Training, Processes)
+    profile_steps = _steps(options.training.profile_steps)
+    join_processes(options.processes)
     from fusejax.training.loop import NonFiniteLoss, fit
 
-    options = _parse_config("train", arguments, {"workdir": (Path, tyro.MISSING)})
     try:
-        fit(options.config, options.workdir)
+        fit(
+            options.config,
+            options.training.workdir,
+            override=options.training.override,
+            allow_older=options.training.allow_older,
+            profile_steps=profile_steps,
+        )
     except NonFiniteLoss as error:
         print(f"fusejax train: {error}", file=sys.stderr)
         sys.exit(3)
 
 
+def _steps(text: str) -> range:
+    """FIRST:END, END itself left out, as in Python; nothing for an empty text."""
+    first, colon, end = text.partition(":")
+    if text and not (colon and first.isdigit() and end.isdigit() and 0 < int(first) < int(end)):
+        raise ValueError(f"--profile-steps is {text!r}; give FIRST:END, such as 100:110 for the steps 100 to 109.")
+    return range(int(first), int(end)) if text else range(0)
+
+
 def _info(arguments: list[str]) -> None:
     from fusejax.info import describe
 
-    print(describe(_parse_config("info", arguments, {}).config))
+    print(describe(_parse_config("info", arguments).config))
 
 
 def _fuse(arguments: list[str]) -> None:

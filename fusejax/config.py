@@ -9,6 +9,7 @@ from typing import Literal
 from fusejax.data.pipeline import DataConfig
 from fusejax.losses import ObjectiveConfig
 from fusejax.models import ModelConfig
+from fusejax.training.sharding import MeshConfig
 from fusejax.typing import check_choices
 
 
@@ -65,6 +66,11 @@ class TrainConfig:
       batch_size: pairs per step over all devices.
       micro_batches: parts that a step's batch is computed in, one after the other; same gradient, less memory. Leave it
         at 1 on CPU: inside the loop XLA runs convolutions there more than ten times slower.
+      mesh: how the devices are arranged.
+      average_decay: of the exponential moving average of the parameters, which is then what is scored and exported;
+        0: none is kept.
+      non_finite: what a loss or gradient that is NaN or infinite does. `stop` ends the run with the names of the
+        pictures; `skip` leaves the step out and counts it, and stops where no step between two log lines was finite.
       seed: of parameters, data order and every random draw.
       log_every, eval_every, save_every: in steps; eval_every = 0 scores at the end only. Stages that do not train the
         fused picture are not scored.
@@ -79,6 +85,9 @@ class TrainConfig:
     optimize_by_module: bool = False
     batch_size: int = 8
     micro_batches: int = 1
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    average_decay: float = 0.0
+    non_finite: Literal["stop", "skip"] = "stop"
     seed: int = 0
     log_every: int = 50
     eval_every: int = 0
@@ -87,6 +96,9 @@ class TrainConfig:
     best_metric: str = "SSIM"
 
     def __post_init__(self):
+        check_choices(self)
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"average_decay is {self.average_decay}; it must be at least 0 and below 1.")
         for name in ("batch_size", "micro_batches", "log_every", "save_every", "keep_newest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
@@ -103,7 +115,7 @@ class TrainConfig:
 
 
 # What may differ between a run and its continuation without changing its result.
-RESUMABLE = ("log_every", "eval_every", "save_every", "keep_newest")
+RESUMABLE = ("mesh", "log_every", "eval_every", "save_every", "keep_newest", "data.workers")
 
 
 def shipped_configs(kind: str = ".") -> dict[str, Path]:

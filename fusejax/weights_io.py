@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from fusejax.models import NETWORKS, ModelConfig
 from fusejax.serialise import from_dict, to_dict
@@ -18,11 +19,15 @@ _SHIPPED = Path(__file__).parent / "weights"
 RUN_FILE = "weights.safetensors"
 
 
-def save_weights(path: str | Path, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
+def save_weights(path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
     """Writes parameters under their nested names joined with "/", float32, with configuration and metadata as JSON."""
     flat = {k: np.ascontiguousarray(v) for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
     header = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
-    save_file(flat, str(path), metadata={k: json.dumps(v, sort_keys=True) for k, v in header.items()})
+    data = save(flat, metadata={k: json.dumps(v, sort_keys=True) for k, v in header.items()})
+    path = epath.Path(path)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def shipped_weights() -> list[str]:

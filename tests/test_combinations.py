@@ -15,9 +15,8 @@ from fusejax.data.pipeline import DataConfig, open_sources, training_batches
 from fusejax.losses import TERMS, ObjectiveConfig, Progress, RegionConfig, TermConfig, check_objective
 from fusejax.losses.objective import evaluate_objective, term_needs
 from fusejax.models import NETWORKS, AngularFuseConfig, CrossFuseConfig, FusionNetConfig, build
-from fusejax.training.optim import init_optimizer
 from fusejax.training.stages import plan_stages
-from fusejax.training.state import TrainState
+from fusejax.training.state import first_state
 from fusejax.training.step import train_step
 
 MODELS = {
@@ -60,7 +59,7 @@ def test_every_network_trains_with_every_gradient_loss(model_name, term):
     pair = jnp.zeros((1, 8, 8, 1))
     params = jax.jit(model.init)(jax.random.key(0), pair, pair)["params"]
     for masks in MASKS:  # the same compiled step: masks are in the batch
-        state = TrainState(jnp.zeros((), jnp.int32), params, init_optimizer(params, by_module=False))
+        state = first_state(params, by_module=False, averaged=False)
         for _ in range(2):
             state, logs = step(state, batch_with(masks), jax.random.key(0))
         chex.assert_tree_all_finite((state.params, logs))

@@ -29,7 +29,8 @@ def unbroken(tmp_path_factory):
 
 
 def log_lines(workdir):
-    return [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] != "start"]
 
 
 def stop_after(patch, last):

@@ -21,11 +21,10 @@ from fusejax.losses import TERMS, ObjectiveConfig, TermConfig
 from fusejax.models import build
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.logs import RunLog
-from fusejax.training.loop import Interrupted, NonFiniteLoss, fit
-from fusejax.training.optim import init_optimizer
+from fusejax.training.loop import RETRY, Interrupted, NonFiniteLoss, fit
 from fusejax.training.sharding import check_batch_size
 from fusejax.training.stages import plan_stages
-from fusejax.training.state import TrainState
+from fusejax.training.state import first_state
 from fusejax.training.step import train_step
 from fusejax.weights_io import load_weights
 
@@ -45,7 +44,8 @@ def unbroken(tmp_path_factory):
 
 
 def log_lines(workdir):
-    return [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] != "start"]
 
 
 def test_stop_and_go_on_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch):
@@ -54,7 +54,7 @@ def test_stop_and_go_on_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch)
         patch.setattr(RunLog, "advance", lambda self, step: step == 1 and signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted) as stop:
             fit(TINY, tmp_path)
-    assert stop.value.code == 128 + signal.SIGTERM
+    assert stop.value.code == RETRY
     resumed = fit(TINY, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, resumed, expected)  # bit-equal on one CPU device
     assert [line["step"] for line in log_lines(tmp_path)] == [1, 2, 3, 4]
@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_finite_stops_with_names_and_saves_nothing(tmp_path):
 
 def test_newest_and_best_checkpoints_are_kept(tmp_path):
     kept = Checkpoints(tmp_path / "c", keep_newest=2, best_metric="SSIM")
-    state = TrainState(jnp.zeros((), jnp.int32), {"w": jnp.ones(3)}, ())
+    state = first_state({"w": jnp.ones(3)}, by_module=False, averaged=False)
     for step, score in [(1, 0.2), (2, 0.9), (3, None), (4, 0.5), (5, None)]:
         kept.save(state, step=step, config={}, data={}, scores=None if score is None else {"SSIM": score})
     kept.close()
@@ -152,7 +152,7 @@ def test_micro_batches_give_the_same_step(monkeypatch):
 
     def step(parts):
         options = {"outputs_fn": outputs, "stage": stage, "micro_batches": parts}
-        state = TrainState(jnp.zeros((), jnp.int32), params, init_optimizer(params, by_module=False))
+        state = first_state(params, by_module=False, averaged=False)
         return jax.jit(functools.partial(train_step, **options))(state, batch, jax.random.key(0))
 
     whole, whole_logs = step(1)

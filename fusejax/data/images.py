@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from etils import epath
 from jaxtyping import Float
 from PIL import Image
 
@@ -129,7 +130,7 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     The file appears complete or not at all. An existing one is replaced: whoever calls decides about that.
     Raises ImageError for pixels that the format cannot hold: 16 bit needs png or tif.
     """
-    path = Path(path)
+    path = epath.Path(path)
     suffix = path.suffix.lower()
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{path}: cannot write {pixels.dtype} pixels; convert with `from_float` first.")
@@ -149,6 +150,6 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     try:
         temporary.write_bytes(data.tobytes())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -16,11 +16,13 @@ from fusejax.models.layers import (
     ChannelAttention,
     Conv3x3,
     GatedFeedForward,
+    Remat,
     ResidualConvs,
     UpsampleConv,
     pre_norm_residuals,
+    rematerialised,
 )
-from fusejax.typing import Luma
+from fusejax.typing import Luma, check_choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,7 @@ class AngularFuseConfig:
       residual_blocks: residual convolution pairs in the local branch of a block.
       shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
       dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
+      remat: what the backward pass computes again, see `fusejax.models.layers.rematerialised`.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 32)
@@ -41,6 +44,10 @@ class AngularFuseConfig:
     residual_blocks: int = 2
     shared_encoder: bool = False
     dtype: str = "float32"
+    remat: Remat = "none"
+
+    def __post_init__(self):
+        check_choices(self)
 
     def heads_at(self, width: int) -> int:
         return max(1, width // 8) if self.heads is None else self.heads
@@ -98,9 +105,8 @@ class AngularFuse(nn.Module):
         return jnp.dtype(self.config.dtype)
 
     def _block(self, name: str, width: int) -> RestormerCnnBlock:
-        return RestormerCnnBlock(
-            width, self.config.heads_at(width), self.config.residual_blocks, self._dtype, name=name
-        )
+        block = rematerialised(RestormerCnnBlock, self.config.remat)
+        return block(width, self.config.heads_at(width), self.config.residual_blocks, self._dtype, name=name)
 
     def _encode(self, ir: Luma, vi_y: Luma) -> list[Array]:
         """Features of every level, finest first."""

@@ -20,9 +20,11 @@ from fusejax.models.layers import (
     DepthwiseConv3x3,
     GatedFeedForward,
     Pointwise,
+    Remat,
     pre_norm_residuals,
+    rematerialised,
 )
-from fusejax.typing import Luma
+from fusejax.typing import Luma, check_choices
 
 Features = Float[Array, "b h w c"]
 
@@ -39,6 +41,8 @@ class CrossFuseConfig:
       coupling_layers: invertible layers of the detail branch; its fusion layer has one.
       dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling layers, whose
         exponential is unbounded, stay float32.
+      remat: what the backward pass of the Restormer blocks and coupling layers computes again, see
+        `fusejax.models.layers.rematerialised`.
     """
 
     width: int = 64
@@ -48,8 +52,10 @@ class CrossFuseConfig:
     expansion: int = 2
     coupling_layers: int = 3
     dtype: str = "float32"
+    remat: Remat = "none"
 
     def __post_init__(self):
+        check_choices(self)
         if self.width % 2 or self.width % self.heads:
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}.")
 
@@ -125,12 +131,13 @@ class ShortScale(nn.Module):
     """Invertible coupling layers, in float32."""
 
     layers: int
+    remat: Remat = "none"
 
     @nn.compact
     def __call__(self, x: Features) -> Features:
         x = x.astype(jnp.float32)
         for n in range(self.layers):
-            x = CouplingLayer(x.shape[-1], name=f"coupling{n + 1}")(x)
+            x = rematerialised(CouplingLayer, self.remat)(x.shape[-1], name=f"coupling{n + 1}")(x)
         return x
 
 
@@ -144,8 +151,8 @@ class Encoder(nn.Module):
         config = self.config
         x = Conv3x3(config.width, padding="constant", dtype=jnp.dtype(config.dtype), name="embed")(y)
         for n in range(config.encoder_blocks):
-            x = RestormerBlock(config, name=f"block{n + 1}")(x)
-        return LongScale(config, name="base")(x), ShortScale(config.coupling_layers, name="detail")(x)
+            x = rematerialised(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
+        return LongScale(config, name="base")(x), ShortScale(config.coupling_layers, config.remat, name="detail")(x)
 
 
 class Decoder(nn.Module):
@@ -159,7 +166,7 @@ class Decoder(nn.Module):
         x = jnp.concatenate([base.astype(dtype), detail.astype(dtype)], axis=-1)
         x = Pointwise(config.width, dtype, name="reduce")(x)
         for n in range(config.decoder_blocks):
-            x = RestormerBlock(config, name=f"block{n + 1}")(x)
+            x = rematerialised(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
         x = Conv3x3(config.width // 2, padding="constant", dtype=dtype, name="head1")(x)
         x = Conv3x3(1, padding="constant", dtype=dtype, name="head2")(jax.nn.leaky_relu(x, 0.01))
         return jax.nn.sigmoid(x.astype(jnp.float32) + skip)
@@ -174,7 +181,7 @@ class CrossFuse(nn.Module):
 
     def setup(self):
         self.encoder, self.decoder = Encoder(self.config), Decoder(self.config)
-        self.base_fusion, self.detail_fusion = LongScale(self.config), ShortScale(1)
+        self.base_fusion, self.detail_fusion = LongScale(self.config), ShortScale(1, self.config.remat)
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         return self.outputs(ir, vi_y)["fused_y"]

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.models.layers import Conv3x3, Pointwise, ResidualConvs, convolve_same
-from fusejax.typing import Luma
+from fusejax.models.layers import Conv3x3, Pointwise, Remat, ResidualConvs, convolve_same, rematerialised
+from fusejax.typing import Luma, check_choices
 
 Features = Float[Array, "b h w c"]
 HalfFeatures = Float[Array, "b h//2 w//2 d"]
@@ -36,6 +36,7 @@ class FusionNetConfig:
       image_space_alpha: blends the pictures instead of decoding the blended features alone:
         fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
       dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output stay float32.
+      remat: what the backward pass of the residual blocks computes again, see `fusejax.models.layers.rematerialised`.
     """
 
     widths: tuple[int, ...] = (32, 64, 64)
@@ -45,8 +46,10 @@ class FusionNetConfig:
     gate_width: int = 16
     image_space_alpha: bool = False
     dtype: str = "float32"
+    remat: Remat = "none"
 
     def __post_init__(self):
+        check_choices(self)
         if len(self.widths) < 2 or len(set(self.widths[1:])) > 1:
             raise ValueError(f"widths are {self.widths}; give one for full resolution, then equal ones for half.")
 
@@ -74,10 +77,10 @@ class Encoder(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         width, *half = self.config.widths
         skip = Conv3x3(width, use_bias=True, dtype=dtype, name="stem")(y)
-        skip = ResidualConvs(dtype, name="block1")(skip)
+        skip = rematerialised(ResidualConvs, self.config.remat)(dtype, name="block1")(skip)
         x = Conv3x3(half[0], use_bias=True, stride=2, dtype=dtype, name="down")(skip)
         for n in range(len(half)):
-            x = ResidualConvs(dtype, name=f"block{n + 2}")(x)
+            x = rematerialised(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 2}")(x)
         return skip, x
 
 
@@ -131,9 +134,9 @@ class Decoder(nn.Module):
     def __call__(self, skip: Features, x: HalfFeatures) -> Map:
         dtype = jnp.dtype(self.config.dtype)
         for n in range(2):
-            x = ResidualConvs(dtype, name=f"block{n + 1}")(x)
+            x = rematerialised(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 1}")(x)
         x = Conv3x3(skip.shape[-1], use_bias=True, dtype=dtype, name="merge")(upsample_bilinear(x), skip)
-        x = ResidualConvs(dtype, name="block3")(x)
+        x = rematerialised(ResidualConvs, self.config.remat)(dtype, name="block3")(x)
         if self.config.image_space_alpha:
             return ZeroConv3x3(1, dtype, name="out")(x)  # so that training starts at the plain average
         return Conv3x3(1, use_bias=True, dtype=dtype, name="out")(x).astype(jnp.float32)

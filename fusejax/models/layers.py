@@ -4,7 +4,7 @@ Parameters are float32; `dtype` is the type the arithmetic runs in. Kernels star
 variance 1 / (3 fan_in)), biases at zero.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -265,6 +265,22 @@ class GatedFeedForward(nn.Module):
         halves = SplitPointwise(2 * self.expansion * x.shape[-1], 2, self.dtype, name="expand")(x)
         gate, value = mix(self.padding, self.dtype, name="mix")(*halves)
         return Pointwise(x.shape[-1], self.dtype, name="reduce")(jax.nn.gelu(gate, approximate=False) * value)
+
+
+Remat = Literal["none", "full", "dots"]
+_POLICIES = {
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+def rematerialised(block: type[nn.Module], remat: Remat) -> type[nn.Module]:
+    """`block`, of which the backward pass computes the activations again instead of keeping them.
+
+    Args: remat: `none` keeps them all; `full` keeps the block's inputs alone; `dots` also keeps products with weights
+      (of 1x1 convolutions). Parameters and results are the same; parameters need an explicit `name` to keep theirs.
+    """
+    return block if remat == "none" else nn.remat(block, policy=_POLICIES[remat])
 
 
 def pre_norm_residuals(x: Float[Array, "b h w c"], *branches: nn.Module, dtype: Any) -> Float[Array, "b h w c"]:

@@ -22,6 +22,7 @@ class Restored:
     step: int
     state: TrainState
     data: dict
+    messages: list
 
 
 class Checkpoints:
@@ -66,7 +67,9 @@ class Checkpoints:
             metrics=scores,
         )
 
-    def restore(self, target: TrainState, *, config: dict, step: int | None = None) -> Restored:
+    def restore(
+        self, target: TrainState, *, config: dict, step: int | None = None, override=False, allow_older=False
+    ) -> Restored:
         """The newest step, or a given one, into the shapes and shardings of `target`.
 
         Raises: ValueError listing the differences where the checkpoint was made by another configuration.
@@ -77,7 +80,10 @@ class Checkpoints:
         items = self._manager.restore(
             step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target), data=ocp.args.JsonRestore())
         )
-        return Restored(step, items["state"], items["data"])
+        return Restored(step, items["state"], items["data"], [])
+
+    def check(self):
+        return None
 
     def close(self) -> None:
         """Waits for saves under way."""

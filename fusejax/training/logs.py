@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -15,20 +17,23 @@ from fusejax.data.images import write_image
 
 
 class RunLog:
-    """Log of one run in `workdir`: `log.jsonl` (appended to when the run goes on), panels, TensorBoard events."""
+    """Log of one run in `workdir`: `log.jsonl` (appended to when the run goes on), panels, TensorBoard events.
 
-    def __init__(self, workdir: Path, *, steps: int, start: int):
+    Without a `workdir` nothing is written or printed: of several processes the first one speaks for all.
+    """
+
+    def __init__(self, workdir: epath.Path | None, *, steps: int, start: int):
         self._workdir = workdir
-        self._file = (workdir / "log.jsonl").open("a", buffering=1)
-        self._console = Console(file=sys.stdout)
+        self._file = open(os.devnull, "w") if workdir is None else (workdir / "log.jsonl").open("a")  # noqa: SIM115
+        self._console = Console(file=sys.stdout, quiet=workdir is None)
         self._steps = steps
         self._board = None
-        if importlib.util.find_spec("tensorboardX"):
+        if workdir is not None and importlib.util.find_spec("tensorboardX"):
             from tensorboardX import SummaryWriter
 
             self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=start)
         self._progress = None
-        if self._console.is_terminal:
+        if self._console.is_terminal and workdir is not None:
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -41,6 +46,19 @@ class RunLog:
             self._task = self._progress.add_task("training", total=steps, completed=start)
             self._progress.start()
 
+    def begin(self, name: str, step: int, mesh: jax.sharding.Mesh) -> None:
+        """Says what starts where, and notes it: a run that was stopped has several such lines."""
+        sizes = " x ".join(f"{size} {axis}" for axis, size in mesh.shape.items())
+        process = f"process {jax.process_index()} of {jax.process_count()}"
+        verb = "goes on" if step else "starts"
+        self.message(f"{name} {verb} at step {step} of {self._steps} on {mesh.size} device(s) ({sizes}), {process}")
+        about = {"name": name, "steps": self._steps, "devices": mesh.size, "processes": jax.process_count()}
+        self._write("start", step, about)
+
+    def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values) + "\n")
+        self._file.flush()
+
     def message(self, text: str) -> None:
         """One line for the reader."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -52,7 +70,7 @@ class RunLog:
 
     def scalars(self, kind: str, step: int, values: dict[str, float]) -> None:
         """A JSON line {"kind", "step", "time", ...} and the same for whoever watches."""
-        self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values) + "\n")
+        self._write(kind, step, values)
         text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         if self._progress and kind == "train":
             self._progress.update(self._task, description=text, completed=step)
@@ -64,6 +82,8 @@ class RunLog:
 
     def picture(self, name: str, step: int, panel: np.ndarray) -> None:
         """A panel (RGB uint8) as panels/NAME_STEP.png and to TensorBoard."""
+        if self._workdir is None:
+            return
         write_image(self._workdir / "panels" / f"{name.replace('/', '_')}_{step:07d}.png", panel)
         if self._board:
             self._board.add_image(f"panels/{name}", panel, step, dataformats="HWC")

@@ -1,13 +1,57 @@
-"""Meshes and shardings. One device is the trivial case of the same code."""
+"""Meshes and shardings. One device is the trivial case of the same code.
+
+Axes: `data`, whose devices hold copies of the state, and `fsdp`, whose devices share one copy. A batch is split over
+both. Parameters of a step are gathered over `fsdp` before they are used, and their gradients come back in parts.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 
-def make_mesh() -> Mesh:
-    """All devices along one axis `data`. Auto axes: explicit ones refuse gathers and reshapes of a sharded batch."""
-    return jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,))
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices of a run are arranged; may change when a run goes on.
+
+    Attributes:
+      data: devices along the axis `data`; -1: as many as `fsdp` leaves.
+      fsdp: devices that share one copy of parameters and optimiser state; -1: as many as `data` leaves.
+      min_sharded: arrays of fewer elements are kept whole by every device.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    min_sharded: int = 4096
+
+    def __post_init__(self):
+        sizes = (self.data, self.fsdp)
+        if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
+            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
+
+
+def make_mesh(config: MeshConfig) -> Mesh:
+    """All devices in the shape that is asked for. Auto axes: explicit ones refuse reshapes of a sharded batch.
+
+    Raises: ValueError where the sizes do not multiply out to the number of devices.
+    """
+    count = jax.device_count()
+    known = max(config.data, 1) * max(config.fsdp, 1)
+    if count % known or (known != count and -1 not in (config.data, config.fsdp)):
+        raise ValueError(
+            f"mesh.data {config.data} x mesh.fsdp {config.fsdp} does not make the {count} devices of this run; "
+            f"sizes that do: {', '.join(f'{count // n} x {n}' for n in _divisors(count))} (one may be -1)."
+        )
+    shape = tuple(count // known if size == -1 else size for size in (config.data, config.fsdp))
+    return jax.make_mesh(shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+
+
+def _divisors(count: int) -> list[int]:
+    return [n for n in range(1, count + 1) if count % n == 0]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -16,8 +60,45 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first axis is split over the devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """The first axis is split over all devices."""
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+
+
+def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:
+    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless it is small."""
+    parts = mesh.shape["fsdp"]
+    divisible = [axis for axis, side in enumerate(shape) if side % parts == 0]
+    if parts == 1 or not divisible or math.prod(shape) < min_sharded:
+        return replicated(mesh)
+    axis = max(divisible, key=lambda axis: (shape[axis], axis))
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "fsdp"))
+
+
+def gather_params(params: Any, mesh: Mesh, min_sharded: int) -> Any:
+    """Parameters whole on every device; the gradient with respect to them is summed into each device's part."""
+
+    def gather(x):
+        sharding = state_sharding(x.shape, mesh, min_sharded)
+        return x if sharding.is_fully_replicated else _gather(x, sharding)
+
+    return jax.tree.map(gather, params)
+
+
+# Without a rule of its own the gradient would be summed whole on every device first, and cut up afterwards.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _gather(x: jax.Array, sharding: NamedSharding) -> jax.Array:
+    return jax.lax.with_sharding_constraint(x, replicated(sharding.mesh))
+
+
+def _gather_forward(x, sharding):
+    return _gather(x, sharding), None
+
+
+def _gather_backward(sharding, _, gradient):
+    return (jax.lax.with_sharding_constraint(gradient, sharding),)
+
+
+_gather.defvjp(_gather_forward, _gather_backward)
 
 
 def check_batch_size(batch_size: int, parts: int) -> None:

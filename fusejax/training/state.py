@@ -1,6 +1,6 @@
 """What a run carries from step to step."""
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -10,30 +10,54 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 
 from fusejax.training.optim import init_optimizer
+from fusejax.typing import Params
 
 
 @flax.struct.dataclass
 class TrainState:
-    """Step counter (int32 scalar), parameters and optimiser state. Fields stay `Any`: trees of shapes pass through."""
+    """Fields stay `Any`: trees of shapes pass through.
+
+    Attributes:
+      step: int32 scalar, steps taken.
+      params: the network's parameters.
+      opt_state: Adam's state of every group of parameters.
+      average: exponential moving average of the parameters; an empty dict where none is kept.
+      skipped: int32 scalar, steps that were not finite and changed nothing.
+    """
 
     step: Any
     params: Any
     opt_state: Any
+    average: Any
+    skipped: Any
+
+    @property
+    def scored(self) -> Any:
+        """The parameters that are scored and exported: the average where there is one."""
+        return self.average or self.params
 
 
-def create_state(model: nn.Module, key: jax.Array, *, by_module: bool, sharding: NamedSharding) -> TrainState:
-    """Initial state, created where it will live: no device ever holds a copy that it does not keep."""
+def first_state(params: Params, *, by_module: bool, averaged: bool) -> TrainState:
+    """The state before the first step."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state=init_optimizer(params, by_module=by_module),
+        average=jax.tree.map(jnp.copy, params) if averaged else {},
+        skipped=jnp.zeros((), jnp.int32),
+    )
 
-    return jax.jit(functools.partial(_init, model, by_module=by_module), out_shardings=sharding)(key)
 
-
-def abstract_state(model: nn.Module, *, by_module: bool, sharding: NamedSharding) -> TrainState:
-    """Shapes, types and shardings of the state; computes nothing. The target that a checkpoint is restored into."""
-    shapes = jax.eval_shape(functools.partial(_init, model, by_module=by_module), jax.random.key(0))
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
-
-
-def _init(model: nn.Module, key: jax.Array, *, by_module: bool) -> TrainState:
+def init_params(model: nn.Module, key: jax.Array) -> Params:
+    """Parameters of a network that is called with infrared and visible luma."""
     pair = jnp.zeros((1, 8, 8, 1))
-    params = model.init(key, pair, pair)["params"]
-    return TrainState(jnp.zeros((), jnp.int32), params, init_optimizer(params, by_module=by_module))
+    return model.init(key, pair, pair)["params"]
+
+
+def abstract_state(init: Callable[[jax.Array], TrainState], sharding: Callable[[tuple], NamedSharding]) -> TrainState:
+    """Shapes, types and shardings of the state that `init` makes from a key; computes nothing.
+
+    The target that a checkpoint is restored into. `sharding`: from an array's shape.
+    """
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding(x.shape)), shapes)

@@ -26,6 +26,8 @@ def train_step(
     stage: Stage,
     by_module: bool = False,
     micro_batches: int = 1,
+    average_decay: float = 0.0,
+    skip_non_finite: bool = False,
 ) -> tuple[TrainState, Logs]:
     """(state, batch, key) -> (state, logs). The loop jits it with shardings and donates `state`.
 
@@ -37,7 +39,11 @@ def train_step(
       outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
       stage: its objective, what it trains and its learning rate.
       by_module: clip and count updates for each top-level module by itself.
-    Returns: logs are float32 scalars: loss, its parts, gradient norm, learning rate (of each module).
+      average_decay: of the moving average of the parameters, which reaches it after a warm-up: (1 + n) / (10 + n) at
+        step n while that is less. Used where the state has an average.
+      skip_non_finite: a step whose loss or gradient is not finite changes nothing but the counts.
+    Returns: logs are float32 scalars: loss, its parts, norms of gradient and parameters, learning rate (of each
+      module), steps skipped so far.
     """
     key = jax.random.fold_in(key, state.step)
     stage_step = state.step - stage.start
@@ -64,7 +70,21 @@ def train_step(
     )
     logs["grad_norm"] = optax.tree.norm(grads)
     logs |= {"learning_rate" if name == WHOLE else f"learning_rate_{name}": r for name, r in rates.items()}
-    return TrainState(state.step + 1, moved if by_module else moved[WHOLE], opt_state), logs
+    params, average = moved if by_module else moved[WHOLE], state.average
+    logs["param_norm"] = optax.tree.norm(params)
+    if average:
+        step = state.step.astype(jnp.float32)
+        decay = jnp.minimum(average_decay, (1 + step) / (10 + step))
+        average = optax.incremental_update(params, average, 1 - decay)
+    learned, skipped = (params, opt_state, average), state.skipped
+    if skip_non_finite:
+        finite = jnp.isfinite(logs["loss"]) & jnp.isfinite(logs["grad_norm"])
+        before = state.params, state.opt_state, state.average
+        learned = jax.tree.map(lambda new, old: jnp.where(finite, new, old), learned, before)
+        skipped = skipped + ~finite
+        logs["skipped"] = skipped
+    params, opt_state, average = learned
+    return TrainState(state.step + 1, params, opt_state, average, skipped), logs
 
 
 def _accumulate(grad_fn: Callable, params, batch: Batch, parts: int):

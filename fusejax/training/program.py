@@ -1,0 +1,86 @@
+"""What a configuration compiles to: shapes, shardings and step functions. Training and `fusejax plan` use it."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from fusejax.config import TrainConfig
+from fusejax.losses import check_objective
+from fusejax.models import build
+from fusejax.training.sharding import batch_sharding, check_batch_size, gather_params, replicated, state_sharding
+from fusejax.training.stages import Stage
+from fusejax.training.state import TrainState, abstract_state, first_state, init_params
+from fusejax.training.step import train_step
+from fusejax.typing import Params
+
+
+class Program:
+    """A configuration on a mesh.
+
+    Raises: ValueError where the devices do not divide the batch, an objective asks for what the network does not give,
+      or a stage trains a module that the network does not have.
+    """
+
+    def __init__(self, config: TrainConfig, mesh: Mesh):
+        check_batch_size(config.batch_size, mesh.size * config.micro_batches)
+        self.config, self.mesh, self.model = config, mesh, build(config.model)
+        for stage in config.stages:
+            check_objective(
+                stage.objective,
+                model=type(self.model).__name__,
+                provides=self.model.provides,
+                boxes=config.data.max_boxes > 0,
+            )
+        self.batch_sharding = batch_sharding(mesh)
+        place = functools.partial(state_sharding, mesh=mesh, min_sharded=config.mesh.min_sharded)
+        self.target = abstract_state(self._init, place)
+        self._shardings = jax.tree.map(lambda x: x.sharding, self.target)
+        self._whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
+        for stage in config.stages:
+            if unknown := [name for name in stage.trains if name not in self.target.params]:
+                known = ", ".join(self.target.params)
+                raise ValueError(f"Stage {stage.name!r} trains {', '.join(unknown)}; the network has {known}.")
+
+    def _init(self, key: jax.Array) -> TrainState:
+        params = init_params(self.model, key)
+        return first_state(params, by_module=self.config.optimize_by_module, averaged=self.config.average_decay > 0)
+
+    def create(self) -> TrainState:
+        """The first state, created where it will live: no device ever holds a part that it does not keep."""
+        return jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
+
+    def step(self, stage: Stage):
+        """(state, batch, key) -> (state, logs), jitted; `state` is donated."""
+
+        def outputs(params, ir, vi_y):
+            whole = gather_params(params, self.mesh, self.config.mesh.min_sharded)
+            return self.model.apply({"params": whole}, ir, vi_y, method="outputs")
+
+        step = functools.partial(
+            train_step,
+            outputs_fn=outputs,
+            stage=stage,
+            by_module=self.config.optimize_by_module,
+            micro_batches=self.config.micro_batches,
+            average_decay=self.config.average_decay,
+            skip_non_finite=self.config.non_finite == "skip",
+        )
+        return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
+
+    def whole(self, params: Params) -> Params:
+        """NumPy copies of parameters that may be spread over devices and processes; all processes take part."""
+        return jax.device_get(self._whole(params))
+
+    def abstract_batch(self) -> dict[str, Any]:
+        """Shapes, types and shardings of a global batch, as `fusejax.data.pipeline` makes it."""
+        config, data = self.config, self.config.data
+        shapes = dict.fromkeys(("ir", "vi_y", "ir_input", "vi_input"), ((data.crop, data.crop, 1), jnp.float32))
+        if data.max_boxes:
+            shapes |= {"boxes": ((data.max_boxes, 4), jnp.float32), "boxes_valid": ((data.max_boxes,), jnp.bool_)}
+        return {
+            name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype, sharding=self.batch_sharding)
+            for name, (shape, dtype) in shapes.items()
+        }
