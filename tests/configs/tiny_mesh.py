@@ -1,0 +1,23 @@
+"""Twenty steps of a tiny network under a smooth objective, cheap to compile: for runs on several devices."""
+
+from fusejax.config import OptimConfig, StageConfig, TrainConfig
+from fusejax.data.pipeline import DataConfig
+from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.models import AngularFuseConfig
+from fusejax.training.sharding import MeshConfig
+
+
+def get_config() -> TrainConfig:
+    # No L1 term: at its kinks rounding alone turns gradients over.
+    objective = ObjectiveConfig((TermConfig("ssim"),))
+    return TrainConfig(
+        name="tiny_mesh",
+        model=AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),
+        data=DataConfig(synthetic=24, crop=16, com_mask=None),
+        stages=(StageConfig(objective, optim=OptimConfig(learning_rate=1e-3), steps=20),),
+        mesh=MeshConfig(min_sharded=64),
+        batch_size=8,
+        average_decay=0.9,
+        log_every=1,
+        save_every=5,
+    )
