@@ -1,6 +1,6 @@
 """Twenty steps of a tiny network under a smooth objective, cheap to compile: for runs on several devices."""
 
-from fusejax.config import OptimConfig, StageConfig, TrainConfig
+from fusejax.config import StageConfig, TrainConfig
 from fusejax.data.pipeline import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import AngularFuseConfig
@@ -14,7 +14,7 @@ def get_config() -> TrainConfig:
         name="tiny_mesh",
         model=AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),
         data=DataConfig(synthetic=24, crop=16, com_mask=None),
-        stages=(StageConfig(objective, optim=OptimConfig(learning_rate=1e-3), steps=20),),
+        stages=(StageConfig(objective, steps=20),),
         mesh=MeshConfig(min_sharded=64),
         batch_size=8,
         average_decay=0.9,

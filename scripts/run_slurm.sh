@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Trains on GPU servers under Slurm, one process per node with all of its GPUs, and again after a pre-emption.
+#
+#   sbatch --nodes 4 --gpus-per-node 8 scripts/run_slurm.sh angularfuse --workdir RUN --data.root DIR
+#
+# Run it from the repository, which scripts/setup_venv.sh has prepared with the CUDA build of JAX, on a file system that
+# all nodes see. Slurm sends SIGTERM 120 s before the end of the time limit or a pre-emption; `fusejax train` then saves
+# at the next step and ends with 75, and the job is queued again. Any other code ends the job with the same one.
+#SBATCH --job-name fusejax
+#SBATCH --ntasks-per-node 1
+#SBATCH --requeue
+#SBATCH --open-mode append
+#SBATCH --signal TERM@120
+set -uo pipefail
+if [ $# -lt 1 ]; then
+  sed -n '2,8p' "$0" >&2
+  exit 2
+fi
+code=0
+srun --kill-on-bad-exit=1 .venv/bin/fusejax train "$@" --distributed || code=$?
+if [ "$code" -eq 75 ]; then
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
