@@ -19,6 +19,7 @@ COMMANDS = {
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
+    "report": "draw and sum up what a run has logged, also while it goes on: fusejax report WORKDIR",
     "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         "info": _info,
         "align": _align,
         "ablate": _ablate,
+        "report": _report,
         "import-torch": _import_torch,
     }[command]
     try:
@@ -162,6 +164,12 @@ def _ablate(arguments: list[str]) -> None:
     from fusejax.ablate_command import AblateOptions, ablate_command
 
     ablate_command(tyro.cli(AblateOptions, args=arguments, prog="fusejax ablate"))
+
+
+def _report(arguments: list[str]) -> None:
+    from fusejax.report_command import ReportOptions, report_command
+
+    report_command(tyro.cli(ReportOptions, args=arguments, prog="fusejax report"))
 
 
 def _import_torch(arguments: list[str]) -> None:

@@ -1,34 +1,30 @@
-"""Speed on this machine: compiling, training step, fusing, memory, pipeline; --against torch adds ratios to PyTorch.
+"""Speed on this machine: compiling, training step, fusing, memory, feeding; --against torch adds ratios to PyTorch.
 
 python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--data-root DIR --folders A B]
 """
 
 import dataclasses
-import functools
 import platform
 import resource
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import bench_feeding as feeding
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
 
 from fusejax.config import load_config
-from fusejax.data.pipeline import DataConfig, open_sources, training_batches
-from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import build
-from fusejax.training.sharding import make_mesh, replicated
+from fusejax.training.program import Program
+from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
-from fusejax.training.state import create_state
-from fusejax.training.step import train_step
 
 BATCH, SIZE = 8, (480, 640)
 
@@ -42,7 +38,7 @@ class BenchOptions:
       against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and prints ratios.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
-      data_root, folders: pairs for the pipeline; made-up ones where not given.
+      data_root, folders: pairs for the feeding part; made-up ones where not given.
     """
 
     config: str = "angularfuse"
@@ -79,19 +75,14 @@ def jax_step(name: str, objective: ObjectiveConfig | None, micro_batches: int) -
     stage = plan_stages(config, 10_000)[-1]
     if objective is not None:
         stage = dataclasses.replace(stage, config=dataclasses.replace(stage.config, objective=objective))
-    model, by_module = build(config.model), config.optimize_by_module
-    state = create_state(model, jax.random.key(0), by_module=by_module, sharding=replicated(make_mesh()))
+    config = dataclasses.replace(config, micro_batches=micro_batches, batch_size=BATCH)
+    program = Program(config, make_mesh(config.mesh))
+    state = program.create()
     side = config.data.crop
     batch = {k: crops(n, BATCH, (side, side)) for n, k in enumerate(("ir", "vi_y", "ir_input", "vi_input"))}
 
-    def outputs(params, ir, vi_y):
-        return model.apply({"params": params}, ir, vi_y, method="outputs")
-
-    step = functools.partial(
-        train_step, outputs_fn=outputs, stage=stage, by_module=by_module, micro_batches=micro_batches
-    )
     start = time.perf_counter()
-    compiled = jax.jit(step, donate_argnums=0).lower(state, batch, jax.random.key(0)).compile()
+    compiled = program.step(stage).lower(state, batch, jax.random.key(0)).compile()
     print(f"{'compile training step':34} {time.perf_counter() - start:8.3f} s", flush=True)
     holder = [state]
 
@@ -153,21 +144,6 @@ def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None
     print(f"{name}: ratio {statistics.median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f})", flush=True)
 
 
-def pipeline(options: BenchOptions) -> float:
-    """Pairs per second of the pipeline alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        if not options.data_root:
-            write_synthetic_folder(folder, count=32, size=SIZE)
-        crop = load_config(options.config).data.crop
-        config = DataConfig(root=options.data_root or folder, folders=options.folders, crop=crop)
-        batches = iter(training_batches(open_sources(config), config, batch_size=BATCH, seed=0))
-        for _ in range(4):
-            next(batches)
-        count = 40
-        (elapsed,) = seconds(lambda: [next(batches) for _ in range(count)], 1)
-    return count * BATCH / elapsed
-
-
 def main(options: BenchOptions) -> None:
     print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
     step, forward = jax_step(options.config, None, options.micro_batches), jax_forward(options.config)
@@ -177,9 +153,8 @@ def main(options: BenchOptions) -> None:
     side = load_config(options.config).data.crop
     show(f"training step {BATCH}x{side}x{side}", steps, f"{BATCH / statistics.median(steps):.2f} images/s")
     show("forward 480x640", seconds(forward, options.repeats))
-    rate = pipeline(options)
-    needed = BATCH / statistics.median(steps)
-    print(f"{'pipeline alone':34} {rate:8.1f} pairs/s, {rate / needed:.0f} times what the step consumes")
+    print(f"the step consumes {BATCH / statistics.median(steps):.1f} pairs/s; feeding gives, by source and workers:")
+    feeding.speeds(feeding.FeedingOptions(data_root=options.data_root, folders=options.folders, crop=side))
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
     if options.against == "torch":
         torch_step, torch_forward = torch_calls()

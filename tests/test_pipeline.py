@@ -164,17 +164,15 @@ def test_all_processes_together_see_one_sequence(config, shards):
     parts = [batches(config, 4, batch_size=6 // shards, shard_index=i, shard_count=shards) for i in range(shards)]
     for step in range(4):
         for name, expected in whole[step].items():
-            dealt = np.empty_like(expected)
-            for index in range(shards):
-                dealt[index::shards] = parts[index][step][name]
-            np.testing.assert_array_equal(dealt, expected, err_msg=name)
+            joined = np.concatenate([part[step][name] for part in parts])  # process after process, as JAX joins them
+            np.testing.assert_array_equal(joined, expected, err_msg=name)
 
 
 def test_the_number_of_samples_is_a_position_for_any_number_of_processes(config):
     whole = batches(config, 5, batch_size=6)
     assert_same(batches(config, 2, batch_size=6, samples_seen=18), whole[3:])
     half = batches(config, 2, batch_size=3, samples_seen=18, shard_index=1, shard_count=2)
-    np.testing.assert_array_equal(half[0]["vi_input"], whole[3]["vi_input"][1::2])
+    np.testing.assert_array_equal(half[0]["vi_input"], whole[3]["vi_input"][3:])
     with pytest.raises(ValueError, match="shard 2 of 2: the index must be 0 to 1"):
         batches(config, 1, shard_index=2, shard_count=2)
 

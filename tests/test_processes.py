@@ -78,7 +78,8 @@ def difference(workdir, other):
     a, b = (load_file(w / "weights.safetensors") for w in (workdir, other))
     assert a.keys() == b.keys()
     distance, size = (
-        np.sqrt(sum(np.sum(np.square(x, dtype=np.float64)) for x in xs)) for xs in ([a[k] - b[k] for k in a], a.values())
+        np.sqrt(sum(np.sum(np.square(x, dtype=np.float64)) for x in xs))
+        for xs in ([a[k] - b[k] for k in a], a.values())
     )
     return distance / size
 

@@ -1,7 +1,8 @@
 """From a data configuration to batches, with grain's Dataset API.
 
 Batch k of a run is a function of (configuration, seed, k) alone: shuffling, crops, flips and masks are drawn from the
-global index of a sample, before the sequence is dealt out to processes and workers.
+global index of a sample, before the sequence is dealt out to processes and workers. A process gets contiguous rows of
+each batch, so that the batch put together from all processes is the same array whatever their number.
 """
 
 import dataclasses
@@ -144,7 +145,8 @@ def training_batches(
 
     Args:
       sources: from `open_sources`.
-      batch_size: pairs in a batch of this process.
+      batch_size: pairs in a batch of this process; the batch of all has `shard_count` times as many.
+      shard_index: which rows of it: the first `batch_size` for 0, the next for 1, ...
       samples_seen: where the sequence is taken up, counted in samples of all processes since the start. Unlike an
         iterator's state it holds for any number of processes and workers.
     Returns: dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input` what the network
@@ -154,17 +156,36 @@ def training_batches(
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}: the index must be 0 to {shard_count - 1}.")
-    batches = (
-        _samples(sources, config, seed)
-        .slice(slice(samples_seen + shard_index, None, shard_count))
-        .batch(batch_size, drop_remainder=True)
+    rows = _RowsOfProcess(
+        _samples(sources, config, seed),
+        rows=batch_size,
+        stride=batch_size * shard_count,
+        first=samples_seen + batch_size * shard_index,
     )
+    batches = rows.batch(batch_size, drop_remainder=True)
     if not config.workers:
         return batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=8))
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # grain's worker pool reads absl flags, which nobody else parses here
     workers = grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=2)
     return batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(workers)
+
+
+class _RowsOfProcess(grain.MapDataset):
+    """Of every `stride` samples, from the sample `first` on, so many `rows` in their order."""
+
+    def __init__(self, samples: grain.MapDataset, *, rows: int, stride: int, first: int):
+        super().__init__(samples)
+        self._rows, self._stride, self._first = rows, stride, first
+
+    def __len__(self) -> int:
+        return max(0, len(self.parents[0]) - self._first) // self._stride * self._rows
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self.slice(index)
+        batch, row = divmod(index, self._rows)
+        return self.parents[0][self._first + batch * self._stride + row]
 
 
 def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:

@@ -24,7 +24,7 @@ class RunLog:
 
     def __init__(self, workdir: epath.Path | None, *, steps: int, start: int):
         self._workdir = workdir
-        self._file = open(os.devnull, "w") if workdir is None else (workdir / "log.jsonl").open("a")  # noqa: SIM115
+        self._file = open(os.devnull, "w") if workdir is None else _appending(workdir / "log.jsonl")  # noqa: SIM115
         self._console = Console(file=sys.stdout, quiet=workdir is None)
         self._steps = steps
         self._board = None
@@ -46,13 +46,17 @@ class RunLog:
             self._task = self._progress.add_task("training", total=steps, completed=start)
             self._progress.start()
 
-    def begin(self, name: str, step: int, mesh: jax.sharding.Mesh) -> None:
-        """Says what starts where, and notes it: a run that was stopped has several such lines."""
+    def begin(self, name: str, step: int, mesh: jax.sharding.Mesh, stages: dict[str, int]) -> None:
+        """Says what starts where, and notes it: a run that was stopped has several such lines.
+
+        stages: name -> last step.
+        """
         sizes = " x ".join(f"{size} {axis}" for axis, size in mesh.shape.items())
         process = f"process {jax.process_index()} of {jax.process_count()}"
         verb = "goes on" if step else "starts"
         self.message(f"{name} {verb} at step {step} of {self._steps} on {mesh.size} device(s) ({sizes}), {process}")
-        about = {"name": name, "steps": self._steps, "devices": mesh.size, "processes": jax.process_count()}
+        about = {"name": name, "steps": self._steps, "stages": list(stages.items())}
+        about |= {"devices": mesh.size, "processes": jax.process_count()}
         self._write("start", step, about)
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
@@ -94,6 +98,15 @@ class RunLog:
         if self._board:
             self._board.close()
         self._file.close()
+
+
+def _appending(path: epath.Path):
+    """The file opened for more lines; one that a kill has cut off is ended first, so that it spoils no other."""
+    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
+    file = path.open("a")
+    if cut_off:
+        file.write("\n")
+    return file
 
 
 def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:

@@ -108,7 +108,9 @@ class _Run:
         if step >= self.steps:
             self.log.message(f"{self.workdir} is finished: {step} of {self.steps} steps.")
             return state
-        self.log.begin(self.config.name, step, self.program.mesh)
+        self.log.begin(
+            self.config.name, step, self.program.mesh, {stage.config.name: stage.end for stage in self.stages}
+        )
         key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
         self.stage = stage_at(self.stages, step)
         step_fn = self._enter()

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from fusejax.data.tfds.builders import BUILDERS
+from fusejax.data.tfds.records import Records
 
 
 class TfdsPairs:
@@ -26,7 +27,7 @@ class TfdsPairs:
         builder = tfds.builder_from_directory(self._folder)
         features = builder.info.features
         self._names = features["boxes"]["label"].names if self._named_labels and "boxes" in features else None
-        return builder.as_data_source(split=self._split)
+        return Records(builder.info, self._split)
 
     def __getstate__(self) -> dict:
         kept = ("_folder", "_split", "_named_labels")  # worker processes open the files themselves
