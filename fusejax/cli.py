@@ -113,6 +113,7 @@ def _train(arguments: list[str]) -> None:
     options = _parse_config("train", arguments, Training, Processes)
     profile_steps = _steps(options.training.profile_steps)
     join_processes(options.processes)
+    from fusejax.training.checkpoint import CheckpointFailed
     from fusejax.training.loop import NonFiniteLoss, fit
 
     try:
@@ -123,7 +124,7 @@ def _train(arguments: list[str]) -> None:
             allow_older=options.training.allow_older,
             profile_steps=profile_steps,
         )
-    except NonFiniteLoss as error:
+    except (NonFiniteLoss, CheckpointFailed) as error:
         print(f"fusejax train: {error}", file=sys.stderr)
         sys.exit(3)
 

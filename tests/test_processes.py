@@ -45,8 +45,12 @@ def launch(workdir, *arguments, processes=1, devices=1):
 
 
 def finish(running, code=0):
-    """The outputs of processes that must end with `code`."""
-    outputs = [process.communicate(timeout=600) for process in running]
+    """The outputs of processes that must end with `code`, within minutes."""
+    try:
+        outputs = [process.communicate(timeout=300) for process in running]
+    finally:
+        for process in running:
+            process.kill()
     assert [process.returncode for process in running] == [code] * len(running), outputs
     return outputs
 
@@ -59,8 +63,12 @@ def logged(workdir, kind="train"):
 
 def stop_after(running, workdir, step, which=0):
     """SIGTERM to one of the processes once `step` is logged, as a launcher or a notice of pre-emption sends it."""
+    until = time.time() + 300
     while not any(line["step"] >= step for line in logged(workdir)):
-        assert all(process.poll() is None for process in running), [p.communicate() for p in running]
+        if time.time() > until or any(process.poll() is not None for process in running):
+            for process in running:
+                process.kill()
+            raise AssertionError([process.communicate() for process in running])
         time.sleep(0.02)
     running[which].send_signal(signal.SIGTERM)
 

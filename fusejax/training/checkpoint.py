@@ -1,102 +1,298 @@
-"""Everything that touches Orbax: one checkpoint step holds state, data position and the resolved configuration."""
+"""Everything that touches Orbax: one checkpoint step holds state, data position, configuration and fingerprints.
 
+All methods of `Checkpoints` are collective: every process of a run calls them in the same order.
+"""
+
+import contextlib
 import dataclasses
+import itertools
 import logging
-from pathlib import Path
+import math
+from collections.abc import Callable
 from typing import Any
 
+import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
-from fusejax.config import RESUMABLE
-from fusejax.serialise import differences
+from fusejax.training import checks
+from fusejax.training.fingerprint import fingerprints, sha256
 from fusejax.training.state import TrainState
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+# Orbax logs a failed save with several tracebacks; the run reports it in one line.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+TRIES = 3
+
+
+class DamagedCheckpoint(ValueError):
+    """A step on disk is not what was saved; the message names folder, item and array."""
+
+
+class CheckpointFailed(RuntimeError):
+    """Saving failed for good; the message names the reason and the last good step."""
+
+
+class _Damage(Exception):
+    """What is wrong with the step that is being read."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a checkpoint step gave back."""
+    """What a checkpoint step gave back; `messages` for the reader: settings overridden, damaged steps passed over."""
 
     step: int
     state: TrainState
     data: dict
-    messages: list
+    messages: tuple[str, ...] = ()
 
 
 class Checkpoints:
-    """Asynchronous checkpoints of one run; keeps the newest N and the best by a validation score (larger is better)."""
+    """Asynchronous checkpoints of one run; keeps the newest N and the best by a validation score (larger is better).
 
-    def __init__(self, folder: Path, *, keep_newest: int, best_metric: str):
-        def score(metrics: dict[str, float]) -> float:
-            return metrics[best_metric]
+    `folder` may be remote (gs://). Raises: PermissionError where nothing can be written there.
+    """
 
-        keep = checkpoint_managers.AnyPreservationPolicy(
-            [
-                checkpoint_managers.LatestN(keep_newest),
-                checkpoint_managers.BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False),
-            ]
-        )
-        # best_fn as well as the policy: without it Orbax takes the newest step for the best one.
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=keep, best_fn=score, best_mode="max", cleanup_tmp_directories=True
-        )
-        self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
-
-    @property
-    def latest_step(self) -> int | None:
-        return self._manager.latest_step()
-
-    @property
-    def best_step(self) -> int | None:
-        return self._manager.best_step()
+    def __init__(self, folder: epath.PathLike, *, keep_newest: int, best_metric: str):
+        folder = epath.Path(folder)
+        self._folder = folder if folder.is_absolute() else folder.absolute()  # gs:// is absolute
+        self._best_metric = best_metric
+        self._scores: dict[int, float] = {}
+        self._pending: int | None = None  # step of a save whose end has not been seen
+        self._error: Exception | None = None  # of a save that did not even start
+        self._failures = 0
+        self._messages: list[str] = []
+        self._closed = False
+        checks.check_writable(self._folder)
+        # Orbax's own metrics are not used: a damaged file of them would keep the manager from starting.
+        keep = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(keep_newest), _Best(self)])
+        options = ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        for step in self._manager.all_steps():
+            try:
+                self._note_scores(step, self._read_json(step, "meta")["scores"])
+            except Exception:  # restoring that step says what is wrong with it
+                continue
 
     @property
     def steps(self) -> list[int]:
+        """Steps on disk; waits for a save under way, which Orbax would count in even where it then fails."""
+        self._settle(wait=True)
         return sorted(self._manager.all_steps())
 
+    @property
+    def latest_step(self) -> int | None:
+        return max(self.steps, default=None)
+
+    @property
+    def best_step(self) -> int | None:
+        scored = [step for step in self.steps if step in self._scores]
+        return max(scored, key=lambda step: (self._scores[step], step), default=None)
+
     def save(self, state: TrainState, *, step: int, config: dict, data: dict, scores: dict[str, float] | None) -> None:
-        """Starts writing in the background; the arrays have been copied when this returns."""
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(config), data=ocp.args.JsonSave(data)
-            ),
-            metrics=scores,
-        )
+        """Starts writing in the background; the arrays have been copied when this returns.
+
+        A step that is there already is left as it is. `check` tells whether the save worked.
+        Raises: CheckpointFailed after TRIES failures in a row.
+        """
+        self._settle(wait=True)
+        if step in self._manager.all_steps():
+            return
+        sums = fingerprints(state)
+        leaves = {name: [*described, sums[name]] for name, described in checks.described_leaves(state).items()}
+        meta = {"leaves": leaves, "scores": scores}
+        meta["sha256"] = {"config": sha256(config), "data": sha256(data), "meta": sha256(meta)}
+        self._note_scores(step, scores)
+        self._pending = step
+        items = {"config": config, "data": data, "meta": meta}
+        json_items = {name: ocp.args.JsonSave(value) for name, value in items.items()}
+        try:
+            # force: Orbax skips steps that are not beyond the newest one without a word.
+            args = ocp.args.Composite(state=ocp.args.StandardSave(state), **json_items)
+            self._manager.save(step, args=args, force=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._error = error
+
+    def check(self, *, wait: bool = False) -> str | None:
+        """A message where a save has failed since the last call; save the current state again then.
+
+        Args:
+          wait: for the save under way; else one that still runs is looked at by the next call.
+        Raises: CheckpointFailed after TRIES failures in a row.
+        """
+        self._settle(wait=wait)
+        messages, self._messages = self._messages, []
+        return "\n".join(messages) or None
 
     def restore(
-        self, target: TrainState, *, config: dict, step: int | None = None, override=False, allow_older=False
+        self,
+        target: TrainState,
+        *,
+        config: dict,
+        step: int | None = None,
+        override: bool = False,
+        allow_older: bool = False,
     ) -> Restored:
         """The newest step, or a given one, into the shapes and shardings of `target`.
 
-        Raises: ValueError listing the differences where the checkpoint was made by another configuration.
+        Args:
+          override: accept another configuration; the differences are in the messages.
+          allow_older: pass over damaged steps; they are renamed to STEP.damaged, so that the run can save those steps.
+        Raises: DamagedCheckpoint; ValueError listing the differences where the checkpoint was made by another
+          configuration or holds another model, or where there is no such step.
         """
-        step = self.latest_step if step is None else step
-        saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
-        check_same_run(saved["config"], config, self._folder)
-        items = self._manager.restore(
-            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target), data=ocp.args.JsonRestore())
-        )
-        return Restored(step, items["state"], items["data"], [])
-
-    def check(self):
-        return None
+        steps = self.steps
+        tried = [s for s in reversed(steps) if step is None or s <= step]
+        if not steps or (step is not None and step not in steps):
+            raise ValueError(f"{self._folder} has no step {step or ''}; it has: {checks.some(steps) or 'none'}.")
+        damage: dict[int, str] = {}
+        for candidate in tried:
+            try:
+                state, data, messages = self._read(candidate, target, config, override)
+            except _Damage as error:
+                damage[candidate] = f"{self._folder / str(candidate)} is damaged: {error}."
+                if allow_older and candidate != tried[-1]:
+                    continue
+                older = [s for s in tried if s not in damage]
+                raise DamagedCheckpoint("\n".join((*damage.values(), _advice(older)))) from error.__cause__
+            aside = self._move_aside(list(damage))
+            passed = (f"{damage[s]} It is now {aside[s].name}; the run goes back to step {candidate}." for s in damage)
+            return Restored(candidate, state, data, (*passed, *messages))
 
     def close(self) -> None:
-        """Waits for saves under way."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Waits for saves under way. Raises: CheckpointFailed where one failed and nobody has been told."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            message = self.check(wait=True)
+        finally:
+            self._manager.close()
+        if message:
+            raise CheckpointFailed(message)
+
+    def _settle(self, *, wait: bool) -> None:
+        """Looks how the pending save ended; Orbax tells only who waits for it, once, and not by check_for_errors."""
+        if self._pending is None:
+            return
+        running = self._error is None and self._manager.is_saving_in_progress()
+        if not wait and _on_any_process(running):
+            return
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            self._error = error
+        step, error, self._pending, self._error = self._pending, self._error, None, None
+        failed = _on_any_process(error is not None)
+        if failed or self._failures:
+            self._remove_leftovers()
+        if not failed:
+            self._failures = 0
+            return
+        self._manager.reload()  # it has forgotten the steps that it wanted to delete after this save
+        cause = checks.reason(error) if error else "another process could not write"
+        good = max(self._manager.all_steps(), default=None)
+        if good == step:
+            self._failures = 0
+            self._messages.append(f"step {step} is saved, but older ones could not be deleted: {cause}")
+            return
+        self._failures += 1
+        last_good = f"the last good checkpoint is step {good}" if good is not None else "there is no checkpoint yet"
+        text = f"saving step {step} in {self._folder} failed ({self._failures} of {TRIES} tries): {cause}; {last_good}"
+        if self._failures >= TRIES:
+            raise CheckpointFailed(f"{text}. Make room or give access, then the same command goes on from there.")
+        self._messages.append(f"{text}; it is tried again")
+
+    def _remove_leftovers(self) -> None:
+        """What failed saves have written takes room on a disk that may be full."""
+        if jax.process_index() == 0:
+            for left in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                with contextlib.suppress(OSError):  # a thread of the failed save may still write: after the next one
+                    left.rmtree()
+
+    def _note_scores(self, step: int, scores: dict[str, float] | None) -> None:
+        self._scores.pop(step, None)
+        if scores is not None and not math.isnan(scores[self._best_metric]):
+            self._scores[step] = scores[self._best_metric]
+
+    def _read_json(self, step: int, item: str) -> Any:
+        return self._manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.JsonRestore()}))[item]
+
+    def _read(self, step: int, target: TrainState, config: dict, override: bool) -> tuple[Any, dict, list[str]]:
+        """State, data position and messages of a step. Raises: _Damage; ValueError for another run or model."""
+        meta = _attempt("meta", lambda: self._read_json(step, "meta"))
+        saved = {name: _attempt(name, lambda name=name: self._read_json(step, name)) for name in ("config", "data")}
+        sums = meta.get("sha256") or {}
+        hashed = saved | {"meta": {k: v for k, v in meta.items() if k != "sha256"}}
+        if changed := [name for name, value in hashed.items() if sums.get(name) != sha256(value)]:
+            raise _Damage(f"item {', '.join(map(repr, changed))} is not what was saved (SHA-256 differs)")
+        messages = checks.check_same_run(saved["config"], config, self._folder, override=override)
+        checks.check_same_leaves(meta["leaves"], target, self._folder / str(step))
+        composite = ocp.args.Composite(state=ocp.args.StandardRestore(target))
+        state = _attempt("state", lambda: self._manager.restore(step, args=composite)["state"])
+        wrong = [name for name, value in fingerprints(state).items() if value != meta["leaves"][name][-1]]
+        if wrong:
+            raise _Damage(f"item 'state' has other values than were saved in {checks.some(wrong)}")
+        return state, saved["data"], messages
+
+    def _move_aside(self, steps: list[int]) -> dict[int, epath.Path]:
+        """Renames damaged steps to names that Orbax does not list."""
+        aside = {}
+        for step in steps:
+            names = itertools.chain([f"{step}.damaged"], (f"{step}.damaged-{n}" for n in itertools.count(2)))
+            aside[step] = next(path for name in names if not (path := self._folder / name).exists())
+        if steps:
+            _barrier("fusejax: names for damaged steps chosen")
+            if jax.process_index() == 0:
+                for step in steps:
+                    (self._folder / str(step)).rename(aside[step])
+            _barrier("fusejax: damaged steps renamed")
+            self._manager.reload()
+        return aside
 
 
-def check_same_run(saved: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
-    """Raises ValueError where a continuation would not be the same run; logging and saving may change."""
-    changed = {k: v for k, v in differences(saved, config).items() if k not in RESUMABLE}
-    if changed:
-        lines = "".join(f"\n  {k}: {old!r} in the checkpoint, {new!r} now" for k, (old, new) in changed.items())
-        raise ValueError(
-            f"{folder} holds a run of another configuration:{lines}\n"
-            "Give the same configuration again to go on with it, or another --workdir for a new run."
-        )
+class _Best:
+    """Keeps the step with the best score, for Orbax."""
+
+    def __init__(self, checkpoints: Checkpoints):
+        self._checkpoints = checkpoints
+
+    def should_preserve(self, infos, *, context) -> list[bool]:
+        scores = self._checkpoints._scores
+        best = max((i.step for i in infos if i.step in scores), key=lambda s: (scores[s], s), default=None)
+        return [info.step == best for info in infos]
+
+
+def _attempt(item: str, read: Callable[[], Any]) -> Any:
+    """What `read` returns. Raises: _Damage on all processes where it fails on one, so that none waits for another."""
+    result = error = None
+    try:
+        result = read()
+    except Exception as caught:
+        if not checks.means_damage(caught):
+            raise
+        error = caught
+    if _on_any_process(error is not None):
+        cause = checks.reason(error) if error else "another process could not read it"
+        raise _Damage(f"item {item!r} cannot be read ({cause})") from error
+    return result
+
+
+def _on_any_process(flag: bool) -> bool:
+    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def _barrier(name: str) -> None:
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def _advice(older: list[int]) -> str:
+    if not older:
+        return "There is no older step to go back to; delete the folder to start again."
+    return (
+        f"Older steps: {checks.some(older)}. --allow-older, or deleting this one, goes back to the newest intact one."
+    )

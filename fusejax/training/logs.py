@@ -60,8 +60,12 @@ class RunLog:
         self._write("start", step, about)
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
-        self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values) + "\n")
-        self._file.flush()
+        """A full disk costs lines, which is said, not the run."""
+        try:
+            self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.message(f"step {step} is not in the log: {error}")
 
     def message(self, text: str) -> None:
         """One line for the reader."""

@@ -52,24 +52,25 @@ def fit(
       override: go on although the configuration differs from the checkpoint's.
       allow_older: go on from an older checkpoint where the newest is damaged.
       profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is 1.
-    Raises: ValueError for unusable data or a folder that holds another run; NonFiniteLoss; Interrupted after a signal.
+    Raises: ValueError for unusable data, a folder that holds another run or a damaged checkpoint (DamagedCheckpoint);
+      PermissionError; CheckpointFailed where saving failed again and again; NonFiniteLoss; Interrupted after a signal.
     """
     workdir = epath.Path(workdir)
     sources, validation = open_sources(config.data), open_validation(config.data)
     stages = plan_stages(config, sum(len(s) for s in sources))
     program = Program(config, make_mesh(config.mesh))
-    workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints", keep_newest=config.keep_newest, best_metric=config.best_metric)
     with contextlib.ExitStack() as stack:
         stack.callback(checkpoints.close)
         samples_seen, messages = 0, []
         if checkpoints.latest_step is None:
+            _check_unused(workdir)
             state = program.create()
         else:
             restored = checkpoints.restore(
                 program.target, config=to_dict(config), override=override, allow_older=allow_older
             )
-            state, samples_seen, messages = restored.state, restored.data["samples_seen"], restored.messages
+            state, samples_seen, messages = restored.state, restored.data["samples_seen"], [*restored.messages]
         batches = iter(
             training_batches(
                 sources,
@@ -90,6 +91,14 @@ def fit(
             log.message(message)
         run = _Run(config, workdir, stages, program, checkpoints, validation, batches, log, profile_steps)
         return run.go(state, start)
+
+
+def _check_unused(workdir: epath.Path) -> None:
+    """Raises ValueError where a new run would overwrite the weights of another one."""
+    if (workdir / RUN_FILE).exists():
+        raise ValueError(
+            f"{workdir} holds {RUN_FILE} but no checkpoint to go on from; give another --workdir, or move it away."
+        )
 
 
 class _Run:
@@ -159,18 +168,24 @@ class _Run:
             self._flush()
             if failure := self.checkpoints.check():
                 self.log.message(failure)
-                saving = True
+                saving = True  # tried again with this state
         scores = self._evaluate(state, step) if evaluating else None
         if saving or scores:
-            self._save(state, step, scores)
+            self._save(state, step, scores, final=last or stopping)
         if stopping:
             self.checkpoints.close()
             self.log.message(f"stopped at step {step}, saved; the same command goes on")
             raise Interrupted(RETRY)
 
-    def _save(self, state: TrainState, step: int, scores: dict[str, float] | None) -> None:
+    def _save(self, state: TrainState, step: int, scores: dict[str, float] | None, *, final: bool) -> None:
+        """Starts a save; waits for the last one of a process, since nobody would see later that it failed."""
         data = {"samples_seen": step * self.config.batch_size, "stage": self.stage.config.name}
-        self.checkpoints.save(state, step=step, config=to_dict(self.config), data=data, scores=scores)
+        about = {"step": step, "config": to_dict(self.config), "data": data, "scores": scores}
+        self.checkpoints.save(state, **about)
+        while final and (failure := self.checkpoints.check(wait=True)):
+            self.log.message(failure)
+            time.sleep(1)  # threads of the failed save may still write to that step's folder
+            self.checkpoints.save(state, **about)
 
     def _flush(self) -> None:
         """Fetches the logs since the last call in one go, refuses what is not finite, reports the means."""

@@ -1,0 +1,71 @@
+"""Fingerprints of what a checkpoint holds: of arrays on their devices, of JSON by SHA-256."""
+
+import functools
+import hashlib
+import json
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Arrays, or shapes, of a tree by their path, such as "params/stem/kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def fingerprints(tree: Any) -> dict[str, int]:
+    """A number below 2^32 for every array of the tree; another one where any single bit of the array differs.
+
+    The bits of each entry times an odd number that depends on its place, summed modulo 2^32: integers, so the number is
+    exact and the same for every sharding, topology and order of summation. Runs where the arrays are, also where they
+    are spread over processes (all of them must call it). Only the numbers are fetched, which waits for the tree.
+    """
+    leaves = named_leaves(tree)
+    shardings = (
+        leaf.sharding for leaf in leaves.values() if isinstance(getattr(leaf, "sharding", None), NamedSharding)
+    )
+    mesh = next((sharding.mesh for sharding in shardings), None)
+    sums = _jitted_sums(None if mesh is None else NamedSharding(mesh, PartitionSpec()))(list(leaves.values()))
+    return dict(zip(leaves, jax.device_get(sums).tolist(), strict=True))
+
+
+def sha256(value: Any) -> str:
+    """Of plain JSON types, whatever the order of their keys."""
+    plain = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _jitted_sums(sharding: NamedSharding | None):
+    """One program for all arrays: of many small ones, each with its sum over devices, CPU processes start several at a
+    time, in different orders, and wait for each other for ever."""
+    return jax.jit(lambda leaves: jnp.stack([_weighted_sum(leaf) for leaf in leaves]), out_shardings=sharding)
+
+
+def _weighted_sum(x: jax.Array) -> jax.Array:
+    bits = _bits(x)
+    strides = [math.prod(bits.shape[axis + 1 :]) for axis in range(bits.ndim)]
+    # An index for each axis instead of one for the flattened array: a reshape would gather a sharded one.
+    index = jnp.zeros(bits.shape, jnp.uint32)
+    for axis, stride in enumerate(strides):
+        index += lax.broadcasted_iota(jnp.uint32, bits.shape, axis) * np.uint32(stride % 2**32)
+    # The finaliser of MurmurHash3, so that equal changes at two places do not cancel; odd, so that no bit is lost.
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        index = (index ^ (index >> shift)) * np.uint32(factor)
+    return jnp.sum(bits * (index | 1), dtype=jnp.uint32)
+
+
+def _bits(x: jax.Array) -> jax.Array:
+    """The entries as uint32, without rounding; 8-byte types get another axis."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        x = jax.random.key_data(x)
+    if x.dtype == jnp.bool_:
+        return x.astype(jnp.uint32)
+    kind = {1: jnp.uint8, 2: jnp.uint16}.get(x.dtype.itemsize, jnp.uint32)
+    return lax.bitcast_convert_type(x, kind).astype(jnp.uint32)

@@ -1,0 +1,185 @@
+"""Kills a small training run with SIGKILL at random moments, again and again, and looks whether anything is lost.
+
+    python scripts/soak.py --kills 50
+
+An unbroken run comes first. Then the same run is started and killed: while it starts, between steps, and while a
+checkpoint is being written; each restart has to go on from the newest checkpoint that was complete at the kill. In the
+end parameters, optimiser state and the loss of every step have to be those of the unbroken run, bit by bit. The last
+line is the figure; the exit status is 0 only where nothing was lost and all kills were made.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SAVE_EVERY = 3
+
+
+def train(workdir: Path, steps: int) -> None:
+    """What the killed process does: AngularFuse with a few hundred parameters on made-up pairs."""
+    from fusejax.config import OptimConfig, StageConfig, TrainConfig
+    from fusejax.data.masking import ComMaskConfig
+    from fusejax.data.pipeline import DataConfig
+    from fusejax.losses import ObjectiveConfig, TermConfig
+    from fusejax.models import AngularFuseConfig
+    from fusejax.training.loop import fit
+
+    terms = (TermConfig("reference_intensity"), TermConfig("angle_magnitude"), TermConfig("angle_direction"))
+    stage = StageConfig(ObjectiveConfig(terms), optim=OptimConfig(learning_rate=1e-3), steps=steps)
+    config = TrainConfig(
+        name="soak",
+        model=AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1),
+        data=DataConfig(synthetic=8, crop=16, com_mask=ComMaskConfig(patch_sizes=(4, 8))),
+        stages=(stage,),
+        batch_size=2,
+        log_every=1,
+        save_every=SAVE_EVERY,
+    )
+    fit(config, workdir)
+
+
+def start(workdir: Path, steps: int) -> subprocess.Popen:
+    env = os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "PYTHONUNBUFFERED": "1"}
+    env.setdefault("JAX_COMPILATION_CACHE_DIR", str(workdir.parent / "compiled"))
+    command = [sys.executable, __file__, "--child", str(workdir), "--steps", str(steps)]
+    return subprocess.Popen(command, env=env, stdout=(workdir.parent / "said").open("w"), stderr=subprocess.STDOUT)
+
+
+def logged(workdir: Path) -> list[dict]:
+    """Lines about training steps; a kill may have cut one off."""
+    file, found = workdir / "log.jsonl", []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return [line for line in found if line["kind"] == "train"]
+
+
+def lines_logged(workdir: Path) -> int:
+    file = workdir / "log.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def committed(workdir: Path) -> int:
+    """The newest complete checkpoint; 0 where there is none."""
+    return max((int(p.name) for p in workdir.glob("checkpoints/*") if p.name.isdigit()), default=0)
+
+
+def half_written(workdir: Path) -> bool:
+    return any(workdir.glob("checkpoints/*.orbax-checkpoint-tmp"))
+
+
+def resumed_at(workdir: Path) -> int | None:
+    """The step that the process under way went on from; None where it has not come so far."""
+    found = re.search(r"soak (?:goes on|starts) at step (\d+)", (workdir.parent / "said").read_text())
+    return int(found[1]) if found else None
+
+
+def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random, until: float) -> bool:
+    """Kills while the process starts, between steps or during a save. False where it had ended by itself."""
+    moment = rng.choices(("start", "step", "save"), (1, 3, 6))[0]
+    if moment == "start":
+        until = min(until, time.time() + rng.uniform(0.0, 4.0))
+    before, ahead = lines_logged(workdir), rng.randint(1, 3 * SAVE_EVERY)
+    while process.poll() is None and time.time() < until:
+        come = moment != "start" and lines_logged(workdir) - before >= ahead
+        if come and (moment == "step" or half_written(workdir)):
+            time.sleep(rng.uniform(0.0, 0.02))
+            break
+        time.sleep(0.001)
+    killed = process.poll() is None
+    process.kill()
+    process.wait()
+    return killed
+
+
+def state_fingerprints(workdir: Path, steps: int) -> dict:
+    """Of parameters, optimiser state and step counter at the end; bit-exact, see fusejax.training.fingerprint."""
+    return json.loads((workdir / "checkpoints" / str(steps) / "meta" / "metadata").read_text())["leaves"]
+
+
+def weights(workdir: Path) -> dict[str, bytes]:
+    from safetensors.numpy import load_file  # the header of the file lists its remarks in any order
+
+    return {name: array.tobytes() for name, array in load_file(workdir / "weights.safetensors").items()}
+
+
+def soak(root: Path, kills: int, seed: int, until: float) -> bool:
+    """Runs it all, prints the figure. Returns: whether nothing was lost."""
+    steps, rng = max(12, 8 * kills), random.Random(seed)
+    unbroken, broken = root / "unbroken", root / "broken"
+    unbroken.mkdir()
+    broken.mkdir()
+    started = time.time()
+    if start(unbroken, steps).wait():
+        sys.exit(f"the unbroken run failed:\n{(root / 'said').read_text()}")
+    print(f"unbroken run: {steps} steps in {time.time() - started:.1f} s", flush=True)
+    made = restarts = lost = during_save = most_repeated = 0
+    complete = reached = 0
+    started = time.time()
+    while time.time() < until:
+        process = start(broken, steps)
+        killed = kill_at_random(process, broken, rng, until) if made < kills else process.wait() != 0
+        resumed = resumed_at(broken)
+        if made:
+            restarts += 1
+            if resumed is not None:
+                most_repeated = max(most_repeated, reached - resumed)
+                lost += resumed < complete
+        if process.returncode >= 0:  # ended by itself
+            if process.returncode:
+                print((root / "said").read_text())
+                lost += 1
+            break
+        made += killed
+        complete, during_save = committed(broken), during_save + half_written(broken)
+        reached = max((line["step"] for line in logged(broken)), default=0)
+        print(f"kill {made}: step {reached}, newest checkpoint {complete}, went on from {resumed}", flush=True)
+    seconds = time.time() - started
+    finished = (broken / "weights.safetensors").exists()
+    losses = {line["step"]: line["loss"] for line in logged(unbroken)}
+    same_log = {line["step"] for line in logged(broken)} == losses.keys()
+    same_log &= all(line["loss"] == losses[line["step"]] for line in logged(broken))
+    equal = finished and state_fingerprints(broken, steps) == state_fingerprints(unbroken, steps)
+    equal = equal and weights(broken) == weights(unbroken)
+    print(f"{during_save} kills left a half-written checkpoint; at most {most_repeated} steps were done again")
+    print(f"{seconds:.0f} s, {seconds / max(made, 1):.1f} s per kill; every step logged with the same loss: {same_log}")
+    print(
+        f"{made} kills, {restarts} restarts, {lost} checkpoints lost, "
+        f"parameters bit-equal: {'yes' if equal else 'no' if finished else 'run not finished'}"
+    )
+    return made == kills and not lost and equal and same_log
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long; status 1 if not done then")
+    parser.add_argument("--out", type=Path, help="new folder to keep; else a temporary one")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        train(options.child, options.steps)
+        return
+    root = options.out or Path(tempfile.mkdtemp(prefix="soak-"))
+    root.mkdir(parents=True, exist_ok=options.out is None)
+    try:
+        good = soak(root.absolute(), options.kills, options.seed, time.time() + 60 * options.minutes)
+    finally:
+        if options.out is None:
+            shutil.rmtree(root)
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
