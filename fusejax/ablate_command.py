@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from fusejax.ablation import draw_grids, markdown, run_ablation, write_csv
+from fusejax.ablation import draw_grids, markdown, reference_scores, run_ablation, write_csv
 from fusejax.config import load_ablation
 
 
@@ -37,9 +37,10 @@ def ablate_command(options: AblateOptions) -> str:
     """Runs, prints the table and writes it. Raises ValueError where a variant cannot be trained."""
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
     results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
-    text = markdown(ablation, results)
+    references = reference_scores(ablation, data_root=options.data_root, out=options.out)
+    text = markdown(ablation, results, references)
     (options.out / "table.md").write_text(text)
-    write_csv(options.out / "table.csv", ablation, results)
+    write_csv(options.out / "table.csv", ablation, results, references)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
     print(text)
     print(f"written to {options.out}: table.md, table.csv, {len(grids)} picture grids")

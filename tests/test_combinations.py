@@ -69,6 +69,27 @@ def test_every_network_trains_with_every_gradient_loss(model_name, term):
     assert step._cache_size() == 1
 
 
+def test_one_compiled_training_step_serves_no_boxes_and_the_most():
+    objective = ObjectiveConfig((TermConfig("maximum_intensity"), TermConfig("target_aware", 2.0)))
+    config = TrainConfig("boxes", MODELS["fusionnet"], (StageConfig(objective, steps=2),), data=DATA)
+    (stage,), model = plan_stages(config, 8), build(config.model)
+    outputs = functools.partial(model.apply, method="outputs")
+    step = jax.jit(
+        functools.partial(train_step, outputs_fn=lambda p, ir, vi: outputs({"params": p}, ir, vi), stage=stage)
+    )
+    params = jax.jit(model.init)(jax.random.key(0), *[jnp.zeros((1, 8, 8, 1))] * 2)["params"]
+    state = first_state(params, by_module=False, averaged=False)
+    boxes = jnp.broadcast_to(jnp.array([2.0, 3.0, 12.0, 11.0]), (2, 3, 4))
+    values = []
+    for valid in (np.zeros((2, 3), bool), np.ones((2, 3), bool)):
+        batch = batch_with("no masks") | {"boxes": boxes, "boxes_valid": jnp.asarray(valid)}
+        new, logs = step(state, batch, jax.random.key(0))
+        chex.assert_tree_all_finite((new.params, logs))
+        values.append(float(logs["target_aware"]))
+    assert values[0] == 0.0 < values[1]
+    assert step._cache_size() == 1
+
+
 def example_inputs(rng, kinds):
     """What any term may be given: pictures of the kinds named, b = 2."""
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 CLASSES_FILE = "classes.txt"
+
+# What counts as an object unless a setting says otherwise: FusionNet's classes, with LLVIP's "person".
+OBJECT_CLASSES = ("people", "car", "bus", "motorcycle", "truck", "person")
 
 # YOLO files hold rounded shares of the sides: edges may lie this much outside of the picture, in pixels.
 _YOLO_ROUNDING = 0.5
@@ -67,6 +70,12 @@ def read_boxes(path: str | Path, *, size: tuple[int, int], classes: Sequence[str
         labels.append(spelling.get(label.lower(), label))
         corners.append(xyxy)
     return Boxes(tuple(labels), np.array(corners, np.float32).reshape(-1, 4))
+
+
+def of_classes(labels: Sequence[str], classes: Sequence[str]) -> Bool[np.ndarray, " n"]:
+    """Which labels are among the classes, in any case; all where no class is named."""
+    wanted = {name.lower() for name in classes}
+    return np.array([not wanted or label.lower() in wanted for label in labels], bool)
 
 
 def _check_box(xyxy: Sequence[float], where: str, size: tuple[int, int]) -> None:

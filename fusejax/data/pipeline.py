@@ -13,6 +13,7 @@ import grain
 from absl import flags
 
 from fusejax.data.alignment_plan import AlignedPatches, load_plan
+from fusejax.data.annotations import OBJECT_CLASSES
 from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.synthetic import SyntheticPairs
@@ -58,7 +59,7 @@ class DataConfig:
     validation: tuple[str, ...] = ()
     crop: int = 128
     max_boxes: int = 0
-    box_classes: tuple[str, ...] = ("people", "car", "bus", "motorcycle", "truck", "person")
+    box_classes: tuple[str, ...] = OBJECT_CLASSES
     box_share: float = 0.0
     box_keep: float = 1.0
     box_jitter: float = 0.0

@@ -7,6 +7,7 @@ warm manhole in the infrared.
 """
 
 import dataclasses
+import json
 from pathlib import Path
 
 import cv2
@@ -44,12 +45,19 @@ class SyntheticPairs:
         return synthetic_pair(self.seed * 1_000_003 + index, size=self.size)
 
 
-def write_synthetic_folder(root: str | Path, *, count: int, size: tuple[int, int] = (256, 256), seed: int = 0) -> None:
-    """Writes `count` pairs as root/ir/NAME.png and root/vi/NAME.png."""
-    source = SyntheticPairs(count, size, seed)
-    for pair in source:
+def write_synthetic_folder(
+    root: str | Path, *, count: int, size: tuple[int, int] = (256, 256), seed: int = 0, boxes: bool = False
+) -> None:
+    """Writes `count` pairs as root/ir/NAME.png and root/vi/NAME.png; with boxes also root/boxes/NAME.json."""
+    root = Path(root)
+    for pair in SyntheticPairs(count, size, seed):
         for kind in ("ir", "vi"):
-            write_image(Path(root) / kind / f"{pair['id']}.png", pair[kind])
+            write_image(root / kind / f"{pair['id']}.png", pair[kind])
+        if boxes:
+            (root / "boxes").mkdir(exist_ok=True)
+            objects = zip(pair["labels"], pair["boxes"].tolist(), strict=True)
+            text = json.dumps([{"label": label, "xyxy": xyxy} for label, xyxy in objects])
+            (root / "boxes" / f"{pair['id']}.json").write_text(text + "\n")
 
 
 def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str, str | np.ndarray | tuple[str, ...]]:

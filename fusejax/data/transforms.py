@@ -6,13 +6,13 @@ A pair may hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`,
 import dataclasses
 import itertools
 import zlib
-from collections.abc import Sequence
 
 import grain
 import numpy as np
 from jaxtyping import Bool, Float
 
 from fusejax.color import rgb_to_luma
+from fusejax.data.annotations import of_classes
 from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
 
@@ -123,12 +123,6 @@ class MaskInputs(grain.transforms.RandomMap):
         return pair | {"ir_input": ir, "vi_input": vi_y}
 
 
-def _of_classes(labels: Sequence[str], classes: Sequence[str]) -> Bool[np.ndarray, " n"]:
-    """Which labels are among the classes, in any case; all where no class is named."""
-    wanted = {name.lower() for name in classes}
-    return np.array([not wanted or label.lower() in wanted for label in labels], bool)
-
-
 @dataclasses.dataclass(frozen=True)
 class SelectBoxes(grain.transforms.Map):
     """Which boxes of a pair are used at all, and how exact they are; before the crop. Every pair gets `boxes`.
@@ -150,7 +144,7 @@ class SelectBoxes(grain.transforms.Map):
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
         labels = pair.get("labels", ("",) * len(boxes))
         draws = np.random.default_rng(zlib.crc32(pair["id"].encode())).random((len(boxes), 5))
-        kept = _of_classes(labels, self.classes) & (draws[:, 0] < self.keep)
+        kept = of_classes(labels, self.classes) & (draws[:, 0] < self.keep)
         if self.jitter:
             h, w = pair["ir"].shape[:2]
             sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
@@ -179,7 +173,7 @@ class PadBoxes(grain.transforms.Map):
             return padded
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
         if self.classes:
-            boxes = boxes[_of_classes(pair.get("labels", ("",) * len(boxes)), self.classes)]
+            boxes = boxes[of_classes(pair.get("labels", ("",) * len(boxes)), self.classes)]
         boxes = boxes[np.sort(np.argsort(-_areas(boxes), kind="stable")[: self.max_boxes])]
         valid = np.arange(self.max_boxes) < len(boxes)
         filler = np.zeros((self.max_boxes - len(boxes), 4), np.float32)

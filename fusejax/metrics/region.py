@@ -45,9 +45,13 @@ def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma) -> PerImage:
     return _weighted_mean(0.5 * squares[..., 0], mask[..., 0])
 
 
-def mse_lower_bound(ir: Luma, vi_y: Luma) -> PerImage:
-    """mean (I - V)^2 / 4, 0..0.25: the smallest two-source MSE any picture can have; `average_fusion` has it."""
-    return 0.25 * picture_mean(jnp.square(ir - vi_y)[..., 0])
+def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None) -> PerImage:
+    """mean (I - V)^2 / 4, 0..0.25: the smallest two-source MSE any picture can have; `average_fusion` has it.
+
+    Args: mask: weights M of `roi_mse`, whose bound it then is; None: every pixel counts alike.
+    """
+    squares = 0.25 * jnp.square(ir - vi_y)[..., 0]
+    return picture_mean(squares) if mask is None else _weighted_mean(squares, mask[..., 0])
 
 
 def average_fusion(ir: Luma, vi_y: Luma) -> Luma:

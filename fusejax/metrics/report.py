@@ -58,15 +58,18 @@ def _json_numbers(values: dict[str, float]) -> dict[str, float | None]:
     return {k: v if math.isfinite(v) else None for k, v in values.items()}
 
 
-def terminal_table(methods: list[Scores]) -> Table:
-    """One row of means per method."""
+def terminal_table(methods: list[Scores], *, title: str | None = None) -> Table:
+    """One row of means per method; the first one's metrics are the columns."""
     first = methods[0]
-    table = Table(title=f"means over {len(first.names)} pictures, convention {first.convention!r}")
+    if title is None:
+        title = f"means over {len(first.names)} pictures, convention {first.convention!r}"
+    table = Table(title=title)
     table.add_column("method")
     for metric in first.values:
         table.add_column(metric, justify="right")
     for scores in methods:
-        table.add_row(scores.method, *(_short(v) for v in scores.means().values()))
+        means = scores.means()
+        table.add_row(scores.method, *(_short(means[m]) if m in means else "" for m in first.values))
     return table
 
 

@@ -1,0 +1,20 @@
+"""FusionNet's recipe with a narrow network on 64x64 crops, 200 steps: what a CPU can pay in ablations."""
+
+import dataclasses
+
+from fusejax.config import TrainConfig, load_config
+from fusejax.models import FusionNetConfig
+
+
+def get_config() -> TrainConfig:
+    full = load_config("fusionnet")
+    (stage,) = full.stages
+    optim = dataclasses.replace(stage.optim, learning_rate=2e-3, final_learning_rate=2e-5, warmup_steps=20)
+    return dataclasses.replace(
+        full,
+        name="fusionnet_small",
+        model=FusionNetConfig(widths=(8, 16, 16), attention_width=16, alpha_width=8),
+        stages=(dataclasses.replace(stage, optim=optim, steps=200),),
+        data=dataclasses.replace(full.data, crop=64),
+        batch_size=8,
+    )
