@@ -8,4 +8,5 @@ cd "$(dirname "$0")/.."
 source scripts/setup_venv.sh
 install_fusejax "${FUSEJAX_EXTRAS:-test}"
 export JAX_PLATFORMS=${JAX_PLATFORMS:-cpu}
-exec .venv/bin/python -m pytest -q -rs --durations=15 "$@"
+# Two at a time: compiling, which most tests spend their time on, keeps one core busy.
+exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "$@"

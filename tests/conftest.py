@@ -21,20 +21,18 @@ def data_root() -> Path:
     return Path(root)
 
 
-_SAID = pytest.StashKey[list]()
-
-
 @pytest.fixture
-def say(request):
+def say(record_property):
     """Keeps a line for the end of the report: measured errors, which pytest hides while tests pass."""
-    return request.config.stash.setdefault(_SAID, []).append
+    return lambda line: record_property("measured", line)
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    lines = config.stash.get(_SAID, [])
-    if lines:
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    said = [v for r in reports if getattr(r, "when", "") == "call" for k, v in r.user_properties if k == "measured"]
+    if said:
         terminalreporter.section("measured")
-        for line in lines:
+        for line in said:
             terminalreporter.write_line(line)
 
 

@@ -1,0 +1,115 @@
+"""Trains each network on one device, on 8, and in 2 processes of 2, and compares the weights after 20 steps.
+
+    python scripts/equal_runs.py [--networks angularfuse crossfuse fusionnet]
+
+Narrow networks under the shipped objectives on made-up pairs, virtual CPU devices. The last line is the figure, the
+exit status 0 only where every relative difference is below 1e-5.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LIMIT = 1e-5
+STEPS = 20
+# name -> (processes, devices of each, size of fsdp)
+ARRANGEMENTS = {
+    "1 device": (1, 1, 1),
+    "8 devices, data": (1, 8, 1),
+    "8 devices, 2 data x 4 fsdp": (1, 8, 4),
+    "2 processes x 2 devices, data": (2, 2, 1),
+    "2 processes x 2 devices, 2 data x 2 fsdp": (2, 2, 2),
+}
+
+
+def train(network: str, workdir: Path, fsdp: int) -> None:
+    """What the processes do."""
+    import dataclasses
+
+    from fusejax.config import load_config
+    from fusejax.data.pipeline import DataConfig
+    from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig
+    from fusejax.training.loop import fit
+    from fusejax.training.sharding import MeshConfig
+
+    models = {
+        "angularfuse": AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),
+        "crossfuse": CrossFuseConfig(8, 2, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
+        "fusionnet": FusionNetConfig(widths=(8, 8), attention_width=8, alpha_width=8),
+    }
+    shipped = load_config(network)
+    boxes = {"max_boxes": 4, "box_share": 0.5} if network == "fusionnet" else {}
+    steps = STEPS // len(shipped.stages)
+    config = dataclasses.replace(
+        shipped,
+        model=models[network],
+        stages=tuple(dataclasses.replace(stage, steps=steps) for stage in shipped.stages),
+        data=DataConfig(synthetic=24, crop=32, com_mask=shipped.data.com_mask, **boxes),
+        mesh=MeshConfig(fsdp=fsdp, min_sharded=64),
+        batch_size=8,
+    )
+    fit(config, workdir)
+
+
+def run(network: str, workdir: Path, processes: int, devices: int, fsdp: int) -> None:
+    """Trains in so many processes. Raises: SystemExit with what they said where one fails."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, __file__, "--child", network, str(workdir), str(fsdp), str(processes), str(port)]
+    running = [
+        subprocess.Popen([*command, str(n)], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for n in range(processes)
+    ]
+    said = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        sys.exit("\n".join(said))
+
+
+def child(network: str, workdir: str, fsdp: str, processes: str, port: str, index: str) -> None:
+    from fusejax.training.processes import Processes, join_processes
+
+    if int(processes) > 1:
+        join_processes(Processes(True, f"127.0.0.1:{port}", int(processes), int(index)))
+    train(network, Path(workdir), int(fsdp))
+
+
+def difference(workdir: Path, other: Path) -> float:
+    """Relative distance of all weights together."""
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    a, b = (load_file(folder / "weights.safetensors") for folder in (workdir, other))
+    norms = [
+        np.sqrt(sum(np.sum(np.square(x, dtype=np.float64)) for x in arrays))
+        for arrays in ([a[k] - b[k] for k in a], a.values())
+    ]
+    return float(norms[0] / norms[1])
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=["angularfuse", "crossfuse", "fusionnet"])
+    networks, worst = parser.parse_args().networks, 0.0
+    with tempfile.TemporaryDirectory() as root:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(root) / "compiled"))
+        for network in networks:
+            for number, (name, arrangement) in enumerate(ARRANGEMENTS.items()):
+                run(network, Path(root) / f"{network}{number}", *arrangement)
+                found = difference(Path(root) / f"{network}0", Path(root) / f"{network}{number}")
+                worst = max(worst, found)
+                print(f"{network:12} {name:42} {found:.1e}", flush=True)
+    print(f"{len(networks)} networks, {len(ARRANGEMENTS)} arrangements: largest relative difference {worst:.1e}")
+    sys.exit(not worst < LIMIT)
+
+
+if __name__ == "__main__":
+    main()
