@@ -120,7 +120,7 @@ class _Run:
         self.log.begin(
             self.config.name, step, self.program.mesh, {stage.config.name: stage.end for stage in self.stages}
         )
-        key = jax.random.fold_in(jax.random.key(self.config.seed), 1)
+        key = self.program.key()
         self.stage = stage_at(self.stages, step)
         step_fn = self._enter()
         self.meter.restart()

@@ -52,6 +52,13 @@ class Program:
         """The first state, created where it will live: no device ever holds a part that it does not keep."""
         return jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
 
+    def key(self) -> jax.Array:
+        """The key that the steps fold their number into, on all devices of all processes."""
+        draw = jax.jit(
+            lambda: jax.random.fold_in(jax.random.key(self.config.seed), 1), out_shardings=replicated(self.mesh)
+        )
+        return draw()
+
     def step(self, stage: Stage):
         """(state, batch, key) -> (state, logs), jitted; `state` is donated."""
 

@@ -8,8 +8,8 @@ from fusejax.training.sharding import MeshConfig
 
 
 def get_config() -> TrainConfig:
-    # No L1 term: at its kinks rounding alone turns gradients over.
-    objective = ObjectiveConfig((TermConfig("ssim"),))
+    # No L1 term: at its kinks rounding alone turns gradients over. Consistency draws for each row of the batch.
+    objective = ObjectiveConfig((TermConfig("ssim"), TermConfig("consistency")))
     return TrainConfig(
         name="tiny_mesh",
         model=AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),
