@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a configuration, or go on with a run: fusejax train CONFIG --workdir DIR --data.root DIR",
     "evaluate": "score fused pictures against their sources",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
+    "plan": "memory, FLOPs and collectives of a step on devices that are not here: fusejax plan CONFIG --devices 256",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
     "report": "draw and sum up what a run has logged, also while it goes on: fusejax report WORKDIR",
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
         "train": _train,
         "evaluate": _evaluate,
         "info": _info,
+        "plan": _plan,
         "align": _align,
         "ablate": _ablate,
         "report": _report,
@@ -141,6 +143,13 @@ def _info(arguments: list[str]) -> None:
     from fusejax.info import describe
 
     print(describe(_parse_config("info", arguments).config))
+
+
+def _plan(arguments: list[str]) -> None:
+    from fusejax.plan import Plan, plan_command
+
+    options = _parse_config("plan", arguments, Plan)
+    plan_command(options.plan, options.config)
 
 
 def _fuse(arguments: list[str]) -> None:

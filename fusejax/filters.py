@@ -7,6 +7,7 @@ Written as sums of shifted slices: XLA fuses them into one pass on every backend
 from collections.abc import Sequence
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -23,7 +24,8 @@ def pad_hw(x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int
     if padding == "valid":
         return x
     mode = "constant" if padding == "zero" else padding
-    return jnp.pad(x, ((0, 0), rows, columns, (0, 0)), mode=mode)
+    # Picture by picture: `edge` would slice the batch too, whose gradient then travels between devices.
+    return jax.vmap(lambda picture: jnp.pad(picture, (rows, columns, (0, 0)), mode=mode))(x)
 
 
 def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Padding) -> Float[Array, "b h2 w2 c"]:

@@ -127,7 +127,8 @@ def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
     cells = levels.reshape(b, tiles, th, tiles, tw).swapaxes(2, 3).reshape(b, tiles, tiles, th * tw)
     counts = _clip_counts(histogram(cells), max(1, int(clip_limit * th * tw / LEVELS)))
     table = (jnp.cumsum(counts, axis=-1) / (th * tw)).astype(x.dtype)
-    equal = _interpolate(table, levels[:, :h, :w], th, tw)[..., None]
+    # Picture by picture: indices into the batch would be gathered from all devices, and the results summed.
+    equal = jax.vmap(lambda *picture: _interpolate(*picture, th, tw))(table, levels[:, :h, :w])[..., None]
     constant = jnp.all(plain == plain[:, :1, :1], axis=(1, 2, 3), keepdims=True)
     return jnp.where(constant, x, equal)
 
@@ -149,14 +150,13 @@ def _clip_counts(counts: Int[Array, "*batch 256"], limit: int) -> Int[Array, "*b
     return jnp.minimum(counts, limit) + share + gets_one
 
 
-def _interpolate(table: Float[Array, "b t t 256"], levels: Int[Array, "b h w"], th: int, tw: int) -> Array:
+def _interpolate(table: Float[Array, "t t 256"], levels: Int[Array, "h w"], th: int, tw: int) -> Array:
     """Each pixel's level through the maps of its four nearest tile centres, weighted bilinearly."""
-    tiles = table.shape[1]
-    rows, columns = (_neighbours(n, size, tiles) for n, size in zip(levels.shape[1:], (th, tw), strict=True))
-    batch = jnp.arange(levels.shape[0])[:, None, None]
+    tiles = table.shape[0]
+    rows, columns = (_neighbours(n, size, tiles) for n, size in zip(levels.shape, (th, tw), strict=True))
 
     def row_of_tiles(i: np.ndarray) -> Array:
-        return sum(table[batch, i[:, None], j, levels] * weight for j, weight in columns)
+        return sum(table[i[:, None], j, levels] * weight for j, weight in columns)
 
     return sum(row_of_tiles(i) * weight[:, None] for i, weight in rows)
 

@@ -7,6 +7,7 @@ both. Parameters of a step are gathered over `fsdp` before they are used, and th
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -34,12 +35,13 @@ class MeshConfig:
             raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """All devices in the shape that is asked for. Auto axes: explicit ones refuse reshapes of a sharded batch.
+def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """`devices`, or all there are, in the shape that is asked for.
 
+    Auto axes: explicit ones refuse reshapes of a sharded batch.
     Raises: ValueError where the sizes do not multiply out to the number of devices.
     """
-    count = jax.device_count()
+    count = jax.device_count() if devices is None else len(devices)
     known = max(config.data, 1) * max(config.fsdp, 1)
     if count % known or (known != count and -1 not in (config.data, config.fsdp)):
         raise ValueError(
@@ -47,7 +49,7 @@ def make_mesh(config: MeshConfig) -> Mesh:
             f"sizes that do: {', '.join(f'{count // n} x {n}' for n in _divisors(count))} (one may be -1)."
         )
     shape = tuple(count // known if size == -1 else size for size in (config.data, config.fsdp))
-    return jax.make_mesh(shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+    return jax.make_mesh(shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
 
 
 def _divisors(count: int) -> list[int]:
@@ -65,12 +67,16 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:
-    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless it is small."""
+    """Where an array of the state lives: one of its last two axes that `fsdp` divides is split, unless it is small.
+
+    The smaller of the two, the last one of equals: the larger is often several kernels side by side, and a gradient
+    that is put together along the split axis travels between devices once more.
+    """
     parts = mesh.shape["fsdp"]
-    divisible = [axis for axis, side in enumerate(shape) if side % parts == 0]
+    divisible = [axis for axis in range(len(shape))[-2:] if shape[axis] % parts == 0]
     if parts == 1 or not divisible or math.prod(shape) < min_sharded:
         return replicated(mesh)
-    axis = max(divisible, key=lambda axis: (shape[axis], axis))
+    axis = min(divisible, key=lambda axis: (shape[axis], -axis))
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "fsdp"))
 
 
