@@ -3,7 +3,7 @@
 from fusejax.config import StageConfig, TrainConfig
 from fusejax.data.pipeline import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
-from fusejax.models import AngularFuseConfig
+from fusejax.models import FusionNetConfig
 from fusejax.training.sharding import MeshConfig
 
 
@@ -12,7 +12,7 @@ def get_config() -> TrainConfig:
     objective = ObjectiveConfig((TermConfig("ssim"), TermConfig("consistency")))
     return TrainConfig(
         name="tiny_mesh",
-        model=AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),
+        model=FusionNetConfig(widths=(8, 8), attention_width=8, alpha_width=8),
         data=DataConfig(synthetic=24, crop=16, com_mask=None),
         stages=(StageConfig(objective, steps=20),),
         mesh=MeshConfig(min_sharded=64),
