@@ -1,5 +1,6 @@
 """Real processes on loopback: the same run on any arrangement of devices, and going on with it on another one."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from fusejax.config import load_config
+from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.training.loop import RETRY, fit
 from fusejax.training.processes import Processes, join_processes, launched_processes
 
@@ -26,11 +28,21 @@ def free_port():
         return s.getsockname()[1]
 
 
-def launch(workdir, *arguments, processes=1, devices=1):
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Pairs to train on and, an odd number, to be scored by two processes together."""
+    root = tmp_path_factory.mktemp("pairs")
+    write_synthetic_folder(root / "train", count=24, size=(32, 32))
+    write_synthetic_folder(root / "val", count=3, size=(32, 40))
+    return root
+
+
+def launch(workdir, pairs, *arguments, processes=1, devices=1):
     """Starts `fusejax train` in one or more processes with so many virtual devices each."""
     env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, "-c", "from fusejax.cli import main; main()", "train", str(CONFIG_FILE)]
-    command += ["--workdir", str(workdir), *arguments]
+    command += ["--workdir", str(workdir), "--data.root", str(pairs), "--data.folders", "train"]
+    command += ["--data.synthetic", "0", "--data.validation", "val", *arguments]
     join = ["--distributed", "--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", str(processes)]
     return [
         subprocess.Popen(
@@ -74,10 +86,11 @@ def stop_after(running, workdir, step, which=0):
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    """The weights after 20 steps of one process on one device."""
-    workdir = tmp_path_factory.mktemp("unbroken")
-    fit(load_config(str(CONFIG_FILE)), workdir)
+def unbroken(pairs, tmp_path_factory):
+    """The run of 20 steps by one process on one device."""
+    workdir, config = tmp_path_factory.mktemp("unbroken"), load_config(str(CONFIG_FILE))
+    options = {"root": str(pairs), "folders": ("train",), "validation": ("val",), "synthetic": 0}
+    fit(dataclasses.replace(config, data=dataclasses.replace(config.data, **options)), workdir)
     return workdir
 
 
@@ -92,8 +105,8 @@ def difference(workdir, other):
     return distance / size
 
 
-def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbroken, tmp_path, say):
-    running = launch(tmp_path, "--mesh.fsdp", "2", processes=2, devices=2)
+def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbroken, pairs, tmp_path, say):
+    running = launch(tmp_path, pairs, "--mesh.fsdp", "2", processes=2, devices=2)
     stop_after(running, tmp_path, 6, which=1)
     (first, second) = finish(running, RETRY)
     assert "on 4 device(s) (2 data x 2 fsdp), process 0 of 2" in first[0] and "; the same command goes on" in first[0]
@@ -101,22 +114,26 @@ def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbro
     stopped = logged(tmp_path)[-1]["step"]
     assert 6 <= stopped < 20
 
-    running = launch(tmp_path, devices=4)  # another number of processes, another mesh
+    running = launch(tmp_path, pairs, devices=4)  # another number of processes, another mesh
     stop_after(running, tmp_path, stopped + 3)
     finish(running, RETRY)
-    finish(launch(tmp_path, "--mesh.fsdp", "-1", "--mesh.data", "1", processes=2, devices=2))
+    finish(launch(tmp_path, pairs, "--mesh.fsdp", "-1", "--mesh.data", "1", processes=2, devices=2))
 
     assert [line["step"] for line in logged(tmp_path)] == list(range(1, 21))
     assert [(line["processes"], line["devices"]) for line in logged(tmp_path, "start")] == [(2, 4), (1, 4), (2, 4)]
     for line, expected in zip(logged(tmp_path), logged(unbroken), strict=True):
         assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    (scores,), (expected,) = logged(tmp_path, "validation"), logged(unbroken, "validation")
+    for name in ("EN", "SSIM", "Qabf"):  # each process has fused some of the pairs, with the averaged weights
+        assert scores[name] == pytest.approx(expected[name], rel=1e-3)
+    assert len(list((tmp_path / "panels").iterdir())) == 2
     say(f"2 processes x 2 devices, then 4 devices, then 2 x 2, against 1: {difference(unbroken, tmp_path):.1e}")
     assert difference(unbroken, tmp_path) < 1e-5
 
 
-def test_eight_devices_equal_one(unbroken, tmp_path, say):
+def test_eight_devices_equal_one(unbroken, pairs, tmp_path, say):
     for name, mesh in (("data", ()), ("fsdp", ("--mesh.data", "2", "--mesh.fsdp", "4"))):
-        finish(launch(tmp_path / name, *mesh, devices=8))
+        finish(launch(tmp_path / name, pairs, *mesh, devices=8))
         say(f"8 devices, {name}, against 1: {difference(unbroken, tmp_path / name):.1e}")
         assert difference(unbroken, tmp_path / name) < 1e-5
 
