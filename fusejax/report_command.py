@@ -71,7 +71,7 @@ def summary_text(history: History) -> str:
     if found["memory_gib"] is not None:
         rows.append(("memory, peak", f"{found['memory_gib']:.2f} GiB"))
     rows += [("note", note) for note in history.notes]
-    width = max(len(name) for name, _ in rows) + 2
+    width = max(18, *(len(name) for name, _ in rows)) + 2
     return "\n".join(f"{name:{width}}{text}" for name, text in rows if text)
 
 

@@ -251,7 +251,7 @@ def test_a_folder_without_access_or_that_is_a_file_is_refused(tmp_path):
     closed.chmod(0o555)
     root = os.geteuid() == 0  # may write everywhere, so somebody else asks
     if root:
-        for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest's own, closed to others
+        for parent in (tmp_path, *tmp_path.parents[:3]):  # pytest's own, closed to others
             parent.chmod(0o755)
         os.seteuid(65534)
     try:
