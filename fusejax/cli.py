@@ -149,7 +149,7 @@ def _plan(arguments: list[str]) -> None:
     from fusejax.plan import Plan, plan_command
 
     options = _parse_config("plan", arguments, Plan)
-    plan_command(options.plan, options.config)
+    plan_command(options.plan, arguments[0], options.config)
 
 
 def _fuse(arguments: list[str]) -> None:

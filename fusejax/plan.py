@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fusejax.collectives import SLICED, Collective, collectives
-from fusejax.config import TrainConfig
+from fusejax.config import TrainConfig, load_config
 from fusejax.serialise import from_dict, to_dict
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
@@ -77,9 +77,12 @@ class StageCost:
         return self.arguments + self.outputs - self.aliased + self.temporaries
 
 
-def plan_command(options: Plan, config: TrainConfig) -> None:
+def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
     """Prints the plan. In a process of its own: how many devices there are is settled before JAX starts.
 
+    Args:
+      name_or_path: where `config` was loaded from, before settings were overridden; the process loads it too, for the
+        terms that such a file may add to TERMS.
     Raises: SystemExit with the status of that process where it has failed; it has told why.
     """
     if options.topology:
@@ -96,7 +99,7 @@ def plan_command(options: Plan, config: TrainConfig) -> None:
         "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     }
     command = [sys.executable, "-c", "from fusejax.plan import print_plan; print_plan()"]
-    given = json.dumps({"topology": options.topology, "config": to_dict(config)})
+    given = json.dumps({"topology": options.topology, "file": name_or_path, "config": to_dict(config)})
     if status := subprocess.run(command, input=given, text=True, env=environment).returncode:
         sys.exit(status)
 
@@ -104,6 +107,7 @@ def plan_command(options: Plan, config: TrainConfig) -> None:
 def print_plan() -> None:
     """The other process: reads the configuration from standard input, writes the plan, ends with 2 for a mistake."""
     given = json.load(sys.stdin)
+    load_config(given["file"])
     config = from_dict(TrainConfig, given["config"])
     # Blocks and losses ask it which of their forms to take: here the accelerators', not those that are fast on CPU.
     jax.default_backend = lambda: "tpu"

@@ -6,7 +6,6 @@ python scripts/bench_feeding.py --pairs 1000 10000 100000       # cost of an epo
 
 import contextlib
 import dataclasses
-import functools
 import io
 import itertools
 import tempfile
@@ -26,11 +25,10 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.data.tfds import TfdsPairs
 from fusejax.data.tfds.pairs import pair_info
 from fusejax.losses import ObjectiveConfig, TermConfig
-from fusejax.models import AngularFuseConfig, build
-from fusejax.training.sharding import make_mesh, replicated
+from fusejax.models import AngularFuseConfig
+from fusejax.training.program import Program
+from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
-from fusejax.training.state import create_state
-from fusejax.training.step import train_step
 
 BATCH, SIZE, CORNER = 8, (480, 640), 16
 TINY_BATCH, TINY_SIZE, TINY_CROP = 100, (20, 20), 16
@@ -113,20 +111,15 @@ def stored_bytes(source, folder: Path | None) -> float:
 def tiny_step() -> Callable[[dict], None]:
     """A compiled training step of a few hundred parameters on a corner of each crop; its seconds are printed too."""
     stage = StageConfig(ObjectiveConfig((TermConfig("maximum_intensity"),)), optim=OptimConfig(), steps=10_000)
-    config = TrainConfig("tiny", AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1), (stage,))
-    model = build(config.model)
-    state = create_state(model, jax.random.key(0), by_module=False, sharding=replicated(make_mesh()))
-
-    def outputs(params, ir, vi_y):
-        return model.apply({"params": params}, ir, vi_y, method="outputs")
-
-    planned = plan_stages(config, 10_000)[0]
-    step = jax.jit(functools.partial(train_step, outputs_fn=outputs, stage=planned), donate_argnums=0)
-    holder = [state]
+    model = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+    config = TrainConfig("tiny", model, (stage,), batch_size=BATCH)
+    program = Program(config, make_mesh(config.mesh))
+    step, key = program.step(plan_stages(config, 10_000)[0]), program.key()
+    holder = [program.create()]
 
     def call(batch: dict) -> None:
         corners = {k: v[:, :CORNER, :CORNER] for k, v in batch.items() if k != "id"}
-        holder[0], logs = step(holder[0], corners, jax.random.key(0))
+        holder[0], logs = step(holder[0], corners, key)
         jax.block_until_ready(logs)
 
     call({k: np.zeros((BATCH, CORNER, CORNER, 1), np.float32) for k in ("ir", "vi_y", "ir_input", "vi_input")})

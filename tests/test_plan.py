@@ -13,6 +13,7 @@ from jax.sharding import AbstractMesh
 
 from fusejax.cli import main
 from fusejax.collectives import SLICED, Collective, collectives
+from fusejax.losses.objective import TERMS
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -163,11 +164,29 @@ def test_every_notation_of_xla_is_understood():
         collectives(HLO.replace("replica_groups={}", "replica_groups=sometimes"), mesh)
 
 
-def test_the_command_prints_memory_flops_and_collectives(capfd, monkeypatch):
+OWN_TERM = """
+import dataclasses
+from fusejax.config import load_config
+from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.losses.objective import TERMS
+
+TERMS["darkness"] = lambda fused_y: (1 - fused_y).mean(axis=(1, 2, 3))
+
+def get_config():
+    config = load_config({base!r})
+    stage = dataclasses.replace(config.stages[0], objective=ObjectiveConfig((TermConfig("darkness"),)))
+    return dataclasses.replace(config, name="own", stages=(stage,))
+"""
+
+
+def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
-    main(["plan", str(CONFIGS / "tiny_fusionnet.py"), "--devices", "2", "--batch-size", "4"])
+    monkeypatch.setattr("fusejax.losses.objective.TERMS", dict(TERMS))
+    file = tmp_path / "own.py"
+    file.write_text(OWN_TERM.format(base=str(CONFIGS / "tiny_fusionnet.py")))
+    main(["plan", str(file), "--devices", "2", "--batch-size", "4"])
     text = capfd.readouterr().out
-    assert "tiny_fusionnet: 2 devices (virtual CPU), mesh data 2 x fsdp 1; batch 4, 2 a device" in text
+    assert "own: 2 devices (virtual CPU), mesh data 2 x fsdp 1; batch 4, 2 a device" in text
     for word in ("stage 'main'", "memory", "temporaries", "FLOPs", "collectives", "all-reduce  ", "Sent: "):
         assert word in text
     assert jax.device_count() == 1  # here
