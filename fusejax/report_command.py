@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
+from etils import epath
 
 from fusejax.run_history import History, best, duration, higher_is_better, read_history, segments, series, summarise
 
@@ -20,18 +20,18 @@ class ReportOptions:
     """Draws and sums up what a run has logged.
 
     Attributes:
-      workdir: folder of the run, which holds log.jsonl.
+      workdir: folder of the run, local or remote (gs://).
       out: where the picture goes (PNG); report.png in the run's folder by default.
     """
 
-    workdir: Annotated[Path, tyro.conf.Positional]
-    out: Path | None = None
+    workdir: Annotated[str, tyro.conf.Positional]
+    out: str | None = None
 
 
 def report_command(options: ReportOptions) -> None:
     """Prints the summary and writes the picture. Raises ValueError where there is nothing to report."""
     history = read_history(options.workdir)
-    path = options.out or options.workdir / "report.png"
+    path = epath.Path(options.out) if options.out else epath.Path(options.workdir) / "report.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"--out {path} is no .png file.")
     draw_report(path, history)
@@ -75,7 +75,7 @@ def summary_text(history: History) -> str:
     return "\n".join(f"{name:{width}}{text}" for name, text in rows if text)
 
 
-def draw_report(path: Path, history: History) -> None:
+def draw_report(path: epath.Path, history: History) -> None:
     """One panel per quantity that was logged, over the steps. Written as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -115,7 +115,8 @@ def draw_report(path: Path, history: History) -> None:
     words += ["red dashed: restart"] * bool(history.restarts) + ["grey dotted: next stage"] * (len(stages) > 1)
     figure.suptitle("; ".join(words), fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with path.open("wb") as file:
+        figure.savefig(file, format="png", dpi=110)
 
 
 def _panels(history: History) -> list[tuple[str, Callable]]:

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 import math
-from pathlib import Path
 
 import numpy as np
+from etils import epath
 
-LOG_FILE = "log.jsonl"
+from fusejax.log_file import LOG_FILE, read_log
 
 # What a training line holds beside the loss and its parts, and learning rates.
 _NOT_PARTS = {
@@ -88,17 +88,17 @@ def series(lines: list[Line], name: str) -> tuple[np.ndarray, np.ndarray]:
     return steps[np.isfinite(values)], values[np.isfinite(values)]
 
 
-def read_history(workdir: Path) -> History:
+def read_history(workdir: epath.PathLike) -> History:
     """Reads the log of a run, also of one that is going on.
 
     A line that a kill cut off is left out and noted. Where a run was taken up from an older checkpoint, the lines of
     the steps behind it give way to the later ones.
     Raises: ValueError where there is no log, or no training line in it yet.
     """
-    path = Path(workdir) / LOG_FILE
-    if not path.is_file():
-        raise ValueError(f"{workdir} holds no {LOG_FILE}; give the --workdir of a `fusejax train` run.")
-    lines, notes = _parse(path.read_text(errors="replace"))
+    try:
+        lines, notes = _parse(read_log(epath.Path(workdir)))
+    except FileNotFoundError as error:
+        raise ValueError(f"{error}; give the --workdir of a `fusejax train` run.") from error
     told = any(line["kind"] == "start" for line in lines)
     history, times = History(notes=notes), []
     for line in lines:
@@ -124,7 +124,7 @@ def read_history(workdir: Path) -> History:
         if isinstance(line.get("time"), int | float):
             times[-1].append(line["time"])
     if not history.train:
-        raise ValueError(f"{path} holds no training line yet; the first one comes after log_every steps.")
+        raise ValueError(f"The log of {workdir} holds no training line yet; the first one comes after log_every steps.")
     if not told and history.starts:
         history.starts.insert(0, {"step": 0})
     times = [t for t in times if t]

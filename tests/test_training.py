@@ -136,6 +136,22 @@ def smooth_objective(patch):
     return ObjectiveConfig((TermConfig("squares"),))
 
 
+def test_a_trace_is_written_and_one_that_cannot_be_costs_no_run(unbroken, tmp_path, monkeypatch, capsys):
+    fit(TINY, tmp_path / "traced", profile_steps=range(2, 4))
+    assert f"trace of steps 2 to 3 in {tmp_path / 'traced' / 'profile'}" in capsys.readouterr().out
+    assert [path.stat().st_size > 0 for path in (tmp_path / "traced").rglob("*.xplane.pb")] == [True]
+    write = jax.profiler.stop_trace
+
+    def fail():
+        write()
+        raise jax.errors.JaxRuntimeError("no room")
+
+    monkeypatch.setattr("jax.profiler.stop_trace", fail)
+    state = fit(TINY, tmp_path / "failed", profile_steps=range(2, 3))
+    assert "trace of steps 2 to 2 is not written: no room" in capsys.readouterr().out
+    jax.tree.map(np.testing.assert_array_equal, state, unbroken[1])
+
+
 def test_micro_batches_give_the_same_step(monkeypatch):
     patch = monkeypatch
     model = build(TINY.model)

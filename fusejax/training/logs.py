@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import sys
 import time
 from typing import Any
@@ -14,17 +13,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fusejax.data.images import write_image
+from fusejax.log_file import LogFile
 
 
 class RunLog:
-    """Log of one run in `workdir`: `log.jsonl` (appended to when the run goes on), panels, TensorBoard events.
+    """Log of one run in `workdir`: its lines (a run that goes on adds to them), panels, TensorBoard events.
 
     Without a `workdir` nothing is written or printed: of several processes the first one speaks for all.
     """
 
     def __init__(self, workdir: epath.Path | None, *, steps: int, start: int):
         self._workdir = workdir
-        self._file = open(os.devnull, "w") if workdir is None else _appending(workdir / "log.jsonl")  # noqa: SIM115
+        self._file = None if workdir is None else LogFile(workdir)
         self._console = Console(file=sys.stdout, quiet=workdir is None)
         self._steps = steps
         self._board = None
@@ -61,9 +61,10 @@ class RunLog:
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """A full disk costs lines, which is said, not the run."""
+        if self._file is None:
+            return
         try:
-            self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values) + "\n")
-            self._file.flush()
+            self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values))
         except OSError as error:
             self.message(f"step {step} is not in the log: {error}")
 
@@ -101,16 +102,8 @@ class RunLog:
             self._progress.stop()
         if self._board:
             self._board.close()
-        self._file.close()
-
-
-def _appending(path: epath.Path):
-    """The file opened for more lines; one that a kill has cut off is ended first, so that it spoils no other."""
-    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
-    file = path.open("a")
-    if cut_off:
-        file.write("\n")
-    return file
+        if self._file:
+            self._file.close()
 
 
 def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:

@@ -272,7 +272,7 @@ class _Run:
             yield
         finally:
             if self.tracing:
-                jax.profiler.stop_trace()
+                self._stop_trace("until the run ended")
 
     def _start_trace(self, step: int) -> None:
         """Before `step`: starts the profiler's trace where that is the first step of it."""
@@ -284,6 +284,14 @@ class _Run:
         """After `step`: ends the trace where that is the last step of it, once the devices have done it."""
         if self.tracing and step == self.profile_steps[-1]:
             jax.block_until_ready(state)
+            self._stop_trace(f"to {step}")
+
+    def _stop_trace(self, until: str) -> None:
+        """Writes the trace; where that fails it says so, and the run goes on."""
+        self.tracing = False
+        trace = f"trace of steps {self.profile_steps[0]} {until}"
+        try:
             jax.profiler.stop_trace()
-            self.tracing = False
-            self.log.message(f"trace of steps {self.profile_steps[0]} to {step} in {self.workdir / 'profile'}")
+            self.log.message(f"{trace} in {self.workdir / 'profile'}")
+        except (RuntimeError, OSError) as error:
+            self.log.message(f"{trace} is not written: {error}")
