@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fusejax.models import AngularFuseConfig, build
-from fusejax.models.layers import ChannelAttention, PairedConv3x3, UpsampleConv
+from fusejax.models.convolutions import PairedConv3x3, UpsampleConv
+from fusejax.models.layers import ChannelAttention
 
 TINY = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
 

@@ -12,13 +12,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fusejax.models.convolutions import Conv3x3, UpsampleConv
 from fusejax.models.layers import (
     ChannelAttention,
-    Conv3x3,
     GatedFeedForward,
     Remat,
     ResidualConvs,
-    UpsampleConv,
     pre_norm_residuals,
     rematerialised,
 )

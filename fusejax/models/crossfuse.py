@@ -14,16 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.models.layers import (
-    ChannelAttention,
-    Conv3x3,
-    DepthwiseConv3x3,
-    GatedFeedForward,
-    Pointwise,
-    Remat,
-    pre_norm_residuals,
-    rematerialised,
-)
+from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, Pointwise
+from fusejax.models.layers import ChannelAttention, GatedFeedForward, Remat, pre_norm_residuals, rematerialised
 from fusejax.typing import Luma, check_choices
 
 Features = Float[Array, "b h w c"]

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.models.layers import Conv3x3, Pointwise, Remat, ResidualConvs, convolve_same, rematerialised
+from fusejax.models.convolutions import Conv3x3, Pointwise, convolve_same
+from fusejax.models.layers import Remat, ResidualConvs, rematerialised
 from fusejax.typing import Luma, check_choices
 
 Features = Float[Array, "b h w c"]

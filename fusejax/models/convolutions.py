@@ -1,0 +1,216 @@
+"""Convolutions that models share, in the forms that are fast on CPU and, where those differ, on accelerators.
+
+Parameters are float32; `dtype` is the type the arithmetic runs in. Kernels start like PyTorch's convolutions (uniform,
+variance 1 / (3 fan_in)), biases at zero.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+_NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, stride: int = 1) -> Array:
+    """Cross-correlation without padding.
+
+    XLA hands unpadded convolutions on CPU to a library that runs them on one thread and, from 24 channels on, three to
+    seven times slower than its own (24 -> 24 channels at 8x128x128: 66 ms, padded 11 ms; backward 112 and 55 ms). So
+    one column of zeros is asked for there and cut off again.
+    """
+    spare = int(jax.default_backend() == "cpu")
+    y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((0, 0), (0, spare)), dimension_numbers=_NHWC)
+    return y[:, :, : (x.shape[2] - kernel.shape[1]) // stride + 1]
+
+
+def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], padding: str, stride: int) -> Array:
+    """3x3 cross-correlation with one pixel of padding: `constant` (zero) or `reflect`."""
+    if padding == "constant":
+        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=_NHWC)
+    return convolve(pad_one(x, padding), kernel, stride=stride)
+
+
+def pad_one(x: Float[Array, "b h w c"], mode: str) -> Float[Array, "b h+2 w+2 c"]:
+    """One pixel on every side: `constant` (zero) or `reflect`, which repeats a side of one pixel."""
+    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=mode)
+
+
+class Conv3x3(nn.Module):
+    """3x3 convolution of the channel-wise concatenation of its inputs.
+
+    The concatenation is never built: a convolution is linear, so each input meets its own slice of the kernel. On two
+    CPU cores, forward and backward, 8 + 8 -> 8 channels at 8x128x128 take 15 ms this way and 23 ms concatenated.
+    """
+
+    features: int
+    use_bias: bool = False
+    padding: str = "reflect"
+    stride: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, "b h w _"]) -> Float[Array, "b h2 w2 o"]:
+        widths = [x.shape[-1] for x in inputs]
+        kernel = self.param("kernel", kernel_init, (3, 3, sum(widths), self.features)).astype(self.dtype)
+        slices = jnp.split(kernel, np.cumsum(widths)[:-1], axis=2)
+        y = sum(
+            convolve_same(x.astype(self.dtype), k, self.padding, self.stride)
+            for x, k in zip(inputs, slices, strict=True)
+        )
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return y
+
+
+class Pointwise(nn.Module):
+    """1x1 convolution, as a product over the last axis."""
+
+    features: int
+    dtype: Any = jnp.float32
+    use_bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:
+        kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
+        y = pointwise(x.astype(self.dtype), kernel.astype(self.dtype))
+        if self.use_bias:
+            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+        return y
+
+
+class SplitPointwise(nn.Module):
+    """`Pointwise` without bias whose output comes in equal parts, so that their gradients are never concatenated."""
+
+    features: int
+    parts: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b h w o//parts"]]:
+        kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features)).astype(self.dtype)
+        return [pointwise(x.astype(self.dtype), part) for part in jnp.split(kernel, self.parts, axis=-1)]
+
+
+def pointwise(x: Float[Array, "b h w c"], kernel: Float[Array, "c o"]) -> Float[Array, "b h w o"]:
+    """x @ kernel with all pixels as one matrix.
+
+    XLA's CPU backend contracts several axes at once, which the kernel's gradient does otherwise, with plain loops
+    (16 -> 48 channels at 8x64x64: forward and backward 2.8 ms, this way 0.8 ms).
+    """
+    return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
+
+
+class PairedConv3x3(nn.Module):
+    """3x3 convolution in groups of two channels, two in and two out, no bias; one output for every input.
+
+    One kernel serves the inputs side by side, as if they were concatenated; each has an even number of channels.
+
+    The kernel is spread over a block-diagonal dense one: XLA's grouped convolution on CPU is ten times slower, nine
+    shifted products four times (26 ms against 100 ms forward and backward, 16 channels at 8x128x128), and at these
+    widths (16 to 64) a matrix unit has the idle lanes anyway. Several devices sum its gradient in the dense form:
+    AngularFuse sums 8 % more bytes than its parameters have.
+    """
+
+    padding: str = "reflect"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, "b h w _"]) -> list[Float[Array, "b h w _"]]:
+        widths = [x.shape[-1] for x in inputs]
+        kernel = self.param("kernel", kernel_init, (3, 3, 2, sum(widths))).astype(self.dtype)
+        outputs = []
+        for x, part in zip(inputs, jnp.split(kernel, np.cumsum(widths)[:-1], axis=-1), strict=True):
+            groups = x.shape[-1] // 2
+            same_group = np.kron(np.eye(groups), np.ones((2, 2)))
+            dense = jnp.tile(part, (1, 1, groups, 1)) * jnp.asarray(same_group, self.dtype)
+            outputs.append(convolve_same(x.astype(self.dtype), dense, self.padding, 1))
+        return outputs
+
+
+class DepthwiseConv3x3(nn.Module):
+    """3x3 convolution of every channel with its own kernel, without bias; one output for every input.
+
+    One kernel serves the inputs side by side. What is used in parts is given in parts: the gradient of a split is a
+    padded sum, which XLA's CPU backend folds into each of the nine taps (twice the time of a feed-forward part).
+    """
+
+    padding: str = "constant"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, *inputs: Float[Array, "b h w _"]) -> list[Float[Array, "b h w _"]]:
+        widths = [x.shape[-1] for x in inputs]
+        kernel = self.param("kernel", kernel_init, (3, 3, 1, sum(widths))).astype(self.dtype)
+        kernels = jnp.split(kernel, np.cumsum(widths)[:-1], axis=-1)
+        inputs = [pad_one(x.astype(self.dtype), self.padding) for x in inputs]
+        if jax.default_backend() == "cpu":
+            return [stencil(x, k[:, :, 0]) for x, k in zip(inputs, kernels, strict=True)]
+        return [
+            jax.lax.conv_general_dilated(
+                x, k, (1, 1), "VALID", dimension_numbers=_NHWC, feature_group_count=x.shape[-1]
+            )
+            for x, k in zip(inputs, kernels, strict=True)
+        ]
+
+
+@jax.custom_vjp
+def stencil(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "b h w c"]:
+    """Depth-wise 3x3 cross-correlation without padding, as nine shifted products that XLA fuses into one pass.
+
+    XLA's grouped convolution is six times slower on CPU, and so is the kernel's gradient as nine reductions over whole
+    arrays: it is summed over a few rows at a time instead.
+    """
+    h, w = x.shape[1] - 2, x.shape[2] - 2
+    return sum(kernel[i, j] * x[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
+
+
+def _stencil_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return stencil(x, kernel), (x, kernel)
+
+
+def _stencil_backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    _, h, w, c = g.shape
+    rows = max(n for n in range(1, 9) if h % n == 0)
+
+    def add_rows(total: Array, top: Array) -> tuple[Array, None]:
+        x_rows = jax.lax.dynamic_slice_in_dim(x, top, rows + 2, axis=1).astype(jnp.float32)
+        g_rows = jax.lax.dynamic_slice_in_dim(g, top, rows, axis=1).astype(jnp.float32)
+        taps = [(x_rows[:, i : i + rows, j : j + w] * g_rows).sum(axis=(0, 1, 2)) for i in range(3) for j in range(3)]
+        return total + jnp.stack(taps), None
+
+    taps, _ = jax.lax.scan(add_rows, jnp.zeros((9, c), jnp.float32), jnp.arange(0, h, rows))
+    g_padded = jnp.pad(g, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    return stencil(g_padded, kernel[::-1, ::-1]), taps.reshape(3, 3, c).astype(kernel.dtype)
+
+
+stencil.defvjp(_stencil_forward, _stencil_backward)
+
+
+class UpsampleConv(nn.Module):
+    """Transposed 4x4 convolution, stride 2, padding 1 (PyTorch's convention), without bias.
+
+    Computed as one 2x2 convolution per output phase on the small grid: a convolution over a zero-interleaved input
+    multiplies three zeros for every value (three times slower on CPU here).
+    Parameter `kernel` is [4, 4, in, out] in PyTorch's order of taps.
+    """
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w o"]:
+        b, h, w, c = x.shape
+        kernel = self.param("kernel", kernel_init, (4, 4, c, self.features)).astype(self.dtype)
+        x = pad_one(x.astype(self.dtype), "constant")
+        rows = []
+        for i in range(2):
+            phases = [convolve(x[:, i : i + h + 1, j : j + w + 1], kernel[3 - i :: -2, 3 - j :: -2]) for j in range(2)]
+            rows.append(jnp.stack(phases, axis=3))
+        return jnp.stack(rows, axis=2).reshape(b, 2 * h, 2 * w, self.features)
