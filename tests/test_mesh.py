@@ -21,11 +21,12 @@ from fusejax.training.step import train_step
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [
-        ((3, 3, 64, 32), (None, None, None, "fsdp")),  # the smaller of the last two
-        ((64, 192), ("fsdp",)),
+        ((3, 3, 32, 64), (None, None, None, "fsdp")),  # the largest
+        ((3, 3, 64, 32), (None, None, "fsdp")),
         ((64, 64), (None, "fsdp")),  # the last of equals
-        ((3, 3, 2, 64), (None, None, None, "fsdp")),  # 4 does not divide the smaller one
-        ((4, 4, 31, 33), ()),  # nor any of these; the taps stay together
+        ((3, 3, 64, 65), (None, None, "fsdp")),  # 4 does not divide the largest one
+        ((4, 4, 31, 33), (None, "fsdp")),
+        ((7, 5, 31, 33), ()),
         ((31, 32), ()),  # 992 elements
         ((1000,), ("fsdp",)),
         ((999,), ()),

@@ -113,8 +113,7 @@ class PairedConv3x3(nn.Module):
 
     The kernel is spread over a block-diagonal dense one: XLA's grouped convolution on CPU is ten times slower, nine
     shifted products four times (26 ms against 100 ms forward and backward, 16 channels at 8x128x128), and at these
-    widths (16 to 64) a matrix unit has the idle lanes anyway. Several devices sum its gradient in the dense form:
-    AngularFuse sums 8 % more bytes than its parameters have.
+    widths (16 to 64) a matrix unit has the idle lanes anyway.
     """
 
     padding: str = "reflect"

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
 from fusejax.models import build
-from fusejax.training.sharding import batch_sharding, check_batch_size, gather_params, replicated, state_sharding
+from fusejax.training.sharding import batch_sharding, check_batch_size, on_parts, replicated, state_sharding
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
 from fusejax.training.step import train_step
@@ -63,12 +63,11 @@ class Program:
         """(state, batch, key) -> (state, logs), jitted; `state` is donated."""
 
         def outputs(params, ir, vi_y):
-            whole = gather_params(params, self.mesh, self.config.mesh.min_sharded)
-            return self.model.apply({"params": whole}, ir, vi_y, method="outputs")
+            return self.model.apply({"params": params}, ir, vi_y, method="outputs")
 
         step = functools.partial(
             train_step,
-            outputs_fn=outputs,
+            outputs_fn=on_parts(outputs, self.mesh, self.config.mesh.min_sharded),
             stage=stage,
             by_module=self.config.optimize_by_module,
             micro_batches=self.config.micro_batches,

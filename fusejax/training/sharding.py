@@ -5,9 +5,8 @@ both. Parameters of a step are gathered over `fsdp` before they are used, and th
 """
 
 import dataclasses
-import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -67,44 +66,45 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:
-    """Where an array of the state lives: one of its last two axes that `fsdp` divides is split, unless it is small.
+    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless the array is small.
 
-    The smaller of the two, the last one of equals: the larger is often several kernels side by side, and a gradient
-    that is put together along the split axis travels between devices once more.
+    The last one of equals.
     """
     parts = mesh.shape["fsdp"]
-    divisible = [axis for axis in range(len(shape))[-2:] if shape[axis] % parts == 0]
+    divisible = [axis for axis, size in enumerate(shape) if size % parts == 0]
     if parts == 1 or not divisible or math.prod(shape) < min_sharded:
         return replicated(mesh)
-    axis = min(divisible, key=lambda axis: (shape[axis], -axis))
+    axis = max(divisible, key=lambda axis: (shape[axis], axis))
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "fsdp"))
 
 
-def gather_params(params: Any, mesh: Mesh, min_sharded: int) -> Any:
-    """Parameters whole on every device; the gradient with respect to them is summed into each device's part."""
+def on_parts(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
+    """(params, *pictures) -> what `apply` gives for them, by every device for its part of the batch.
 
-    def gather(x):
-        sharding = state_sharding(x.shape, mesh, min_sharded)
-        return x if sharding.is_fully_replicated else _gather(x, sharding)
+    All that `apply` takes and gives, but for the parameters, has the batch as its first axis. Parameters are gathered
+    over `fsdp` once, before they are used. Their gradient is complete on a device, whatever their uses, before it is
+    summed over the devices, and comes back in parts: XLA's own partitioning sums the gradient of each use.
+    """
 
-    return jax.tree.map(gather, params)
+    def run(params, *pictures):
+        specs = jax.tree.map(lambda x: state_sharding(x.shape, mesh, min_sharded).spec, params)
+
+        def on_one_device(params, *pictures):
+            return apply(jax.tree.map(_gather, params, specs), *pictures)
+
+        batch = batch_sharding(mesh).spec
+        on_all = jax.shard_map(
+            on_one_device, mesh=mesh, in_specs=(specs, *[batch] * len(pictures)), out_specs=batch, check_vma=False
+        )
+        return on_all(params, *pictures)
+
+    return run
 
 
-# Without a rule of its own the gradient would be summed whole on every device first, and cut up afterwards.
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _gather(x: jax.Array, sharding: NamedSharding) -> jax.Array:
-    return jax.lax.with_sharding_constraint(x, replicated(sharding.mesh))
-
-
-def _gather_forward(x, sharding):
-    return _gather(x, sharding), None
-
-
-def _gather_backward(sharding, _, gradient):
-    return (jax.lax.with_sharding_constraint(gradient, sharding),)
-
-
-_gather.defvjp(_gather_forward, _gather_backward)
+def _gather(x: jax.Array, spec: PartitionSpec) -> jax.Array:
+    if "fsdp" not in spec:
+        return x
+    return jax.lax.all_gather(x, "fsdp", axis=spec.index("fsdp"), tiled=True)
 
 
 def check_batch_size(batch_size: int, parts: int) -> None:
