@@ -25,8 +25,8 @@ class Collective:
     """One collective operation as a device runs it.
 
     Attributes:
-      kind: one of KINDS, or SLICED: an all-reduce of which every device only uses its own part. XLA for CPU leaves it
-        so; a compiler that makes it a reduce-scatter sends half as much.
+      kind: one of KINDS, or SLICED: an all-reduce of which every device only uses its own part. TPU's compiler may make
+        that of a reduce-scatter, which sends half as much.
       axis: mesh axes that it goes along, such as `data` or `data+fsdp`.
       group: devices that take part in it together.
       arrays: bytes of each array: the sum of an all-reduce, the whole of an all-gather (its result) and of a

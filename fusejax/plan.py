@@ -31,7 +31,7 @@ _CPU_OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive
 _NOTES = f"""
 Bytes: of the arrays that are summed, the gathered whole, or what a device hands over. Sent: by each of n devices of a
 ring, 2 (n-1)/n of an all-reduce, (n-1)/n of the others, all of a collective-permute.
-{SLICED}: every device keeps its part only; compilers that make a reduce-scatter of it send half as much.
+{SLICED}: every device keeps its part only; compilers may make it of a reduce-scatter, which sends half as much.
 Temporaries and FLOPs are those of this compiler's program; other compilers' differ."""
 
 

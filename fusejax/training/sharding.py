@@ -7,7 +7,6 @@ both. Parameters of a step are gathered over `fsdp` before they are used, and th
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 import numpy as np
