@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,10 +133,27 @@ def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbro
 
 
 def test_eight_devices_equal_one(unbroken, pairs, tmp_path, say):
-    for name, mesh in (("data", ()), ("fsdp", ("--mesh.data", "2", "--mesh.fsdp", "4"))):
-        finish(launch(tmp_path / name, pairs, *mesh, devices=8))
-        say(f"8 devices, {name}, against 1: {difference(unbroken, tmp_path / name):.1e}")
-        assert difference(unbroken, tmp_path / name) < 1e-5
+    finish(launch(tmp_path, pairs, devices=8))
+    say(f"8 devices, data, against 1: {difference(unbroken, tmp_path):.1e}")
+    assert difference(unbroken, tmp_path) < 1e-5
+
+
+def test_a_run_of_eight_devices_goes_on_with_one_with_four_and_in_two_processes(unbroken, pairs, tmp_path, say):
+    running = launch(tmp_path / "8", pairs, "--mesh.data", "2", "--mesh.fsdp", "4", devices=8)
+    stop_after(running, tmp_path / "8", 6)
+    finish(running, RETRY)
+    for name, arrangement in {
+        "1": {},
+        "4": {"devices": 4},
+        "2 processes x 2": {"processes": 2, "devices": 2},
+    }.items():
+        workdir = shutil.copytree(tmp_path / "8", tmp_path / name)
+        finish(launch(workdir, pairs, **arrangement))
+        assert [line["step"] for line in logged(workdir)] == list(range(1, 21))
+        for line, expected in zip(logged(workdir), logged(unbroken), strict=True):
+            assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)  # of the same pictures
+        say(f"8 devices, 2 x 4 fsdp, then {name}, against 1: {difference(unbroken, workdir):.1e}")
+        assert difference(unbroken, workdir) < 1e-5
 
 
 def test_several_processes_that_would_each_train_alone_are_refused(monkeypatch):
