@@ -9,8 +9,8 @@ from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.masking import ComMaskConfig
 from fusejax.data.pipeline import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.losses.reference import ReferenceConfig
 from fusejax.models import AngularFuseConfig
-from fusejax.reference import ReferenceConfig
 
 
 def get_config() -> TrainConfig:

@@ -10,7 +10,7 @@ __all__ = ["Fuser", "fuse"]
 def __getattr__(name: str):
     """Loads the public functions at first use: `import fusejax` itself stays quick and touches no device."""
     if name in __all__:
-        from fusejax import inference
+        from fusejax.inference import fuser
 
-        return getattr(inference, name)
+        return getattr(fuser, name)
     raise AttributeError(f"module 'fusejax' has no attribute {name!r}")

@@ -131,7 +131,7 @@ def load_config(name_or_path: str) -> TrainConfig:
 
 
 def load_ablation(name_or_path: str) -> Callable:
-    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.ablation.Ablation`."""
+    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.studies.ablation.Ablation`."""
     return _function_of(name_or_path, "get_ablation", shipped_configs("ablations"))
 
 

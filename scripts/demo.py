@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tyro
 
+from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
+from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.data.synthetic import write_synthetic_folder
-from fusejax.fuse_command import FuseOptions, fuse_command
-from fusejax.metrics.command import EvaluateOptions, evaluate_command
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 import tyro
 
-from fusejax.color import rgb_to_luma
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float
-from fusejax.inference import Fuser, bucket
+from fusejax.inference.fuser import Fuser, bucket
 from fusejax.models import build
-from fusejax.weights_io import load_weights
+from fusejax.ops.color import rgb_to_luma
+from fusejax.weights.files import load_weights
 
 
 @dataclasses.dataclass(frozen=True)

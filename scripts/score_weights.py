@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from fusejax.color import rgb_to_luma
+from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
+from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.data.folders import find_pair_folders, match_pairs
 from fusejax.data.images import as_infrared, read_image, write_image
-from fusejax.fuse_command import FuseOptions, fuse_command
-from fusejax.metrics.command import EvaluateOptions, evaluate_command
+from fusejax.ops.color import rgb_to_luma
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
 from fusejax.config import load_config
+from fusejax.studies.ablation import Ablation
 
 FOLDERS = ("roadscene/train", "msrs128/train")
 SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}

@@ -7,9 +7,9 @@ their Sobel kernels are alike and none is normalised. The angle-aware loss has i
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
 from fusejax.config import load_config
 from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.studies.ablation import Ablation
 
 FOLDERS = ("roadscene/train", "msrs128/train")
 SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}

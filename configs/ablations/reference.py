@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
 from fusejax.config import load_config
 from fusejax.losses import TermConfig
+from fusejax.studies.ablation import Ablation
 
 FOLDERS = ("roadscene/train", "msrs128/train")
 SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}

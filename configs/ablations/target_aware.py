@@ -10,9 +10,9 @@ drawn without regard to boxes, so that all variants see the same ones. Scored wi
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
 from fusejax.config import TrainConfig, load_config
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.studies.ablation import Ablation
 
 HELD_OUT = "synthetic"
 SETS = {HELD_OUT: "made-up streets with all their boxes", "msrs/test_dev": "day and night streets without boxes"}

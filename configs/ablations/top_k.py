@@ -3,11 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
-from fusejax.align_command import AlignOptions, align_command
+from fusejax.cli.align import AlignOptions, align_command
 from fusejax.config import TrainConfig, load_config
 from fusejax.data.alignment import AlignConfig
 from fusejax.data.pipeline import DataConfig
+from fusejax.studies.ablation import Ablation
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
 SETS = {"roadscene/val": "in distribution", "tno/test_dev": "out of it", "vifb/test_dev": "out of it"}

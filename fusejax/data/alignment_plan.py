@@ -11,7 +11,7 @@ import numpy as np
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import image_size, read_image
-from fusejax.serialise import from_dict, to_dict
+from fusejax.serialize import from_dict, to_dict
 
 VERSION = 1
 _SHOWN = 3

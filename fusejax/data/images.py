@@ -10,7 +10,7 @@ from etils import epath
 from jaxtyping import Float
 from PIL import Image
 
-from fusejax.color import rgb_to_luma
+from fusejax.ops.color import rgb_to_luma
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")

@@ -11,10 +11,10 @@ import grain
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fusejax.color import rgb_to_luma
 from fusejax.data.annotations import of_classes
 from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
+from fusejax.ops.color import rgb_to_luma
 
 # What must be left of a box in a crop (FusionNet, specification section 4, step 3): share of its area, pixels a side.
 MIN_AREA_SHARE = 0.2

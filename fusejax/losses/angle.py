@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.filters import sobel
+from fusejax.ops.filters import sobel
 from fusejax.typing import Luma, PerImage
 
 EPSILON = 1e-3

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.filters import pad_hw
+from fusejax.ops.filters import pad_hw
 from fusejax.typing import Luma, PerImage
 
 _TAPS = (21, 9)  # high, wide

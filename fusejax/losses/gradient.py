@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.filters import Padding, correlate, sobel
+from fusejax.ops.filters import Padding, correlate, sobel
 from fusejax.typing import Luma, PerImage
 
 # Scale weights that fall by the golden ratio: the commented alternative in the code of arXiv 2510.13067.

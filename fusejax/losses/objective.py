@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import jax.numpy as jnp
 
-from fusejax.boxes import rasterise, thermal_saliency
 from fusejax.losses.angle import (
     angle_direction_loss,
     angle_magnitude_loss,
@@ -30,9 +29,10 @@ from fusejax.losses.gradient import (
 )
 from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
 from fusejax.losses.reconstruction import reconstruction_loss
+from fusejax.losses.reference import ReferenceConfig, fine_grained_reference
 from fusejax.losses.region import target_aware_loss
 from fusejax.losses.structure import ssim_loss
-from fusejax.reference import ReferenceConfig, fine_grained_reference
+from fusejax.ops.boxes import rasterise, thermal_saliency
 from fusejax.typing import Luma, PerImage, check_choices
 
 # A new loss is one function, [b] out, and one line here.
@@ -89,7 +89,7 @@ class TermConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RegionConfig:
-    """How object regions become a mask, see `fusejax.boxes`.
+    """How object regions become a mask, see `fusejax.ops.boxes`.
 
     Attributes:
       soft_edge_sigma: of the Gaussian that softens the boxes, in pixels; 0: hard edges.

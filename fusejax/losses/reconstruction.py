@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from fusejax.filters import sobel
 from fusejax.losses.structure import dssim
+from fusejax.ops.filters import sobel
 from fusejax.typing import Luma, PerImage
 
 

@@ -4,8 +4,8 @@ from typing import Literal
 
 import jax.numpy as jnp
 
-from fusejax.filters import Padding
 from fusejax.losses.gradient import joint_gradient_error
+from fusejax.ops.filters import Padding
 from fusejax.typing import Luma, PerImage
 
 
@@ -24,7 +24,7 @@ def target_aware_loss(
     g. An image with an empty mask has value 0 and no gradient.
 
     Args:
-      mask: not negative, 0 outside the regions (`fusejax.boxes`); no gradient is meant to pass through it.
+      mask: not negative, 0 outside the regions (`fusejax.ops.boxes`); no gradient is meant to pass through it.
       target: T. `ir` is for boxes of warm classes: it would darken cold cars and lamps; `maximum` is max(I, V).
       padding: border of g, any that keeps the size.
     """

@@ -8,9 +8,9 @@ unlike the metric `SSIM`, which keeps to the positions where the window fits.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.filters import pad_hw
-from fusejax.metrics.numerics import picture_mean
 from fusejax.metrics.structure import ssim_maps
+from fusejax.ops.filters import pad_hw
+from fusejax.ops.numerics import picture_mean
 from fusejax.typing import Luma, PerImage
 
 _MARGIN = (5, 5)

@@ -6,9 +6,9 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from fusejax.color import LUMA_WEIGHTS
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
-from fusejax.metrics.colour import colour_deviation
+from fusejax.metrics.color import colour_deviation
+from fusejax.ops.color import LUMA_WEIGHTS
 from fusejax.typing import Luma, PerImage, Rgb
 
 Metric = Callable[[Luma, Luma, Luma], PerImage]

@@ -8,8 +8,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from fusejax.filters import Padding, sobel
-from fusejax.metrics.numerics import divide, picture_mean, picture_sum, safe_sqrt, to_levels, undefined
+from fusejax.ops.filters import Padding, sobel
+from fusejax.ops.numerics import divide, picture_mean, picture_sum, safe_sqrt, to_levels, undefined
 from fusejax.typing import Luma, PerImage
 
 

@@ -9,8 +9,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
-from fusejax.metrics.numerics import apart, quantise
 from fusejax.metrics.table import METRICS
+from fusejax.ops.numerics import apart, quantise
 from fusejax.typing import PerImage
 
 

@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.metrics.edges import central_gradient
-from fusejax.metrics.numerics import picture_mean, safe_sqrt, to_levels, undefined
+from fusejax.ops.numerics import picture_mean, safe_sqrt, to_levels, undefined
 from fusejax.typing import Luma, PerImage
 
 _SIZE = 3

@@ -5,7 +5,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import centred, combined, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
+from fusejax.ops.numerics import centred, combined, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
 from fusejax.typing import Luma, PerImage
 
 

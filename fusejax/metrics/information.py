@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from fusejax.metrics.numerics import combined, divide, quantise, stretch, to_levels
+from fusejax.ops.numerics import combined, divide, quantise, stretch, to_levels
 from fusejax.typing import Luma, PerImage
 
 BINS = 256

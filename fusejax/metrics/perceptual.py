@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.filters import separable_correlate, sobel
-from fusejax.metrics.numerics import divide, picture_mean, picture_sum, safe_sqrt, stretch, to_levels
+from fusejax.ops.filters import separable_correlate, sobel
+from fusejax.ops.numerics import divide, picture_mean, picture_sum, safe_sqrt, stretch, to_levels
 from fusejax.typing import Luma, PerImage
 
 _BLOCK = 16

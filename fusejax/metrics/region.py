@@ -8,9 +8,9 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.filters import pad_hw
-from fusejax.metrics.numerics import divide, picture_mean, picture_sum, to_levels, undefined
 from fusejax.metrics.structure import ssim_maps
+from fusejax.ops.filters import pad_hw
+from fusejax.ops.numerics import divide, picture_mean, picture_sum, to_levels, undefined
 from fusejax.typing import Luma, PerImage
 
 _MARGIN = 5

@@ -5,9 +5,9 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.filters import pad_hw
-from fusejax.metrics.numerics import combined, picture_mean, to_levels, undefined
 from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
+from fusejax.ops.filters import pad_hw
+from fusejax.ops.numerics import combined, picture_mean, to_levels, undefined
 from fusejax.typing import Luma, PerImage
 
 Window = Literal["gaussian", "box"]

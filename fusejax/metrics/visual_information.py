@@ -7,8 +7,8 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.numerics import combined, divide, picture_sum, to_levels, undefined
 from fusejax.metrics.windows import gaussian_taps, local_mean, local_statistics
+from fusejax.ops.numerics import combined, divide, picture_sum, to_levels, undefined
 from fusejax.typing import Luma, PerImage
 
 _WINDOWS = tuple(gaussian_taps(size, size / 5) for size in (17, 9, 5, 3))

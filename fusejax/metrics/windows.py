@@ -13,8 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from fusejax.filters import gaussian_kernel
-from fusejax.metrics.numerics import apart
+from fusejax.ops.filters import gaussian_kernel
+from fusejax.ops.numerics import apart
 
 ROWS, COLUMNS = -2, -1
 

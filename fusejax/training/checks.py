@@ -7,7 +7,7 @@ import jax
 from etils import epath
 
 from fusejax.config import RESUMABLE
-from fusejax.serialise import differences
+from fusejax.serialize import differences
 from fusejax.training.fingerprint import named_leaves
 
 

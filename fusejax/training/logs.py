@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fusejax.data.images import write_image
-from fusejax.log_file import LogFile
+from fusejax.training.log_file import LogFile
 
 
 class RunLog:

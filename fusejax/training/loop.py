@@ -11,8 +11,8 @@ from jax.experimental import multihost_utils
 
 from fusejax.config import TrainConfig
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
-from fusejax.inference import Fuser
-from fusejax.serialise import to_dict
+from fusejax.inference.fuser import Fuser
+from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.logs import RunLog, rounded
 from fusejax.training.meter import Meter
@@ -21,7 +21,7 @@ from fusejax.training.sharding import make_mesh, place_batch
 from fusejax.training.stages import plan_stages, stage_at
 from fusejax.training.state import TrainState
 from fusejax.training.validation import validate
-from fusejax.weights_io import RUN_FILE, save_weights
+from fusejax.weights.files import RUN_FILE, save_weights
 
 RETRY = 75  # EX_TEMPFAIL of sysexits.h: what a launcher starts again
 

@@ -4,11 +4,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from fusejax.color import rgb_to_luma
 from fusejax.data.images import to_float
-from fusejax.inference import Fuser, recolour
+from fusejax.inference.fuser import Fuser, recolour
 from fusejax.metrics import USUAL, RunningMean, evaluate
-from fusejax.panel import side_by_side
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.panels import side_by_side
 
 CONVENTION = "cddfuse"
 

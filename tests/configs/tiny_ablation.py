@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from fusejax.ablation import Ablation
 from fusejax.config import load_config
 from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.studies.ablation import Ablation
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:

@@ -1,0 +1,1 @@
+"""The `fusejax` command: one file per command, which parses and prints; the library does the work."""

@@ -1,0 +1,47 @@
+"""`fusejax ablate`: train and score the variants of an ablation, one table and picture grids at the end."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fusejax.config import load_ablation
+from fusejax.studies.ablation import draw_grids, markdown, reference_scores, run_ablation, write_csv
+
+
+@dataclasses.dataclass(frozen=True)
+class AblateOptions:
+    """Runs every variant with every seed; what is finished is not repeated, what was stopped goes on.
+
+    Attributes:
+      config: a file with get_ablation(), or a shipped name.
+      data_root: folder that holds the sets.
+      out: runs, scores, table.md, table.csv and grids go here.
+      seeds: repetitions of each variant.
+      full_size: the papers' networks and lengths, for an accelerator, instead of what a CPU can pay.
+    """
+
+    config: Annotated[str, tyro.conf.Positional]
+    data_root: Path
+    out: Path
+    seeds: int = 3
+    full_size: bool = False
+
+    def __post_init__(self):
+        if self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds}; it must be at least 1.")
+
+
+def ablate_command(options: AblateOptions) -> str:
+    """Runs, prints the table and writes it. Raises ValueError where a variant cannot be trained."""
+    ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
+    results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
+    references = reference_scores(ablation, data_root=options.data_root, out=options.out)
+    text = markdown(ablation, results, references)
+    (options.out / "table.md").write_text(text)
+    write_csv(options.out / "table.csv", ablation, results, references)
+    grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
+    print(text)
+    print(f"written to {options.out}: table.md, table.csv, {len(grids)} picture grids")
+    return text

@@ -1,0 +1,1 @@
+"""Fusing arrays, folders and files with trained weights."""

@@ -1,0 +1,1 @@
+"""Array operations that models, losses, metrics and data share."""

@@ -1,0 +1,1 @@
+"""What a configuration costs: parameters, FLOPs, memory and collectives, without running it."""

@@ -1,0 +1,190 @@
+"""`fusejax plan`: what a step costs on devices that are not here. It is compiled for them and never run.
+
+XLA divides a program among virtual CPU devices as among real ones, so sizes of arguments and collectives are those of
+the run. What its compilers decide for themselves is not: for TPUs `--topology` asks the real one.
+"""
+
+import dataclasses
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fusejax.config import TrainConfig, load_config
+from fusejax.planning.collectives import SLICED, Collective, collectives
+from fusejax.serialize import from_dict, to_dict
+from fusejax.training.program import Program
+from fusejax.training.sharding import make_mesh
+from fusejax.training.stages import plan_stages
+
+# Only the time that a CPU would need depends on them, and compiling takes a quarter of the time.
+_CPU_OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+_NOTES = f"""
+Bytes: of the arrays that are summed, the gathered whole, or what a device hands over. Sent: by each of n devices of a
+ring, 2 (n-1)/n of an all-reduce, (n-1)/n of the others, all of a collective-permute.
+{SLICED}: every device keeps its part only; compilers may make it of a reduce-scatter, which sends half as much.
+Temporaries and FLOPs are those of this compiler's program; other compilers' differ."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The devices to compile for.
+
+    Attributes:
+      devices: how many; virtual CPU devices stand for them.
+      topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip install libtpu`.
+    """
+
+    devices: int = 1
+    topology: str = ""
+
+    def __post_init__(self):
+        if self.devices < 1 or (self.topology and self.devices > 1):
+            raise ValueError("Give --devices N, at least 1, or --topology, which says how many there are.")
+
+
+@dataclasses.dataclass(frozen=True)
+class StageCost:
+    """What a device needs for a step of a stage; sizes in bytes.
+
+    Attributes:
+      state, batch: the device's part of both, from their shardings.
+      arguments, outputs, aliased, temporaries: XLA's figures; what is aliased is both argument and output.
+      flops: of one device.
+    """
+
+    name: str
+    state: int
+    batch: int
+    arguments: int
+    outputs: int
+    aliased: int
+    temporaries: int
+    flops: float
+    collectives: list[Collective]
+
+    @property
+    def peak(self) -> int:
+        return self.arguments + self.outputs - self.aliased + self.temporaries
+
+
+def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
+    """Prints the plan. In a process of its own: how many devices there are is settled before JAX starts.
+
+    Args:
+      name_or_path: where `config` was loaded from, before settings were overridden; the process loads it too, for the
+        terms that such a file may add to TERMS.
+    Raises: SystemExit with the status of that process where it has failed; it has told why.
+    """
+    if options.topology:
+        try:
+            importlib.import_module("libtpu")
+        except ImportError as error:
+            raise ValueError(f"--topology {options.topology} needs TPU's compiler: pip install libtpu.") from error
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={options.devices}"
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    # So that libtpu does not look for the machine that it usually runs on.
+    environment |= {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_WORKER_HOSTNAMES": "localhost",
+        "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    }
+    command = [sys.executable, "-c", "from fusejax.planning.plan import print_plan; print_plan()"]
+    given = json.dumps({"topology": options.topology, "file": name_or_path, "config": to_dict(config)})
+    if status := subprocess.run(command, input=given, text=True, env=environment).returncode:
+        sys.exit(status)
+
+
+def print_plan() -> None:
+    """The other process: reads the configuration from standard input, writes the plan, ends with 2 for a mistake."""
+    given = json.load(sys.stdin)
+    load_config(given["file"])
+    config = from_dict(TrainConfig, given["config"])
+    # Blocks and losses ask it which of their forms to take: here the accelerators', not those that are fast on CPU.
+    jax.default_backend = lambda: "tpu"
+    try:
+        mesh = make_mesh(config.mesh, _topology_devices(given["topology"]) if given["topology"] else None)
+        program = Program(config, mesh)
+    except ValueError as error:
+        print(f"fusejax plan: {error}", file=sys.stderr)
+        sys.exit(2)
+    kind = mesh.devices.flat[0].device_kind if given["topology"] else "virtual CPU"
+    print(
+        f"{config.name}: {mesh.size} devices ({kind}), mesh {' x '.join(f'{k} {n}' for k, n in mesh.shape.items())}; "
+        f"batch {config.batch_size}, {config.batch_size // mesh.size} a device"
+    )
+    for stage in plan_stages(config, config.batch_size):
+        print(describe(stage_cost(program, stage), mesh), flush=True)
+    print(_NOTES)
+
+
+def _topology_devices(name: str) -> list[Any]:
+    """Descriptions of TPUs. Raises ValueError where TPU's compiler does not know the topology."""
+    from jax.experimental import topologies
+
+    try:
+        devices = topologies.get_topology_desc(platform="tpu", topology_name=name).devices
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"--topology {name}: {str(error).splitlines()[0]}") from error
+    return devices
+
+
+def stage_cost(program: Program, stage) -> StageCost:
+    """Compiles the step of a stage for the program's mesh."""
+    batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
+    cpu = program.mesh.devices.flat[0].platform == "cpu"
+    lowered = program.step(stage).lower(program.target, batch, key)
+    compiled = lowered.compile(compiler_options=_CPU_OPTIONS if cpu else None)
+    memory = compiled.memory_analysis()
+    return StageCost(
+        name=stage.config.name,
+        state=_per_device(program.target),
+        batch=_per_device(batch),
+        arguments=memory.argument_size_in_bytes,
+        outputs=memory.output_size_in_bytes,
+        aliased=memory.alias_size_in_bytes,
+        temporaries=memory.temp_size_in_bytes,
+        # XLA counts the body of a loop once; outside that of the micro-batches there is only Adam.
+        flops=compiled.cost_analysis()["flops"] * program.config.micro_batches,
+        collectives=collectives(compiled.as_text(), program.mesh),
+    )
+
+
+def _per_device(tree: Any) -> int:
+    shards = ((x.sharding.shard_shape(x.shape), x.dtype) for x in jax.tree.leaves(tree))
+    return sum(math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shards)
+
+
+def describe(cost: StageCost, mesh: Mesh) -> str:
+    """Text for the terminal."""
+    new = cost.outputs - cost.aliased
+    lines = [
+        f"\nstage {cost.name!r}, for each device and step",
+        f"  memory  {_size(cost.peak)}: arguments {_size(cost.arguments)} (state {_size(cost.state)}, batch "
+        f"{_size(cost.batch)}), new outputs {_size(new)}, temporaries {_size(cost.temporaries)}",
+        f"  FLOPs   {cost.flops / 1e9:,.3f} G; {cost.flops * mesh.size / 1e9:,.3f} G on all devices",
+        f"  {'collectives':29}{'axis':12}{'calls':>6}{'arrays':>8}{'bytes':>16}{'sent':>16}",
+    ]
+    rows = defaultdict(list)
+    for c in cost.collectives:
+        rows[c.kind, c.axis].append(c)
+    for (kind, axis), found in sorted(rows.items()):
+        calls, arrays = sum(c.times for c in found), sum(c.times * len(c.arrays) for c in found)
+        total, sent = sum(c.bytes for c in found), sum(c.sent for c in found)
+        lines.append(f"    {kind:27}{axis:12}{calls:>6}{arrays:>8}{total:>16,}{sent:>16,.0f}")
+    if not rows:
+        lines.append("    none")
+    return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB"

@@ -1,0 +1,1 @@
+"""Scoring folders of images with the metrics of `fusejax.metrics`."""

@@ -1,0 +1,128 @@
+"""Scores inside object boxes, always beside the plain average's and the least error that any picture can have.
+
+FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification), by the functions of `fusejax.metrics.region`.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from fusejax.data.annotations import AnnotationError, find_annotation, of_classes, read_boxes
+from fusejax.data.images import as_infrared, image_size, read_image, to_float
+from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
+from fusejax.ops.boxes import rasterise
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.progress import track
+from fusejax.report.scores import Scores
+from fusejax.typing import Luma
+
+# Columns, and which direction is better. MSE is the plain one against both sources; errors are on the range [0, 1].
+REGION_METRICS = {"ROI-SSIM": "higher", "ROI-MSE": "lower", "MSE": "lower"}
+AVERAGE, BOUND = "plain average", "lower bound"
+
+# Box lists are padded to multiples of this, so that few lengths are compiled.
+_LENGTH = 16
+
+
+@jax.jit
+def region_scores(
+    fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma
+) -> dict[str, Float[Array, "m+2 b"]]:
+    """`REGION_METRICS` of m methods, then of the plain average, then the least value of each error, in rows.
+
+    NaN: the bound of ROI-SSIM, which has none; ROI-SSIM and ROI-MSE of images with an empty mask.
+    """
+    rows = jnp.concatenate([fused_y, average_fusion(ir, vi_y)[None]])
+    every = jnp.ones_like(mask)
+    scores = jax.lax.map(
+        lambda row: {
+            "ROI-SSIM": roi_ssim(row, ir, vi_y, mask),
+            "ROI-MSE": roi_mse(row, ir, vi_y, mask),
+            "MSE": roi_mse(row, ir, vi_y, every),
+        },
+        rows,
+    )
+    none = jnp.full(ir.shape[0], jnp.nan, ir.dtype)
+    bounds = {"ROI-SSIM": none, "ROI-MSE": mse_lower_bound(ir, vi_y, mask), "MSE": mse_lower_bound(ir, vi_y)}
+    return {name: jnp.concatenate([values, bounds[name][None]]) for name, values in scores.items()}
+
+
+def region_mask(boxes: Float[np.ndarray, "n 4"], *, height: int, width: int) -> Luma:
+    """`rasterise` with hard edges of one picture's boxes, [1, height, width, 1]."""
+    padded = np.zeros((1, -(-len(boxes) // _LENGTH) * _LENGTH, 4), np.float32)
+    padded[0, : len(boxes)] = boxes
+    valid = np.arange(padded.shape[1])[None] < len(boxes)
+    return _rasterise(padded, valid, height=height, width=width)
+
+
+_rasterise = jax.jit(rasterise, static_argnames=("height", "width"))
+
+
+def read_region_boxes(
+    folder: Path, pictures: Mapping[str, Path], classes: Sequence[str]
+) -> dict[str, Float[np.ndarray, "n 4"]]:
+    """Boxes of the classes (any case; all where none is named) by stem, of the pictures that have any.
+
+    Boxes that hold no pixel's centre count as none.
+    Raises: AnnotationError for a missing folder, a bad annotation (file and line or box), and where no box is left.
+    """
+    if not folder.is_dir():
+        raise AnnotationError(f"{folder} is not a folder of annotations.")
+    found, labels = {}, set()
+    for stem, picture in pictures.items():
+        if (path := find_annotation(folder, stem)) is None:
+            continue
+        boxes = read_boxes(path, size=image_size(picture))
+        labels.update(boxes.labels)
+        first, last = np.split(np.ceil(boxes.xyxy - 0.5), 2, axis=1)
+        if (kept := of_classes(boxes.labels, classes) & (first < last).all(axis=1)).any():
+            found[stem] = boxes.xyxy[kept]
+    if not found:
+        raise AnnotationError(
+            f"{folder} holds no box of the classes {', '.join(classes) or '(all)'} for these pictures; "
+            f"classes found: {', '.join(sorted(labels)) or 'none'}."
+        )
+    return found
+
+
+def score_regions(
+    methods: Mapping[str, Mapping[str, Path]],
+    ir: Mapping[str, Path],
+    vi: Mapping[str, Path],
+    boxes: Mapping[str, Float[np.ndarray, "n 4"]],
+) -> list[Scores]:
+    """`region_scores` of picture files by stem, on luma: a `Scores` per method, the plain average and the bound.
+
+    The bound holds the errors alone.
+    """
+    stems, found = sorted(boxes), []
+    for stem in track(stems, len(stems), description="scoring boxes", unit="pairs"):
+        planes = [to_float(read_image(files[stem])) for files in (*methods.values(), vi)]
+        *fused, vi_y = (rgb_to_luma(x) if x.shape[-1] == 3 else x for x in planes)
+        source = to_float(as_infrared(read_image(ir[stem])))
+        mask = region_mask(boxes[stem], height=source.shape[0], width=source.shape[1])
+        found.append(region_scores(np.stack(fused)[:, None], source[None], vi_y[None], mask))
+    values = {name: np.concatenate([np.asarray(f[name], np.float64) for f in found], axis=1) for name in REGION_METRICS}
+    rows = [
+        Scores(row, "regions", stems, {name: v[n] for name, v in values.items()})
+        for n, row in enumerate((*methods, AVERAGE, BOUND))
+    ]
+    del rows[-1].values["ROI-SSIM"]
+    return rows
+
+
+def write_regions(path: Path, rows: Sequence[Scores]) -> None:
+    """One line per picture and row of the table, full precision; empty where there is no value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "method", *REGION_METRICS])
+        for n, name in enumerate(rows[0].names):
+            for row in rows:
+                cells = (repr(float(row.values[m][n])) if m in row.values else "" for m in REGION_METRICS)
+                writer.writerow([name, row.method, *cells])

@@ -1,0 +1,1 @@
+"""Ablations: variants trained with equal budgets and scored on the same pairs."""

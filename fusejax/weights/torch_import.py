@@ -1,0 +1,177 @@
+"""Reads checkpoints of the authors' PyTorch code into this library's parameters."""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from fusejax.models import CrossFuse, CrossFuseConfig
+from fusejax.typing import Params
+from fusejax.weights.files import save_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportOptions:
+    """Turns the CrossFuse author's checkpoint (CDDFuse's too) into weights for `fusejax fuse --weights FILE`.
+
+    Attributes:
+      file: the .pth file; nothing but tensors is read from it.
+      out: the .safetensors file to write.
+      overwrite: replace it where it exists.
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    out: Path
+    overwrite: bool = False
+
+
+def import_command(options: ImportOptions) -> None:
+    """Reads, checks and writes. Raises ValueError or FileExistsError before anything is written."""
+    if options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} is already there; use --overwrite, or another --out.")
+    params, config = crossfuse_from_torch(load_torch_checkpoint(options.file))
+    save_weights(options.out, params, config, {"imported_from": options.file.name})
+    count = sum(x.size for x in jax.tree.leaves(params))
+    print(f"{count:,} parameters of {config} in {options.out}")
+
+
+_MODULES = {
+    "encoder": "DIDF_Encoder",
+    "decoder": "DIDF_Decoder",
+    "base_fusion": "BaseFuseLayer",
+    "detail_fusion": "DetailFuseLayer",
+}
+
+# Ours to the author's, inside a module; the long-scale block names its parts otherwise than the Restormer block.
+_COMMON = (
+    (r"norm(\d)/scale$", r"norm\1.body.weight"),
+    (r"norm(\d)/bias$", r"norm\1.body.bias"),
+    (r"embed/kernel$", "patch_embed.proj.weight"),
+    (r"detail/", "detailFeature/"),
+    (r"base/", "baseFeature/"),
+    (r"coupling(\d+)/mix/kernel", lambda m: f"net.{int(m[1]) - 1}.shffleconv.weight"),
+    (r"coupling(\d+)/mix/bias", lambda m: f"net.{int(m[1]) - 1}.shffleconv.bias"),
+    (r"coupling(\d+)/(phi|rho|eta)/", lambda m: f"net.{int(m[1]) - 1}.theta_{m[2]}.bottleneckBlock/"),
+    (r"bottleneckBlock/expand/kernel", "bottleneckBlock.0.weight"),
+    (r"bottleneckBlock/mix/kernel", "bottleneckBlock.3.weight"),
+    (r"bottleneckBlock/reduce/kernel", "bottleneckBlock.5.weight"),
+    (r"^reduce/kernel", "reduce_channel.weight"),
+    (r"^head1/kernel", "output.0.weight"),
+    (r"^head2/kernel", "output.2.weight"),
+)
+_RESTORMER = {
+    "attention/scale": "attn.temperature",
+    "attention/qkv/kernel": "attn.qkv.weight",
+    "attention/qkv_mix/kernel": "attn.qkv_dwconv.weight",
+    "attention/out/kernel": "attn.project_out.weight",
+    "feed_forward/expand/kernel": "ffn.project_in.weight",
+    "feed_forward/mix/kernel": "ffn.dwconv.weight",
+    "feed_forward/reduce/kernel": "ffn.project_out.weight",
+}
+_LONG_SCALE = {
+    "attention/scale": "attn.scale",
+    "attention/qkv/kernel": "attn.qkv1.weight",
+    "attention/qkv_mix/kernel": "attn.qkv2.weight",
+    "attention/out/kernel": "attn.proj.weight",
+    "feed_forward/expand/kernel": "mlp.project_in.weight",
+    "feed_forward/mix/kernel": "mlp.dwconv.weight",
+    "feed_forward/reduce/kernel": "mlp.project_out.weight",
+}
+
+
+def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The dict of dicts of tensors in a .pth file, as NumPy arrays. Nothing but tensors is unpickled.
+
+    Raises: ValueError where PyTorch is missing or the file holds anything else.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise ValueError("Reading .pth files needs PyTorch: pip install 'fusejax[torch]'.") from None
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors alike
+        raise ValueError(f"{path} cannot be read as tensors alone ({type(error).__name__}: {error}).") from error
+    if not isinstance(checkpoint, dict) or not all(isinstance(v, dict) for v in checkpoint.values()):
+        raise ValueError(f"{path} is not a dict of modules; expected {', '.join(_MODULES.values())}.")
+    return {m: {k: np.asarray(v.float()) for k, v in tensors.items()} for m, tensors in checkpoint.items()}
+
+
+def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Params, CrossFuseConfig]:
+    """CrossFuse's parameters, and the configuration that fits them, from the author's (or CDDFuse's) checkpoint.
+
+    Args: module name -> parameter name, with or without `module.` before it -> array.
+    Raises: ValueError that names missing, unknown or misshapen entries.
+    """
+    missing = [m for m in _MODULES.values() if m not in checkpoint]
+    if missing:
+        raise ValueError(f"The checkpoint lacks {', '.join(missing)}; it holds {', '.join(checkpoint) or 'nothing'}.")
+    tensors = {f"{m}.{k.removeprefix('module.')}": v for m in _MODULES.values() for k, v in checkpoint[m].items()}
+    config = _config(tensors)
+    pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
+    shapes = flatten_dict(jax.eval_shape(CrossFuse(config).init, jax.random.key(0), pair, pair)["params"], sep="/")
+    params = {}
+    for name, like in shapes.items():
+        theirs = torch_name(name)
+        if theirs not in tensors:
+            raise ValueError(f"The checkpoint has no {theirs}, which {name} comes from.")
+        value = _to_ours(tensors.pop(theirs), like.ndim)
+        if value.shape != like.shape:
+            raise ValueError(f"{theirs} becomes {value.shape}, but {name} is {like.shape}.")
+        params[name] = value
+    if tensors:
+        raise ValueError(f"Unknown entries in the checkpoint: {', '.join(sorted(tensors)[:8])}.")
+    return unflatten_dict(params, sep="/"), config
+
+
+def torch_name(name: str) -> str:
+    """The author's full name of one of our parameters ("encoder/block1/norm1/scale")."""
+    module, inner = name.split("/", 1)
+    long_scale = module == "base_fusion" or inner.startswith("base/")
+    for ours, theirs in (_LONG_SCALE if long_scale else _RESTORMER).items():
+        if inner.endswith(ours):
+            inner = inner.removesuffix(ours) + theirs
+    level = "encoder_level1" if module == "encoder" else "encoder_level2"
+    inner = re.sub(r"^block(\d+)/", lambda m: f"{level}.{int(m[1]) - 1}.", inner)
+    for pattern, replacement in _COMMON:
+        inner = re.sub(pattern, replacement, inner)
+    return f"{_MODULES[module]}.{inner.replace('/', '.')}"
+
+
+def _config(tensors: Mapping[str, np.ndarray]) -> CrossFuseConfig:
+    def count(pattern: str) -> int:
+        return len({m[1] for k in tensors if (m := re.match(pattern, k))})
+
+    embed = tensors.get("DIDF_Encoder.patch_embed.proj.weight")
+    scale = tensors.get("BaseFuseLayer.attn.scale")
+    if embed is None or scale is None:
+        raise ValueError("The checkpoint has no patch_embed.proj.weight or attn.scale: not a CrossFuse network.")
+    expand = tensors.get("DIDF_Encoder.encoder_level1.0.ffn.project_in.weight")
+    width = embed.shape[0]
+    return CrossFuseConfig(
+        width=width,
+        heads=scale.shape[0],
+        encoder_blocks=count(r"DIDF_Encoder\.encoder_level1\.(\d+)\."),
+        decoder_blocks=count(r"DIDF_Decoder\.encoder_level2\.(\d+)\."),
+        expansion=2 if expand is None else expand.shape[0] // (2 * width),
+        coupling_layers=count(r"DIDF_Encoder\.detailFeature\.net\.(\d+)\."),
+    )
+
+
+def _to_ours(tensor: np.ndarray, ndim: int) -> np.ndarray:
+    """[o, i, kh, kw] -> [kh, kw, i, o]; 1x1 kernels -> [i, o]; temperatures [heads, 1, 1] -> [heads]."""
+    if tensor.ndim == 3:
+        return tensor.reshape(-1)
+    if tensor.ndim == 4:
+        tensor = tensor.transpose(2, 3, 1, 0)
+        return tensor[0, 0] if ndim == 2 else tensor
+    return tensor

@@ -1,0 +1,136 @@
+"""Fusing arrays: what goes in comes out in kind; a pair's result is its own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.inference.fuser import Fuser, bucket, recolour, stretch_range
+from fusejax.models import AngularFuseConfig, build
+from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr
+from fusejax.weights.files import load_weights, save_weights
+
+CONFIG = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+
+
+@pytest.fixture(scope="module")
+def params():
+    pair = jnp.zeros((1, 8, 8, 1))
+    return jax.jit(build(CONFIG).init)(jax.random.key(0), pair, pair)["params"]
+
+
+@pytest.fixture(scope="module")
+def fuser(params):
+    return Fuser(params, CONFIG)
+
+
+def pixels(seed, *shape, dtype=np.uint8):
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(9, 13), (9, 13, 1), (9, 13, 3)])
+def test_shape_and_type_of_the_visible_come_back(fuser, dtype, shape):
+    fused = fuser.fuse(pixels(0, 9, 13), pixels(1, *shape, dtype=dtype))
+    assert fused.shape == shape
+    assert fused.dtype == dtype
+
+
+def test_floats_and_colour_infrared_are_accepted(fuser):
+    ir, vi = pixels(0, 9, 13), pixels(1, 9, 13, 3)
+    as_float = fuser.fuse(ir / np.float32(255), vi / np.float32(255))
+    assert as_float.dtype == np.float32
+    np.testing.assert_array_equal(np.round(as_float * 255).astype(np.uint8), fuser.fuse(ir, vi))
+    np.testing.assert_array_equal(fuser.fuse(np.repeat(ir[..., None], 3, axis=-1), vi), fuser.fuse(ir, vi))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 3), (33, 70)])
+def test_any_size(fuser, size):
+    assert fuser.fuse(pixels(0, *size), pixels(1, *size, 3)).shape == (*size, 3)
+
+
+def test_one_by_one_equals_a_batch(fuser):
+    ir, vi = pixels(0, 5, 9, 13, 1) / np.float32(255), pixels(1, 5, 9, 13, 3) / np.float32(255)
+    together = fuser.fuse(ir, vi)
+    for n in range(5):
+        np.testing.assert_allclose(fuser.fuse(ir[n], vi[n]), together[n], atol=1e-5)
+
+
+def test_padding_to_the_bucket_is_the_networks_own_reflection(fuser, params):
+    """Extending by hand to the bucket and cropping gives the same: nothing else happens to a picture."""
+    ir, vi_y = (pixels(s, 1, 20, 35, 1) / np.float32(255) for s in (0, 1))
+    assert (bucket(20), bucket(35)) == (32, 48)
+    wide = [np.pad(x, ((0, 0), (0, 12), (0, 13), (0, 0)), mode="reflect") for x in (ir, vi_y)]
+    expected = build(CONFIG).apply({"params": params}, *wide)[:, :20, :35]
+    np.testing.assert_allclose(fuser.fuse_luma(ir, vi_y), expected, atol=1e-6)
+
+
+def test_buckets_are_few_and_no_smaller_than_the_side():
+    sides = np.arange(1, 2000)
+    buckets = np.array([bucket(int(s)) for s in sides])
+    assert np.all(buckets >= sides)
+    assert np.all(np.diff(buckets) >= 0)
+    assert np.all(buckets[255:] <= 1.5 * sides[255:])
+    assert len(set(buckets)) <= 22
+
+
+def test_real_sizes_share_few_compiled_functions(data_root):
+    from fusejax.data.folders import PairFolder
+    from fusejax.data.images import image_size
+
+    sizes = [image_size(p.ir) for p in PairFolder(data_root / "roadscene" / "train").pairs]
+    assert len(set(sizes)) > 100
+    assert len({(bucket(h), bucket(w)) for h, w in sizes}) <= 10
+
+
+def test_colour_keeps_its_chroma_where_the_cube_allows():
+    rgb = np.float32([[[0.5, 0.4, 0.6], [0.9, 0.1, 0.2]]])
+    back = recolour(rgb_to_luma(rgb), rgb)
+    np.testing.assert_allclose(back, rgb, atol=1e-6)
+    darker = recolour(rgb_to_luma(rgb)[:, :1] - 0.1, rgb[:, :1])
+    np.testing.assert_allclose(rgb_to_ycbcr(darker)[..., 1:], rgb_to_ycbcr(rgb[:, :1])[..., 1:], atol=1e-6)
+
+
+def test_grey_visible_gives_the_same_luma_as_grey_rgb(fuser):
+    ir, grey = pixels(0, 9, 13), pixels(1, 9, 13, 1)
+    colour = fuser.fuse(ir, np.repeat(grey, 3, axis=-1))
+    assert np.abs(colour.astype(int) - fuser.fuse(ir, grey)).max() <= 1  # luma weights sum to 1 within rounding
+    assert np.ptp(colour, axis=-1).max() <= 1
+
+
+def test_stretch_is_off_unless_asked_for(fuser):
+    ir, vi = pixels(0, 16, 16), pixels(1, 16, 16)
+    assert np.ptp(fuser.fuse(ir, vi)) < 255
+    stretched = fuser.fuse(ir, vi, stretch=True)
+    assert (stretched.min(), stretched.max()) == (0, 255)
+    flat = np.full((1, 4, 4, 1), 0.3, np.float32)
+    np.testing.assert_array_equal(stretch_range(flat), flat)
+
+
+@pytest.mark.parametrize(
+    ("ir", "vi", "message"),
+    [
+        (np.zeros((4, 6)), np.zeros((4, 5)), "ir is 4x6 but vi is 4x5; register the pair first"),
+        (np.zeros((4, 4), int), np.zeros((4, 4)), "ir is int64; expected uint8, uint16 or float"),
+        (np.zeros((4, 4)), np.zeros((4, 4, 2)), r"vi has shape \(4, 4, 2\); expected"),
+        (np.zeros((4, 4)), np.full((4, 4), 255.0), r"vi has values from 255.0 to 255.0; floats must lie in \[0, 1\]"),
+        (np.full((4, 4), np.nan), np.zeros((4, 4)), "ir has values from nan"),
+        (np.zeros((0, 4)), np.zeros((0, 4)), "it holds no pixels"),
+    ],
+)
+def test_what_cannot_be_fused_is_refused(fuser, ir, vi, message):
+    with pytest.raises(ValueError, match=message):
+        fuser.fuse(ir, vi)
+
+
+def test_weights_come_back_with_configuration_and_origin(params, tmp_path):
+    save_weights(tmp_path / "w.safetensors", params, CONFIG, {"steps": 7})
+    back, config, metadata = load_weights(tmp_path / "w.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, back, jax.device_get(params))
+    assert config == CONFIG
+    assert metadata == {"steps": 7}
+    with pytest.raises(ValueError, match=r"No weights at nosuch .* shipped names:"):
+        load_weights("nosuch")
+    (tmp_path / "bad.safetensors").write_bytes(b"garbage!" * 4)
+    with pytest.raises(ValueError, match=r"bad\.safetensors is not a readable safetensors file"):
+        load_weights(tmp_path / "bad.safetensors")

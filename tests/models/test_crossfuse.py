@@ -1,0 +1,292 @@
+"""CrossFuse's network: counts, its independent PyTorch reading, and the laws of its blocks."""
+
+import dataclasses
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.models import CrossFuseConfig, build
+from fusejax.models.convolutions import stencil
+from fusejax.models.crossfuse import CouplingLayer, Decoder, Encoder, LongScale, RestormerBlock, ShortScale
+from fusejax.models.layers import ChannelAttention
+
+SMALL = CrossFuseConfig(width=8, heads=2, encoder_blocks=1, decoder_blocks=2, coupling_layers=2)
+PAIR = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+
+
+def random_params(module, *inputs, seed=0, method=None):
+    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
+    shapes = jax.eval_shape(functools.partial(module.init, method=method), jax.random.key(0), *inputs)["params"]
+    rng = np.random.default_rng(seed)
+
+    def draw(path, x):
+        kernel = path[-1].key == "kernel"
+        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
+        return (noise + (path[-1].key == "scale")).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+def features(shape=(2, 7, 9, 8), seed=0):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
+
+
+def luma(size=(7, 9), seed=0, batch=2):
+    return jnp.asarray(np.random.default_rng(seed).random((batch, *size, 1)), jnp.float32)
+
+
+def count(tree):
+    return sum(x.size for x in jax.tree.leaves(tree))
+
+
+def test_parameter_counts_of_the_author():
+    params = jax.eval_shape(build(CrossFuseConfig()).init, jax.random.key(0), PAIR, PAIR)["params"]
+    counts = {name: count(tree) for name, tree in params.items()}
+    assert counts == {"encoder": 599_144, "decoder": 207_936, "base_fusion": 363_016, "detail_fusion": 18_176}
+    assert sum(counts.values()) == 1_188_272
+    assert count(params["encoder"]["block1"]) == 45_256
+    assert count(params["encoder"]["base"]) == 363_016
+    assert count(params["encoder"]["detail"]["coupling1"]) == 18_176
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_stencil_is_the_grouped_convolution_with_its_gradients(padding):
+    x = features((2, 6, 5, 3))
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="constant" if padding == "zero" else padding)
+    kernel, weight = features((3, 3, 3), seed=1), features((2, 6, 5, 3), seed=2)
+
+    def grouped(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel[:, :, None], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=3
+        )
+
+    for index, got in enumerate(jax.grad(lambda *a: (stencil(*a) * weight).sum(), argnums=(0, 1))(x, kernel)):
+        expected = jax.grad(lambda *a: (grouped(*a) * weight).sum(), argnums=index)(x, kernel)
+        np.testing.assert_allclose(got, expected, atol=2e-5, rtol=1e-5)
+    np.testing.assert_allclose(stencil(x, kernel), grouped(x, kernel), atol=1e-5)
+
+
+def attention_without_neighbours(x, *, value=None):
+    """Depth-wise attention whose 3x3 is the middle tap alone; `value`: v is this constant instead of a product of x."""
+    layer = ChannelAttention(2, depthwise=True)
+    params = random_params(layer, x)
+    params["qkv_mix"]["kernel"] = jnp.zeros((3, 3, 1, 24)).at[1, 1].set(1.0)
+    params["out"]["kernel"] = jnp.eye(8)
+    if value is not None:
+        x = x.at[..., 0].set(1.0)
+        kernel = jnp.asarray(params["qkv"]["kernel"]).at[:, 16:].set(0.0).at[0, 16:].set(value)
+        params["qkv"]["kernel"] = kernel
+    return layer.apply({"params": params}, x)
+
+
+def test_attention_does_not_know_the_order_of_the_pixels():
+    x = features((1, 4, 6, 8))
+    order = np.random.default_rng(0).permutation(24)
+    shuffled = x.reshape(1, 24, 8)[:, order].reshape(x.shape)
+    expected = attention_without_neighbours(x).reshape(1, 24, 8)[:, order]
+    np.testing.assert_allclose(attention_without_neighbours(shuffled).reshape(1, 24, 8), expected, atol=1e-5)
+    assert float(jnp.abs(expected - x.reshape(1, 24, 8)).max()) > 0.1
+
+
+def test_rows_of_the_attention_sum_to_one():
+    np.testing.assert_allclose(attention_without_neighbours(features(), value=0.7), 0.7, atol=1e-6)
+
+
+def test_coupling_is_invertible():
+    layer, mixed = CouplingLayer(8), features()
+    variables = {"params": random_params(layer, mixed)}
+    coupled = layer.apply(variables, mixed, method="couple")
+    assert float(jnp.abs(coupled - mixed).max()) > 0.1
+    np.testing.assert_allclose(layer.apply(variables, coupled, method="inverse"), mixed, atol=1e-5)
+
+
+def test_features_are_symmetric_in_the_modalities():
+    model = build(SMALL)
+    variables = {"params": random_params(model, PAIR, PAIR)}
+    outputs = jax.jit(functools.partial(model.apply, method="outputs"))
+    ir, vi_y = luma(seed=1), luma(seed=2)
+    one, other = outputs(variables, ir, vi_y), outputs(variables, vi_y, ir)
+    for kind in ("base", "detail"):
+        sums = [o["features"][f"ir_{kind}"] + o["features"][f"vi_{kind}"] for o in (one, other)]
+        np.testing.assert_array_equal(*sums)
+    assert float(jnp.abs(one["fused_y"] - other["fused_y"]).max()) > 1e-3  # the skip knows which is which
+    np.testing.assert_array_equal(one["rebuilt"]["ir"], other["rebuilt"]["vi_y"])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (13, 10)])
+def test_keeps_any_size_and_stays_between_0_and_1(size):
+    model = build(SMALL)
+    fused_y = model.apply({"params": random_params(model, PAIR, PAIR)}, luma(size), luma(size, seed=1))
+    assert fused_y.shape == (2, *size, 1) and fused_y.dtype == jnp.float32
+    assert (fused_y > 0).all() and (fused_y < 1).all()
+
+
+def test_one_by_one_equals_batched_and_jitted():
+    model = build(SMALL)
+    apply = functools.partial(model.apply, {"params": random_params(model, PAIR, PAIR)})
+    ir, vi_y = luma(batch=3), luma(batch=3, seed=1)
+    together = jax.jit(apply)(ir, vi_y)
+    single = jnp.concatenate([apply(ir[n : n + 1], vi_y[n : n + 1]) for n in range(3)])
+    np.testing.assert_allclose(single, together, atol=2e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_gradients_are_finite_on_constant_inputs(value):
+    model, flat = build(SMALL), jnp.full((1, 6, 5, 1), value)
+    params = model.init(jax.random.key(0), flat, flat)["params"]
+    grads = jax.jit(jax.grad(lambda p: model.apply({"params": p}, flat, flat).mean()))(params)
+    chex.assert_tree_all_finite(grads)
+
+
+def test_bfloat16_stays_near_float32():
+    params = random_params(build(SMALL), PAIR, PAIR)
+    full, half = (
+        build(dataclasses.replace(SMALL, dtype=t)).apply({"params": params}, luma(), luma(seed=1))
+        for t in ("float32", "bfloat16")
+    )
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(half, full, atol=0.05)  # eight bits of mantissa through eight blocks
+    assert float(jnp.abs(half - full).max()) > 1e-5
+
+
+def test_memory_grows_linearly_with_the_pixels():
+    model = build(SMALL)
+    params = jax.eval_shape(model.init, jax.random.key(0), PAIR, PAIR)
+
+    def temporary(side):
+        pair = jax.ShapeDtypeStruct((1, side, side, 1), jnp.float32)
+        return jax.jit(model.apply).lower(params, pair, pair).compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(128) / temporary(64) < 4.4  # pixels grow fourfold; attention over pixels would grow sixteenfold
+
+
+@pytest.mark.parametrize("width, heads", [(9, 3), (8, 3)])
+def test_widths_that_do_not_split_are_refused(width, heads):
+    with pytest.raises(ValueError, match=f"width {width} must be even and a multiple of heads {heads}"):
+        CrossFuseConfig(width=width, heads=heads)
+
+
+# --- against PyTorch ---------------------------------------------------------------------------------------------
+
+torch = pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
+import crossfuse_twin as twins  # noqa: E402 - needs torch
+
+from fusejax.cli.main import main  # noqa: E402
+from fusejax.weights.files import load_weights  # noqa: E402
+from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkpoint  # noqa: E402
+
+
+def nchw(x):
+    return torch.from_numpy(np.array(x)).permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1).numpy()
+
+
+@pytest.fixture(scope="module")
+def imported():
+    """A twin with random weights, and the same weights read through the importer."""
+    twin = twins.randomise(twins.Twin(SMALL), seed=1)
+    checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint().items()}
+    params, config = crossfuse_from_torch(checkpoint)
+    assert config == SMALL
+    return twin, params
+
+
+@pytest.mark.parametrize("size", [(7, 9), (12, 5)])
+def test_every_block_agrees_with_the_twin(imported, size):
+    twin, params = imported
+    x = features((2, *size, 8))
+    encoder, decoder = twin.DIDF_Encoder, twin.DIDF_Decoder
+    blocks = [
+        (RestormerBlock(SMALL), params["encoder"]["block1"], encoder.encoder_level1[0]),
+        (RestormerBlock(SMALL), params["decoder"]["block2"], decoder.encoder_level2[1]),
+        (LongScale(SMALL), params["encoder"]["base"], encoder.baseFeature),
+        (LongScale(SMALL), params["base_fusion"], twin.BaseFuseLayer),
+        (ShortScale(2), params["encoder"]["detail"], encoder.detailFeature),
+        (ShortScale(1), params["detail_fusion"], twin.DetailFuseLayer),
+    ]
+    with torch.no_grad():
+        for module, own, theirs in blocks:
+            expected = nhwc(theirs(nchw(x)))
+            assert np.abs(expected - x).max() > 0.1
+            np.testing.assert_allclose(module.apply({"params": own}, x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 9), (12, 5), (33, 18)])
+def test_network_agrees_with_the_twin(imported, size):
+    twin, params = imported
+    ir, vi_y = luma(size, seed=3), luma(size, seed=4)
+    with torch.no_grad():
+        base, detail = twin.DIDF_Encoder(nchw(ir))
+        rebuilt = nhwc(twin.DIDF_Decoder(base, detail, nchw(ir)))
+        fused_y = nhwc(twin(nchw(ir), nchw(vi_y)))
+    got_base, got_detail = Encoder(SMALL).apply({"params": params["encoder"]}, ir)
+    np.testing.assert_allclose(got_base, nhwc(base), atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(got_detail, nhwc(detail), atol=1e-5, rtol=1e-5)
+    got = Decoder(SMALL).apply({"params": params["decoder"]}, got_base, got_detail, ir)
+    np.testing.assert_allclose(got, rebuilt, atol=1e-5)
+    assert fused_y.std() > 5e-3  # an output that does not vary would prove nothing
+    np.testing.assert_allclose(build(SMALL).apply({"params": params}, ir, vi_y), fused_y, atol=1e-5)
+
+
+def test_import_of_a_checkpoint_file_round_trips(imported, tmp_path, capsys):
+    twin, params = imported
+    torch.save(twin.checkpoint(), tmp_path / "author.pth")
+    main(["import-torch", str(tmp_path / "author.pth"), "--out", str(tmp_path / "ours.safetensors")])
+    loaded, config, _ = load_weights(tmp_path / "ours.safetensors")
+    assert config == SMALL
+    chex.assert_trees_all_equal(loaded, params)
+    with pytest.raises(SystemExit):
+        main(["import-torch", str(tmp_path / "author.pth"), "--out", str(tmp_path / "ours.safetensors")])
+    assert "already there" in capsys.readouterr().err
+
+
+def test_full_size_checkpoint_fits_the_default():
+    twin = twins.Twin(CrossFuseConfig())
+    checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint(prefix="").items()}
+    params, config = crossfuse_from_torch(checkpoint)
+    assert config == CrossFuseConfig() and count(params) == 1_188_272
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_code_in_a_checkpoint_is_never_executed(tmp_path, capsys):
+    torch.save({"DIDF_Encoder": {"x": Payload()}}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match=r"evil\.pth cannot be read as tensors alone"):
+        load_torch_checkpoint(tmp_path / "evil.pth")
+    assert "executed" not in capsys.readouterr().out
+
+
+def broken(twin, change):
+    checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint().items()}
+    change(checkpoint)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("BaseFuseLayer"), "lacks BaseFuseLayer"),
+        (lambda c: c["DIDF_Decoder"].pop("module.output.2.weight"), "has no DIDF_Decoder.output.2.weight"),
+        (
+            lambda c: c["DIDF_Encoder"].update(extra=np.zeros(1)),
+            "Unknown entries in the checkpoint: DIDF_Encoder.extra",
+        ),
+        (
+            lambda c: c["BaseFuseLayer"].update({"module.attn.proj.weight": np.zeros((4, 8, 1, 1))}),
+            "BaseFuseLayer.attn.proj.weight becomes",
+        ),
+    ],
+)
+def test_checkpoints_that_do_not_fit_are_refused(imported, change, message):
+    with pytest.raises(ValueError, match=message):
+        crossfuse_from_torch(broken(imported[0], change))

@@ -1,0 +1,369 @@
+"""Checkpoints that are damaged, cannot be written, or belong to another run; other topologies; kills."""
+
+import contextlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from etils import epath
+
+from fusejax.config import load_config
+from fusejax.training.checkpoint import CheckpointFailed, Checkpoints, DamagedCheckpoint
+from fusejax.training.fingerprint import fingerprints
+from fusejax.training.logs import RunLog
+from fusejax.training.loop import fit
+from fusejax.training.state import TrainState
+
+# Orbax leaves its own tasks unfinished where reading or writing fails.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+CONFIG = {"name": "a", "seed": 0, "log_every": 1, "optim": {"rate": 0.1}}
+KEYS = jax.random.split(jax.random.key(0), 3)
+
+
+def state_at(step, width=512):
+    """Random numbers, which do not compress: each array is a file of its own size on disk."""
+    params = {"w": jax.random.normal(KEYS[0], (64, width)) + step, "b": jax.random.normal(KEYS[1], (7,), jnp.bfloat16)}
+    moments = {"all": {"mu": jax.random.normal(KEYS[2], (64, width)) * step}}
+    return TrainState(jnp.int32(step), params, moments, average={}, skipped=jnp.int32(0))
+
+
+def target(width=512):
+    return jax.eval_shape(lambda: state_at(0, width))
+
+
+def opened(folder):
+    return contextlib.closing(Checkpoints(folder, keep_newest=3, best_metric="SSIM"))
+
+
+def save(checkpoints, step, scores=None):
+    checkpoints.save(state_at(step), step=step, config=CONFIG, data={"samples_seen": 8 * step}, scores=scores)
+
+
+def assert_is_step(restored, step):
+    assert (restored.step, restored.data) == (step, {"samples_seen": 8 * step})
+    jax.tree.map(np.testing.assert_array_equal, restored.state, state_at(step))
+
+
+@pytest.fixture(scope="module")
+def three_steps(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("three") / "checkpoints"
+    with opened(folder) as checkpoints:
+        for step in (1, 2, 3):
+            save(checkpoints, step)
+    return folder
+
+
+@pytest.fixture
+def folder(three_steps, tmp_path):
+    return Path(shutil.copytree(three_steps, tmp_path / "checkpoints"))
+
+
+def array_file(folder, step):
+    return max((folder / str(step) / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
+
+
+def flip(file, place=0.5, bit=4):
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    file.write_bytes(content)
+
+
+DAMAGES = {
+    "flipped array": (lambda f: flip(array_file(f, 3)), "item 'state' has other values than were saved in .*/"),
+    "truncated array": (lambda f: os.truncate(array_file(f, 3), 9000), "item 'state' cannot be read .*Error reading"),
+    "no state": (lambda f: shutil.rmtree(f / "3" / "state"), "item 'state' cannot be read .*\"state\" was not found"),
+    "no data": (lambda f: shutil.rmtree(f / "3" / "data"), "item 'data' cannot be read"),
+    "flipped data": (lambda f: flip(f / "3" / "data" / "metadata", 0.9, bit=0), "item 'data' is not what was saved"),
+    "cut configuration": (lambda f: os.truncate(f / "3" / "config" / "metadata", 9), "item 'config' cannot be read"),
+    "flipped fingerprint": (lambda f: flip(f / "3" / "meta" / "metadata", 0.1), "item 'meta' "),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_step_is_named_and_passed_over_only_when_allowed(kind, folder):
+    damage, expected = DAMAGES[kind]
+    damage(folder)
+    with opened(folder) as checkpoints:
+        with pytest.raises(DamagedCheckpoint) as error:
+            checkpoints.restore(target(), config=CONFIG)
+        assert re.search(f"{folder}/3 is damaged: {expected}", str(error.value))
+        assert "Older steps: 2, 1. --allow-older" in str(error.value)
+        assert sorted(os.listdir(folder)) == ["1", "2", "3"]
+        restored = checkpoints.restore(target(), config=CONFIG, allow_older=True)
+        assert_is_step(restored, 2)
+        (message,) = restored.messages
+        assert re.search(f"{expected}(.|\n)*It is now 3.damaged; the run goes back to step 2", message)
+        save(checkpoints, 3)
+        assert checkpoints.steps == [1, 2, 3]
+        assert (folder / "3.damaged").is_dir()
+    with opened(folder) as checkpoints:
+        assert_is_step(checkpoints.restore(target(), config=CONFIG), 3)
+
+
+def test_nothing_is_moved_where_no_step_is_intact_and_names_are_not_used_twice(folder):
+    for step in (2, 3):
+        flip(array_file(folder, step))
+    (folder / "3.damaged").mkdir()
+    with opened(folder) as checkpoints:
+        with pytest.raises(DamagedCheckpoint, match=r"2 is damaged.*\n.*1. --allow-older"):
+            checkpoints.restore(target(), config=CONFIG, step=2)
+        restored = checkpoints.restore(target(), config=CONFIG, allow_older=True)
+        assert_is_step(restored, 1)
+        assert len(restored.messages) == 2
+        assert sorted(os.listdir(folder)) == ["1", "2.damaged", "3.damaged", "3.damaged-2"]
+        flip(array_file(folder, 1))
+        with pytest.raises(DamagedCheckpoint, match="There is no older step to go back to; delete the folder"):
+            checkpoints.restore(target(), config=CONFIG, allow_older=True)
+        assert checkpoints.steps == [1]
+
+
+def test_every_bit_of_every_type_changes_the_fingerprint():
+    rng = np.random.default_rng(0)
+    for kind in (np.float32, jnp.bfloat16, np.int32, np.uint32, np.uint8, np.bool_):
+        array = rng.integers(0, 2, (3, 5)).astype(kind)
+        before = fingerprints({"a": jnp.asarray(array)})["a"]
+        raw = array.view(np.uint8)
+        for bit in range(1 if kind is np.bool_ else 8 * array.dtype.itemsize):
+            row, entry = rng.integers(3), rng.integers(5)
+            byte = entry * array.dtype.itemsize + bit // 8
+            raw[row, byte] ^= 1 << bit % 8
+            assert fingerprints({"a": jnp.asarray(array)})["a"] != before
+            raw[row, byte] ^= 1 << bit % 8
+    one, other = jnp.array([1.0, 2.0, 3.0]), jnp.array([2.0, 1.0, 3.0])
+    assert fingerprints({"a": one}) != fingerprints({"a": other})
+    nan = jnp.array([0x7FC00001], jnp.uint32)
+    assert fingerprints({"a": nan.view(jnp.float32)}) == fingerprints({"a": nan})
+
+
+def test_another_configuration_is_shown_and_needs_override(folder):
+    other = CONFIG | {"log_every": 7, "optim": {"rate": 0.2}}
+    with opened(folder) as checkpoints:
+        with pytest.raises(ValueError, match=r"optim\.rate: 0\.1 in the checkpoint, 0\.2 now\n.*--override") as error:
+            checkpoints.restore(target(), config=other)
+        assert not isinstance(error.value, DamagedCheckpoint) and "log_every" not in str(error.value)
+        restored = checkpoints.restore(target(), config=other, override=True)
+        assert_is_step(restored, 3)
+        assert "optim.rate: 0.1 in the checkpoint, 0.2 now" in restored.messages[0]
+        assert checkpoints.restore(target(), config=CONFIG | {"log_every": 7}).messages == ()
+
+
+def test_settings_below_a_resumable_one_may_differ(folder, monkeypatch):
+    monkeypatch.setattr("fusejax.training.checks.RESUMABLE", ("optim",))
+    with opened(folder) as checkpoints:
+        assert_is_step(checkpoints.restore(target(), config=CONFIG | {"optim": {"rate": 0.2}}), 3)
+        with pytest.raises(ValueError, match="optimum: None in the checkpoint, 1 now"):
+            checkpoints.restore(target(), config=CONFIG | {"optimum": 1})
+
+
+def test_a_checkpoint_of_another_model_is_not_taken_for_damage(folder):
+    wider, renamed = target(256), target().replace(params={"v": target().params["w"], "b": target().params["b"]})
+    with opened(folder) as checkpoints:
+        for other, expected in (
+            (wider, r"params/w is float32\[64, 512\] in the checkpoint, float32\[64, 256\] in this model"),
+            (
+                renamed,
+                r"params/v is missing in the checkpoint, float32\[64, 512\] in this model; params/w is .*missing",
+            ),
+        ):
+            with pytest.raises(ValueError, match=f"3 is a checkpoint of another model: .*{expected}") as error:
+                checkpoints.restore(other, config=CONFIG, override=True, allow_older=True)
+            assert not isinstance(error.value, DamagedCheckpoint)
+        with pytest.raises(ValueError, match="has no step 7; it has: 1, 2, 3"):
+            checkpoints.restore(target(), config=CONFIG, step=7)
+    assert sorted(os.listdir(folder)) == ["1", "2", "3"]
+
+
+@contextlib.contextmanager
+def no_room():
+    """Files end at 20 kB: writing more fails as it does on a full disk, only with another number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_failed_save_is_told_leaves_the_last_good_step_and_is_tried_again(tmp_path):
+    with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
+        save(checkpoints, 1)
+        assert checkpoints.check(wait=True) is None
+        with no_room():
+            save(checkpoints, 2)
+            message = checkpoints.check(wait=True)
+            assert re.search(r"saving step 2 in .* failed \(1 of 3 tries\): .*File too large", message)
+            assert "the last good checkpoint is step 1; it is tried again" in message
+            save(checkpoints, 2)
+            save(checkpoints, 3)  # sees the failure of the one before
+            assert "saving step 2" in checkpoints.check()
+            with pytest.raises(CheckpointFailed, match=r"step 3 .*3 of 3 tries.*File too large.*checkpoint is step 1"):
+                checkpoints.check(wait=True)
+        save(checkpoints, 3)
+        assert (checkpoints.check(wait=True), checkpoints.steps) == (None, [3])
+        assert os.listdir(tmp_path / "c") == ["3"]  # nothing of the failed ones takes room
+        assert_is_step(checkpoints.restore(target(), config=CONFIG), 3)
+
+
+def test_successes_between_failures_start_the_count_anew(tmp_path):
+    with opened(tmp_path / "c") as checkpoints:
+        for step in range(1, 5):
+            with no_room():
+                save(checkpoints, step)
+                assert "(1 of 3 tries)" in checkpoints.check(wait=True)
+            save(checkpoints, step)
+            assert checkpoints.check(wait=True) is None
+
+
+def test_closing_tells_that_the_last_save_failed(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")
+    with no_room():
+        save(checkpoints, 1)
+        with pytest.raises(CheckpointFailed, match="there is no checkpoint yet"):
+            checkpoints.close()
+    checkpoints.close()  # a second time does nothing
+
+
+def test_the_best_step_survives_and_is_known_again(tmp_path):
+    with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
+        for step, score in ((1, float("nan")), (2, 0.9), (3, 0.5), (4, 0.9), (5, 0.1)):
+            save(checkpoints, step, {"SSIM": score})
+        assert (checkpoints.steps, checkpoints.best_step, checkpoints.latest_step) == ([4, 5], 4, 5)
+    flip(tmp_path / "c" / "5" / "meta" / "metadata")
+    with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
+        assert checkpoints.best_step == 4
+        assert_is_step(checkpoints.restore(target(), config=CONFIG, allow_older=True), 4)
+
+
+def test_a_folder_without_access_or_that_is_a_file_is_refused(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (tmp_path / "file").write_text("mine")
+    closed.chmod(0o555)
+    root = os.geteuid() == 0  # may write everywhere, so somebody else asks
+    if root:
+        for parent in (tmp_path, *tmp_path.parents[:3]):  # pytest's own, closed to others
+            parent.chmod(0o755)
+        os.seteuid(65534)
+    try:
+        for place, reason in (("closed", "Permission denied"), ("file", "Not a directory|File exists")):
+            with pytest.raises(PermissionError, match=f"Cannot write to .*{place}.*(?:{reason}).*--workdir"):
+                Checkpoints(tmp_path / place / "checkpoints", keep_newest=1, best_metric="SSIM")
+    finally:
+        if root:
+            os.seteuid(0)
+    assert (tmp_path / "file").read_text() == "mine" and not list(closed.iterdir())
+
+
+def test_reading_without_access_is_not_taken_for_damage(folder, monkeypatch):
+    with opened(folder) as checkpoints:
+
+        def refuse(*args, **kwargs):
+            raise PermissionError(13, "Permission denied", "meta")
+
+        monkeypatch.setattr(checkpoints, "_read_json", refuse)
+        with pytest.raises(PermissionError):
+            checkpoints.restore(target(), config=CONFIG, allow_older=True)
+    assert (folder / "3").is_dir()
+
+
+def test_remote_folders_keep_their_address(monkeypatch):
+    seen = []
+
+    class Manager:
+        def __init__(self, folder, options):
+            seen.append(folder)
+
+        def all_steps(self):
+            return []
+
+    monkeypatch.setattr("orbax.checkpoint.CheckpointManager", Manager)
+    monkeypatch.setattr("fusejax.training.checks.check_writable", seen.append)
+    Checkpoints(epath.Path("gs://bucket/run") / "checkpoints", keep_newest=1, best_metric="SSIM")
+    Checkpoints("runs/a", keep_newest=1, best_metric="SSIM")
+    assert [str(path) for path in seen] == ["gs://bucket/run/checkpoints"] * 2 + [str(Path("runs/a").absolute())] * 2
+
+
+def test_a_run_outlives_a_full_disk_and_goes_back_behind_damage_when_told(tmp_path, monkeypatch, capsys):
+    config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
+    message, look = RunLog.message, Checkpoints.check
+    with contextlib.ExitStack() as stack, monkeypatch.context() as patch:
+        patch.setattr(RunLog, "advance", lambda self, step: step == 2 and stack.enter_context(no_room()))
+        patch.setattr(RunLog, "message", lambda self, text: (message(self, text), "tries" in text and stack.close()))
+        patch.setattr(Checkpoints, "check", lambda self, wait=True: look(self, wait=True))  # else 3 may come too early
+        expected = fit(config, tmp_path)
+    said = capsys.readouterr().out
+    assert re.search(
+        r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; it is tried again", said
+    )
+    folder = tmp_path / "checkpoints"
+    assert sorted(os.listdir(folder)) == ["3", "4"]
+    for file in (folder / "4" / "state").rglob("d/*"):  # of small arrays, several share a file
+        flip(file)
+    with pytest.raises(DamagedCheckpoint, match="checkpoints/4 is damaged"):
+        fit(config, tmp_path)
+    again = fit(config, tmp_path, allow_older=True)
+    assert "It is now 4.damaged; the run goes back to step 3" in capsys.readouterr().out
+    jax.tree.map(np.testing.assert_array_equal, again, expected)
+
+
+TOPOLOGIES = """
+import jax, jax.numpy as jnp, numpy as np, sys
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from fusejax.training.checkpoint import Checkpoints
+from fusejax.training.fingerprint import fingerprints
+from fusejax.training.state import TrainState
+
+def tree(devices, data, fsdp):
+    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
+    def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
+    w = jax.random.normal(jax.random.key(1), (16, 24))
+    params = {"w": put(P("fsdp"), w), "v": put(P(None, ("data", "fsdp")), w), "b": put(P(), w[0])}
+    moments = {"mu": put(P(None, "fsdp"), w.astype(jnp.bfloat16))}
+    return TrainState(put(P(), jnp.int32(5)), params, moments, {}, put(P(), jnp.int32(0)))
+
+def shapes(state):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+
+devices = jax.devices()
+assert len(devices) == 8
+saved = tree(devices, 2, 4)
+checkpoints = Checkpoints(sys.argv[1], keep_newest=1, best_metric="SSIM")
+checkpoints.save(saved, step=5, config={}, data={}, scores=None)
+checkpoints.close()
+for count, data, fsdp in ((1, 1, 1), (4, 1, 4), (4, 4, 1), (8, 1, 8)):
+    expected = tree(devices[:count], data, fsdp)
+    assert fingerprints(expected) == fingerprints(saved)
+    checkpoints = Checkpoints(sys.argv[1], keep_newest=1, best_metric="SSIM")
+    state = checkpoints.restore(shapes(expected), config={}).state
+    checkpoints.close()
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
+    assert jax.tree.all(jax.tree.map(lambda a, b: a.sharding == b.sharding, state, expected))
+    print("restored on", count)
+"""
+
+
+def run(arguments, **env):
+    return subprocess.run([sys.executable, *map(str, arguments)], env=os.environ | env, capture_output=True, text=True)
+
+
+def test_another_number_of_devices_restores_and_verifies(tmp_path):
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    result = run(["-c", textwrap.dedent(TOPOLOGIES), tmp_path / "c"], **flags)
+    assert result.stdout.split("\n")[:-1] == [f"restored on {n}" for n in (1, 4, 4, 8)], result.stderr
+
+
+def test_killed_runs_go_on_and_end_bit_equal():
+    result = run([Path(__file__).parents[2] / "scripts" / "soak.py", "--kills", 2, "--minutes", 5])
+    last = result.stdout.strip().splitlines()[-1]
+    assert last == "2 kills, 2 restarts, 0 checkpoints lost, parameters bit-equal: yes", result.stdout + result.stderr
+    assert result.returncode == 0

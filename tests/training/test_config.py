@@ -1,0 +1,46 @@
+"""Strict configurations: JSON and back, where they are found, what is refused."""
+
+import dataclasses
+import json
+
+import pytest
+
+from fusejax.config import TrainConfig, load_config, shipped_configs
+from fusejax.serialize import differences, from_dict, to_dict
+
+
+@pytest.mark.parametrize("name", sorted(shipped_configs()))
+def test_shipped_configurations_survive_json(name):
+    config = load_config(name)
+    assert isinstance(config, TrainConfig)
+    assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_shipped_names_hold_the_paper_and_the_tuned_recipe():
+    assert {"angularfuse", "angularfuse_tuned"} <= shipped_configs().keys()
+    paper = load_config("angularfuse")
+    (stage,) = paper.stages
+    assert (stage.epochs, paper.data.crop, stage.objective.reference.edge_weight) == (70, 128, 0.75)
+
+
+def test_unknown_keys_name_the_nearest():
+    values = to_dict(load_config("angularfuse"))
+    values["data"]["crops"] = 64
+    with pytest.raises(ValueError, match="DataConfig has no field 'crops'; did you mean 'crop'"):
+        from_dict(TrainConfig, values)
+
+
+def test_differences_are_dotted():
+    config = load_config("angularfuse")
+    other = dataclasses.replace(config, seed=3, data=dataclasses.replace(config.data, crop=64))
+    assert differences(to_dict(config), to_dict(other)) == {"data.crop": (128, 64), "seed": (0, 3)}
+
+
+def test_wrong_values_and_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="batch_size 8 does not split into 3 micro-batches"):
+        dataclasses.replace(load_config("angularfuse"), micro_batches=3)
+    with pytest.raises(ValueError, match=r"neither a file nor a shipped configuration; shipped: .*angularfuse"):
+        load_config("angularfusion")
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(ValueError, match=r"has no function get_config\(\)"):
+        load_config(str(tmp_path / "empty.py"))

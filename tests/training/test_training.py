@@ -1,0 +1,230 @@
+"""The whole training path at tiny size: exact resume, what is kept, what stops a run."""
+
+import dataclasses
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from fusejax.config import OptimConfig, load_config
+from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.losses import TERMS, ObjectiveConfig, TermConfig
+from fusejax.models import build
+from fusejax.training.checkpoint import Checkpoints
+from fusejax.training.logs import RunLog
+from fusejax.training.loop import RETRY, Interrupted, NonFiniteLoss, fit
+from fusejax.training.sharding import check_batch_size
+from fusejax.training.stages import plan_stages
+from fusejax.training.state import first_state
+from fusejax.training.step import train_step
+from fusejax.weights.files import load_weights
+
+CONFIG_FILE = Path(__file__).parents[1] / "configs" / "tiny.py"
+TINY = load_config(str(CONFIG_FILE))
+
+
+def in_stage(config, **changes):
+    """The configuration with its only stage changed."""
+    return dataclasses.replace(config, stages=(dataclasses.replace(config.stages[0], **changes),))
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unbroken")
+    return workdir, fit(TINY, workdir)
+
+
+def log_lines(workdir):
+    lines = [json.loads(line) for line in (workdir / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] != "start"]
+
+
+def test_stop_and_go_on_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch):
+    _, expected = unbroken
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "advance", lambda self, step: step == 1 and signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Interrupted) as stop:
+            fit(TINY, tmp_path)
+    assert stop.value.code == RETRY
+    resumed = fit(TINY, tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, resumed, expected)  # bit-equal on one CPU device
+    assert [line["step"] for line in log_lines(tmp_path)] == [1, 2, 3, 4]
+
+
+def test_loss_and_its_parts_are_logged(unbroken):
+    workdir, _ = unbroken
+    for line in log_lines(workdir):
+        terms = {"reference_intensity", "angle_magnitude", "angle_direction"}
+        assert terms | {"loss", "grad_norm", "learning_rate", "images_per_second"} <= line.keys()
+        weighted = line["reference_intensity"] + 10 * (line["angle_magnitude"] + line["angle_direction"])
+        assert line["loss"] == pytest.approx(weighted, rel=1e-4)
+
+
+def test_a_finished_run_returns_at_once_and_its_weights_load(unbroken, capsys):
+    workdir, state = unbroken
+    again = fit(TINY, workdir)
+    assert "is finished: 4 of 4 steps" in capsys.readouterr().out
+    params, config, metadata = load_weights(workdir)
+    assert config == TINY.model
+    assert metadata["steps"] == 4
+    jax.tree.map(np.testing.assert_array_equal, params, jax.device_get(state.params))
+    jax.tree.map(np.testing.assert_array_equal, again.params, state.params)
+
+
+def test_another_configuration_is_refused_and_nothing_is_touched(unbroken):
+    workdir, _ = unbroken
+    before = (workdir / "weights.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"stages\.0\.optim\.learning_rate: 0\.001 in the checkpoint, 0.5 now"):
+        fit(in_stage(TINY, optim=OptimConfig(learning_rate=0.5)), workdir)
+    assert (workdir / "weights.safetensors").read_bytes() == before
+    fit(dataclasses.replace(TINY, log_every=2), workdir)  # harmless
+
+
+def test_a_loss_that_is_not_finite_stops_with_names_and_saves_nothing(tmp_path):
+    broken = in_stage(TINY, optim=OptimConfig(learning_rate=1e38, clip_norm=1e30))
+    config = dataclasses.replace(broken, save_every=1)
+    with pytest.raises(NonFiniteLoss) as error:
+        fit(config, tmp_path)
+    message = str(error.value)
+    assert "is not finite: " in message
+    assert "reference_intensity" in message
+    assert "day_" in message
+    assert "night_" in message
+    saved = Checkpoints(tmp_path / "checkpoints", keep_newest=1, best_metric="SSIM")
+    finite = saved.latest_step
+    saved.close()
+    assert finite is None or f"The last checkpoint is step {finite}" in message
+    assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_newest_and_best_checkpoints_are_kept(tmp_path):
+    kept = Checkpoints(tmp_path / "c", keep_newest=2, best_metric="SSIM")
+    state = first_state({"w": jnp.ones(3)}, by_module=False, averaged=False)
+    for step, score in [(1, 0.2), (2, 0.9), (3, None), (4, 0.5), (5, None)]:
+        kept.save(state, step=step, config={}, data={}, scores=None if score is None else {"SSIM": score})
+    kept.close()
+    again = Checkpoints(tmp_path / "c", keep_newest=2, best_metric="SSIM")
+    assert again.steps == [2, 4, 5]
+    assert (again.best_step, again.latest_step) == (2, 5)
+    again.close()
+
+
+def test_validation_scores_and_panels_are_written(tmp_path):
+    write_synthetic_folder(tmp_path / "data" / "val", count=2, size=(48, 48))
+    data = dataclasses.replace(TINY.data, root=str(tmp_path / "data"), validation=("val",), tfds=(), folders=("val",))
+    config = dataclasses.replace(in_stage(TINY, steps=1), data=dataclasses.replace(data, synthetic=8))
+    fit(config, tmp_path / "run")
+    scores = next(line for line in log_lines(tmp_path / "run") if line["kind"] == "validation")
+    assert {"EN", "SD", "SF", "AG", "SSIM"} <= scores.keys()
+    assert len(list((tmp_path / "run" / "panels").glob("*_0000001.png"))) == 2
+
+
+def smooth_objective(patch):
+    def squares(fused_y, ir, vi_y):
+        return jnp.square(fused_y - jnp.maximum(ir, vi_y)).mean(axis=(1, 2, 3))
+
+    patch.setitem(TERMS, "squares", squares)
+    return ObjectiveConfig((TermConfig("squares"),))
+
+
+def test_a_trace_is_written_and_one_that_cannot_be_costs_no_run(unbroken, tmp_path, monkeypatch, capsys):
+    fit(TINY, tmp_path / "traced", profile_steps=range(2, 4))
+    assert f"trace of steps 2 to 3 in {tmp_path / 'traced' / 'profile'}" in capsys.readouterr().out
+    assert [path.stat().st_size > 0 for path in (tmp_path / "traced").rglob("*.xplane.pb")] == [True]
+    write = jax.profiler.stop_trace
+
+    def fail():
+        write()
+        raise jax.errors.JaxRuntimeError("no room")
+
+    monkeypatch.setattr("jax.profiler.stop_trace", fail)
+    state = fit(TINY, tmp_path / "failed", profile_steps=range(2, 3))
+    assert "trace of steps 2 to 2 is not written: no room" in capsys.readouterr().out
+    jax.tree.map(np.testing.assert_array_equal, state, unbroken[1])
+
+
+def test_micro_batches_give_the_same_step(monkeypatch):
+    patch = monkeypatch
+    model = build(TINY.model)
+    pair = jnp.zeros((1, 8, 8, 1))
+    params = jax.jit(model.init)(jax.random.key(0), pair, pair)["params"]
+    rng = np.random.default_rng(0)
+    batch = {k: rng.random((4, 8, 8, 1), dtype=np.float32) for k in ("ir", "vi_y", "ir_input", "vi_input")}
+    stage = plan_stages(TINY, 8)[0]
+    # Smooth: at the kink of an L1 term rounding alone can turn a gradient over.
+    stage = dataclasses.replace(stage, config=dataclasses.replace(stage.config, objective=smooth_objective(patch)))
+
+    def outputs(params, ir, vi_y):
+        return model.apply({"params": params}, ir, vi_y, method="outputs")
+
+    def step(parts):
+        options = {"outputs_fn": outputs, "stage": stage, "micro_batches": parts}
+        state = first_state(params, by_module=False, averaged=False)
+        return jax.jit(functools.partial(train_step, **options))(state, batch, jax.random.key(0))
+
+    whole, whole_logs = step(1)
+    halves, halves_logs = step(2)
+    # float32 means over 4, or over 2 of 2, differ by rounding only
+    for a, b in ((moments(whole), moments(halves)), (whole_logs, halves_logs)):
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), a, b)
+
+
+def test_batches_that_devices_do_not_divide_are_refused():
+    check_batch_size(8, 4)
+    with pytest.raises(ValueError, match=r"batch_size 10 does not split over 8 parts .*; use 8 or 16\."):
+        check_batch_size(10, 8)
+    with pytest.raises(ValueError, match="3 training pairs do not fill a batch of 8"):
+        plan_stages(in_stage(TINY, steps=None), 3)
+    assert plan_stages(in_stage(TINY, steps=None, epochs=3), 20)[0].end == 6
+
+
+def moments(state):
+    """Adam's first moments: the clipped gradient, which Adam's own division would blow up where it is near zero."""
+    return state.opt_state["all"].mu
+
+
+def run_cli(*arguments, devices=1, check=True):
+    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=check)
+
+
+def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
+    workdir, _ = unbroken
+    result = run_cli("train", CONFIG_FILE, "--workdir", tmp_path / "run", devices=8)
+    assert "on 8 device(s)" in result.stdout
+    one, eight = load_file(workdir / "weights.safetensors"), load_file(tmp_path / "run" / "weights.safetensors")
+    assert one.keys() == eight.keys()
+    # Sums in another order turn the sign of gradients near zero, which Adam shows in single entries: as a whole, then.
+    # A batch of other pairs moves the whole by more than a hundred times as much.
+    difference, size = (
+        np.sqrt(sum(np.sum(np.square(x)) for x in xs)) for xs in ([eight[k] - one[k] for k in one], one.values())
+    )
+    assert difference / size < 1e-4
+
+
+def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
+    result = run_cli("train", "nosuch", "--workdir", tmp_path / "run", check=False)
+    assert result.returncode == 2
+    assert "nosuch: neither a file nor a shipped configuration" in result.stderr
+    assert "Traceback" not in result.stderr
+    result = run_cli("train", "angularfuse", "--workdir", tmp_path / "run", "--data.root", tmp_path, check=False)
+    assert result.returncode == 2
+    assert "holds no infrared and visible folder" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_info_prints_counts_and_settings():
+    text = run_cli("info", "angularfuse").stdout
+    assert "angularfuse: 1,517,657 parameters" in text
+    assert "GFLOP per pair of 480x640" in text
+    assert '"edge_weight": 0.75' in text
