@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Makes .venv where it is missing, installs fusejax with the test extra and runs the tests.
-# Usage: bash scripts/test.sh [pytest arguments]
-# FUSEJAX_DATA=DIR   also run the tests on real pairs kept there
+# Usage: bash scripts/test.sh [--fast] [pytest arguments]
+# --fast                      only the everyday tests: nothing that compiles for long or starts processes
+# FUSEJAX_DATA=DIR            also run the tests on real pairs kept there
 # FUSEJAX_EXTRAS=test,bench   also install PyTorch (CPU) and compare the network with its PyTorch twin
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/setup_venv.sh
 install_fusejax "${FUSEJAX_EXTRAS:-test}"
 export JAX_PLATFORMS=${JAX_PLATFORMS:-cpu}
+selection=()
+if [ "${1:-}" = --fast ]; then
+  shift
+  selection=(-m "not slow")
+fi
 # Two at a time: compiling, which most tests spend their time on, keeps one core busy.
-exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "$@"
+exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "${selection[@]}" "$@"
