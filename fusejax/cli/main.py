@@ -3,12 +3,10 @@
 Imports wait until a command is known, so that `fusejax --help` answers at once.
 """
 
-import dataclasses
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
 
 import tyro
 
@@ -66,90 +64,22 @@ def _persist_compilations() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _parse_config(command: str, arguments: list[str], *kinds: type) -> Any:
-    """CONFIG, then options of the command and overrides of any setting (--data.root DIR).
-
-    Returns: an object with the options of each of `kinds` under its name in lower case, and `config`.
-    """
-    from fusejax.config import TrainConfig, load_config
-
-    prog = f"fusejax {command} CONFIG"
-    if not arguments or arguments[0].startswith("-"):
-        from fusejax.config import shipped_configs
-
-        shipped = ", ".join(shipped_configs())
-        print(f"usage: {prog} [options]; CONFIG is a file with get_config(), or one of: {shipped}")
-        sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
-    whole = dataclasses.make_dataclass(
-        "Arguments",
-        [
-            *((kind.__name__.lower(), Annotated[kind, tyro.conf.arg(name="")]) for kind in kinds),
-            ("config", Annotated[TrainConfig, tyro.conf.arg(name="")]),
-        ],
-    )
-    default = whole(*(kind() for kind in kinds), load_config(arguments[0]))
-    # A network is chosen by the configuration; its settings are flags like all others.
-    return tyro.cli(whole, default=default, args=arguments[1:], prog=prog, config=(tyro.conf.AvoidSubcommands,))
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Where and how a run goes on.
-
-    Attributes:
-      workdir: folder of the run, local or remote (gs://); the same line again goes on with what it holds.
-      override: go on although settings differ from the checkpoint's.
-      allow_older: go on from an older checkpoint where the newest is damaged.
-      profile_steps: FIRST:END, steps of which a profiler trace is written to WORKDIR/profile, END left out.
-    """
-
-    workdir: str = tyro.MISSING
-    override: bool = False
-    allow_older: bool = False
-    profile_steps: str = ""
-
-
 def _train(arguments: list[str]) -> None:
-    from fusejax.training.processes import Processes, join_processes
+    from fusejax.cli.train import train_command
 
-    options = _parse_config("train", arguments, Training, Processes)
-    profile_steps = _steps(options.training.profile_steps)
-    join_processes(options.processes)
-    from fusejax.training.checkpoint import CheckpointFailed
-    from fusejax.training.loop import NonFiniteLoss, fit
-
-    try:
-        fit(
-            options.config,
-            options.training.workdir,
-            override=options.training.override,
-            allow_older=options.training.allow_older,
-            profile_steps=profile_steps,
-        )
-    except (NonFiniteLoss, CheckpointFailed) as error:
-        print(f"fusejax train: {error}", file=sys.stderr)
-        sys.exit(3)
-
-
-def _steps(text: str) -> range:
-    """FIRST:END, END itself left out, as in Python; nothing for an empty text."""
-    first, colon, end = text.partition(":")
-    if text and not (colon and first.isdigit() and end.isdigit() and 0 < int(first) < int(end)):
-        raise ValueError(f"--profile-steps is {text!r}; give FIRST:END, such as 100:110 for the steps 100 to 109.")
-    return range(int(first), int(end)) if text else range(0)
+    train_command(arguments)
 
 
 def _info(arguments: list[str]) -> None:
-    from fusejax.planning.info import describe
+    from fusejax.cli.info import info_command
 
-    print(describe(_parse_config("info", arguments).config))
+    info_command(arguments)
 
 
 def _plan(arguments: list[str]) -> None:
-    from fusejax.planning.plan import Plan, plan_command
+    from fusejax.cli.plan import plan_command
 
-    options = _parse_config("plan", arguments, Plan)
-    plan_command(options.plan, arguments[0], options.config)
+    plan_command(arguments)
 
 
 def _fuse(arguments: list[str]) -> None:
@@ -183,6 +113,6 @@ def _report(arguments: list[str]) -> None:
 
 
 def _import_torch(arguments: list[str]) -> None:
-    from fusejax.weights.torch_import import ImportOptions, import_command
+    from fusejax.cli.import_torch import import_torch_command
 
-    import_command(tyro.cli(ImportOptions, args=arguments, prog="fusejax import-torch"))
+    import_torch_command(arguments)

@@ -90,6 +90,7 @@ def fit(
         for message in messages:
             log.message(message)
         run = _Run(config, workdir, stages, program, checkpoints, validation, batches, log, profile_steps)
+        run.samples_seen = samples_seen
         return run.go(state, start)
 
 
@@ -135,6 +136,7 @@ class _Run:
                 with jax.transfer_guard("disallow"):  # nothing in a step waits for, or copies from, a device
                     state, logs = step_fn(state, batch, key)
                 step += 1
+                self.samples_seen += self.config.batch_size
                 self.meter.stepped()
                 self.pending.append((step, names, logs))
                 self.log.advance(step)
@@ -179,7 +181,7 @@ class _Run:
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float] | None, *, final: bool) -> None:
         """Starts a save; waits for the last one of a process, since nobody would see later that it failed."""
-        data = {"samples_seen": step * self.config.batch_size, "stage": self.stage.config.name}
+        data = {"samples_seen": self.samples_seen}
         about = {"step": step, "config": to_dict(self.config), "data": data, "scores": scores}
         self.checkpoints.save(state, **about)
         while final and (failure := self.checkpoints.check(wait=True)):

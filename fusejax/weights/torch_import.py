@@ -1,44 +1,16 @@
 """Reads checkpoints of the authors' PyTorch code into this library's parameters."""
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import numpy as np
-import tyro
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fusejax.models import CrossFuse, CrossFuseConfig
 from fusejax.typing import Params
-from fusejax.weights.files import save_weights
-
-
-@dataclasses.dataclass(frozen=True)
-class ImportOptions:
-    """Turns the CrossFuse author's checkpoint (CDDFuse's too) into weights for `fusejax fuse --weights FILE`.
-
-    Attributes:
-      file: the .pth file; nothing but tensors is read from it.
-      out: the .safetensors file to write.
-      overwrite: replace it where it exists.
-    """
-
-    file: Annotated[Path, tyro.conf.Positional]
-    out: Path
-    overwrite: bool = False
-
-
-def import_command(options: ImportOptions) -> None:
-    """Reads, checks and writes. Raises ValueError or FileExistsError before anything is written."""
-    if options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} is already there; use --overwrite, or another --out.")
-    params, config = crossfuse_from_torch(load_torch_checkpoint(options.file))
-    save_weights(options.out, params, config, {"imported_from": options.file.name})
-    count = sum(x.size for x in jax.tree.leaves(params))
-    print(f"{count:,} parameters of {config} in {options.out}")
 
 
 _MODULES = {

@@ -52,10 +52,10 @@ def test_going_on_within_and_exactly_between_stages_equals_the_unbroken_run(unbr
             with pytest.raises(Interrupted):
                 fit(TINY, tmp_path)
     between = saved_state(tmp_path, 2, "state")
-    assert saved_state(tmp_path, 1, "data")["stage"] == "reconstruct"
+    assert saved_state(tmp_path, 1, "data") == {"samples_seen": 8}
     resumed = fit(TINY, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, resumed, expected)  # bit-equal on one CPU device
-    assert saved_state(tmp_path, 4, "data") == {"samples_seen": 32, "stage": "fuse"}
+    assert saved_state(tmp_path, 4, "data") == {"samples_seen": 32}
     assert "stage 'fuse': steps 3 to 4" in capsys.readouterr().out
     # The first stage leaves the fusion layers and their optimisers alone.
     counts = {name: int(group["count"]) for name, group in between["opt_state"].items()}

@@ -1,0 +1,48 @@
+"""Command lines of the form CONFIG [options]: a configuration whose every setting is a flag."""
+
+import dataclasses
+import sys
+from typing import Annotated, Any
+
+import tyro
+
+from fusejax.config import TrainConfig, load_config, shipped_configs
+
+
+def parse_configured(
+    command: str, arguments: list[str], **options: type
+) -> tuple[TrainConfig, dict[str, Any]]:
+    """Parses CONFIG, the command's own options and overrides of any setting (`--data.root DIR`).
+
+    Args:
+        command: name of the command, for the usage text.
+        arguments: words after the command.
+        **options: dataclasses of further options, by any name; their fields become flags.
+
+    Returns:
+        The configuration with its overrides, and an instance of each of `options` under its name.
+
+    Raises:
+        SystemExit: with a usage text if CONFIG is missing.
+        ValueError: if there is no such configuration or a setting is refused.
+    """
+    prog = f"fusejax {command} CONFIG"
+    if not arguments or arguments[0].startswith("-"):
+        shipped = ", ".join(shipped_configs())
+        print(f"usage: {prog} [options]; CONFIG is a file with get_config(), or one of: {shipped}")
+        print(f"fusejax {command} CONFIG --help lists the options and settings of a configuration.")
+        sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+    fields = options | {"config": TrainConfig}
+    parsed_type = dataclasses.make_dataclass(
+        "Arguments", [(name, Annotated[kind, tyro.conf.arg(name="")]) for name, kind in fields.items()]
+    )
+    defaults = {name: kind() for name, kind in options.items()} | {"config": load_config(arguments[0])}
+    # A network is chosen by the configuration; its settings are flags like all others.
+    parsed = tyro.cli(
+        parsed_type,
+        default=parsed_type(**defaults),
+        args=arguments[1:],
+        prog=prog,
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+    return parsed.config, {name: getattr(parsed, name) for name in options}
