@@ -6,10 +6,9 @@ half, and in learning rate, batch and length, which are chosen for hours on a CP
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.masking import ComMaskConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import ComMaskConfig, DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
-from fusejax.losses.reference import ReferenceConfig
+from fusejax.losses.config import ReferenceConfig
 from fusejax.models import AngularFuseConfig
 
 

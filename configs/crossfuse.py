@@ -8,7 +8,7 @@ instead of cutting a fixed grid.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import CrossFuseConfig
 

@@ -6,7 +6,7 @@ add --stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import FusionNetConfig
 

@@ -6,11 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from fusejax.data.pipeline import DataConfig
-from fusejax.losses import ObjectiveConfig
-from fusejax.models import ModelConfig
-from fusejax.training.sharding import MeshConfig
-from fusejax.typing import check_choices
+from fusejax.data.config import DataConfig
+from fusejax.losses.config import ObjectiveConfig
+from fusejax.models.config import ModelConfig
+from fusejax.options import check_choices
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """How the devices of a run are arranged; may change when a run goes on.
+
+    Attributes:
+      data: devices along the axis `data`; -1: as many as `fsdp` leaves.
+      fsdp: devices that share one copy of parameters and optimiser state; -1: as many as `data` leaves.
+      min_sharded: arrays of fewer elements are kept whole by every device.
+    """
+
+    data: int = -1
+    fsdp: int = 1
+    min_sharded: int = 4096
+
+    def __post_init__(self):
+        sizes = (self.data, self.fsdp)
+        if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
+            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
 
 
 @dataclasses.dataclass(frozen=True)

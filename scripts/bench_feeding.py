@@ -20,7 +20,8 @@ import tensorflow_datasets as tfds
 import tyro
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.data.config import DataConfig
+from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.data.tfds import TfdsPairs
 from fusejax.data.tfds.pairs import pair_info

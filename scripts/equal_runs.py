@@ -33,12 +33,11 @@ def train(network: str, workdir: Path, fsdp: int) -> None:
     """What the processes do."""
     import dataclasses
 
-    from fusejax.config import load_config
-    from fusejax.data.pipeline import DataConfig
+    from fusejax.config import MeshConfig, load_config
+    from fusejax.data.config import DataConfig
     from fusejax.losses import TERMS, ObjectiveConfig, TermConfig
     from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig
     from fusejax.training.loop import fit
-    from fusejax.training.sharding import MeshConfig
 
     models = {
         "angularfuse": AngularFuseConfig(widths=(8, 8), heads=None, residual_blocks=1),

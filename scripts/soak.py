@@ -27,8 +27,7 @@ SAVE_EVERY = 3
 def train(workdir: Path, steps: int) -> None:
     """What the killed process does: AngularFuse with a few hundred parameters on made-up pairs."""
     from fusejax.config import OptimConfig, StageConfig, TrainConfig
-    from fusejax.data.masking import ComMaskConfig
-    from fusejax.data.pipeline import DataConfig
+    from fusejax.data.config import ComMaskConfig, DataConfig
     from fusejax.losses import ObjectiveConfig, TermConfig
     from fusejax.models import AngularFuseConfig
     from fusejax.training.loop import fit

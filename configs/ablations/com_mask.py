@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from fusejax.config import load_config
-from fusejax.data.masking import ComMaskConfig
+from fusejax.data.config import ComMaskConfig
 from fusejax.studies.ablation import Ablation
 
 FOLDERS = ("roadscene/train", "msrs128/train")

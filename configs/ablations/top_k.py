@@ -6,7 +6,7 @@ from pathlib import Path
 from fusejax.cli.align import AlignOptions, align_command
 from fusejax.config import TrainConfig, load_config
 from fusejax.data.alignment import AlignConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import DataConfig
 from fusejax.studies.ablation import Ablation
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"

@@ -9,9 +9,7 @@ import tyro
 from fusejax.config import TrainConfig, load_config, shipped_configs
 
 
-def parse_configured(
-    command: str, arguments: list[str], **options: type
-) -> tuple[TrainConfig, dict[str, Any]]:
+def parse_configured(command: str, arguments: list[str], **options: type) -> tuple[TrainConfig, dict[str, Any]]:
     """Parses CONFIG, the command's own options and overrides of any setting (`--data.root DIR`).
 
     Args:

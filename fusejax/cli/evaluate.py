@@ -8,7 +8,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from fusejax.data.annotations import OBJECT_CLASSES
+from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairError, list_pictures
 from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
 from fusejax.metrics import METRICS, USUAL, evaluate, undefined_reason

@@ -1,7 +1,8 @@
 """`fusejax plan`: memory, FLOPs and collectives of a step on devices that are not here."""
 
 from fusejax.cli.configured import parse_configured
-from fusejax.planning.plan import Plan, plan_command as run_plan
+from fusejax.planning.plan import Plan
+from fusejax.planning.plan import plan_command as run_plan
 
 
 def plan_command(arguments: list[str]) -> None:

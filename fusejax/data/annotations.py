@@ -12,9 +12,6 @@ from jaxtyping import Bool, Float
 
 CLASSES_FILE = "classes.txt"
 
-# What counts as an object unless a setting says otherwise: FusionNet's classes, with LLVIP's "person".
-OBJECT_CLASSES = ("people", "car", "bus", "motorcycle", "truck", "person")
-
 # YOLO files hold rounded shares of the sides: edges may lie this much outside of the picture, in pixels.
 _YOLO_ROUNDING = 0.5
 

@@ -4,44 +4,13 @@ The masks touch the network's inputs only; losses and the reference use the clea
 strong edges that no scene has.
 """
 
-import dataclasses
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fusejax.typing import check_choices
+from fusejax.data.config import ComMaskConfig
 
 Plane = Float[np.ndarray, "h w 1"]
 Mask = Bool[np.ndarray, "h w 1"]
-
-
-@dataclasses.dataclass(frozen=True)
-class ComMaskConfig:
-    """Numbers are ours; the paper gives the idea and names the patch size k.
-
-    Attributes:
-      probability: share of pairs that are masked at all, so that the network also sees clean pairs.
-      patch_sizes: side k of a square cell in pixels, drawn per pair.
-      keep: probability rho that a cell shows infrared (`grid`) or stays visible in both (`random`).
-      variant: `grid`, complementary matrices: every pixel is seen in exactly one modality; `random`, a random subset
-        of the cells is hidden, half of it in infrared and half in visible, the rest stays visible in both.
-      fill: what hidden pixels hold: `zero`, or `mean` of that picture.
-    """
-
-    probability: float = 0.5
-    patch_sizes: tuple[int, ...] = (8, 16, 32)
-    keep: float = 0.5
-    variant: Literal["grid", "random"] = "grid"
-    fill: Literal["zero", "mean"] = "zero"
-
-    def __post_init__(self):
-        check_choices(self)
-        for name in ("probability", "keep"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is a probability, 0 to 1.")
-        if not self.patch_sizes or min(self.patch_sizes) < 1:
-            raise ValueError(f"patch_sizes is {self.patch_sizes}; name at least one side of 1 pixel or more.")
 
 
 def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMaskConfig) -> tuple[Plane, Plane]:

@@ -5,7 +5,6 @@ global index of a sample, before the sequence is dealt out to processes and work
 each batch, so that the batch put together from all processes is the same array whatever their number.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,76 +12,10 @@ import grain
 from absl import flags
 
 from fusejax.data.alignment_plan import AlignedPatches, load_plan
-from fusejax.data.annotations import OBJECT_CLASSES
+from fusejax.data.config import DataConfig
 from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
-from fusejax.data.masking import ComMaskConfig
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, ToLuma
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-    """Where pairs come from and what is done to them.
-
-    Attributes:
-      root: folder of the data; holds the infrared and the visible folder, or `folders` below it do.
-      folders: pair folders relative to `root`; empty: `root` itself, unless `tfds` names something.
-      split: looked for in a training folder that does not hold the pictures itself (MSRS's train/ir, train/vi).
-      tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the folders.
-      synthetic: number of made-up pairs, added to the others.
-      auxiliary: pair folder of a foreign set relative to `root`, named down to the split, of which the patches that
-        `alignment` names are added.
-      alignment: plan written by `fusejax align`; empty: the folder's pairs are added as they are.
-      shares: how much of the training samples each source gives (folders, tfds, synthetic, auxiliary, in this order),
-        relative; empty: every pair alike.
-      validation: pair folders relative to `root` that are scored during training, named down to the split; empty: none.
-      crop: side of the square training crop in pixels.
-      max_boxes: object boxes that a sample brings along, the largest of its crop; 0: none are read.
-      box_classes: names of the objects that count, in any case; empty: all. The default is FusionNet's, with LLVIP's
-        "person".
-      box_share: share of the crops, of pairs with boxes, that are drawn around a box; FusionNet's is 0.5.
-      box_keep: share of the boxes that is used; drawn once per box, for ablations.
-      box_jitter: shift of each edge of a box, uniform up to this share of its side; drawn once, for ablations.
-      com_mask: complementary masks on the network's inputs; None for none.
-      skip_bad: leave out unusable pairs and list them, instead of stopping.
-      workers: worker processes; 0 reads in threads of this process.
-    """
-
-    root: str = ""
-    folders: tuple[str, ...] = ()
-    split: str = "train"
-    tfds: tuple[str, ...] = ()
-    synthetic: int = 0
-    auxiliary: str = ""
-    alignment: str = ""
-    shares: tuple[float, ...] = ()
-    validation: tuple[str, ...] = ()
-    crop: int = 128
-    max_boxes: int = 0
-    box_classes: tuple[str, ...] = OBJECT_CLASSES
-    box_share: float = 0.0
-    box_keep: float = 1.0
-    box_jitter: float = 0.0
-    com_mask: ComMaskConfig | None = dataclasses.field(default_factory=ComMaskConfig)
-    skip_bad: bool = False
-    workers: int = 0
-
-    def __post_init__(self):
-        for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
-        if self.alignment and not self.auxiliary:
-            raise ValueError("data.alignment is set; name the folder that its patches are cut from in data.auxiliary.")
-        if any(share <= 0 for share in self.shares):
-            raise ValueError(f"data.shares is {self.shares}; every share must be above 0, drop the folder instead.")
-        for name in ("box_share", "box_keep"):
-            if not 0 <= (value := getattr(self, name)) <= 1:
-                raise ValueError(f"data.{name} is {value}; it is a share, 0 to 1.")
-        if not 0 <= self.box_jitter < 0.5:  # from 0.5 on an edge could pass the opposite one
-            raise ValueError(f"data.box_jitter is {self.box_jitter}; it must be at least 0 and below 0.5.")
-        for name, unused in (("box_share", 0.0), ("box_keep", 1.0), ("box_jitter", 0.0)):
-            if not self.max_boxes and (value := getattr(self, name)) != unused:
-                raise ValueError(f"data.{name} is {value} but no boxes are read; set data.max_boxes.")
 
 
 def open_sources(config: DataConfig) -> list:

@@ -19,6 +19,7 @@ from fusejax.losses.angle import (
     reference_direction_loss,
     reference_magnitude_loss,
 )
+from fusejax.losses.config import ObjectiveConfig, RegionConfig
 from fusejax.losses.consistency import consistency_loss
 from fusejax.losses.features import decomposition_loss
 from fusejax.losses.gradient import (
@@ -29,11 +30,11 @@ from fusejax.losses.gradient import (
 )
 from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
 from fusejax.losses.reconstruction import reconstruction_loss
-from fusejax.losses.reference import ReferenceConfig, fine_grained_reference
+from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
 from fusejax.losses.structure import ssim_loss
 from fusejax.ops.boxes import rasterise, thermal_saliency
-from fusejax.typing import Luma, PerImage, check_choices
+from fusejax.typing import Luma, PerImage
 
 # A new loss is one function, [b] out, and one line here.
 TERMS: dict[str, Callable[..., PerImage]] = {
@@ -56,72 +57,6 @@ TERMS: dict[str, Callable[..., PerImage]] = {
 
 # What the step itself can give to a term, whatever the model.
 FROM_THE_STEP = ("ir", "vi_y", "reference", "key")
-
-
-@dataclasses.dataclass(frozen=True)
-class TermConfig:
-    """One term of an objective.
-
-    Attributes:
-      name: a key of `TERMS`.
-      weight: its factor in the sum, not negative.
-      options: keyword arguments of the term's function.
-      decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs of the stage and e the
-        epoch within the stage (`cosine`, from 1 to 0) or since the start of the run (`global_cosine`, which rises again
-        past E; CrossFuse's published script).
-    """
-
-    name: str
-    weight: float = 1.0
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    decay: Literal["none", "cosine", "global_cosine"] = "none"
-
-    def __post_init__(self):
-        check_choices(self)
-        if self.name not in TERMS:
-            near = difflib.get_close_matches(self.name, TERMS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"There is no loss term {self.name!r}{hint} Known: {', '.join(TERMS)}.")
-        if self.weight < 0:
-            raise ValueError(f"The weight of {self.name!r} is {self.weight}; a negative weight rewards errors.")
-        _check_options(self.name, self.options)
-
-
-@dataclasses.dataclass(frozen=True)
-class RegionConfig:
-    """How object regions become a mask, see `fusejax.ops.boxes`.
-
-    Attributes:
-      soft_edge_sigma: of the Gaussian that softens the boxes, in pixels; 0: hard edges.
-      area_balanced: small boxes weigh more.
-      fallback: what stands in where the data has no boxes at all: nothing, or hot spots of the infrared picture.
-    """
-
-    soft_edge_sigma: float = 0.0
-    area_balanced: bool = False
-    fallback: Literal["none", "thermal_saliency"] = "none"
-
-    def __post_init__(self):
-        check_choices(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class ObjectiveConfig:
-    """A weighted sum of terms, and how reference image and region mask are made where one of them asks for it."""
-
-    terms: tuple[TermConfig, ...]
-    reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
-    regions: RegionConfig = dataclasses.field(default_factory=RegionConfig)
-
-    def __post_init__(self):
-        names = [term.name for term in self.terms]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"An objective needs terms of different names; got {', '.join(names) or 'none'}.")
-
-    @property
-    def needs(self) -> set[str]:
-        """Everything that one of the terms asks for."""
-        return {name for term in self.terms for name in term_needs(term.name)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +153,16 @@ def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Pr
     return 0.5 * (1.0 + jnp.cos(jnp.pi * epoch / progress.stage_epochs))
 
 
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
+def check_term(name: str, options: Mapping[str, Any]) -> None:
+    """Checks that there is a term of that name and that it takes these options.
+
+    Raises:
+        ValueError: if not; the message names the nearest term, or the term's options and their values.
+    """
+    if name not in TERMS:
+        near = difflib.get_close_matches(name, TERMS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"There is no loss term {name!r}{hint} Known: {', '.join(TERMS)}.")
     signature, hints = inspect.signature(TERMS[name]), get_type_hints(TERMS[name])
     known = [p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
     for option, value in options.items():

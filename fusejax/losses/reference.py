@@ -1,52 +1,15 @@
 """Fine-grained reference image (AngularFuse, arXiv 2510.12260): sharpened edges blended with an equalised picture."""
 
-import dataclasses
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from fusejax.losses.config import ReferenceConfig
 from fusejax.ops.filters import gaussian_blur, laplacian
-from fusejax.typing import Luma, check_choices
+from fusejax.typing import Luma
 
 LEVELS = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class ReferenceConfig:
-    """How the reference is made. The default is the paper's 75 % edges and 25 % equalisation.
-
-    Attributes:
-      edge_weight, equalised_weight: shares of the sharpened and of the equalised base; what is left to 1 is the base
-        itself (nothing by default; departure of the tuned recipe, whose full sharpening would amplify sensor noise).
-      equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
-      base: `max`, the larger source at every pixel, or `two_scale`, half of that and half of
-        max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter neighbourhood, detail from
-        both (departure; keeps detail of the darker source, which the maximum drops).
-      base_sigma: standard deviation of G in pixels.
-      enhance_first: enhance each source and take the larger of the two results, instead of enhancing their base.
-    """
-
-    edge_weight: float = 0.75
-    equalised_weight: float = 0.25
-    equalisation: Literal["clahe", "global"] = "clahe"
-    base: Literal["max", "two_scale"] = "max"
-    base_sigma: float = 20.0
-    enhance_first: bool = False
-
-    def __post_init__(self):
-        check_choices(self)
-        if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
-            raise ValueError(
-                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be shares: "
-                "neither negative, sum at most 1."
-            )
-        if self.base_sigma <= 0:
-            raise ValueError(f"base_sigma is {self.base_sigma} pixels; it must be positive.")
-        if self.enhance_first and self.base != "max":
-            raise ValueError(f"enhance_first joins the sources by their maximum; base {self.base!r} does not apply.")
 
 
 def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> Luma:

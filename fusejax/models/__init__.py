@@ -1,24 +1,18 @@
 """Fusion networks. A configuration's type says which; `build` turns it into the module.
 
-Every network is called as `apply({"params": params}, ir, vi_y) -> fused_y`, all [b, h, w, 1] in [0, 1]; its method
-`outputs` gives a dict of what its losses may ask for, under the names that its class lists in `provides`.
+Every network is called as `apply({"params": params}, ir, vi_y) -> fused_y`, all [b, h, w, 1] in
+[0, 1]; its method `outputs` gives a dict of what its losses may ask for, under the names that its
+class lists in `provides`.
 """
 
-import flax.linen as nn
+from etils import epy
 
-from fusejax.models.angularfuse import AngularFuse, AngularFuseConfig
-from fusejax.models.crossfuse import CrossFuse, CrossFuseConfig
-from fusejax.models.fusionnet import FusionNet, FusionNetConfig
-
-ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig
-
-NETWORKS = {AngularFuseConfig: AngularFuse, CrossFuseConfig: CrossFuse, FusionNetConfig: FusionNet}
-
-
-def build(config: ModelConfig) -> nn.Module:
-    """The network of a configuration."""
-    return NETWORKS[type(config)](config)
-
+with epy.lazy_api_imports(globals()):
+    from fusejax.models.angularfuse import AngularFuse
+    from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, ModelConfig
+    from fusejax.models.crossfuse import CrossFuse
+    from fusejax.models.fusionnet import FusionNet
+    from fusejax.models.networks import NETWORKS, build
 
 __all__ = [
     "NETWORKS",

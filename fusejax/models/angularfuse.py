@@ -4,7 +4,6 @@ The paper gives neither widths nor heads. The default follows the only public ne
 U-Fuser (Zhao et al. 2024, arXiv 2305.11443): 1,517,657 parameters.
 """
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -12,44 +11,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fusejax.models.config import AngularFuseConfig
 from fusejax.models.convolutions import Conv3x3, UpsampleConv
 from fusejax.models.layers import (
     ChannelAttention,
     GatedFeedForward,
-    Remat,
     ResidualConvs,
     pre_norm_residuals,
     rematerialised,
 )
-from fusejax.typing import Luma, check_choices
-
-
-@dataclasses.dataclass(frozen=True)
-class AngularFuseConfig:
-    """Shape of the U-Net.
-
-    Attributes:
-      widths: channels of each level, finest first; every further level halves height and width.
-      heads: attention heads of every block, or None for max(1, width // 8). With the default 8, as in EMMA's code,
-        the blocks of width 8 have one channel a head, whose softmax is constantly 1: q, k and scale never learn.
-      residual_blocks: residual convolution pairs in the local branch of a block.
-      shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
-      remat: what the backward pass computes again, see `fusejax.models.layers.rematerialised`.
-    """
-
-    widths: tuple[int, ...] = (8, 16, 32, 32)
-    heads: int | None = 8
-    residual_blocks: int = 2
-    shared_encoder: bool = False
-    dtype: str = "float32"
-    remat: Remat = "none"
-
-    def __post_init__(self):
-        check_choices(self)
-
-    def heads_at(self, width: int) -> int:
-        return max(1, width // 8) if self.heads is None else self.heads
+from fusejax.typing import Luma
 
 
 class RestormerCnnBlock(nn.Module):

@@ -6,7 +6,6 @@ down-sampled. 1,188,272 parameters by default: encoder 599,144, base fusion 363,
 207,936.
 """
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -14,42 +13,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fusejax.models.config import CrossFuseConfig, Remat
 from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, Pointwise
-from fusejax.models.layers import ChannelAttention, GatedFeedForward, Remat, pre_norm_residuals, rematerialised
-from fusejax.typing import Luma, check_choices
+from fusejax.models.layers import ChannelAttention, GatedFeedForward, pre_norm_residuals, rematerialised
+from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
-
-
-@dataclasses.dataclass(frozen=True)
-class CrossFuseConfig:
-    """Shape of the network.
-
-    Attributes:
-      width: channels everywhere; even, a multiple of `heads`.
-      heads: attention heads of every block.
-      encoder_blocks, decoder_blocks: Restormer blocks.
-      expansion: width of a Restormer block's feed-forward part, in widths.
-      coupling_layers: invertible layers of the detail branch; its fusion layer has one.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling layers, whose
-        exponential is unbounded, stay float32.
-      remat: what the backward pass of the Restormer blocks and coupling layers computes again, see
-        `fusejax.models.layers.rematerialised`.
-    """
-
-    width: int = 64
-    heads: int = 8
-    encoder_blocks: int = 4
-    decoder_blocks: int = 4
-    expansion: int = 2
-    coupling_layers: int = 3
-    dtype: str = "float32"
-    remat: Remat = "none"
-
-    def __post_init__(self):
-        check_choices(self)
-        if self.width % 2 or self.width % self.heads:
-            raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}.")
 
 
 class RestormerBlock(nn.Module):

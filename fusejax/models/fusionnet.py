@@ -5,7 +5,6 @@ pixel, a pixel-wise alpha that blends the features, a decoder. No code is public
 encoders 185,024 each, attention 9,410, alpha 37,185, decoder 194,177; the channel gate adds 4,240.
 """
 
-import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -13,46 +12,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from fusejax.models.config import FusionNetConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise, convolve_same
-from fusejax.models.layers import Remat, ResidualConvs, rematerialised
-from fusejax.typing import Luma, check_choices
+from fusejax.models.layers import ResidualConvs, rematerialised
+from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
 HalfFeatures = Float[Array, "b h//2 w//2 d"]
 Map = Float[Array, "b h w 1"]
-
-
-@dataclasses.dataclass(frozen=True)
-class FusionNetConfig:
-    """Shape of the network. No number here is from the paper, which gives none.
-
-    Attributes:
-      widths: channels of the encoder's residual blocks. The first runs at full resolution and gives the skip, the
-        others at half, where they share one width.
-      attention_width: hidden channels of the modality attention.
-      alpha_width: hidden channels of the alpha map.
-      channel_gate: scales the attended channels by a sigmoid computed from the means of all features. The means
-        (padding included) make the result depend on the whole picture, so tiles are no longer fused as the whole is.
-      gate_width: hidden width of the channel gate.
-      image_space_alpha: blends the pictures instead of decoding the blended features alone:
-        fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output stay float32.
-      remat: what the backward pass of the residual blocks computes again, see `fusejax.models.layers.rematerialised`.
-    """
-
-    widths: tuple[int, ...] = (32, 64, 64)
-    attention_width: int = 64
-    alpha_width: int = 32
-    channel_gate: bool = False
-    gate_width: int = 16
-    image_space_alpha: bool = False
-    dtype: str = "float32"
-    remat: Remat = "none"
-
-    def __post_init__(self):
-        check_choices(self)
-        if len(self.widths) < 2 or len(set(self.widths[1:])) > 1:
-            raise ValueError(f"widths are {self.widths}; give one for full resolution, then equal ones for half.")
 
 
 class ZeroConv3x3(nn.Module):

@@ -3,7 +3,7 @@
 Parameters are float32; `dtype` is the type the arithmetic runs in.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from fusejax.models.config import Remat
 from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, PairedConv3x3, Pointwise, SplitPointwise
 
 
@@ -89,7 +90,6 @@ class GatedFeedForward(nn.Module):
         return Pointwise(x.shape[-1], self.dtype, name="reduce")(jax.nn.gelu(gate, approximate=False) * value)
 
 
-Remat = Literal["none", "full", "dots"]
 _POLICIES = {
     "full": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,

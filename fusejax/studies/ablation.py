@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from fusejax.config import TrainConfig
-from fusejax.data.annotations import OBJECT_CLASSES, of_classes
+from fusejax.data.annotations import of_classes
+from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float, write_image
 from fusejax.inference.fuser import Fuser, recolour

@@ -4,7 +4,6 @@ Axes: `data`, whose devices hold copies of the state, and `fsdp`, whose devices 
 both. Parameters of a step are gathered over `fsdp` before they are used, and their gradients come back in parts.
 """
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -12,25 +11,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-
-@dataclasses.dataclass(frozen=True)
-class MeshConfig:
-    """How the devices of a run are arranged; may change when a run goes on.
-
-    Attributes:
-      data: devices along the axis `data`; -1: as many as `fsdp` leaves.
-      fsdp: devices that share one copy of parameters and optimiser state; -1: as many as `data` leaves.
-      min_sharded: arrays of fewer elements are kept whole by every device.
-    """
-
-    data: int = -1
-    fsdp: int = 1
-    min_sharded: int = 4096
-
-    def __post_init__(self):
-        sizes = (self.data, self.fsdp)
-        if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
-            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
+from fusejax.config import MeshConfig
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:

@@ -12,7 +12,6 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from fusejax.models import CrossFuse, CrossFuseConfig
 from fusejax.typing import Params
 
-
 _MODULES = {
     "encoder": "DIDF_Encoder",
     "decoder": "DIDF_Decoder",

@@ -1,8 +1,7 @@
 """A network of a few hundred parameters on made-up pairs, four steps: for tests of the whole path."""
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.masking import ComMaskConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import ComMaskConfig, DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import AngularFuseConfig
 

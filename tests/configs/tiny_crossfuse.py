@@ -3,7 +3,7 @@
 import dataclasses
 
 from fusejax.config import TrainConfig, load_config
-from fusejax.data.pipeline import DataConfig
+from fusejax.data.config import DataConfig
 from fusejax.models import CrossFuseConfig
 
 

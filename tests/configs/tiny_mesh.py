@@ -1,10 +1,9 @@
 """Twenty steps of a tiny network under a smooth objective, cheap to compile: for runs on several devices."""
 
-from fusejax.config import StageConfig, TrainConfig
-from fusejax.data.pipeline import DataConfig
+from fusejax.config import MeshConfig, StageConfig, TrainConfig
+from fusejax.data.config import DataConfig
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import FusionNetConfig
-from fusejax.training.sharding import MeshConfig
 
 
 def get_config() -> TrainConfig:

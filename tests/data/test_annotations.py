@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fusejax.data.annotations import AnnotationError, find_annotation, read_boxes
+from fusejax.data.config import DataConfig
 from fusejax.data.folders import PairError, PairFolder
 from fusejax.data.images import write_image
-from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.tfds import prepare
 from fusejax.data.transforms import PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, crop_boxes

@@ -9,8 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 
-from fusejax.data.masking import ComMaskConfig
-from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.data.config import ComMaskConfig, DataConfig
+from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.data.tfds import TfdsPairs, prepare, records
 

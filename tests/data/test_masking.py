@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fusejax.data.masking import ComMaskConfig, com_mask, draw_masks
+from fusejax.data.config import ComMaskConfig
+from fusejax.data.masking import com_mask, draw_masks
 
 SIZES = [(64, 64), (50, 37), (8, 8), (1, 1), (3, 40)]  # divisible by the patch, not divisible, smaller than it
 VARIANTS = ("grid", "random")

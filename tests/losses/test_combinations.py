@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
-from fusejax.data.masking import ComMaskConfig
-from fusejax.data.pipeline import DataConfig, open_sources, training_batches
+from fusejax.data.config import ComMaskConfig, DataConfig
+from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.losses import TERMS, ObjectiveConfig, Progress, RegionConfig, TermConfig, check_objective
 from fusejax.losses.objective import evaluate_objective, term_needs
 from fusejax.models import NETWORKS, AngularFuseConfig, CrossFuseConfig, FusionNetConfig, build

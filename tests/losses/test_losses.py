@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from fusejax.losses import ObjectiveConfig, Progress, TermConfig, evaluate_objective
 from fusejax.losses.angle import direction_loss, gradient_vector_loss, magnitude_loss, stronger_gradient
+from fusejax.losses.config import ReferenceConfig
 from fusejax.losses.intensity import intensity_loss
-from fusejax.losses.reference import ReferenceConfig, fine_grained_reference
+from fusejax.losses.reference import fine_grained_reference
 from fusejax.ops.filters import sobel
 
 SOURCES = ("sources", "reference")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fusejax.losses.reference import ReferenceConfig, clahe, equalise, fine_grained_reference, histogram, two_scale_base
+from fusejax.losses.config import ReferenceConfig
+from fusejax.losses.reference import clahe, equalise, fine_grained_reference, histogram, two_scale_base
 
 CONFIGS = {
     "clahe": ReferenceConfig(),

@@ -23,7 +23,8 @@ import jax
 from fusejax.config import load_config
 from fusejax.planning.plan import stage_cost
 from fusejax.training.program import Program
-from fusejax.training.sharding import MeshConfig, make_mesh
+from fusejax.config import MeshConfig
+from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
 
 jax.default_backend = lambda: "tpu"

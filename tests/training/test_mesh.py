@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, PartitionSpec
 
-from fusejax.config import OptimConfig, load_config
+from fusejax.config import MeshConfig, OptimConfig, load_config
 from fusejax.losses import ObjectiveConfig, TermConfig
 from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, build
-from fusejax.training.sharding import MeshConfig, make_mesh, state_sharding
+from fusejax.training.sharding import make_mesh, state_sharding
 from fusejax.training.stages import plan_stages
 from fusejax.training.state import first_state, init_params
 from fusejax.training.step import train_step

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 
 from fusejax.config import TrainConfig, load_config, shipped_configs
+from fusejax.models.config import AngularFuseConfig
 from fusejax.serialize import differences, from_dict, to_dict
 
 
@@ -44,3 +48,25 @@ def test_wrong_values_and_files_are_refused(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ValueError, match=r"has no function get_config\(\)"):
         load_config(str(tmp_path / "empty.py"))
+
+
+def test_configurations_load_without_jax():
+    """Neither a slow import nor an arrow from a configuration to what uses it."""
+    slow = "{'jax', 'flax', 'grain', 'cv2', 'numpy', 'orbax'}"
+    code = f"import sys, fusejax.config; print(sorted({slow} & sys.modules.keys()))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"widths": ()}, "widths are ()"),
+        ({"widths": (8, 0)}, "each at least 1 channel"),
+        ({"dtype": "float99"}, "dtype is 'float99'; it is one of 'float32', 'bfloat16'"),
+        ({"heads": 0}, "heads is 0; it must be at least 1"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AngularFuseConfig(**change)

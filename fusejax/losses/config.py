@@ -1,0 +1,107 @@
+"""Configurations of objectives: plain data, which loads without JAX."""
+
+import dataclasses
+from typing import Any, Literal
+
+from fusejax.options import check_choices
+
+
+@dataclasses.dataclass(frozen=True)
+class TermConfig:
+    """One term of an objective.
+
+    Attributes:
+      name: a key of `TERMS`.
+      weight: its factor in the sum, not negative.
+      options: keyword arguments of the term's function.
+      decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs of the stage and e the
+        epoch within the stage (`cosine`, from 1 to 0) or since the start of the run (`global_cosine`, which rises again
+        past E; CrossFuse's published script).
+    """
+
+    name: str
+    weight: float = 1.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    decay: Literal["none", "cosine", "global_cosine"] = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+        from fusejax.losses.objective import check_term  # the terms themselves need JAX
+
+        check_term(self.name, self.options)
+        if not self.weight >= 0:
+            raise ValueError(f"The weight of {self.name!r} is {self.weight}; a negative weight rewards errors.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionConfig:
+    """How object regions become a mask, see `fusejax.ops.boxes`.
+
+    Attributes:
+      soft_edge_sigma: of the Gaussian that softens the boxes, in pixels; 0: hard edges.
+      area_balanced: small boxes weigh more.
+      fallback: what stands in where the data has no boxes at all: nothing, or hot spots of the infrared picture.
+    """
+
+    soft_edge_sigma: float = 0.0
+    area_balanced: bool = False
+    fallback: Literal["none", "thermal_saliency"] = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceConfig:
+    """How the reference is made. The default is the paper's 75 % edges and 25 % equalisation.
+
+    Attributes:
+      edge_weight, equalised_weight: shares of the sharpened and of the equalised base; what is left to 1 is the base
+        itself (nothing by default; departure of the tuned recipe, whose full sharpening would amplify sensor noise).
+      equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
+      base: `max`, the larger source at every pixel, or `two_scale`, half of that and half of
+        max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter neighbourhood, detail from
+        both (departure; keeps detail of the darker source, which the maximum drops).
+      base_sigma: standard deviation of G in pixels.
+      enhance_first: enhance each source and take the larger of the two results, instead of enhancing their base.
+    """
+
+    edge_weight: float = 0.75
+    equalised_weight: float = 0.25
+    equalisation: Literal["clahe", "global"] = "clahe"
+    base: Literal["max", "two_scale"] = "max"
+    base_sigma: float = 20.0
+    enhance_first: bool = False
+
+    def __post_init__(self):
+        check_choices(self)
+        if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
+            raise ValueError(
+                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be shares: "
+                "neither negative, sum at most 1."
+            )
+        if self.base_sigma <= 0:
+            raise ValueError(f"base_sigma is {self.base_sigma} pixels; it must be positive.")
+        if self.enhance_first and self.base != "max":
+            raise ValueError(f"enhance_first joins the sources by their maximum; base {self.base!r} does not apply.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """A weighted sum of terms, and how reference image and region mask are made where one of them asks for it."""
+
+    terms: tuple[TermConfig, ...]
+    reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
+    regions: RegionConfig = dataclasses.field(default_factory=RegionConfig)
+
+    def __post_init__(self):
+        names = [term.name for term in self.terms]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"An objective needs terms of different names; got {', '.join(names) or 'none'}.")
+
+    @property
+    def needs(self) -> set[str]:
+        """Everything that one of the terms asks for."""
+        from fusejax.losses.objective import term_needs
+
+        return {name for term in self.terms for name in term_needs(term.name)}

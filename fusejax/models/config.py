@@ -1,0 +1,120 @@
+"""Configurations of the networks: plain data, which loads without JAX.
+
+A configuration's type says which network it is for; see `fusejax.models.build`.
+"""
+
+import dataclasses
+from typing import Literal
+
+from fusejax.options import check_at_least, check_choices
+
+Dtype = Literal["float32", "bfloat16"]
+Remat = Literal["none", "full", "dots"]
+
+
+@dataclasses.dataclass(frozen=True)
+class AngularFuseConfig:
+    """Shape of the U-Net.
+
+    Attributes:
+      widths: channels of each level, finest first; every further level halves height and width.
+      heads: attention heads of every block, or None for max(1, width // 8). With the default 8, as in EMMA's code,
+        the blocks of width 8 have one channel a head, whose softmax is constantly 1: q, k and scale never learn.
+      residual_blocks: residual convolution pairs in the local branch of a block.
+      shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
+      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
+      remat: what the backward pass computes again, see `fusejax.models.layers.rematerialised`.
+    """
+
+    widths: tuple[int, ...] = (8, 16, 32, 32)
+    heads: int | None = 8
+    residual_blocks: int = 2
+    shared_encoder: bool = False
+    dtype: Dtype = "float32"
+    remat: Remat = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+        _check_widths(self.widths)
+        check_at_least(self, 0, "residual_blocks")
+        if self.heads is not None:
+            check_at_least(self, 1, "heads")
+
+    def heads_at(self, width: int) -> int:
+        return max(1, width // 8) if self.heads is None else self.heads
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossFuseConfig:
+    """Shape of the network.
+
+    Attributes:
+      width: channels everywhere; even, a multiple of `heads`.
+      heads: attention heads of every block.
+      encoder_blocks, decoder_blocks: Restormer blocks.
+      expansion: width of a Restormer block's feed-forward part, in widths.
+      coupling_layers: invertible layers of the detail branch; its fusion layer has one.
+      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling layers, whose
+        exponential is unbounded, stay float32.
+      remat: what the backward pass of the Restormer blocks and coupling layers computes again, see
+        `fusejax.models.layers.rematerialised`.
+    """
+
+    width: int = 64
+    heads: int = 8
+    encoder_blocks: int = 4
+    decoder_blocks: int = 4
+    expansion: int = 2
+    coupling_layers: int = 3
+    dtype: Dtype = "float32"
+    remat: Remat = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+        check_at_least(self, 1, "width", "heads", "encoder_blocks", "decoder_blocks", "expansion")
+        check_at_least(self, 1, "coupling_layers")
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class FusionNetConfig:
+    """Shape of the network. No number here is from the paper, which gives none.
+
+    Attributes:
+      widths: channels of the encoder's residual blocks. The first runs at full resolution and gives the skip, the
+        others at half, where they share one width.
+      attention_width: hidden channels of the modality attention.
+      alpha_width: hidden channels of the alpha map.
+      channel_gate: scales the attended channels by a sigmoid computed from the means of all features. The means
+        (padding included) make the result depend on the whole picture, so tiles are no longer fused as the whole is.
+      gate_width: hidden width of the channel gate.
+      image_space_alpha: blends the pictures instead of decoding the blended features alone:
+        fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
+      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output stay float32.
+      remat: what the backward pass of the residual blocks computes again, see `fusejax.models.layers.rematerialised`.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 64)
+    attention_width: int = 64
+    alpha_width: int = 32
+    channel_gate: bool = False
+    gate_width: int = 16
+    image_space_alpha: bool = False
+    dtype: Dtype = "float32"
+    remat: Remat = "none"
+
+    def __post_init__(self):
+        check_choices(self)
+        _check_widths(self.widths)
+        check_at_least(self, 1, "attention_width", "alpha_width", "gate_width")
+        if len(self.widths) < 2 or len(set(self.widths[1:])) > 1:
+            raise ValueError(f"widths are {self.widths}; give one for full resolution, then equal ones for half.")
+
+
+ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    if not widths or min(widths) < 1:
+        raise ValueError(f"widths are {widths}; give at least one, each at least 1 channel.")

@@ -1,0 +1,15 @@
+"""Which module belongs to which configuration."""
+
+import flax.linen as nn
+
+from fusejax.models.angularfuse import AngularFuse
+from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, ModelConfig
+from fusejax.models.crossfuse import CrossFuse
+from fusejax.models.fusionnet import FusionNet
+
+NETWORKS = {AngularFuseConfig: AngularFuse, CrossFuseConfig: CrossFuse, FusionNetConfig: FusionNet}
+
+
+def build(config: ModelConfig) -> nn.Module:
+    """The network of a configuration."""
+    return NETWORKS[type(config)](config)
