@@ -12,7 +12,7 @@ from PIL import Image
 import fusejax
 from fusejax.data.images import to_float
 from fusejax.data.synthetic import synthetic_pair
-from fusejax.report.panels import labelled_row
+from fusejax.report.panels import labeled_row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def main(options: HeroOptions) -> None:
     pair = synthetic_pair(options.seed, size=options.size)
     fused = fusejax.fuse(pair["ir"], pair["vi"])
     images = {"infrared": pair["ir"], "visible": pair["vi"], "fused": fused}
-    row = labelled_row({name: to_float(image) for name, image in images.items()})
+    row = labeled_row({name: to_float(image) for name, image in images.items()})
     options.out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(row).save(options.out, quality=options.quality, optimize=True)
     print(f"written to {options.out}: {options.out.stat().st_size / 1024:.0f} KB")

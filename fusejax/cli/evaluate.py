@@ -11,9 +11,11 @@ from rich.console import Console
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairError, list_pictures
 from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
-from fusejax.metrics import METRICS, USUAL, evaluate, undefined_reason
+from fusejax.metrics import USUAL, evaluate, undefined_reason
 from fusejax.report.progress import track
-from fusejax.report.scores import Scores, comparison_markdown, plot_distributions, terminal_table, write_scores
+from fusejax.report.plots import plot_distributions
+from fusejax.report.scores import Scores, write_scores
+from fusejax.report.tables import comparison_markdown, terminal_table
 from fusejax.scoring.regions import read_region_boxes, score_regions, write_regions
 
 Files = dict[str, Path]
@@ -142,11 +144,10 @@ def _report(results: list[Scores], options: EvaluateOptions) -> None:
             console.print(f"{scores.method}: {metric} left out {pictures}; undefined where: {undefined_reason(metric)}")
     if options.out is None:
         return
-    higher = {m: METRICS[m].better == "higher" for m in options.metrics}
     for scores in results:
         folder = options.out if len(results) == 1 else options.out / scores.method.replace("/", "_")
         write_scores(folder, scores)
     if len(results) > 1:
-        (options.out / "comparison.md").write_text(comparison_markdown(results, higher))
-    plot_distributions(options.out / "distributions.png", results, higher)
+        (options.out / "comparison.md").write_text(comparison_markdown(results))
+    plot_distributions(options.out / "distributions.png", results)
     console.print(f"written to {options.out}")

@@ -13,7 +13,7 @@ from fusejax.data.folders import PairError, PairPaths, match_pairs
 from fusejax.data.images import as_infrared, image_size, read_image, to_float, write_image
 from fusejax.inference.fuser import Fuser
 from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import labelled_row
+from fusejax.report.panels import labeled_row
 from fusejax.report.progress import track
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
@@ -142,4 +142,4 @@ def _panel(ir: np.ndarray, vi: np.ndarray, fused: np.ndarray) -> np.ndarray:
     fused = to_float(fused)
     luma = rgb_to_luma(fused) if fused.shape[-1] == 3 else fused
     named = {"infrared": to_float(ir), "visible": to_float(vi), "fused": luma}
-    return labelled_row(named | ({"fused in colour": fused} if fused.shape[-1] == 3 else {}))
+    return labeled_row(named | ({"fused in colour": fused} if fused.shape[-1] == 3 else {}))

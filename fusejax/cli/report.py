@@ -8,10 +8,10 @@ import numpy as np
 import tyro
 from etils import epath
 
+from fusejax.report.progress import duration
 from fusejax.report.run_history import (
     History,
     best,
-    duration,
     higher_is_better,
     read_history,
     segments,

@@ -3,6 +3,16 @@
 from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
 from fusejax.metrics.evaluation import evaluate
 from fusejax.metrics.running_mean import RunningMean
-from fusejax.metrics.table import METRICS, MetricInfo, undefined_reason
+from fusejax.metrics.table import METRICS, MetricInfo, higher_is_better, undefined_reason
 
-__all__ = ["CONVENTIONS", "METRICS", "USUAL", "Convention", "MetricInfo", "RunningMean", "evaluate", "undefined_reason"]
+__all__ = [
+    "CONVENTIONS",
+    "METRICS",
+    "USUAL",
+    "Convention",
+    "MetricInfo",
+    "RunningMean",
+    "evaluate",
+    "higher_is_better",
+    "undefined_reason",
+]

@@ -140,6 +140,14 @@ METRICS: dict[str, MetricInfo] = {
 }
 
 
+def higher_is_better(metric: str) -> bool:
+    """Direction of a metric, by name.
+
+    Scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the metric they are named after.
+    """
+    return METRICS[metric.removeprefix("ROI-")].better == "higher"
+
+
 def undefined_reason(name: str) -> str:
     """When a metric is NaN, in words that fit behind "undefined where"."""
     return METRICS[name].undefined

@@ -1,48 +1,63 @@
-"""Pictures of what a network says about its own decisions: attention and alpha maps."""
+"""Images of what a network reports about its own decisions: attention and alpha maps."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fusejax.data.images import from_float, write_image
 
-_COLOURS = "viridis"  # perceptually even, also in grey print and for colour-blind readers
+_COLORMAP = "viridis"  # perceptually uniform, also in gray print and for color-blind readers
+_COLUMNS = 3
 MEANING = {
     "alpha": "alpha: share of infrared",
     "w_ir": "attention on infrared",
     "w_vi": "attention on visible",
 }
 
+Map = Float[np.ndarray, "h w 1"]
+Source = Float[np.ndarray, "h w _"]
 
-def write_maps(
-    folder: Path, stem: str, maps: dict[str, np.ndarray], *, ir: np.ndarray, vi: np.ndarray, fused: np.ndarray
-) -> None:
-    """Writes STEM_NAME.png for each map, at its own size, and STEM.png: the pictures and the maps with their scale.
 
-    Args: maps [h, w, 1] in [0, 1] by name; ir, vi, fused [h, w, 1 or 3] in [0, 1].
+def write_maps(folder: Path, stem: str, maps: Mapping[str, Map], *, ir: Source, vi: Source, fused: Source) -> None:
+    """Writes the maps of one pair as images.
+
+    Writes FOLDER/STEM_NAME.png for each map at its own size, and FOLDER/STEM.png with the three
+    images, the maps and the scale of their colors.
+
+    Args:
+        folder: existing folder to write to.
+        stem: start of the file names.
+        maps: by name; [h, w, 1] in [0, 1].
+        ir: infrared image, [h, w, 1 or 3] in [0, 1].
+        vi: visible image, likewise.
+        fused: fused image, likewise.
     """
     for name, values in maps.items():
-        coloured = colormaps[_COLOURS](np.clip(values[..., 0], 0, 1))[..., :3]
-        write_image(folder / f"{stem}_{name}.png", from_float(coloured.astype(np.float32), np.uint8))
-    pictures = {"infrared": ir, "visible": vi, "fused": fused}
-    columns, (h, w) = 3, ir.shape[:2]
-    rows = 1 + -(-len(maps) // columns)
-    figure = Figure(figsize=(4.2 * columns, (4.2 * h / w + 0.4) * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
+        colored = colormaps[_COLORMAP](np.clip(values[..., 0], 0, 1))[..., :3]
+        write_image(folder / f"{stem}_{name}.png", from_float(colored.astype(np.float32), np.uint8))
+    _draw_overview(maps, {"infrared": ir, "visible": vi, "fused": fused}).savefig(folder / f"{stem}.png", dpi=110)
+
+
+def _draw_overview(maps: Mapping[str, Map], images: Mapping[str, Source]) -> Figure:
+    h, w = images["infrared"].shape[:2]
+    rows = 1 + -(-len(maps) // _COLUMNS)
+    figure = Figure(figsize=(4.2 * _COLUMNS, (4.2 * h / w + 0.4) * rows), layout="constrained")
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False)
     for axis in axes.ravel():
         axis.set_axis_off()
-    for axis, (name, picture) in zip(axes[0], pictures.items(), strict=True):
-        axis.imshow(np.broadcast_to(picture, (h, w, 3)), interpolation="nearest")
+    for axis, (name, image) in zip(axes[0], images.items(), strict=True):
+        axis.imshow(np.broadcast_to(image, (h, w, 3)), interpolation="nearest")
         axis.set_title(name)
     used = axes[1:].ravel()[: len(maps)]
+    shown = None
     for axis, (name, values) in zip(used, maps.items(), strict=True):
-        shown = axis.imshow(values[..., 0], cmap=_COLOURS, vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(
-            f"{MEANING.get(name, name)}\nmean {values.mean():.2f}, deviation {values.std():.2f}", fontsize=10
-        )
-    figure.colorbar(shown, ax=axes[1:], fraction=0.03, label="0 to 1")
-    figure.savefig(folder / f"{stem}.png", dpi=110)
+        shown = axis.imshow(values[..., 0], cmap=_COLORMAP, vmin=0, vmax=1, interpolation="nearest")
+        statistics = f"mean {values.mean():.2f}, deviation {values.std():.2f}"
+        axis.set_title(f"{MEANING.get(name, name)}\n{statistics}", fontsize=10)
+    if shown is not None:
+        figure.colorbar(shown, ax=axes[1:], fraction=0.03, label="0 to 1")
+    return figure

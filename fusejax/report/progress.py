@@ -1,4 +1,4 @@
-"""Progress of a loop: a bar with speed and time left on a terminal, a plain line now and then elsewhere."""
+"""Progress of a loop: a bar on a terminal, a plain line now and then elsewhere."""
 
 import sys
 import time
@@ -20,11 +20,21 @@ class _Speed(ProgressColumn):
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.2f} {self._unit}/s" if task.speed else "")
+        return Text(speed_text(task.speed, self._unit) if task.speed else "")
 
 
 def track(items: Iterable[T], total: int, *, description: str, unit: str) -> Iterator[T]:
-    """Yields the items and reports on standard error how many of `total` are done and how fast."""
+    """Yields the items and reports progress, speed and the time left on standard error.
+
+    Args:
+        items: what to go through.
+        total: their number.
+        description: what is being done, such as "scoring".
+        unit: what an item is, in the plural, such as "pairs".
+
+    Yields:
+        The items, unchanged.
+    """
     console = Console(file=sys.stderr)
     if console.is_terminal:
         columns = (
@@ -42,5 +52,25 @@ def track(items: Iterable[T], total: int, *, description: str, unit: str) -> Ite
         yield item
         now = time.perf_counter()
         if now - last > _SECONDS_BETWEEN_LINES or done == total:
-            print(f"{description} {done}/{total}  {done / (now - start):.2f} {unit}/s", file=sys.stderr, flush=True)
+            speed = done / (now - start)
+            left = f", {duration((total - done) / speed)} left" if done < total else ""
+            print(f"{description} {done}/{total}  {speed_text(speed, unit)}{left}", file=sys.stderr, flush=True)
             last = now
+
+
+def speed_text(speed: float, unit: str) -> str:
+    """A speed in words: "2.50 pairs/s", or, below one a second, "20 s a pair".
+
+    Args:
+        speed: items per second, above 0.
+        unit: what an item is, in the plural.
+    """
+    return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{duration(1 / speed)} a {unit.removesuffix('s')}"
+
+
+def duration(seconds: float) -> str:
+    """A duration rounded to what matters: "1.4 s", "8 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 5 else f"{seconds:.0f} s"
+    minutes = int(seconds / 60 + 0.5)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 
 import numpy as np
 from etils import epath
@@ -181,9 +180,9 @@ def segments(history: History) -> list[Segment]:
 
 
 def higher_is_better(metric: str) -> bool:
-    from fusejax.metrics.table import METRICS  # slow to import
+    from fusejax.metrics import table  # slow to import
 
-    return metric not in METRICS or METRICS[metric].better == "higher"
+    return metric not in table.METRICS or table.higher_is_better(metric)
 
 
 def best(lines: list[Line], name: str, *, higher: bool) -> tuple[int, float] | None:
@@ -235,11 +234,3 @@ def summarise(history: History) -> dict:
         "skipped": int(skipped[-1]) if len(skipped) else None,
         "memory_gib": float(memory.max()) if len(memory) else None,
     }
-
-
-def duration(seconds: float) -> str:
-    """Rounded to what matters: 8 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = math.floor(seconds / 60 + 0.5)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

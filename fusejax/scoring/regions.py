@@ -21,8 +21,8 @@ from fusejax.report.progress import track
 from fusejax.report.scores import Scores
 from fusejax.typing import Luma
 
-# Columns, and which direction is better. MSE is the plain one against both sources; errors are on the range [0, 1].
-REGION_METRICS = {"ROI-SSIM": "higher", "ROI-MSE": "lower", "MSE": "lower"}
+# Columns. MSE is the plain one against both sources; errors are on the range [0, 1].
+REGION_METRICS = ("ROI-SSIM", "ROI-MSE", "MSE")
 AVERAGE, BOUND = "plain average", "lower bound"
 
 # Box lists are padded to multiples of this, so that few lengths are compiled.

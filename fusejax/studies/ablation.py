@@ -16,12 +16,12 @@ from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float, write_image
 from fusejax.inference.fuser import Fuser, recolour
-from fusejax.metrics import METRICS, USUAL, evaluate
+from fusejax.metrics import USUAL, evaluate
 from fusejax.metrics.region import average_fusion
 from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import labelled_row, stacked
+from fusejax.report.panels import labeled_row, stacked
 from fusejax.report.progress import track
-from fusejax.report.scores import ranks
+from fusejax.report.tables import ranks
 from fusejax.scoring.regions import AVERAGE, BOUND, REGION_METRICS, region_mask, region_scores
 from fusejax.training.loop import fit
 from fusejax.weights.files import load_weights
@@ -123,8 +123,7 @@ def ranked(results: Results, folder: str) -> dict[str, dict[str, tuple[float, fl
     """variant -> metric -> (mean over the seeds, standard deviation, rank of the mean; 1 is best)."""
     metrics = next(iter(results.values()))[0][folder]
     values = {metric: np.array([[r[folder][metric] for r in runs] for runs in results.values()]) for metric in metrics}
-    better = REGION_METRICS | {m: METRICS[m].better for m in USUAL}
-    places = {m: ranks(v.mean(axis=1), higher=better[m] == "higher") for m, v in values.items()}
+    places = {m: ranks(v.mean(axis=1), metric=m) for m, v in values.items()}
     return {
         name: {m: (float(v[n].mean()), float(v[n].std()), float(places[m][n])) for m, v in values.items()}
         for n, name in enumerate(results)
@@ -145,7 +144,7 @@ def markdown(ablation: Ablation, results: Results, references: References | None
         lines += ["", f"**{folder}** ({word})", "", *_table(USUAL, rows, beside, {"mean rank": places})]
         if folder in ablation.boxed:
             lines += ["", f"**{folder}**, inside the boxes, and MSE over the whole pictures; errors on [0, 1]", ""]
-            lines += _table(tuple(REGION_METRICS), rows, beside, {}, digits=4)
+            lines += _table(REGION_METRICS, rows, beside, {}, digits=4)
     return "\n".join(lines) + "\n"
 
 
@@ -190,10 +189,10 @@ def draw_grids(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
         for n in range(min(ablation.shown, len(pairs))):
             pair = pairs[n]
             ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
-            rows: Sequence[np.ndarray] = [labelled_row({"infrared": ir, "visible": vi})]
+            rows: Sequence[np.ndarray] = [labeled_row({"infrared": ir, "visible": vi})]
             for name, fuser in fusers.items():
                 fused_y = fuser.fuse_luma(ir[None], rgb_to_luma(vi)[None])[0]
-                rows.append(labelled_row({name: fused_y, "in colour": recolour(fused_y, vi)}))
+                rows.append(labeled_row({name: fused_y, "in colour": recolour(fused_y, vi)}))
             path = out / "grids" / f"{folder}_{pair['id']}".replace("/", "_")
             written.append(path.with_name(path.name + ".png"))
             write_image(written[-1], stacked(rows))

@@ -18,7 +18,8 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.inference.fuser import Fuser
 from fusejax.metrics import evaluate
 from fusejax.models import AngularFuseConfig, FusionNetConfig, build
-from fusejax.report.scores import Scores, comparison_markdown, ranks
+from fusejax.report.scores import Scores
+from fusejax.report.tables import comparison_markdown, ranks
 from fusejax.weights.files import save_weights
 
 CONFIG = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
@@ -149,17 +150,15 @@ def test_methods_are_compared(pairs, fused, tmp_path):
 
 
 def test_ranks_share_ties_and_put_undefined_last():
-    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 3.0, np.nan]), higher=True), [1.5, 3, 1.5, 4])
-    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 2.0]), higher=False), [3, 1, 2])
+    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 3.0, np.nan]), metric="EN"), [1.5, 3, 1.5, 4])
+    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 2.0]), metric="MSE"), [3, 1, 2])
 
 
 def test_comparison_marks_best_and_second():
     def scores(name, en, mse):
         return Scores(name, "exact", ["x"], {"EN": np.array([en]), "MSE": np.array([mse])})
 
-    text = comparison_markdown(
-        [scores("a", 7.0, 3.0), scores("b", 6.0, 1.0), scores("c", 5.0, 2.0)], {"EN": True, "MSE": False}
-    )
+    text = comparison_markdown([scores("a", 7.0, 3.0), scores("b", 6.0, 1.0), scores("c", 5.0, 2.0)])
     assert "| a | **7.0000** | 3.0000 | 2.00 |" in text
     assert "| b | <u>6.0000</u> | **1.0000** | 1.50 |" in text
 
