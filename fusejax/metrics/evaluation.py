@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
 from fusejax.metrics.table import METRICS
-from fusejax.ops.numerics import apart, quantise
+from fusejax.ops.backend import by_platform
+from fusejax.ops.numerics import isolate_on_cpu, quantise
 from fusejax.typing import PerImage
 
 
@@ -64,10 +65,12 @@ def _check(fused: Array, ir: Array, vi: Array, convention: Convention, names: tu
 def _score(fused: Array, ir: Array, vi: Array, *, convention: str, metrics: tuple[str, ...]) -> dict[str, PerImage]:
     """Compiled scoring. A CPU takes the pictures one by one, whose maps then stay in its cache (half the time)."""
     together = partial(_score_together, convention=CONVENTIONS[convention], metrics=metrics)
-    if jax.default_backend() != "cpu":
-        return together(fused, ir, vi)
-    scores = lax.map(lambda picture: together(*(x[None] for x in picture)), (fused, ir, vi))
-    return jax.tree.map(lambda x: x[:, 0], scores)
+
+    def one_by_one(*images: Array) -> dict[str, PerImage]:
+        scores = lax.map(lambda image: together(*(x[None] for x in image)), images)
+        return jax.tree.map(lambda x: x[:, 0], scores)
+
+    return by_platform(fused, ir, vi, cpu=one_by_one, accelerator=together)
 
 
 def _score_together(
@@ -87,7 +90,9 @@ def _score_together(
     scores = {}
     for family in dict.fromkeys(METRICS[name].family for name in metrics):
         names = [name for name in metrics if METRICS[name].family == family]
-        scores |= apart(lambda *args, names=names: {name: score(name, *args) for name in names}, fused, ir, vi, *planes)
+        scores |= isolate_on_cpu(
+            lambda *args, names=names: {name: score(name, *args) for name in names}, fused, ir, vi, *planes
+        )
     return {name: scores[name] for name in metrics}
 
 

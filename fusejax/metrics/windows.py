@@ -14,7 +14,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.ops.filters import gaussian_kernel
-from fusejax.ops.numerics import apart
+from fusejax.ops.numerics import isolate_on_cpu
 
 ROWS, COLUMNS = -2, -1
 
@@ -81,7 +81,7 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
     pairs = ((0, 0), (1, 1), (0, 1))
 
     def one_pass(pictures: list[Array], within: list[Array | None], axis: int) -> tuple[list[Array], list[Array]]:
-        offsets = apart(lambda *z: [_offset(p, taps, axis) for p in z], *pictures)
+        offsets = isolate_on_cpu(lambda *z: [_offset(p, taps, axis) for p in z], *pictures)
         margin, count = len(taps) // 2, pictures[0].shape[axis] - len(taps) + 1
         means = [
             lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in zip(pictures, offsets, strict=True)
@@ -93,7 +93,7 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
                 for (i, j), part in zip(pairs, within, strict=True)
             ]
 
-        return means, apart(covariances, pictures, offsets, within)
+        return means, isolate_on_cpu(covariances, pictures, offsets, within)
 
     means, within = one_pass([x, y], [None] * 3, COLUMNS)
     means, second = one_pass(means, within, ROWS)
@@ -115,7 +115,7 @@ def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: i
         mean_x, mean_y, *second = (_rounded_quotient(sum(_shifted(z, size, ROWS)), size * size) for z in rows)
         return mean_x, mean_y, *second, mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
 
-    mean_x, mean_y, *second = apart(means, *apart(row_sums, x, y))
+    mean_x, mean_y, *second = isolate_on_cpu(means, *isolate_on_cpu(row_sums, x, y))
     return Statistics(mean_x, mean_y, *(p - q for p, q in zip(second[:3], second[3:], strict=True)))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from fusejax.ops.backend import by_platform
+
 # x / 255 * 255 in float32 misses the integer by at most two roundings: 2 * 2**-24 * 255 = 3.04e-5 levels.
 _SNAP = 4e-5
 
@@ -71,23 +73,24 @@ def picture_mean(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
     return picture_sum(x) / (x.shape[-2] * x.shape[-1])
 
 
-def apart(function: Callable[..., Any], *args: Array) -> Any:
+def isolate_on_cpu(function: Callable[..., Any], *args: Array) -> Any:
     """function(*args) as a block of its own for XLA's CPU backend, which does not fuse across a conditional.
 
-    Straight-line code lets it fold the first pass of a separable window into every tap of the second and compute it a
-    dozen times, and keep the intermediate maps of independent metrics alive side by side. The barrier hides that the
-    condition is always true. Other backends get the plain function.
+    In straight-line code XLA folds the first pass of a separable window into every tap of the second one and computes
+    it a dozen times, and it keeps the intermediate maps of independent metrics alive at the same time. The barrier
+    hides that the condition is always true. Other backends get the plain function.
     """
+    jitted = jax.jit(function)  # traced once, for its shapes and its code
 
-    if jax.default_backend() != "cpu":
-        return function(*args)
-    function = jax.jit(function)  # traced once for its shapes and its code
-    shapes = jax.eval_shape(function, *args)
+    def isolated(*args: Array) -> Any:
+        shapes = jax.eval_shape(jitted, *args)
 
-    def never(*_: Array) -> Any:
-        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        def never(*_: Array) -> Any:
+            return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
 
-    return lax.cond(lax.optimization_barrier(jnp.bool_(True)), function, never, *args)
+        return lax.cond(lax.optimization_barrier(jnp.bool_(True)), jitted, never, *args)
+
+    return by_platform(*args, cpu=isolated, accelerator=function)
 
 
 def divide(numerator: Float[Array, "*shape"], denominator: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

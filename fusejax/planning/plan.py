@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fusejax.config import TrainConfig, load_config
+from fusejax.ops.backend import compile_for
 from fusejax.planning.collectives import SLICED, Collective, collectives
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
@@ -109,8 +110,6 @@ def print_plan() -> None:
     given = json.load(sys.stdin)
     load_config(given["file"])
     config = from_dict(TrainConfig, given["config"])
-    # Blocks and losses ask it which of their forms to take: here the accelerators', not those that are fast on CPU.
-    jax.default_backend = lambda: "tpu"
     try:
         mesh = make_mesh(config.mesh, _topology_devices(given["topology"]) if given["topology"] else None)
         program = Program(config, mesh)
@@ -142,7 +141,8 @@ def stage_cost(program: Program, stage) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
     batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
     cpu = program.mesh.devices.flat[0].platform == "cpu"
-    lowered = program.step(stage).lower(program.target, batch, key)
+    with compile_for("tpu"):  # the accelerators' forms of the operations, not those that are fast on CPU
+        lowered = program.step(stage).lower(program.target, batch, key)
     compiled = lowered.compile(compiler_options=_CPU_OPTIONS if cpu else None)
     memory = compiled.memory_analysis()
     return StageCost(

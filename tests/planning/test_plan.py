@@ -27,7 +27,6 @@ from fusejax.config import MeshConfig
 from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
 
-jax.default_backend = lambda: "tpu"
 found = {}
 for name, file, sizes in json.loads(sys.argv[1]):
     config = dataclasses.replace(load_config(file), mesh=MeshConfig(*sizes, min_sharded=300))
