@@ -1,16 +1,42 @@
 """Infrared-visible image fusion in JAX/Flax.
 
-`fusejax.fuse(ir, vi)` fuses NumPy pictures; models, losses and metrics are pure functions in their own modules.
+`fusejax.fuse(ir, vi)` fuses arrays; `fusejax.models`, `fusejax.losses`, `fusejax.metrics`,
+`fusejax.data` and `fusejax.training` hold the parts. Everything is loaded at first use, so that
+`import fusejax` itself is quick and touches no device.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusejax import data, inference, losses, metrics, models, scoring, training
+    from fusejax.inference import Fuser, fuse
+
 __version__ = "0.1.0"
-__all__ = ["Fuser", "fuse"]
+
+_ROOMS = ("data", "inference", "losses", "metrics", "models", "scoring", "training")
+_VERBS = ("Fuser", "fuse")
+
+__all__ = [
+    "Fuser",
+    "data",
+    "fuse",
+    "inference",
+    "losses",
+    "metrics",
+    "models",
+    "scoring",
+    "training",
+]
 
 
-def __getattr__(name: str):
-    """Loads the public functions at first use: `import fusejax` itself stays quick and touches no device."""
-    if name in __all__:
-        from fusejax.inference import fuser
-
-        return getattr(fuser, name)
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"fusejax.{name}")
+    if name in _VERBS:
+        return getattr(importlib.import_module("fusejax.inference"), name)
     raise AttributeError(f"module 'fusejax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

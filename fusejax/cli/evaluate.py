@@ -12,8 +12,8 @@ from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairError, list_pictures
 from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
 from fusejax.metrics import USUAL, evaluate, undefined_reason
-from fusejax.report.progress import track
 from fusejax.report.plots import plot_distributions
+from fusejax.report.progress import track
 from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
 from fusejax.scoring.regions import read_region_boxes, score_regions, write_regions

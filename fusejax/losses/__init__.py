@@ -3,8 +3,30 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
+    from fusejax.losses.angle import (
+        angle_direction_loss,
+        angle_magnitude_loss,
+        direction_loss,
+        gradient_vector_loss,
+        magnitude_loss,
+        reference_direction_loss,
+        reference_magnitude_loss,
+    )
     from fusejax.losses.config import ObjectiveConfig, ReferenceConfig, RegionConfig, TermConfig
+    from fusejax.losses.consistency import consistency_loss
+    from fusejax.losses.features import channel_correlation, decomposition_loss
+    from fusejax.losses.gradient import (
+        axiswise_gradient_loss,
+        direction_aware_gradient_loss,
+        joint_gradient_loss,
+        signed_sum_gradient_loss,
+    )
+    from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
     from fusejax.losses.objective import TERMS, Progress, check_objective, decay_factor, evaluate_objective
+    from fusejax.losses.reconstruction import reconstruction_loss
+    from fusejax.losses.reference import fine_grained_reference
+    from fusejax.losses.region import target_aware_loss
+    from fusejax.losses.structure import dssim, ssim_loss
 
 __all__ = [
     "TERMS",
@@ -13,7 +35,28 @@ __all__ = [
     "ReferenceConfig",
     "RegionConfig",
     "TermConfig",
+    "angle_direction_loss",
+    "angle_magnitude_loss",
+    "axiswise_gradient_loss",
+    "channel_correlation",
     "check_objective",
+    "consistency_loss",
     "decay_factor",
+    "decomposition_loss",
+    "direction_aware_gradient_loss",
+    "direction_loss",
+    "dssim",
     "evaluate_objective",
+    "fine_grained_reference",
+    "gradient_vector_loss",
+    "intensity_loss",
+    "joint_gradient_loss",
+    "magnitude_loss",
+    "maximum_intensity_loss",
+    "reconstruction_loss",
+    "reference_direction_loss",
+    "reference_magnitude_loss",
+    "signed_sum_gradient_loss",
+    "ssim_loss",
+    "target_aware_loss",
 ]

@@ -1,9 +1,31 @@
-"""Fusion metrics under named conventions. `evaluate(fused, ir, vi)` scores a batch; every metric is a pure function."""
+"""Fusion metrics under named conventions.
 
-from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
-from fusejax.metrics.evaluation import evaluate
-from fusejax.metrics.running_mean import RunningMean
-from fusejax.metrics.table import METRICS, MetricInfo, higher_is_better, undefined_reason
+`evaluate(fused, ir, vi)` scores a batch; every metric is a pure function with one value per image.
+"""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.metrics.color import colour_deviation
+    from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
+    from fusejax.metrics.edges import average_gradient, edge_intensity, nabf, qabf, spatial_frequency
+    from fusejax.metrics.evaluation import evaluate
+    from fusejax.metrics.feature_information import feature_mutual_information
+    from fusejax.metrics.fidelity import (
+        correlation,
+        mean_squared_error,
+        psnr,
+        root_mean_squared_error,
+        standard_deviation,
+        sum_of_correlations_of_differences,
+    )
+    from fusejax.metrics.information import cross_entropy, entropy, mutual_information, normalised_mutual_information
+    from fusejax.metrics.perceptual import qcb, qcv
+    from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
+    from fusejax.metrics.running_mean import RunningMean
+    from fusejax.metrics.structure import ms_ssim, ssim
+    from fusejax.metrics.table import METRICS, MetricInfo, higher_is_better, undefined_reason
+    from fusejax.metrics.visual_information import vif, viff
 
 __all__ = [
     "CONVENTIONS",
@@ -12,7 +34,34 @@ __all__ = [
     "Convention",
     "MetricInfo",
     "RunningMean",
+    "average_fusion",
+    "average_gradient",
+    "colour_deviation",
+    "correlation",
+    "cross_entropy",
+    "edge_intensity",
+    "entropy",
     "evaluate",
+    "feature_mutual_information",
     "higher_is_better",
+    "mean_squared_error",
+    "ms_ssim",
+    "mse_lower_bound",
+    "mutual_information",
+    "nabf",
+    "normalised_mutual_information",
+    "psnr",
+    "qabf",
+    "qcb",
+    "qcv",
+    "roi_mse",
+    "roi_ssim",
+    "root_mean_squared_error",
+    "spatial_frequency",
+    "ssim",
+    "standard_deviation",
+    "sum_of_correlations_of_differences",
     "undefined_reason",
+    "vif",
+    "viff",
 ]
