@@ -1,9 +1,12 @@
-"""CrossFuse's recipe with a narrow, shallow network, 80 + 220 steps and a cosine schedule: for ablations on a CPU."""
+"""CrossFuse's recipe with a narrow, shallow network, 80 + 220 steps and a cosine schedule.
+
+For ablations on a CPU; what it reaches is in configs/crossfuse.md and configs/ablations/README.md.
+"""
 
 import dataclasses
 
 from fusejax.config import TrainConfig, load_config
-from fusejax.models import CrossFuseConfig
+from fusejax.models.config import CrossFuseConfig
 
 
 def get_config() -> TrainConfig:

@@ -1,14 +1,19 @@
-"""FusionNet with target-aware supervision (arXiv 2509.11476): fusejax train fusionnet --workdir RUN --data.root DIR
+"""FusionNet with target-aware supervision (arXiv 2509.11476).
 
-The paper states the modules and that object boxes supervise the fusion; every number here is ours (the weights follow
-CDDFuse's ratio of intensity to gradient). `DIR` holds a folder of annotations beside the two of pictures. Without any,
-add --stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --data.box-share 0.
+fusejax train fusionnet --workdir RUN --data.root DIR
+
+The paper states the modules and that object boxes supervise the fusion; every number here is ours
+(the weights follow CDDFuse's ratio of intensity to gradient). DIR holds a folder of annotations
+next to the two folders of images. Without annotations, add
+--stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --data.box-share 0.
+
+Not run at full length yet; runs of fusionnet_small are in configs/ablations/README.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.config import DataConfig
-from fusejax.losses import ObjectiveConfig, TermConfig
-from fusejax.models import FusionNetConfig
+from fusejax.losses.config import ObjectiveConfig, TermConfig
+from fusejax.models.config import FusionNetConfig
 
 
 def get_config() -> TrainConfig:

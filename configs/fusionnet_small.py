@@ -1,9 +1,12 @@
-"""FusionNet's recipe with a narrow network on 64x64 crops, 200 steps: what a CPU can pay in ablations."""
+"""FusionNet's recipe with a narrow network on 64x64 crops, 200 steps.
+
+For ablations on a CPU; what it reaches is in configs/ablations/README.md.
+"""
 
 import dataclasses
 
 from fusejax.config import TrainConfig, load_config
-from fusejax.models import FusionNetConfig
+from fusejax.models.config import FusionNetConfig
 
 
 def get_config() -> TrainConfig:

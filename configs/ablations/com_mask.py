@@ -1,24 +1,22 @@
-"""Do complementary masks help, and of which size? fusejax ablate com_mask --data-root DIR --out OUT [--full-size]"""
+"""Do complementary masks help, and of which size?
 
-import dataclasses
+fusejax ablate com_mask --data-root DIR --out OUT [--full-size]
+
+Five variants. Tables: configs/ablations/README.md ("Complementary masks").
+"""
+
 from pathlib import Path
 
-from fusejax.config import load_config
 from fusejax.data.config import ComMaskConfig
 from fusejax.studies.ablation import Ablation
+from fusejax.studies.variants import STREET_SETS, street_config, with_data
 
-FOLDERS = ("roadscene/train", "msrs128/train")
-SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
 PATCH_SIZES = (8, 16, 32)
 
 
-def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
-    base = load_config("angularfuse" if full_size else "angularfuse_small")
-
-    def variant(masks: ComMaskConfig | None):
-        options = {"root": str(data_root), "folders": FOLDERS, "shares": (1.0, 1.0), "com_mask": masks}
-        return dataclasses.replace(base, data=dataclasses.replace(base.data, **options))
-
-    sizes = {f"patches of {k}": variant(ComMaskConfig(patch_sizes=(k,))) for k in PATCH_SIZES}
-    variants = {"no masks": variant(None), "as the paper": variant(ComMaskConfig())} | sizes
-    return Ablation("AngularFuse's complementary masks", variants, SETS)
+def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001
+    base = street_config(data_root, full_size=full_size)
+    masks = {"no masks": None, "as the paper": ComMaskConfig()}
+    masks |= {f"patches of {k}": ComMaskConfig(patch_sizes=(k,)) for k in PATCH_SIZES}
+    variants = {name: with_data(base, com_mask=config) for name, config in masks.items()}
+    return Ablation("AngularFuse's complementary masks", variants, STREET_SETS)

@@ -1,18 +1,18 @@
-"""Five gradient losses on the AngularFuse U-Net: fusejax ablate gradient_loss --data-root DIR --out OUT [--full-size]
+"""Five gradient losses on the AngularFuse U-Net: the question of arXiv 2510.13067.
 
-The question of arXiv 2510.13067. All have the same intensity term (the maximum of the sources) and the same weight, 10:
-their Sobel kernels are alike and none is normalised. The angle-aware loss has its two terms at 10 each.
+fusejax ablate gradient_loss --data-root DIR --out OUT [--full-size]
+
+All variants have the same intensity term (the maximum of the sources) and the same gradient weight,
+10: their Sobel kernels are alike and none is normalized. The angle-aware loss has two terms of
+weight 10 each. Tables: configs/ablations/README.md ("Five gradient losses").
 """
 
-import dataclasses
 from pathlib import Path
 
-from fusejax.config import load_config
-from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.losses.config import ObjectiveConfig, TermConfig
 from fusejax.studies.ablation import Ablation
+from fusejax.studies.variants import STREET_SETS, street_config, with_objective
 
-FOLDERS = ("roadscene/train", "msrs128/train")
-SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
 LOSSES = {
     "conventional": ("joint_gradient",),
     "axis-wise magnitude": ("axiswise_gradient",),
@@ -22,13 +22,12 @@ LOSSES = {
 }
 
 
-def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
-    base = load_config("angularfuse" if full_size else "angularfuse_small")
-    data = dataclasses.replace(base.data, root=str(data_root), folders=FOLDERS, shares=(1.0, 1.0))
-
-    def variant(terms: tuple[str, ...]):
-        weighted = (TermConfig("maximum_intensity"), *(TermConfig(name, 10.0) for name in terms))
-        stage = dataclasses.replace(base.stages[0], objective=ObjectiveConfig(weighted))
-        return dataclasses.replace(base, stages=(stage,), data=data)
-
-    return Ablation("Gradient losses on the AngularFuse U-Net", {k: variant(v) for k, v in LOSSES.items()}, SETS)
+def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001
+    base = street_config(data_root, full_size=full_size)
+    intensity = TermConfig("maximum_intensity")
+    objectives = {
+        name: ObjectiveConfig((intensity, *(TermConfig(term, 10.0) for term in terms)))
+        for name, terms in LOSSES.items()
+    }
+    variants = {name: with_objective(base, objective) for name, objective in objectives.items()}
+    return Ablation("Gradient losses on the AngularFuse U-Net", variants, STREET_SETS)

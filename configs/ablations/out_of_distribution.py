@@ -1,19 +1,19 @@
-"""Does foreign data help on sets that training has not seen, and does aligning it? CrossFuse's question on real pairs.
+"""Does foreign data help on sets unseen in training, and does aligning it? CrossFuse's question.
 
 fusejax ablate out_of_distribution --data-root DIR --out OUT [--full-size]
 
-Trains on RoadScene alone, with foreign pairs as they are, and with foreign patches chosen and corrected by Top-K
-alignment, each with and without the consistency term, for the same number of steps.
+Trains on RoadScene alone, with foreign pairs as they are, and with foreign patches chosen and
+corrected by Top-K alignment, each with and without the consistency term, for the same number of
+steps. Tables: configs/crossfuse.md.
 """
 
-import dataclasses
 from pathlib import Path
 
-from fusejax.cli.align import AlignOptions, align_command
-from fusejax.config import TrainConfig, load_config
+from fusejax.config import load_config
 from fusejax.data.alignment import AlignConfig
-from fusejax.data.config import DataConfig
 from fusejax.studies.ablation import Ablation
+from fusejax.studies.preparation import AlignmentPlan
+from fusejax.studies.variants import with_data, without_term
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
 SETS = {
@@ -22,34 +22,19 @@ SETS = {
     "vifb/test_dev": "out of it",
     "msrs/test_dev": "the auxiliary's own",
 }
-DATA = ("target only", "unaligned", "aligned")
+# Small images hold one patch at the published stride; a stride of one patch leaves a choice.
+ALIGN = AlignConfig(stride=64)
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
-    plan = out / "plan.json"
-    if not plan.exists():
-        # Small frames hold one patch at the published stride; a stride of one patch leaves something to choose from.
-        align = AlignConfig(stride=64)
-        align_command(AlignOptions(data_root / TARGET, data_root / AUXILIARY, plan, config=align))
-    variants = {
-        f"{data} {'with' if consistency else 'without'} consistency": variant(
-            data, plan, data_root, consistency=consistency, full_size=full_size
-        )
-        for data in DATA
-        for consistency in (False, True)
-    }
-    return Ablation("CrossFuse, training data and consistency term", variants, SETS)
-
-
-def variant(data: str, plan: Path, data_root: Path, *, consistency: bool, full_size: bool) -> TrainConfig:
-    config = load_config("crossfuse" if full_size else "crossfuse_small")
-    stages = list(config.stages)
-    if not consistency:
-        objective = stages[1].objective
-        terms = tuple(term for term in objective.terms if term.name != "consistency")
-        stages[1] = dataclasses.replace(stages[1], objective=dataclasses.replace(objective, terms=terms))
-    foreign = {} if data == "target only" else {"auxiliary": AUXILIARY, "shares": (1.0, 1.0)}
-    if data == "aligned":
-        foreign["alignment"] = str(plan)
-    pairs = DataConfig(root=str(data_root), folders=(TARGET,), crop=64, com_mask=None, **foreign)
-    return dataclasses.replace(config, stages=tuple(stages), data=pairs)
+    plan = AlignmentPlan(data_root / TARGET, data_root / AUXILIARY, out / "plan.json", ALIGN)
+    foreign = {"auxiliary": AUXILIARY, "shares": (1.0, 1.0)}
+    data = {"target only": {}, "unaligned": foreign, "aligned": foreign | {"alignment": str(plan.path)}}
+    base = load_config("crossfuse" if full_size else "crossfuse_small")
+    variants = {}
+    for name, changes in data.items():
+        whole = with_data(base, root=str(data_root), folders=(TARGET,), **changes)
+        variants[f"{name} without consistency"] = without_term(whole, "consistency")
+        variants[f"{name} with consistency"] = whole
+    title = "CrossFuse, training data and consistency term"
+    return Ablation(title, variants, SETS, preparations=(plan,))

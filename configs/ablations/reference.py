@@ -1,25 +1,26 @@
-"""Fine-grained reference against the plain maximum: fusejax ablate reference --data-root DIR --out OUT [--full-size]"""
+"""Fine-grained reference against the plain maximum as AngularFuse's intensity target.
+
+fusejax ablate reference --data-root DIR --out OUT [--full-size]
+
+Two variants. Tables: configs/ablations/README.md ("Fine-grained reference").
+"""
 
 import dataclasses
 from pathlib import Path
 
-from fusejax.config import load_config
-from fusejax.losses import TermConfig
+from fusejax.losses.config import TermConfig
 from fusejax.studies.ablation import Ablation
-
-FOLDERS = ("roadscene/train", "msrs128/train")
-SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
+from fusejax.studies.variants import STREET_SETS, street_config, with_objective
 
 
-def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
-    base = load_config("angularfuse" if full_size else "angularfuse_small")
-    data = dataclasses.replace(base.data, root=str(data_root), folders=FOLDERS, shares=(1.0, 1.0))
-    fine = dataclasses.replace(base, data=data)
-    objective = base.stages[0].objective
+def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001
+    base = street_config(data_root, full_size=full_size)
+    objective = base.stages[-1].objective
     terms = tuple(
         TermConfig("maximum_intensity", term.weight) if term.name == "reference_intensity" else term
         for term in objective.terms
     )
-    stage = dataclasses.replace(base.stages[0], objective=dataclasses.replace(objective, terms=terms))
-    variants = {"75 % edges, 25 % equalised": fine, "maximum": dataclasses.replace(fine, stages=(stage,))}
-    return Ablation("AngularFuse's intensity reference", variants, SETS)
+    maximum = with_objective(base, dataclasses.replace(objective, terms=terms))
+    return Ablation(
+        "AngularFuse's intensity reference", {"75 % edges, 25 % equalized": base, "maximum": maximum}, STREET_SETS
+    )

@@ -1,4 +1,4 @@
-"""`fusejax ablate`: train and score the variants of an ablation, one table and picture grids at the end."""
+"""`fusejax ablate`: train and score the variants of an ablation, one table and image grids at the end."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Annotated
 import tyro
 
 from fusejax.config import load_ablation
-from fusejax.studies.ablation import draw_grids, markdown, reference_scores, run_ablation, write_csv
+from fusejax.studies.grids import draw_grids
+from fusejax.studies.run import reference_scores, run_ablation
+from fusejax.studies.tables import markdown, write_csv
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,5 +45,5 @@ def ablate_command(options: AblateOptions) -> str:
     write_csv(options.out / "table.csv", ablation, results, references)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
     print(text)
-    print(f"written to {options.out}: table.md, table.csv, {len(grids)} picture grids")
+    print(f"written to {options.out}: table.md, table.csv, {len(grids)} image grids")
     return text

@@ -19,8 +19,10 @@ from fusejax.metrics.region import roi_mse, roi_ssim
 from fusejax.ops.color import rgb_to_luma
 from fusejax.scoring.regions import AVERAGE, BOUND, REGION_METRICS, region_mask
 from fusejax.serialize import differences, to_dict
-from fusejax.studies import ablation as ablation_module
-from fusejax.studies.ablation import Ablation, markdown, ranked, reference_scores, run_folder, write_csv
+from fusejax.studies import run as run_module
+from fusejax.studies.ablation import Ablation, run_folder
+from fusejax.studies.run import open_pairs, reference_scores, score_sets
+from fusejax.studies.tables import markdown, ranked, write_csv
 from fusejax.training.loop import fit
 
 CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
@@ -64,7 +66,7 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
     assert all(np.isfinite(list(s["val"].values())).all() for s in scores) and scores[0] != scores[1]
 
     trained = []
-    monkeypatch.setattr(ablation_module, "fit", lambda config, run: trained.append(run) or fit(config, run))
+    monkeypatch.setattr(run_module, "fit", lambda config, run: trained.append(run) or fit(config, run))
     main(arguments)
     assert trained == []
     (run_folder(tmp_path / "out", "per axis", 1) / "scores.json").unlink()
@@ -82,7 +84,7 @@ def boxed(tmp_path):
 
 def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):
     write_synthetic_folder(tmp_path / "val", count=1, size=(48, 56))
-    found, least = ablation_module._score(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path)
+    found, least = score_sets(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path)
     assert list(found["val"]) == list(USUAL) and least["val"] == {}
     assert list(found["made"]) == [*USUAL, *REGION_METRICS]
     values = []
@@ -103,7 +105,7 @@ def test_the_average_and_the_bound_stand_beside_the_variants(boxed, tmp_path):
     assert references == json.loads((tmp_path / "references.json").read_text())
     average, bound = references[AVERAGE]["made"], references[BOUND]["made"]
     assert {m: average[m] for m in bound} == pytest.approx(bound, rel=1e-6) and list(bound) == ["ROI-MSE", "MSE"]
-    made = {m: 1.0 for m in (*USUAL, *REGION_METRICS)}
+    made = dict.fromkeys((*USUAL, *REGION_METRICS), 1.0)
     results = {"v0": [{"val": dict.fromkeys(USUAL, 2.0), "made": made}]}
     text = markdown(boxed, results, references)
     assert "| v0 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 |\n" in text
@@ -151,9 +153,12 @@ def sets(tmp_path_factory):
 @pytest.mark.parametrize("name", sorted(shipped_configs("ablations")))
 def test_shipped_ablations_differ_in_what_their_names_say(name, full_size, sets, tmp_path):
     found = load_ablation(name)(sets, tmp_path, full_size)
+    assert not list(tmp_path.iterdir()), "configurations are data; making one writes nothing"
     configs = [to_dict(config) for config in found.variants.values()]
     assert len(configs) > 1
     if not full_size:
+        for preparation in found.preparations:
+            preparation.prepare()
         assert all(open_sources(config.data) for config in found.variants.values())
     for n, config in enumerate(configs):
         assert all(differences(config, other) for other in configs[:n])
@@ -183,13 +188,16 @@ def test_target_aware_variants_differ_in_the_term_or_the_boxes(full_size, tmp_pa
     trained = {
         pair["id"] for pair in open_sources(dataclasses.replace(found.variants["all boxes"].data, synthetic=4))[0]
     }
-    scored = found.open("synthetic", tmp_path)
+    for preparation in found.preparations:
+        preparation.prepare()
+    scored = open_pairs(found, "synthetic", tmp_path)
     assert all(len(pair["boxes"]) for pair in scored) and not trained & {pair["id"] for pair in scored}
 
 
 def test_target_aware_pairs_are_written_once(tmp_path):
     def written():
-        load_ablation("target_aware")(tmp_path, tmp_path, False)
+        for preparation in load_ablation("target_aware")(tmp_path, tmp_path, False).preparations:
+            preparation.prepare()
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
 
     first = written()

@@ -1,0 +1,44 @@
+"""Images of what the variants of an ablation make of the first pairs."""
+
+from pathlib import Path
+
+from fusejax.data.images import to_float, write_image
+from fusejax.inference.fuser import Fuser, recolour
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.panels import labeled_row, stacked
+from fusejax.studies.ablation import Ablation, run_folder
+from fusejax.studies.run import open_pairs
+
+
+def draw_grids(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
+    """Writes one image per shown pair below OUT/grids.
+
+    Its first row holds the sources, each further row the luma and the color image of one variant
+    (seed 0).
+
+    Args:
+        ablation: whose runs lie below `out`.
+        data_root: folder that holds the pair folders.
+        out: folder of the ablation.
+
+    Returns:
+        The files written.
+    """
+    fusers = {name: Fuser.load(run_folder(out, name, 0)) for name in ablation.variants}
+    written = []
+    for folder in ablation.scored_on:
+        pairs = open_pairs(ablation, folder, data_root)
+        for n in range(min(ablation.shown, len(pairs))):
+            path = out / "grids" / (f"{folder}_{pairs[n]['id']}".replace("/", "_") + ".png")
+            _draw_grid(path, pairs[n], fusers)
+            written.append(path)
+    return written
+
+
+def _draw_grid(path: Path, pair: dict, fusers: dict[str, Fuser]) -> None:
+    ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
+    rows = [labeled_row({"infrared": ir, "visible": vi})]
+    for name, fuser in fusers.items():
+        fused_y = fuser.fuse_luma(ir[None], rgb_to_luma(vi)[None])[0]
+        rows.append(labeled_row({name: fused_y, "in color": recolour(fused_y, vi)}))
+    write_image(path, stacked(rows))

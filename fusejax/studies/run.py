@@ -1,0 +1,121 @@
+"""Training and scoring the variants of an ablation."""
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.data.annotations import of_classes
+from fusejax.data.config import OBJECT_CLASSES
+from fusejax.data.folders import PairFolder
+from fusejax.data.images import to_float
+from fusejax.inference.fuser import Fuser
+from fusejax.metrics import USUAL, evaluate
+from fusejax.metrics.region import average_fusion
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.progress import track
+from fusejax.scoring.regions import AVERAGE, BOUND, REGION_METRICS, region_mask, region_scores
+from fusejax.studies.ablation import Ablation, run_folder
+from fusejax.training.loop import fit
+from fusejax.typing import Luma
+
+CONVENTION = "cddfuse"
+
+SetScores = dict[str, dict[str, float]]
+"""Pair folder -> metric -> mean over its pairs."""
+
+Results = dict[str, list[SetScores]]
+"""Variant -> its scores, one entry per seed."""
+
+References = dict[str, SetScores]
+"""Scores of the plain average and the lower bound of the errors, by these names."""
+
+
+def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) -> Results:
+    """Trains and scores every variant with every seed; finished runs are not repeated.
+
+    Each run has a folder below OUT/runs, which holds its scores in scores.json.
+
+    Args:
+        ablation: what to compare.
+        data_root: folder that holds the pair folders.
+        out: folder of the ablation.
+        seeds: number of runs of each variant, with the seeds 0, 1, ...
+
+    Returns:
+        The scores of all runs.
+
+    Raises:
+        ValueError: if a folder holds the run of another configuration; delete it, or choose another
+            `out`.
+    """
+    for preparation in ablation.preparations:
+        preparation.prepare()
+    results: Results = {name: [] for name in ablation.variants}
+    for seed in range(seeds):
+        for n, (name, config) in enumerate(ablation.variants.items()):
+            run = run_folder(out, name, seed)
+            scores = run / "scores.json"
+            if not scores.exists():
+                number, total = seed * len(ablation.variants) + n + 1, seeds * len(ablation.variants)
+                print(f"run {number} of {total}: {name}, seed {seed}", flush=True)
+                fit(dataclasses.replace(config, seed=seed), run)
+                found, _ = score_sets(Fuser.load(run).fuse_luma, ablation, data_root)
+                scores.write_text(json.dumps(found, indent=1) + "\n")
+            results[name].append(json.loads(scores.read_text()))
+    return results
+
+
+def reference_scores(ablation: Ablation, *, data_root: Path, out: Path) -> References:
+    """Scores of the plain average, and the least possible errors, on the sets with boxes.
+
+    They are kept in OUT/references.json and computed once.
+    """
+    path, boxed = out / "references.json", {name: ablation.scored_on[name] for name in ablation.boxed}
+    if not path.exists():
+        average, least = score_sets(average_fusion, dataclasses.replace(ablation, scored_on=boxed), data_root)
+        path.write_text(json.dumps({AVERAGE: average, BOUND: least}, indent=1) + "\n")
+    return json.loads(path.read_text())
+
+
+def open_pairs(ablation: Ablation, name: str, data_root: Path) -> PairFolder:
+    """The pairs of one of `ablation.scored_on`; with boxes if it is among `ablation.boxed`."""
+    return PairFolder(ablation.folder(name, data_root), boxes=name in ablation.boxed)
+
+
+def score_sets(fuse: Callable[[Luma, Luma], Luma], ablation: Ablation, data_root: Path) -> tuple[SetScores, SetScores]:
+    """Scores a fusion function on every set of an ablation.
+
+    Args:
+        fuse: takes infrared and visible luma [1, h, w, 1] in [0, 1], gives the fused luma.
+        ablation: whose `scored_on` and `boxed` are used.
+        data_root: folder that holds the sets.
+
+    Returns:
+        Means over the pairs of each set (`USUAL`; with boxes also `REGION_METRICS`), and means of
+        the least possible errors inside the boxes.
+    """
+    scores, least = {}, {}
+    for name in ablation.scored_on:
+        pairs, found, bounds = open_pairs(ablation, name, data_root), defaultdict(list), defaultdict(list)
+        for n in track(range(len(pairs)), len(pairs), description=f"scoring {name}", unit="pairs"):
+            pair = pairs[n]
+            ir, vi_y = to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
+            fused_y = fuse(ir, vi_y)
+            usual = evaluate(fused_y, ir, vi_y, convention=CONVENTION, metrics=USUAL)
+            for metric in USUAL:
+                found[metric].append(usual[metric][0])
+            boxes = pair["boxes"][of_classes(pair["labels"], OBJECT_CLASSES)] if name in ablation.boxed else ()
+            if not len(boxes):
+                continue
+            mask = region_mask(boxes, height=ir.shape[1], width=ir.shape[2])
+            inside = region_scores(fused_y[None], ir, vi_y, mask)
+            for metric in REGION_METRICS:
+                found[metric].append(inside[metric][0, 0])
+                bounds[metric].append(inside[metric][-1, 0])
+        bounds.pop("ROI-SSIM", None)
+        scores[name], least[name] = ({k: float(np.nanmean(v)) for k, v in x.items()} for x in (found, bounds))
+    return scores, least

@@ -1,0 +1,50 @@
+"""What the shipped ablations have in common: sets, and changes of one thing in a configuration."""
+
+import dataclasses
+from pathlib import Path
+
+from fusejax.config import TrainConfig, load_config
+from fusejax.losses.config import ObjectiveConfig
+
+STREET_FOLDERS = ("roadscene/train", "msrs128/train")
+STREET_SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
+
+
+def street_config(data_root: Path, *, full_size: bool) -> TrainConfig:
+    """AngularFuse's recipe on RoadScene and MSRS, one sample of each in turn.
+
+    Args:
+        data_root: folder that holds `STREET_FOLDERS`.
+        full_size: the paper's network and length, instead of what a CPU can afford.
+    """
+    base = load_config("angularfuse" if full_size else "angularfuse_small")
+    return with_data(base, root=str(data_root), folders=STREET_FOLDERS, shares=(1.0, 1.0))
+
+
+def with_data(config: TrainConfig, **changes) -> TrainConfig:
+    """`config` with some fields of its `data` changed."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
+
+
+def with_objective(config: TrainConfig, objective: ObjectiveConfig) -> TrainConfig:
+    """`config` whose last stage has another objective."""
+    *before, last = config.stages
+    return dataclasses.replace(config, stages=(*before, dataclasses.replace(last, objective=objective)))
+
+
+def without_term(config: TrainConfig, name: str) -> TrainConfig:
+    """`config` whose last stage lacks a loss term.
+
+    Args:
+        config: a configuration whose last stage has the term.
+        name: of the term, a key of `fusejax.losses.TERMS`.
+
+    Raises:
+        ValueError: if the last stage has no such term.
+    """
+    objective = config.stages[-1].objective
+    terms = tuple(term for term in objective.terms if term.name != name)
+    if len(terms) == len(objective.terms):
+        known = ", ".join(term.name for term in terms)
+        raise ValueError(f"{config.name}: the last stage has no term {name!r}; it has {known}.")
+    return with_objective(config, dataclasses.replace(objective, terms=terms))
