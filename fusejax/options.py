@@ -1,22 +1,34 @@
-"""Checks of settings that every configuration shares. Imports nothing slow."""
+"""The one check of settings and options. Imports nothing slow, because every configuration needs it."""
 
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def check_choices(config: Any) -> None:
     """Checks the fields of a dataclass that are annotated `Literal[...]`.
 
+    Args:
+        config: an instance of a dataclass.
+
     Raises:
-        ValueError: if such a field holds none of its values; the message lists them.
+        ValueError: if one of these fields holds none of its values; names the nearest one.
     """
-    for name, hint in get_type_hints(type(config)).items():
-        value, known = getattr(config, name), get_args(hint)
-        if get_origin(hint) is Literal and value not in known:
-            raise ValueError(f"{name} is {value!r}; it is one of {', '.join(map(repr, known))}.")
+    _check(_literals(type(config)), vars(config))
 
 
 def check_at_least(config: Any, least: float, *names: str) -> None:
     """Checks that fields of a dataclass are numbers not below a limit.
+
+    Args:
+        config: an instance of a dataclass.
+        least: the smallest number allowed.
+        *names: names of the fields.
 
     Raises:
         ValueError: if one of them is smaller, or NaN.
@@ -24,3 +36,71 @@ def check_at_least(config: Any, least: float, *names: str) -> None:
     for name in names:
         if not getattr(config, name) >= least:
             raise ValueError(f"{name} is {getattr(config, name)}; it must be at least {least}.")
+
+
+def checked_options(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator that checks keyword-only arguments annotated `Literal[...]` at every call.
+
+    Works under `jax.jit`, where it runs while tracing only.
+
+    Args:
+        function: any function with such arguments.
+
+    Returns:
+        The function, which raises ValueError for an option that has none of its values.
+    """
+    choices = {name: known for name, known in _literals(function).items() if name in option_names(function)}
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        _check(choices, kwargs, owner=function.__name__)
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def check_options(function: Callable, options: Mapping[str, Any], *, owner: str) -> None:
+    """Checks names and values of options before the function is called.
+
+    Args:
+        function: what the options are meant for; its keyword-only parameters are its options.
+        options: values by name.
+        owner: what an error message calls the function.
+
+    Raises:
+        ValueError: for an option that the function does not have, or a value that it does not know.
+    """
+    known = option_names(function)
+    for option in options:
+        if option not in known:
+            listed = ", ".join(known) or "none"
+            raise ValueError(f"{owner} has no option {option!r}; it has {listed}{did_you_mean(option, known) or '.'}")
+    _check(_literals(function), options, owner=owner)
+
+
+def option_names(function: Callable) -> list[str]:
+    """Names of the keyword-only parameters of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """The end of an error message that names the nearest known name; empty if none is near."""
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@functools.cache
+def _literals(annotated: Any) -> dict[str, tuple]:
+    """Allowed values of everything that is annotated `Literal[...]`, by name."""
+    hints = get_type_hints(annotated)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
+def _check(choices: Mapping[str, tuple], values: Mapping[str, Any], *, owner: str = "") -> None:
+    for name, known in choices.items():
+        if name in values and values[name] not in known:
+            raise ValueError(
+                f"{owner and owner + ': '}{name} is {values[name]!r}; it is one of {', '.join(map(repr, known))}"
+                + (did_you_mean(values[name], known) or ".")
+            )

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.ops.filters import sobel
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 EPSILON = 1e-3
@@ -38,6 +39,7 @@ def magnitude_loss(fused_gradient: Gradient, reference_gradient: Gradient) -> Pe
     return jnp.abs(smooth_norm(fused_gradient) - smooth_norm(reference_gradient)).mean(axis=(1, 2, 3))
 
 
+@checked_options
 def direction_loss(
     fused_gradient: Gradient,
     reference_gradient: Gradient,
@@ -70,6 +72,7 @@ def angle_magnitude_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     return magnitude_loss(sobel(fused_y), stronger_gradient(ir, vi_y))
 
 
+@checked_options
 def angle_direction_loss(
     fused_y: Luma, ir: Luma, vi_y: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
 ) -> PerImage:
@@ -82,6 +85,7 @@ def reference_magnitude_loss(fused_y: Luma, reference: Luma) -> PerImage:
     return magnitude_loss(sobel(fused_y), sobel(reference))
 
 
+@checked_options
 def reference_direction_loss(
     fused_y: Luma, reference: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
 ) -> PerImage:

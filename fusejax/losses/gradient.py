@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.ops.filters import Padding, correlate, sobel
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 # Scale weights that fall by the golden ratio: the commented alternative in the code of arXiv 2510.13067.
@@ -25,12 +26,14 @@ _SOFT_X = np.array([[-0.2, 0, 0.2], [-1, 0, 1], [-0.2, 0, 0.2]])
 _SOFT_SUM = _SOFT_X - _SOFT_X.T
 
 
+@checked_options
 def sobel_magnitude(x: Luma, *, padding: Padding) -> Float[Array, "b h2 w2 1"]:
     """|Kx * x| + |Ky * x| at every pixel, in [0, 8]."""
     gx, gy = _edges(x, padding)
     return jnp.abs(gx) + jnp.abs(gy)
 
 
+@checked_options
 def joint_gradient_error(
     fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero"
 ) -> Float[Array, "b h2 w2 1"]:
@@ -39,6 +42,7 @@ def joint_gradient_error(
     return jnp.abs(sobel_magnitude(fused_y, padding=padding) - jax.lax.stop_gradient(target))
 
 
+@checked_options
 def joint_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero") -> PerImage:
     """mean |g(F) - max(g(I), g(V))|, g = |Kx * .| + |Ky * .|: the conventional loss (CDDFuse, CrossFuse).
 
@@ -49,6 +53,7 @@ def joint_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding
     return joint_gradient_error(fused_y, ir, vi_y, padding=padding).mean(axis=(1, 2, 3))
 
 
+@checked_options
 def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "edge") -> PerImage:
     """Sum over both axes a of mean | |Ka * F| - max(|Ka * I|, |Ka * V|) | (LUT-Fuse, `scripts/loss_lut.py`).
 
@@ -61,6 +66,7 @@ def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padd
     )
 
 
+@checked_options
 def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero") -> PerImage:
     """mean |d(F) - t|, d = kx * . + ky * ., t the d of the source with the larger |d|, a tie to the visible (TC-MoA).
 
@@ -73,6 +79,7 @@ def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Pa
     return jnp.abs(f - jax.lax.stop_gradient(_stronger(i, v))).mean(axis=(1, 2, 3))
 
 
+@checked_options
 def direction_aware_gradient_loss(
     fused_y: Luma,
     ir: Luma,
@@ -100,8 +107,6 @@ def direction_aware_gradient_loss(
     """
     if min(weights, default=-1.0) < 0 or abs(sum(weights) - 1.0) > 1e-6:
         raise ValueError(f"weights is {tuple(weights)}, sum {sum(weights):g}; shares of the scales, which sum to 1.")
-    if gate not in ("hard", "soft"):
-        raise ValueError(f"gate is {gate!r}; it is one of 'hard', 'soft'.")
     total = jnp.zeros(fused_y.shape[0], fused_y.dtype)
     for level, weight in enumerate(weights):
         f, i, v = (_edges(shrink(x, level, antialias=antialias), padding) for x in (fused_y, ir, vi_y))

@@ -6,10 +6,9 @@ keyword-only parameters are its options.
 """
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -34,6 +33,7 @@ from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
 from fusejax.losses.structure import ssim_loss
 from fusejax.ops.boxes import rasterise, thermal_saliency
+from fusejax.options import check_options, did_you_mean
 from fusejax.typing import Luma, PerImage
 
 # A new loss is one function, [b] out, and one line here.
@@ -154,21 +154,15 @@ def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Pr
 
 
 def check_term(name: str, options: Mapping[str, Any]) -> None:
-    """Checks that there is a term of that name and that it takes these options.
+    """Checks that there is a loss term of that name and that it takes these options.
+
+    Args:
+        name: a key of `TERMS`.
+        options: values of the term's options by name.
 
     Raises:
         ValueError: if not; the message names the nearest term, or the term's options and their values.
     """
     if name not in TERMS:
-        near = difflib.get_close_matches(name, TERMS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"There is no loss term {name!r}{hint} Known: {', '.join(TERMS)}.")
-    signature, hints = inspect.signature(TERMS[name]), get_type_hints(TERMS[name])
-    known = [p.name for p in signature.parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    for option, value in options.items():
-        if option not in known:
-            raise ValueError(f"{name!r} has no option {option!r}; it has {', '.join(known) or 'none'}.")
-        hint = hints.get(option)
-        choices = get_args(hint) if get_origin(hint) is Literal else ()
-        if choices and value not in choices:
-            raise ValueError(f"{option} of {name!r} is {value!r}; it is one of {', '.join(map(repr, choices))}.")
+        raise ValueError(f"There is no loss term {name!r}{did_you_mean(name, TERMS)} Known: {', '.join(TERMS)}.")
+    check_options(TERMS[name], options, owner=repr(name))

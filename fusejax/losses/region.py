@@ -6,9 +6,11 @@ import jax.numpy as jnp
 
 from fusejax.losses.gradient import joint_gradient_error
 from fusejax.ops.filters import Padding
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
+@checked_options
 def target_aware_loss(
     fused_y: Luma,
     ir: Luma,
@@ -28,8 +30,6 @@ def target_aware_loss(
       target: T. `ir` is for boxes of warm classes: it would darken cold cars and lamps; `maximum` is max(I, V).
       padding: border of g, any that keeps the size.
     """
-    if target not in ("ir", "maximum"):
-        raise ValueError(f"target is {target!r}; it is one of 'ir', 'maximum'.")
     if padding == "valid":
         raise ValueError("padding 'valid' shrinks the edge map, which must fit the mask; use 'zero' or 'edge'.")
     goal = ir if target == "ir" else jnp.maximum(ir, vi_y)

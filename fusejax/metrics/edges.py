@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from fusejax.ops.filters import Padding, sobel
 from fusejax.ops.numerics import divide, picture_mean, picture_sum, safe_sqrt, to_levels, undefined
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
@@ -39,6 +40,7 @@ def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Ar
     return jnp.where(gx == 0, math.pi / 2, jnp.where(steep, turned, value))
 
 
+@checked_options
 def spatial_frequency(
     fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, over: Literal["pixels", "differences"] = "pixels"
 ) -> PerImage:
@@ -67,6 +69,7 @@ def central_gradient(x: Float[Array, "b h w"], axis: int) -> Float[Array, "b h w
     return 0.5 * (lower + upper)
 
 
+@checked_options
 def average_gradient(
     fused: Luma,
     ir: Luma | None = None,
@@ -108,6 +111,7 @@ def edge_intensity(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None
     return picture_mean(safe_sqrt(gx * gx + gy * gy))
 
 
+@checked_options
 def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one") -> PerImage:
     """Qabf, share of source edges kept in strength and direction, 0..0.975, higher is better (Xydeas & Petrovic 2000).
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.edges import central_gradient
 from fusejax.ops.numerics import picture_mean, safe_sqrt, to_levels, undefined
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 _SIZE = 3
@@ -69,6 +70,7 @@ def _window_information(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> F
     return jnp.where((x == y).all(0), 1.0, ratio)
 
 
+@checked_options
 def feature_mutual_information(
     fused: Luma, ir: Luma, vi_y: Luma, *, feature: Literal["pixel", "gradient"] = "pixel"
 ) -> PerImage:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.ops.numerics import centred, combined, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
@@ -44,6 +45,7 @@ def _decibels(ratio: Float[Array, " b"]) -> Float[Array, " b"]:
     return 10.0 * jnp.log10(ratio)
 
 
+@checked_options
 def psnr(
     fused: Luma, ir: Luma, vi_y: Luma, *, peak: Literal["255", "fused"] = "255", error_scale: float = 255.0
 ) -> PerImage:

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fusejax.ops.numerics import combined, divide, quantise, stretch, to_levels
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 BINS = 256
@@ -87,6 +88,7 @@ def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> Pe
     return _entropy_nats(joint_histogram(levels, levels).sum(2)) / math.log(2.0)
 
 
+@checked_options
 def mutual_information(
     fused: Luma,
     ir: Luma,

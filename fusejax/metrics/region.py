@@ -11,11 +11,13 @@ from jaxtyping import Array, Float
 from fusejax.metrics.structure import ssim_maps
 from fusejax.ops.filters import pad_hw
 from fusejax.ops.numerics import divide, picture_mean, picture_sum, to_levels, undefined
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 _MARGIN = 5
 
 
+@checked_options
 def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["edge", "valid"] = "edge") -> PerImage:
     """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources; -1..1, higher is better.
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
 from fusejax.ops.filters import pad_hw
 from fusejax.ops.numerics import combined, picture_mean, to_levels, undefined
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 Window = Literal["gaussian", "box"]
@@ -31,6 +32,7 @@ def ssim_maps(
     return luminance, (2.0 * sample * s.covariance + c2) / (sample * (s.variance_x + s.variance_y) + c2)
 
 
+@checked_options
 def ssim(
     fused: Luma,
     ir: Luma,
@@ -67,6 +69,7 @@ def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
     return 0.25 * (x[..., 0::2] + x[..., 1::2])
 
 
+@checked_options
 def ms_ssim(
     fused: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 255.0, combine: Literal["sum", "mean"] = "mean"
 ) -> PerImage:

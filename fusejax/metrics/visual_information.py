@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.windows import gaussian_taps, local_mean, local_statistics
 from fusejax.ops.numerics import combined, divide, picture_sum, to_levels, undefined
+from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 _WINDOWS = tuple(gaussian_taps(size, size / 5) for size in (17, 9, 5, 3))
@@ -41,6 +42,7 @@ def _channels(
         yield jnp.log1p(gain * gain * variance / (distortion + noise)), jnp.log1p(variance / noise), gain
 
 
+@checked_options
 def vif(
     fused: Luma,
     ir: Luma,

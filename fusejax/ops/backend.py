@@ -5,9 +5,8 @@ compiled for devices other than those of this process, such as an export or a pl
 `compile_for`.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -17,30 +16,35 @@ from jaxtyping import Array
 # All forms go into the program, which then chooses by the platform that it is lowered for.
 EVERY_PLATFORM = "every"
 
-_target: ContextVar[str | None] = ContextVar("target platform", default=None)
+# Part of the key of every jit cache, so that a trace for one platform is never reused for another.
+_target = jax.make_user_context(None)
 
 
-@contextlib.contextmanager
-def compile_for(platform: str) -> Iterator[None]:
-    """Traces inside the block take the forms of `platform`, whatever devices this process has.
-
-    It acts while a function is traced, so trace inside the block: JAX returns a jitted function
-    that was traced before from its cache.
+def compile_for(platform: str) -> AbstractContextManager:
+    """Functions traced inside the block take the forms of `platform`.
 
     Args:
-        platform: a platform of JAX (`cpu`, `cuda`, `tpu`, ...), or `EVERY_PLATFORM` for a program
-            that `jax.export` lowers for several.
+        platform: a platform of JAX (`cpu`, `cuda`, `tpu`, ...) that this process need not have, or
+            `EVERY_PLATFORM` for a program that `jax.export` lowers for several.
+
+    Returns:
+        The context manager; it holds for the current thread.
     """
-    token = _target.set(platform)
-    try:
-        yield
-    finally:
-        _target.reset(token)
+    return _target(platform)
 
 
 def by_platform(*args: Array, cpu: Callable[..., Any], accelerator: Callable[..., Any]) -> Any:
-    """`cpu(*args)` or `accelerator(*args)`, two forms of one operation with equal output shapes."""
-    platform = _target.get() or jax.default_backend()
+    """Calls the form of an operation that suits the platform.
+
+    Args:
+        *args: what both forms take.
+        cpu: the form that is fast on CPU.
+        accelerator: the form for GPUs and TPUs; same result up to rounding, same shapes.
+
+    Returns:
+        What the chosen form returns.
+    """
+    platform = _target.value or jax.default_backend()
     if platform == EVERY_PLATFORM:
         return lax.platform_dependent(*args, cpu=cpu, default=accelerator)
     return cpu(*args) if platform == "cpu" else accelerator(*args)

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from fusejax.options import checked_options
+
 Padding = Literal["edge", "reflect", "symmetric", "zero", "valid"]
 
-SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], np.float32)
-SOBEL_Y = SOBEL_X.T.copy()
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
 
@@ -28,6 +28,7 @@ def pad_hw(x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int
     return jax.vmap(lambda picture: jnp.pad(picture, (rows, columns, (0, 0)), mode=mode))(x)
 
 
+@checked_options
 def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Padding) -> Float[Array, "b h2 w2 c"]:
     """Cross-correlates every channel with one small odd-sized 2-D kernel (no flip). `valid` drops the border.
 
@@ -43,6 +44,7 @@ def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Paddin
     return sum(taps[1:], taps[0])
 
 
+@checked_options
 def separable_correlate(
     x: Float[Array, "b h w c"], rows: Sequence[float], columns: Sequence[float], *, padding: Padding
 ) -> Float[Array, "b h2 w2 c"]:
@@ -58,6 +60,7 @@ def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
     return k / k.sum()
 
 
+@checked_options
 def sobel(
     x: Float[Array, "b h w c"], *, padding: Padding = "edge"
 ) -> tuple[Float[Array, "b h2 w2 c"], Float[Array, "b h2 w2 c"]]:
@@ -68,6 +71,7 @@ def sobel(
     return gx, gy
 
 
+@checked_options
 def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float[Array, "b h2 w2 c"]:
     """Four-neighbour Laplacian with centre -4: sharpening is x minus this."""
     return correlate(x, LAPLACIAN, padding=padding)

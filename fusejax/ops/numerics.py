@@ -124,6 +124,4 @@ def pearson(x: Float[Array, "b h w"], y: Float[Array, "b h w"]) -> Float[Array, 
 
 def combined(values: Float[Array, "n b"], how: Literal["sum", "mean"]) -> Float[Array, " b"]:
     """Joins the values for the n sources."""
-    if how not in ("sum", "mean"):
-        raise ValueError(f"combine is {how!r}; expected 'sum' or 'mean'.")
     return values.sum(0) if how == "sum" else values.mean(0)

@@ -21,6 +21,14 @@ def test_the_form_follows_the_process_unless_another_platform_is_named():
     assert which(jnp.ones(())) == 1
 
 
+def test_a_jitted_function_is_traced_again_for_another_platform():
+    jitted = jax.jit(which)
+    assert jitted(jnp.ones(())) == 1
+    with compile_for("tpu"):
+        assert jitted(jnp.ones(())) == -1
+    assert jitted(jnp.ones(())) == 1
+
+
 def test_one_program_for_every_platform_takes_each_ones_form():
     with compile_for(EVERY_PLATFORM):
         program = export.export(jax.jit(which), platforms=("cpu", "cuda"))(jnp.ones((3,)))
