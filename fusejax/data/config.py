@@ -38,6 +38,29 @@ class ComMaskConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """How much each pair is changed; the numbers are ours.
+
+    Attributes:
+      brightness: largest shift of either source, in units of the range; drawn for each source by itself.
+      contrast: largest relative change of either source's contrast about its mean.
+      noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the range; the pair that
+        the objective sees stays clean.
+      glare: share of the visible images that get a round, saturated light.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+    glare: float = 0.0
+
+    def __post_init__(self):
+        for name in ("brightness", "contrast", "noise", "glare"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"data.augment.{name} is {value}; it must be at least 0 and at most 1.")
+
+
+@dataclasses.dataclass(frozen=True)
 class DataConfig:
     """Where pairs come from and what is done to them.
 
@@ -61,7 +84,10 @@ class DataConfig:
       box_keep: share of the boxes that is used; drawn once per box, for ablations.
       box_jitter: shift of each edge of a box, uniform up to this share of its side; drawn once, for ablations.
       com_mask: complementary masks on the network's inputs; None for none.
+      augment: changes of brightness, contrast, glare and noise; None for none.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
+      keep_decoded: keep every pair that has been read in memory, decoded. For small sets and fast networks: decoding
+        eight 640x480 pairs takes longer than a training step of the light network.
       workers: worker processes; 0 reads in threads of this process.
     """
 
@@ -81,7 +107,9 @@ class DataConfig:
     box_keep: float = 1.0
     box_jitter: float = 0.0
     com_mask: ComMaskConfig | None = dataclasses.field(default_factory=ComMaskConfig)
+    augment: AugmentConfig | None = None
     skip_bad: bool = False
+    keep_decoded: bool = False
     workers: int = 0
 
     def __post_init__(self):

@@ -12,8 +12,10 @@ import grain
 from absl import flags
 
 from fusejax.data.alignment_plan import AlignedPatches, load_plan
+from fusejax.data.augmentation import Augment
 from fusejax.data.config import DataConfig
 from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
+from fusejax.data.memory import KeptInMemory
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, ToLuma
 
@@ -43,7 +45,7 @@ def open_sources(config: DataConfig) -> list:
         )
     if config.shares and len(config.shares) != len(sources):
         raise ValueError(f"data.shares names {len(config.shares)} shares but there are {len(sources)} sources.")
-    return sources
+    return [KeptInMemory(source) for source in sources] if config.keep_decoded else sources
 
 
 def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
@@ -133,7 +135,7 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
         pairs = grain.MapDataset.mix(parts, weights=config.shares)
     else:
         pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
-    return (
+    pairs = (
         pairs.seed(seed)
         .random_map(RandomPairedCrop(config.crop, config.box_share))
         .random_map(RandomPairedFlip())
@@ -141,3 +143,4 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
         .random_map(MaskInputs(config.com_mask))
         .map(PadBoxes(config.max_boxes))
     )
+    return pairs if config.augment is None else pairs.random_map(Augment(config.augment))

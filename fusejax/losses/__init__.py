@@ -21,8 +21,9 @@ with epy.lazy_api_imports(globals()):
         joint_gradient_loss,
         signed_sum_gradient_loss,
     )
-    from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
+    from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, square_intensity_loss
     from fusejax.losses.objective import TERMS, Progress, check_objective, decay_factor, evaluate_objective
+    from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
     from fusejax.losses.reconstruction import reconstruction_loss
     from fusejax.losses.reference import fine_grained_reference
     from fusejax.losses.region import target_aware_loss
@@ -53,10 +54,15 @@ __all__ = [
     "joint_gradient_loss",
     "magnitude_loss",
     "maximum_intensity_loss",
+    "metric_ssim_loss",
+    "qabf_loss",
     "reconstruction_loss",
     "reference_direction_loss",
     "reference_magnitude_loss",
+    "scd_loss",
     "signed_sum_gradient_loss",
+    "square_intensity_loss",
     "ssim_loss",
     "target_aware_loss",
+    "vif_loss",
 ]

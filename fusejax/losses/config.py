@@ -63,6 +63,8 @@ class ReferenceConfig:
         max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter neighbourhood, detail from
         both (departure; keeps detail of the darker source, which the maximum drops).
       base_sigma: standard deviation of G in pixels.
+      headroom: lower the two-scale base smoothly where its detail would leave the range at the top, so that warm
+        people stay visible in front of a blown-out light (departure).
       enhance_first: enhance each source and take the larger of the two results, instead of enhancing their base.
     """
 
@@ -71,6 +73,7 @@ class ReferenceConfig:
     equalisation: Literal["clahe", "global"] = "clahe"
     base: Literal["max", "two_scale"] = "max"
     base_sigma: float = 20.0
+    headroom: bool = False
     enhance_first: bool = False
 
     def __post_init__(self):
@@ -82,6 +85,8 @@ class ReferenceConfig:
             )
         if self.base_sigma <= 0:
             raise ValueError(f"base_sigma is {self.base_sigma} pixels; it must be positive.")
+        if self.headroom and self.base != "two_scale":
+            raise ValueError(f"headroom is for the detail of base 'two_scale'; base is {self.base!r}.")
         if self.enhance_first and self.base != "max":
             raise ValueError(f"enhance_first joins the sources by their maximum; base {self.base!r} does not apply.")
 

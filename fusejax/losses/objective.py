@@ -27,7 +27,8 @@ from fusejax.losses.gradient import (
     joint_gradient_loss,
     signed_sum_gradient_loss,
 )
-from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss
+from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, square_intensity_loss
+from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
 from fusejax.losses.reconstruction import reconstruction_loss
 from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
@@ -39,6 +40,7 @@ from fusejax.typing import Luma, PerImage
 # A new loss is one function, [b] out, and one line here.
 TERMS: dict[str, Callable[..., PerImage]] = {
     "reference_intensity": intensity_loss,
+    "square_intensity": square_intensity_loss,
     "maximum_intensity": maximum_intensity_loss,
     "ssim": ssim_loss,
     "joint_gradient": joint_gradient_loss,
@@ -53,6 +55,10 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "consistency": consistency_loss,
     "reconstruction": reconstruction_loss,
     "target_aware": target_aware_loss,
+    "qabf": qabf_loss,
+    "metric_ssim": metric_ssim_loss,
+    "scd": scd_loss,
+    "vif": vif_loss,
 }
 
 # What the step itself can give to a term, whatever the model.

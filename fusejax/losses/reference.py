@@ -23,15 +23,28 @@ def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> 
     if config.enhance_first:
         reference = jnp.maximum(_enhance(ir, config), _enhance(vi_y, config))
     else:
-        base = two_scale_base(ir, vi_y, sigma=config.base_sigma) if config.base == "two_scale" else None
-        reference = _enhance(jnp.maximum(ir, vi_y) if base is None else base, config)
+        reference = _enhance(_base(ir, vi_y, config), config)
     return jax.lax.stop_gradient(reference)
 
 
-def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float) -> Luma:
-    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1]; sigma in pixels."""
+def _base(ir: Luma, vi_y: Luma, config: ReferenceConfig) -> Luma:
+    if config.base == "max":
+        return jnp.maximum(ir, vi_y)
+    return two_scale_base(ir, vi_y, sigma=config.base_sigma, headroom=config.headroom)
+
+
+def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False) -> Luma:
+    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1]; sigma in pixels.
+
+    With `headroom` the second half is first lowered around bright infrared detail that a blown-out visible image has
+    no room for: by V^4 (G' o^8)^(1/8), with o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean
+    stays near the largest o within sigma, and V^4 leaves what is dark beside a light as it is.
+    """
     ir_low, vi_low = gaussian_blur(ir, sigma), gaussian_blur(vi_y, sigma)
     detailed = jnp.maximum(ir_low, vi_low) + (ir - ir_low) + (vi_y - vi_low)
+    if headroom:
+        overshoot = jnp.maximum(vi_y + jnp.maximum(ir - ir_low, 0.0) - 1.0, 0.0)
+        detailed -= vi_y**4 * jnp.maximum(gaussian_blur(overshoot**8, 0.5 * sigma), 0.0) ** (1 / 8)
     return 0.5 * (jnp.maximum(ir, vi_y) + jnp.clip(detailed, 0.0, 1.0))
 
 

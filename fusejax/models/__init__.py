@@ -9,9 +9,10 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.models.angularfuse import AngularFuse
-    from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, ModelConfig
+    from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig, ModelConfig
     from fusejax.models.crossfuse import CrossFuse
     from fusejax.models.fusionnet import FusionNet
+    from fusejax.models.light import Light
     from fusejax.models.networks import NETWORKS, build
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "CrossFuseConfig",
     "FusionNet",
     "FusionNetConfig",
+    "Light",
+    "LightConfig",
     "ModelConfig",
     "build",
 ]

@@ -112,7 +112,36 @@ class FusionNetConfig:
             raise ValueError(f"widths are {self.widths}; give one for full resolution, then equal ones for half.")
 
 
-ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig
+@dataclasses.dataclass(frozen=True)
+class LightConfig:
+    """Shape of the light network.
+
+    Attributes:
+      cell: side r in pixels of the cells that the sources are rearranged by.
+      width: channels of the convolutions.
+      blocks: residual blocks of two 3x3 convolutions.
+      pooled: whether every block adds a term computed from the means over the whole image. The result then depends
+        on the whole image, so fused tiles are no longer tiles of the fused image.
+      contrast_guide: whether the blend also follows the difference of the sources at the pixel itself, which takes
+        its edges from the sources instead of from the cells.
+      detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
+      offset: largest smooth offset that is added to the blend.
+    """
+
+    cell: int = 4
+    width: int = 24
+    blocks: int = 3
+    pooled: bool = True
+    contrast_guide: bool = True
+    detail: float = 1.5
+    offset: float = 0.25
+
+    def __post_init__(self):
+        check_at_least(self, 1, "cell", "width", "blocks")
+        check_at_least(self, 0, "detail", "offset")
+
+
+ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig | LightConfig
 
 
 def _check_widths(widths: tuple[int, ...]) -> None:

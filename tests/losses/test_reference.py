@@ -194,3 +194,17 @@ def test_no_gradient_passes():
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ReferenceConfig(**options)
+
+
+def test_headroom_shows_warm_detail_in_a_saturated_light_and_changes_nothing_elsewhere():
+    ir = jnp.full((1, 48, 48, 1), 0.4).at[:, 20:30, 20:26].set(0.8)
+    saturated, dim = jnp.ones_like(ir), jnp.full_like(ir, 0.2)
+    contrast = {}
+    for headroom in (False, True):
+        base = two_scale_base(ir, saturated, sigma=6.0, headroom=headroom)
+        contrast[headroom] = base[0, 25, 23, 0] - base[0, 25, 18, 0]
+    assert contrast[True] > contrast[False] + 0.05
+    plain, roomy = (two_scale_base(ir, dim, sigma=6.0, headroom=headroom) for headroom in (False, True))
+    np.testing.assert_array_equal(plain, roomy)
+    with pytest.raises(ValueError, match="headroom is for"):
+        ReferenceConfig(headroom=True)

@@ -1,0 +1,45 @@
+"""The light network, real time on a CPU; the recipe of the released weights `light`.
+
+A mild reference as in `angularfuse_tuned` (brightness from the brighter neighborhood, detail of both sources), and the
+metrics Qabf, SSIM, SCD and VIF as terms beside it. Alone, or beside an absolute error of weight 0.3, those terms make
+the network copy one source, which scores best; beside the squared error no region switches to one source.
+"""
+
+from fusejax.config import OptimConfig, StageConfig, TrainConfig
+from fusejax.data.config import AugmentConfig, DataConfig
+from fusejax.losses import ObjectiveConfig, ReferenceConfig, TermConfig
+from fusejax.models import LightConfig
+
+
+def get_config() -> TrainConfig:
+    objective = ObjectiveConfig(
+        terms=(
+            TermConfig("square_intensity", 6.0),
+            TermConfig("reference_magnitude", 1.0),
+            TermConfig("reference_direction", 0.1),
+            TermConfig("qabf", 1.0),
+            TermConfig("metric_ssim", 0.4),
+            TermConfig("scd", 0.2),
+            TermConfig("vif", 0.9),
+        ),
+        reference=ReferenceConfig(
+            edge_weight=0.4,
+            equalised_weight=0.15,
+            equalisation="global",
+            base="two_scale",
+            base_sigma=10.0,
+            headroom=True,
+        ),
+    )
+    optim = OptimConfig(learning_rate=2e-3, final_learning_rate=1e-5, warmup_steps=200, clip_norm=0.5)
+    augment = AugmentConfig(brightness=0.03, contrast=0.1, glare=0.06)
+    return TrainConfig(
+        name="light",
+        model=LightConfig(),
+        stages=(StageConfig(objective, optim=optim, steps=24_000),),
+        data=DataConfig(com_mask=None, augment=augment, keep_decoded=True),
+        batch_size=8,
+        average_decay=0.999,
+        save_every=1000,
+        log_every=200,
+    )

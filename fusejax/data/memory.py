@@ -1,0 +1,27 @@
+"""Decoded pairs kept in memory: for sets that fit, and networks whose step costs less than decoding a batch."""
+
+from collections.abc import Sequence
+
+
+class KeptInMemory:
+    """A random-access source that asks another one for every element once and keeps what it gives, as it is.
+
+    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at once may both read it.
+    """
+
+    def __init__(self, source: Sequence):
+        self.source = source
+        self._kept: dict[int, dict] = {}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> dict:
+        if index not in self._kept:
+            self._kept[index] = self.source[index]
+        return self._kept[index]
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """What the source left out, a line each."""
+        return getattr(self.source, "skipped", ())

@@ -1,0 +1,162 @@
+"""Fusion metrics as training terms: Qabf, SSIM, SCD and VIF of `fusejax.metrics`, in forms that cost little.
+
+They are computed on gray levels 0..255, as the metrics are, without the rounding to 8 bits. Windowed means are products
+with banded matrices, which take every second position only. Gradients are finite on flat, equal and saturated images.
+
+These metrics reward copying a source and raising contrast. A term raises its number long after the image has stopped
+looking better: keep the weights small and look at the images.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from fusejax.ops.filters import gaussian_kernel, sobel
+from fusejax.metrics.edges import edge_angle
+from fusejax.typing import Luma, PerImage
+
+_LEVELS = 255.0
+_STRIDE = 2
+_VIF_WINDOWS = (17, 9, 5, 3)
+_VIF_NOISE = 2.0
+_SSIM_WINDOW = 7
+
+Planes = Float[Array, "n b h w"]
+
+
+def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """1 - Qabf, in [0.02, 1] (Xydeas & Petrovic 2000): share of source edges lost in strength and direction.
+
+    Departures from `fusejax.metrics.edges.qabf`: borders are repeated instead of zero; edges are compared by the angle
+    between them as lines, so that two nearly upright edges on either side of the vertical count as aligned; strengths
+    are sqrt(gx^2 + gy^2 + 1), which gives flat areas a slope.
+    """
+    fused = _levels_gradient(fused_y)
+    kept = weight = jnp.zeros(())
+    for source in (ir, vi_y):
+        gradient = _levels_gradient(source)
+        strength = jax.lax.stop_gradient(_strength(gradient))
+        kept += (strength * _preserved(fused, gradient)).sum(axis=(1, 2, 3))
+        weight += strength.sum(axis=(1, 2, 3))
+    return 1.0 - kept / weight
+
+
+def _levels_gradient(x: Luma) -> tuple[Luma, Luma]:
+    gx, gy = sobel(_LEVELS * x, padding="edge")
+    return gx, gy
+
+
+def _strength(gradient: tuple[Luma, Luma]) -> Luma:
+    return jnp.sqrt(gradient[0] ** 2 + gradient[1] ** 2 + 1.0)
+
+
+def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
+    (fx, fy), (sx, sy) = fused, source
+    strengths = _strength(fused), _strength(source)
+    relative = jnp.minimum(*strengths) / jnp.maximum(*strengths)
+    # The added 1 keeps the slope finite where both products vanish.
+    angle = edge_angle(jnp.abs(fx * sx + fy * sy) + 1.0, jnp.abs(fx * sy - fy * sx))
+    aligned = 1.0 - angle * (2.0 / math.pi)
+    return 0.9994 * jax.nn.sigmoid(15.0 * (relative - 0.5)) * 0.9879 * jax.nn.sigmoid(22.0 * (aligned - 0.8))
+
+
+def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """1 - SCD / 2, in [0, 2] (Aslantas & Bendes 2015): correlation of each difference image with the other source.
+
+    A constant source or difference, for which SCD is undefined, counts as not correlated.
+    """
+    return 1.0 - 0.5 * (_correlation(fused_y - vi_y, ir) + _correlation(fused_y - ir, vi_y))
+
+
+def _correlation(x: Luma, y: Luma) -> PerImage:
+    x, y = (z - z.mean(axis=(1, 2, 3), keepdims=True) for z in (x, y))
+    xx, yy, xy = ((p * q).mean(axis=(1, 2, 3)) for p, q in ((x, x), (y, y), (x, y)))
+    product = xx * yy
+    alive = product > 1e-14  # both deviations above 0.03 levels or so; below that it is rounding that correlates
+    return jnp.where(alive, xy * jax.lax.rsqrt(jnp.where(alive, product, 1.0)), 0.0)
+
+
+def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 8.0) -> PerImage:
+    """1 - (SSIM(F, I) + SSIM(F, V)) / 2, in [0, 2], with the 7x7 box and sample covariance of convention `cddfuse`.
+
+    Departures from `fusejax.metrics.structure.ssim`: every second position, and constants for a range of 8 instead
+    of 2 levels. At 2 the constants lie below the rounding noise of an 8-bit image, and all gradient comes from flat
+    areas.
+
+    Args:
+      fused_y: luma in [0, 1], sides of at least 7 pixels; `ir` and `vi_y` alike.
+      data_range: range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
+    """
+    fused, sources = _levels(fused_y, ir, vi_y)
+    mean_f, means, variance_f, variances, covariances = _moments(fused, sources, [1 / _SSIM_WINDOW] * _SSIM_WINDOW)
+    sample = _SSIM_WINDOW**2 / (_SSIM_WINDOW**2 - 1)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2.0 * mean_f * means + c1) / (mean_f**2 + means**2 + c1)
+    structure = (2.0 * sample * covariances + c2) / (sample * (variance_f + variances) + c2)
+    return 1.0 - (luminance * structure).mean(axis=(0, 2, 3))
+
+
+def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """1 - (VIF(F, I) + VIF(F, V)) / 2, at most 1 (Sheikh & Bovik 2006): negative where contrast exceeds the sources'.
+
+    The pixel-domain VIF of `fusejax.metrics.visual_information.vif` at every second window position of each scale,
+    which is its mean over a quarter of the windows. A source without any variance counts as kept.
+
+    Args: luma in [0, 1], sides of at least 41 pixels, the least that the fourth scale needs.
+    """
+    fused, sources = _levels(fused_y, ir, vi_y)
+    kept = carried = jnp.zeros(())
+    for scale, size in enumerate(_VIF_WINDOWS):
+        taps = gaussian_kernel(size, size / 5)
+        if scale:
+            fused, sources = (windowed_mean(x, taps, stride=2) for x in (fused, sources))
+        _, _, variance_f, variances, covariances = _moments(fused, sources, taps)
+        gain = jnp.maximum(covariances, 0.0) / (variances + 1e-3)
+        distortion = jnp.maximum(variance_f - gain * covariances, 0.0)
+        kept += jnp.log1p(gain**2 * variances / (distortion + _VIF_NOISE)).sum(axis=(2, 3))
+        carried += jnp.log1p(variances / _VIF_NOISE).sum(axis=(2, 3))
+    alive = carried > 1e-2
+    return 1.0 - jnp.where(alive, kept / jnp.where(alive, carried, 1.0), 1.0).mean(axis=0)
+
+
+def _levels(fused_y: Luma, ir: Luma, vi_y: Luma) -> tuple[Planes, Planes]:
+    fused, ir, vi_y = (_LEVELS * x[..., 0] for x in (fused_y, ir, vi_y))
+    return fused[None], jnp.stack([ir, vi_y])
+
+
+def _moments(fused: Planes, sources: Planes, taps: Sequence[float]) -> tuple[Array, ...]:
+    """Windowed means of F and sources, their variances, and covariances, at every second position.
+
+    Variances are E[x^2] - E[x]^2, not negative; on 8-bit levels float32 leaves an error of a few hundredths.
+    """
+    mean_f, means = (windowed_mean(x, taps, stride=_STRIDE) for x in (fused, sources))
+    square_f, squares, products = (
+        windowed_mean(x, taps, stride=_STRIDE) for x in (fused**2, sources**2, fused * sources)
+    )
+    variance_f, variances = jnp.maximum(square_f - mean_f**2, 0.0), jnp.maximum(squares - means**2, 0.0)
+    return mean_f, means, variance_f, variances, products - mean_f * means
+
+
+def windowed_mean(x: Float[Array, "n b h w"], taps: Sequence[float], *, stride: int) -> Float[Array, "n b h2 w2"]:
+    """Mean under the window outer(taps, taps) where it fits, at every `stride`-th position along both sides.
+
+    Raises:
+      ValueError: a side is shorter than the window.
+    """
+    rows, columns = (jnp.asarray(_band_matrix(n, tuple(taps), stride), x.dtype) for n in x.shape[2:])
+    exact = jax.lax.Precision.HIGHEST
+    return jnp.einsum("nbij,kj->nbik", jnp.einsum("nbij,ki->nbkj", x, rows, precision=exact), columns, precision=exact)
+
+
+def _band_matrix(n: int, taps: tuple[float, ...], stride: int) -> np.ndarray:
+    """[positions, n]: row i holds the taps from column i * stride on."""
+    if n < len(taps):
+        raise ValueError(f"an image side is {n} pixels; this term needs windows of {len(taps)}. Enlarge data.crop.")
+    starts = np.arange(0, n - len(taps) + 1, stride)
+    matrix = np.zeros((len(starts), n))
+    matrix[np.arange(len(starts))[:, None], starts[:, None] + np.arange(len(taps))] = taps
+    return matrix

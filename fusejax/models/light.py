@@ -1,0 +1,119 @@
+"""A light network for real time on a CPU: convolutions at a quarter of the size steer a blend at full size.
+
+Both sources are rearranged r x r (space to depth), so that every 3x3 convolution reaches 3r pixels and costs r^2 times
+less than at full size. Five coefficients per cell come out, are interpolated to full size and applied to the sources'
+own pixels. The form is our own; its parts are known: pixel rearrangement (Shi et al. 2016), per-pixel coefficients from
+a small grid (Gharbi et al. 2017, HDRNet, with a bilateral grid instead of a guided logit), a pooled global term in every
+block.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fusejax.models.config import LightConfig
+from fusejax.models.convolutions import Conv3x3, Pointwise
+from fusejax.typing import Luma
+
+Cells = Float[Array, "b h//r w//r c"]
+Plane = Float[Array, "b h w"]
+
+_SMOOTH = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+_COEFFICIENTS = 5
+
+
+class PooledResidual(nn.Module):
+    """x + conv3x3(ReLU(conv3x3(x) + linear(mean of x over the image))), with biases and reflect padding."""
+
+    pooled: bool
+
+    @nn.compact
+    def __call__(self, x: Cells) -> Cells:
+        y = Conv3x3(x.shape[-1], use_bias=True, name="conv1")(x)
+        if self.pooled:
+            y = y + Pointwise(x.shape[-1], name="pool")(x.mean(axis=(1, 2), keepdims=True))
+        return x + Conv3x3(x.shape[-1], use_bias=True, name="conv2")(jax.nn.relu(y))
+
+
+class Light(nn.Module):
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1].
+
+    F = V + a (I - V) + g_I H(I) + g_V H(V) + o, with a = sigmoid(s + k (I - V)) and H(x) = x minus its 5x5 binomial
+    blur. The network gives s, k, g_I, g_V and o, one value per cell, interpolated linearly between the centers of the
+    cells: whatever sharp is in the result comes from the sources' pixels, and no border of a cell can show. With
+    k >> 0 the blend is the maximum of the sources, with k = 0 a plain average with smooth weights.
+
+    Sides that the cell does not divide are extended at the bottom and right by reflection (a side of one pixel is
+    repeated) and the result is cropped back. The result is not clipped and can leave [0, 1]: a clip would give pixels
+    outside no gradient to come back by.
+    """
+
+    config: LightConfig = LightConfig()
+
+    provides = ("fused_y",)
+
+    @nn.compact
+    def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
+        config, (h, w) = self.config, ir.shape[1:3]
+        ir, vi_y = (pad_to_cells(x[..., 0], config.cell) for x in (ir, vi_y))
+        cells = [space_to_depth(x - 0.5, config.cell) for x in (ir, vi_y)]
+        x = jax.nn.relu(Conv3x3(config.width, use_bias=True, name="stem")(*cells))
+        for n in range(config.blocks):
+            x = PooledResidual(config.pooled, name=f"block{n + 1}")(x)
+        maps = Conv3x3(_COEFFICIENTS, use_bias=True, name="coefficients")(x)
+        coefficients = [upsample_cells(maps[..., n], config.cell) for n in range(_COEFFICIENTS)]
+        return combine(config, ir, vi_y, coefficients)[:, :h, :w, None]
+
+    def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
+        """What losses may ask for: `fused_y`."""
+        return {"fused_y": self(ir, vi_y)}
+
+
+def combine(config: LightConfig, ir: Plane, vi_y: Plane, coefficients: list[Plane]) -> Plane:
+    """The fused luma from the sources and the unbounded coefficients share, guide, gain of I, gain of V, offset."""
+    share, guide, ir_gain, vi_gain, offset = coefficients
+    difference = ir - vi_y
+    if config.contrast_guide:
+        share = share + 10.0 * (1.0 + guide) * difference
+    fused = vi_y + jax.nn.sigmoid(share) * difference + config.offset * jnp.tanh(offset)
+    if config.detail:
+        fused = fused + config.detail * (jnp.tanh(ir_gain) * fine(ir) + jnp.tanh(vi_gain) * fine(vi_y))
+    return fused
+
+
+def fine(x: Plane) -> Plane:
+    """x minus its 5x5 binomial blur, borders repeated."""
+    h, w = x.shape[1:]
+    padded = jnp.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge")
+    rows = sum(t * padded[:, i : i + h] for i, t in enumerate(_SMOOTH))
+    return x - sum(t * rows[:, :, i : i + w] for i, t in enumerate(_SMOOTH))
+
+
+def pad_to_cells(x: Plane, cell: int) -> Float[Array, "b h2 w2"]:
+    """Sides extended to multiples of `cell` by reflection at the bottom and right; a side of one pixel is repeated."""
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % cell), (0, -x.shape[2] % cell)), mode="reflect")
+
+
+def space_to_depth(x: Plane, cell: int) -> Cells:
+    """[b, h, w] to [b, h / cell, w / cell, cell^2]: the pixels of a cell become its channels, row by row."""
+    b, h, w = x.shape
+    x = x.reshape(b, h // cell, cell, w // cell, cell)
+    return x.swapaxes(2, 3).reshape(b, h // cell, w // cell, cell * cell)
+
+
+def upsample_cells(x: Float[Array, "b h w"], cell: int) -> Plane:
+    """[b, h, w] to [b, h * cell, w * cell]: linear between the centers of the cells, the outermost values repeated."""
+    return _upsample_last(_upsample_last(x.swapaxes(1, 2), cell).swapaxes(1, 2), cell)
+
+
+def _upsample_last(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n m*cell"]:
+    before = jnp.concatenate([x[..., :1], x[..., :-1]], axis=-1)
+    after = jnp.concatenate([x[..., 1:], x[..., -1:]], axis=-1)
+    phases = []
+    for n in range(cell):
+        t = (n + 0.5) / cell - 0.5
+        phases.append((1 - abs(t)) * x + abs(t) * (before if t < 0 else after))
+    return jnp.stack(phases, axis=-1).reshape(*x.shape[:-1], -1)

@@ -1,0 +1,84 @@
+"""Augmentation: what changes, what stays clean, and that nothing is drawn where nothing is asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fusejax.data.augmentation import Augment, draw_light
+from fusejax.data.config import AugmentConfig, DataConfig
+from fusejax.data.memory import KeptInMemory
+from fusejax.data.pipeline import open_sources, training_batches
+
+
+def pair(seed=0):
+    rng = np.random.default_rng(seed)
+    made = {k: (0.3 + 0.4 * rng.random((16, 16, 1))).astype(np.float32) for k in ("ir", "vi_y")}
+    return made | {"id": "a", "ir_input": made["ir"], "vi_input": made["vi_y"]}
+
+
+def augmented(seed=0, **config):
+    return Augment(AugmentConfig(**config)).random_map(pair(), np.random.default_rng(seed))
+
+
+def test_noise_is_in_the_inputs_alone():
+    made, plain = augmented(noise=0.1), pair()
+    for clean, given in (("ir", "ir_input"), ("vi_y", "vi_input")):
+        np.testing.assert_allclose(made[clean], plain[clean], atol=1e-6)
+        assert 0.001 < np.std(made[given] - plain[given]) < 0.11
+
+
+def test_sources_change_by_themselves_and_keep_their_polarity():
+    made, plain = augmented(brightness=0.1, contrast=0.3), pair()
+    for clean, given in (("ir", "ir_input"), ("vi_y", "vi_input")):
+        np.testing.assert_array_equal(made[clean], made[given])
+        gain, shift = np.polyfit(plain[clean].ravel(), made[clean].ravel(), 1)
+        assert 0.7 <= gain <= 1.3
+        assert gain != 1
+        assert shift != 0
+    assert np.std(made["ir"]) / np.std(plain["ir"]) != pytest.approx(np.std(made["vi_y"]) / np.std(plain["vi_y"]))
+
+
+def test_a_light_saturates_the_visible_image_only():
+    made, plain = augmented(glare=1.0), pair()
+    np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
+    assert made["vi_y"].max() == 1
+    assert made["vi_y"].dtype == np.float32
+    light = draw_light((32, 20), np.random.default_rng(3))
+    assert light.shape == (32, 20, 1)
+    assert light.min() >= 0
+    assert light.max() > 0.9
+
+
+def test_shares_outside_the_range_are_refused():
+    with pytest.raises(ValueError, match=r"augment.glare is 1.5"):
+        AugmentConfig(glare=1.5)
+
+
+def test_batches_are_drawn_again_alike_and_crops_do_not_depend_on_augmentation():
+    config = DataConfig(synthetic=3, crop=16, com_mask=None, keep_decoded=True)
+    changed = dataclasses.replace(config, augment=AugmentConfig(brightness=0.05, noise=0.02))
+    first, again, plain = (
+        next(iter(training_batches(open_sources(c), c, batch_size=2, seed=0))) for c in (changed, changed, config)
+    )
+    np.testing.assert_array_equal(first["ir_input"], again["ir_input"])
+    assert np.corrcoef(first["ir"].ravel(), plain["ir"].ravel())[0, 1] > 0.99
+    np.testing.assert_array_equal(plain["ir"], plain["ir_input"])
+
+
+def test_elements_are_read_once():
+    class Counting:
+        reads = 0
+        skipped = ("one.png: broken",)
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            self.reads += 1
+            return {"id": str(index)}
+
+    source = Counting()
+    kept = KeptInMemory(source)
+    assert [kept[n]["id"] for n in (0, 1, 0, 1)] == ["0", "1", "0", "1"]
+    assert (source.reads, len(kept), kept.skipped) == (2, 2, source.skipped)
