@@ -1,8 +1,9 @@
 """The light network, real time on a CPU; the recipe of the released weights `light`.
 
-A mild reference as in `angularfuse_tuned` (brightness from the brighter neighborhood, detail of both sources), and the
-metrics Qabf, SSIM, SCD and VIF as terms beside it. Alone, or beside an absolute error of weight 0.3, those terms make
-the network copy one source, which scores best; beside the squared error no region switches to one source.
+A mild reference as in `angularfuse_tuned` (brightness from the brighter neighborhood, detail of
+both sources), and the metrics Qabf, SSIM, SCD and VIF as terms beside it. Alone, or beside an
+absolute error of weight 0.3, those terms make the network copy one source, which scores best;
+beside the squared error no region switches to one source.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

@@ -1,6 +1,7 @@
-"""Changes of training pairs that the scene could have made itself: brightness, contrast, glare, and sensor noise.
+"""Changes of training pairs: brightness, contrast, glare and sensor noise.
 
-Infrared keeps its polarity. What is drawn follows from the sample's index alone, like crops and flips.
+Infrared keeps its polarity. What is drawn follows from the sample's index alone, like crops and
+flips.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ Plane = Float[np.ndarray, "h w 1"]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """Changes `ir` and `vi_y`, and the network's inputs `ir_input` and `vi_input` in the same way, plus noise there."""
+    """Changes `ir` and `vi_y`, and `ir_input` and `vi_input` alike, which also get the noise."""
 
     config: AugmentConfig
 
@@ -34,7 +35,7 @@ class Augment(grain.transforms.RandomMap):
 
 
 def draw_light(size: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """A lamp as a camera sees it: a core that saturates and a halo that falls off smoothly, anywhere in the image."""
+    """A lamp anywhere in the image: a core that saturates, a halo that falls off smoothly."""
     rows, columns = (np.arange(n)[:, None] - rng.uniform(0, n) for n in size)
     squared = np.square(rows) + np.square(columns).T
     radius = min(size) * rng.uniform(0.08, 0.35)

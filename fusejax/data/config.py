@@ -42,10 +42,11 @@ class AugmentConfig:
     """How much each pair is changed; the numbers are ours.
 
     Attributes:
-      brightness: largest shift of either source, in units of the range; drawn for each source by itself.
+      brightness: largest shift of either source, in units of the range; drawn for each source by
+        itself.
       contrast: largest relative change of either source's contrast about its mean.
-      noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the range; the pair that
-        the objective sees stays clean.
+      noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the
+        range; the pair that the objective sees stays clean.
       glare: share of the visible images that get a round, saturated light.
     """
 

@@ -1,12 +1,13 @@
-"""Decoded pairs kept in memory: for sets that fit, and networks whose step costs less than decoding a batch."""
+"""Decoded pairs kept in memory: for small sets, and steps that cost less than decoding."""
 
 from collections.abc import Sequence
 
 
 class KeptInMemory:
-    """A random-access source that asks another one for every element once and keeps what it gives, as it is.
+    """A random-access source that reads every element of another one once and keeps it.
 
-    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at once may both read it.
+    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at once may both read
+    it.
     """
 
     def __init__(self, source: Sequence):

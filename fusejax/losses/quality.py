@@ -1,10 +1,11 @@
-"""Fusion metrics as training terms: Qabf, SSIM, SCD and VIF of `fusejax.metrics`, in forms that cost little.
+"""Fusion metrics as training terms: Qabf, SSIM, SCD and VIF in forms that cost little.
 
-They are computed on gray levels 0..255, as the metrics are, without the rounding to 8 bits. Windowed means are products
-with banded matrices, which take every second position only. Gradients are finite on flat, equal and saturated images.
+They are computed on gray levels 0..255, as the metrics are, without the rounding to 8 bits.
+Windowed means are products with banded matrices, which take every second position only. Gradients
+are finite on flat, equal and saturated images.
 
-These metrics reward copying a source and raising contrast. A term raises its number long after the image has stopped
-looking better: keep the weights small and look at the images.
+These metrics reward copying a source and raising contrast. A term raises its number long after the
+image has stopped looking better: keep the weights small and look at the images.
 """
 
 import math
@@ -15,25 +16,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.ops.filters import gaussian_kernel, sobel
 from fusejax.metrics.edges import edge_angle
+from fusejax.ops.filters import gaussian_kernel, pad_hw, sobel
 from fusejax.typing import Luma, PerImage
 
 _LEVELS = 255.0
 _STRIDE = 2
 _VIF_WINDOWS = (17, 9, 5, 3)
 _VIF_NOISE = 2.0
+_VIF_SIDE = 41  # holds one window of the fourth scale
 _SSIM_WINDOW = 7
 
 Planes = Float[Array, "n b h w"]
 
 
 def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - Qabf, in [0.02, 1] (Xydeas & Petrovic 2000): share of source edges lost in strength and direction.
+    """1 - Qabf, in [0.02, 1]: the share of source edges that is lost (Xydeas & Petrovic 2000).
 
-    Departures from `fusejax.metrics.edges.qabf`: borders are repeated instead of zero; edges are compared by the angle
-    between them as lines, so that two nearly upright edges on either side of the vertical count as aligned; strengths
-    are sqrt(gx^2 + gy^2 + 1), which gives flat areas a slope.
+    Departures from `fusejax.metrics.edges.qabf`: borders are repeated instead of zero; edges are
+    compared by the angle between them as lines, so that two nearly upright edges on either side of
+    the vertical count as aligned; strengths are sqrt(gx^2 + gy^2 + 1), which gives flat areas a
+    slope.
     """
     fused = _levels_gradient(fused_y)
     kept = weight = jnp.zeros(())
@@ -65,9 +68,10 @@ def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
 
 
 def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - SCD / 2, in [0, 2] (Aslantas & Bendes 2015): correlation of each difference image with the other source.
+    """1 - SCD / 2, in [0, 2] (Aslantas & Bendes 2015).
 
-    A constant source or difference, for which SCD is undefined, counts as not correlated.
+    SCD correlates what is left of the fused image without one source with the other source. A
+    constant source or difference, for which SCD is undefined, counts as not correlated.
     """
     return 1.0 - 0.5 * (_correlation(fused_y - vi_y, ir) + _correlation(fused_y - ir, vi_y))
 
@@ -81,17 +85,20 @@ def _correlation(x: Luma, y: Luma) -> PerImage:
 
 
 def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 8.0) -> PerImage:
-    """1 - (SSIM(F, I) + SSIM(F, V)) / 2, in [0, 2], with the 7x7 box and sample covariance of convention `cddfuse`.
+    """1 - (SSIM(F, I) + SSIM(F, V)) / 2, in [0, 2], as convention `cddfuse` defines SSIM.
 
-    Departures from `fusejax.metrics.structure.ssim`: every second position, and constants for a range of 8 instead
-    of 2 levels. At 2 the constants lie below the rounding noise of an 8-bit image, and all gradient comes from flat
-    areas.
+    A 7x7 box with sample covariance. Sides below 7 pixels are extended by reflection.
+    Departures from `fusejax.metrics.structure.ssim`: every second position, and constants for a
+    range of 8 instead of 2 levels. At 2 the constants lie below the rounding noise of an 8-bit
+    image, and all gradient comes from flat areas.
 
     Args:
-      fused_y: luma in [0, 1], sides of at least 7 pixels; `ir` and `vi_y` alike.
-      data_range: range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
+        fused_y: Luma in [0, 1].
+        ir: Luma in [0, 1].
+        vi_y: Luma in [0, 1].
+        data_range: Range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
     """
-    fused, sources = _levels(fused_y, ir, vi_y)
+    fused, sources = _levels(fused_y, ir, vi_y, least=_SSIM_WINDOW)
     mean_f, means, variance_f, variances, covariances = _moments(fused, sources, [1 / _SSIM_WINDOW] * _SSIM_WINDOW)
     sample = _SSIM_WINDOW**2 / (_SSIM_WINDOW**2 - 1)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
@@ -101,14 +108,15 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
 
 
 def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - (VIF(F, I) + VIF(F, V)) / 2, at most 1 (Sheikh & Bovik 2006): negative where contrast exceeds the sources'.
+    """1 - (VIF(F, I) + VIF(F, V)) / 2, at most 1; negative where contrast exceeds the sources'.
 
-    The pixel-domain VIF of `fusejax.metrics.visual_information.vif` at every second window position of each scale,
-    which is its mean over a quarter of the windows. A source without any variance counts as kept.
+    The pixel-domain VIF (Sheikh & Bovik 2006) of `fusejax.metrics.visual_information.vif` at every
+    second window position of each scale, which is its mean over a quarter of the windows. A source
+    without any variance counts as kept.
 
-    Args: luma in [0, 1], sides of at least 41 pixels, the least that the fourth scale needs.
+    Sides below 41 pixels, the least that the fourth scale needs, are extended by reflection.
     """
-    fused, sources = _levels(fused_y, ir, vi_y)
+    fused, sources = _levels(fused_y, ir, vi_y, least=_VIF_SIDE)
     kept = carried = jnp.zeros(())
     for scale, size in enumerate(_VIF_WINDOWS):
         taps = gaussian_kernel(size, size / 5)
@@ -123,15 +131,17 @@ def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     return 1.0 - jnp.where(alive, kept / jnp.where(alive, carried, 1.0), 1.0).mean(axis=0)
 
 
-def _levels(fused_y: Luma, ir: Luma, vi_y: Luma) -> tuple[Planes, Planes]:
-    fused, ir, vi_y = (_LEVELS * x[..., 0] for x in (fused_y, ir, vi_y))
+def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes, Planes]:
+    rows, columns = ((0, max(0, least - side)) for side in ir.shape[1:3])
+    fused, ir, vi_y = (_LEVELS * pad_hw(x, rows, columns, "reflect")[..., 0] for x in (fused_y, ir, vi_y))
     return fused[None], jnp.stack([ir, vi_y])
 
 
 def _moments(fused: Planes, sources: Planes, taps: Sequence[float]) -> tuple[Array, ...]:
     """Windowed means of F and sources, their variances, and covariances, at every second position.
 
-    Variances are E[x^2] - E[x]^2, not negative; on 8-bit levels float32 leaves an error of a few hundredths.
+    Variances are E[x^2] - E[x]^2, not negative; on 8-bit levels float32 leaves an error of a few
+    hundredths.
     """
     mean_f, means = (windowed_mean(x, taps, stride=_STRIDE) for x in (fused, sources))
     square_f, squares, products = (
@@ -142,10 +152,8 @@ def _moments(fused: Planes, sources: Planes, taps: Sequence[float]) -> tuple[Arr
 
 
 def windowed_mean(x: Float[Array, "n b h w"], taps: Sequence[float], *, stride: int) -> Float[Array, "n b h2 w2"]:
-    """Mean under the window outer(taps, taps) where it fits, at every `stride`-th position along both sides.
-
-    Raises:
-      ValueError: a side is shorter than the window.
+    """Mean under the window outer(taps, taps) where it fits, at every `stride`-th position along
+    both sides.
     """
     rows, columns = (jnp.asarray(_band_matrix(n, tuple(taps), stride), x.dtype) for n in x.shape[2:])
     exact = jax.lax.Precision.HIGHEST
@@ -154,8 +162,6 @@ def windowed_mean(x: Float[Array, "n b h w"], taps: Sequence[float], *, stride: 
 
 def _band_matrix(n: int, taps: tuple[float, ...], stride: int) -> np.ndarray:
     """[positions, n]: row i holds the taps from column i * stride on."""
-    if n < len(taps):
-        raise ValueError(f"an image side is {n} pixels; this term needs windows of {len(taps)}. Enlarge data.crop.")
     starts = np.arange(0, n - len(taps) + 1, stride)
     matrix = np.zeros((len(starts), n))
     matrix[np.arange(len(starts))[:, None], starts[:, None] + np.arange(len(taps))] = taps

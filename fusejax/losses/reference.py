@@ -34,11 +34,13 @@ def _base(ir: Luma, vi_y: Luma, config: ReferenceConfig) -> Luma:
 
 
 def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False) -> Luma:
-    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1]; sigma in pixels.
+    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1]; sigma in
+    pixels.
 
-    With `headroom` the second half is first lowered around bright infrared detail that a blown-out visible image has
-    no room for: by V^4 (G' o^8)^(1/8), with o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean
-    stays near the largest o within sigma, and V^4 leaves what is dark beside a light as it is.
+    With `headroom` the second half is first lowered around bright infrared detail that a blown-out
+    visible image has no room for: by V^4 (G' o^8)^(1/8), with o = max(V + max(I - G I, 0) - 1, 0).
+    G' has half the sigma; the power mean stays near the largest o within sigma, and V^4 leaves what
+    is dark beside a light as it is.
     """
     ir_low, vi_low = gaussian_blur(ir, sigma), gaussian_blur(vi_y, sigma)
     detailed = jnp.maximum(ir_low, vi_low) + (ir - ir_low) + (vi_y - vi_low)

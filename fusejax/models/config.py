@@ -120,10 +120,11 @@ class LightConfig:
       cell: side r in pixels of the cells that the sources are rearranged by.
       width: channels of the convolutions.
       blocks: residual blocks of two 3x3 convolutions.
-      pooled: whether every block adds a term computed from the means over the whole image. The result then depends
-        on the whole image, so fused tiles are no longer tiles of the fused image.
-      contrast_guide: whether the blend also follows the difference of the sources at the pixel itself, which takes
-        its edges from the sources instead of from the cells.
+      pooled: whether every block adds a term computed from the means over the whole image. The
+        result then depends on the whole image, so fused tiles are no longer tiles of the fused
+        image.
+      contrast_guide: whether the blend also follows the difference of the sources at the pixel
+        itself, which takes its edges from the sources instead of from the cells.
       detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
       offset: largest smooth offset that is added to the blend.
     """

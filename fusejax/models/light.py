@@ -1,10 +1,10 @@
-"""A light network for real time on a CPU: convolutions at a quarter of the size steer a blend at full size.
+"""A light network for real time on a CPU: small convolutions steer a blend at full size.
 
-Both sources are rearranged r x r (space to depth), so that every 3x3 convolution reaches 3r pixels and costs r^2 times
-less than at full size. Five coefficients per cell come out, are interpolated to full size and applied to the sources'
-own pixels. The form is our own; its parts are known: pixel rearrangement (Shi et al. 2016), per-pixel coefficients from
-a small grid (Gharbi et al. 2017, HDRNet, with a bilateral grid instead of a guided logit), a pooled global term in every
-block.
+Both sources are rearranged r x r (space to depth), so that every 3x3 convolution reaches 3r pixels
+and costs r^2 times less than at full size. Five coefficients per cell come out, are interpolated to
+full size and applied to the sources' own pixels. The form is our own; its parts are known: pixel
+rearrangement (Shi et al. 2016), per-pixel coefficients from a small grid (Gharbi et al. 2017,
+HDRNet, with a bilateral grid instead of a guided logit), a pooled global term in every block.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ _COEFFICIENTS = 5
 
 
 class PooledResidual(nn.Module):
-    """x + conv3x3(ReLU(conv3x3(x) + linear(mean of x over the image))), with biases and reflect padding."""
+    """x + conv3x3(ReLU(conv3x3(x) + linear(mean of x over the image))), reflect padding."""
 
     pooled: bool
 
@@ -41,14 +41,15 @@ class PooledResidual(nn.Module):
 class Light(nn.Module):
     """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1].
 
-    F = V + a (I - V) + g_I H(I) + g_V H(V) + o, with a = sigmoid(s + k (I - V)) and H(x) = x minus its 5x5 binomial
-    blur. The network gives s, k, g_I, g_V and o, one value per cell, interpolated linearly between the centers of the
-    cells: whatever sharp is in the result comes from the sources' pixels, and no border of a cell can show. With
-    k >> 0 the blend is the maximum of the sources, with k = 0 a plain average with smooth weights.
+    F = V + a (I - V) + g_I H(I) + g_V H(V) + o, with a = sigmoid(s + k (I - V)) and H(x) = x minus
+    its 5x5 binomial blur. The network gives s, k, g_I, g_V and o, one value per cell, interpolated
+    linearly between the centers of the cells: whatever sharp is in the result comes from the
+    sources' pixels, and no border of a cell can show. With k >> 0 the blend is the maximum of the
+    sources, with k = 0 a plain average with smooth weights.
 
-    Sides that the cell does not divide are extended at the bottom and right by reflection (a side of one pixel is
-    repeated) and the result is cropped back. The result is not clipped and can leave [0, 1]: a clip would give pixels
-    outside no gradient to come back by.
+    Sides that the cell does not divide are extended at the bottom and right by reflection (a side
+    of one pixel is repeated) and the result is cropped back. The result is not clipped and can
+    leave [0, 1]: a clip would give pixels outside no gradient to come back by.
     """
 
     config: LightConfig = LightConfig()
@@ -73,7 +74,7 @@ class Light(nn.Module):
 
 
 def combine(config: LightConfig, ir: Plane, vi_y: Plane, coefficients: list[Plane]) -> Plane:
-    """The fused luma from the sources and the unbounded coefficients share, guide, gain of I, gain of V, offset."""
+    """The fused luma of `Light`; coefficients are s, k, g_I, g_V and o before their bounds."""
     share, guide, ir_gain, vi_gain, offset = coefficients
     difference = ir - vi_y
     if config.contrast_guide:
@@ -93,19 +94,19 @@ def fine(x: Plane) -> Plane:
 
 
 def pad_to_cells(x: Plane, cell: int) -> Float[Array, "b h2 w2"]:
-    """Sides extended to multiples of `cell` by reflection at the bottom and right; a side of one pixel is repeated."""
+    """Sides reflected up to multiples of `cell`, bottom and right; one of one pixel is repeated."""
     return jnp.pad(x, ((0, 0), (0, -x.shape[1] % cell), (0, -x.shape[2] % cell)), mode="reflect")
 
 
 def space_to_depth(x: Plane, cell: int) -> Cells:
-    """[b, h, w] to [b, h / cell, w / cell, cell^2]: the pixels of a cell become its channels, row by row."""
+    """The pixels of every cell become its channels, row by row."""
     b, h, w = x.shape
     x = x.reshape(b, h // cell, cell, w // cell, cell)
     return x.swapaxes(2, 3).reshape(b, h // cell, w // cell, cell * cell)
 
 
 def upsample_cells(x: Float[Array, "b h w"], cell: int) -> Plane:
-    """[b, h, w] to [b, h * cell, w * cell]: linear between the centers of the cells, the outermost values repeated."""
+    """Linear between the centers of the cells; the outermost values are repeated."""
     return _upsample_last(_upsample_last(x.swapaxes(1, 2), cell).swapaxes(1, 2), cell)
 
 

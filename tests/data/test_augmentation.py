@@ -1,4 +1,4 @@
-"""Augmentation: what changes, what stays clean, and that nothing is drawn where nothing is asked for."""
+"""Augmentation: what changes, what stays clean, and what is drawn again alike."""
 
 import dataclasses
 
@@ -62,7 +62,7 @@ def test_batches_are_drawn_again_alike_and_crops_do_not_depend_on_augmentation()
         next(iter(training_batches(open_sources(c), c, batch_size=2, seed=0))) for c in (changed, changed, config)
     )
     np.testing.assert_array_equal(first["ir_input"], again["ir_input"])
-    assert np.corrcoef(first["ir"].ravel(), plain["ir"].ravel())[0, 1] > 0.99
+    assert np.corrcoef(first["ir"].ravel(), plain["ir"].ravel())[0, 1] > 0.9  # other crops: about 0
     np.testing.assert_array_equal(plain["ir"], plain["ir_input"])
 
 

@@ -1,4 +1,4 @@
-"""The light network: any size, no seam of its cells, what its coefficients mean, and one step on 1 and on 8 devices."""
+"""The light network: any size in and out, and what its coefficients mean."""
 
 import functools
 
