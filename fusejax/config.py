@@ -1,35 +1,41 @@
-"""The configuration of a training run, and where configurations are found."""
+"""The configuration of a training run, and where configurations are found. Loads without JAX."""
 
 import dataclasses
+import functools
 import importlib.util
+import math
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fusejax.data.config import DataConfig
 from fusejax.losses.config import ObjectiveConfig
 from fusejax.models.config import ModelConfig
-from fusejax.options import check_choices
+from fusejax.options import check_at_least, check_choices
 
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """How the devices of a run are arranged; may change when a run goes on.
+    """How the devices of a run are arranged; may change when a run is continued.
 
     Attributes:
-      data: devices along the axis `data`; -1: as many as `fsdp` leaves.
-      fsdp: devices that share one copy of parameters and optimiser state; -1: as many as `data` leaves.
-      min_sharded: arrays of fewer elements are kept whole by every device.
+        data: devices along the axis `data`; -1: as many as `fsdp` leaves.
+        fsdp: devices that share one copy of parameters and optimizer state; -1: as many as `data`
+            leaves.
+        min_sharded: arrays of fewer elements are kept whole by every device.
     """
 
     data: int = -1
     fsdp: int = 1
     min_sharded: int = 4096
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         sizes = (self.data, self.fsdp)
         if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
-            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
+            raise ValueError(
+                f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +43,15 @@ class OptimConfig:
     """Adam (no weight decay) after clipping by global norm, and the learning rate of a stage.
 
     Attributes:
-      learning_rate, final_learning_rate: at the start (after the warm-up) and at the end, or the least.
-      schedule: `cosine` falls to the final rate at the last step of the stage; `step` multiplies by `decay_factor`
-        every `decay_epochs` epochs, counted for each module from its own first update.
-      warmup_steps: linear rise from 0.
-      clip_norm: largest L2 norm of the gradient.
+        learning_rate: at the start, after the warm-up.
+        final_learning_rate: at the end (`cosine`), or the least (`step`).
+        schedule: `cosine` falls to the final rate at the last step of the stage; `step` multiplies
+            by `decay_factor` every `decay_epochs` epochs, counted for each module from its own
+            first update.
+        decay_epochs: see `schedule`.
+        decay_factor: see `schedule`.
+        warmup_steps: linear rise from 0.
+        clip_norm: largest L2 norm of the gradient.
     """
 
     learning_rate: float = 1e-4
@@ -52,8 +62,13 @@ class OptimConfig:
     warmup_steps: int = 0
     clip_norm: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choices(self)
+        for name in ("learning_rate", "decay_factor", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a number above 0.")
+        check_at_least(self, 0, "final_learning_rate", "warmup_steps")
+        check_at_least(self, 1, "decay_epochs")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,9 +76,13 @@ class StageConfig:
     """A part of a run with its own objective.
 
     Attributes:
-      epochs: passes over the training pairs; one step takes `batch_size` of them.
-      steps: length in steps instead of epochs.
-      trains: top-level modules of the network that are updated; empty: all. Needs `optimize_by_module`.
+        objective: the loss.
+        name: of the stage, for logs.
+        optim: optimizer and learning rate.
+        epochs: passes over the training pairs; one step takes `batch_size` of them.
+        steps: length in steps instead of epochs.
+        trains: top-level modules of the network that are updated; empty: all. Needs
+            `optimize_by_module`.
     """
 
     objective: ObjectiveConfig
@@ -73,28 +92,41 @@ class StageConfig:
     steps: int | None = None
     trains: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("epochs", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"Stage {self.name!r} has {name} {value}; it must be at least 1.")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """One experiment.
 
     Attributes:
-      stages: run one after the other; parameters and optimiser state carry over.
-      optimize_by_module: clip and count updates for each top-level module of the network by itself, not for all
-        together.
-      batch_size: pairs per step over all devices.
-      micro_batches: parts that a step's batch is computed in, one after the other; same gradient, less memory. Leave it
-        at 1 on CPU: inside the loop XLA runs convolutions there more than ten times slower.
-      mesh: how the devices are arranged.
-      average_decay: of the exponential moving average of the parameters, which is then what is scored and exported;
-        0: none is kept.
-      non_finite: what a loss or gradient that is NaN or infinite does. `stop` ends the run with the names of the
-        pictures; `skip` leaves the step out and counts it, and stops where no step between two log lines was finite.
-      seed: of parameters, data order and every random draw.
-      log_every, eval_every, save_every: in steps; eval_every = 0 scores at the end only. Stages that do not train the
-        fused picture are not scored.
-      keep_newest: checkpoints kept beside the best one.
-      best_metric: validation score, larger is better, that says which checkpoint is best.
+        name: of the experiment, for logs.
+        model: the network.
+        stages: run one after the other; parameters and optimizer state carry over.
+        data: the training pairs.
+        optimize_by_module: clip and count updates for each top-level module of the network by
+            itself, not for all together.
+        batch_size: pairs per step over all devices.
+        micro_batches: parts that a step's batch is computed in, one after the other; same gradient,
+            less memory. Leave it at 1 on CPU: inside the loop XLA runs convolutions there more than
+            ten times slower.
+        mesh: how the devices are arranged.
+        average_decay: of the exponential moving average of the parameters, which is then what is
+            scored and exported; 0: none is kept.
+        non_finite: what happens if a loss or gradient is NaN or infinite. `stop` ends the run with
+            the names of the images; `skip` leaves the step out and counts it, and stops if no step
+            between two log lines was finite.
+        seed: of parameters, data order and every random draw.
+        log_every: steps between two log lines.
+        eval_every: steps between two evaluations; 0 scores at the end only. Stages that do not
+            train the fused image are not scored.
+        save_every: steps between two checkpoints.
+        keep_newest: checkpoints kept besides the best one.
+        best_metric: validation score, larger is better, that says which checkpoint is best.
     """
 
     name: str
@@ -114,21 +146,20 @@ class TrainConfig:
     keep_newest: int = 2
     best_metric: str = "SSIM"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choices(self)
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"average_decay is {self.average_decay}; it must be at least 0 and below 1.")
-        for name in ("batch_size", "micro_batches", "log_every", "save_every", "keep_newest"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        check_at_least(self, 1, "batch_size", "micro_batches", "log_every", "save_every", "keep_newest")
+        check_at_least(self, 0, "eval_every")
         if self.batch_size % self.micro_batches:
-            raise ValueError(f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches.")
+            raise ValueError(
+                f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches."
+            )
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"A run needs stages of different names; got {', '.join(names) or 'none'}.")
         for stage in self.stages:
-            if stage.epochs < 1:
-                raise ValueError(f"Stage {stage.name!r} has epochs {stage.epochs}; it must be at least 1.")
             if stage.trains and not self.optimize_by_module:
                 raise ValueError(f"Stage {stage.name!r} trains some modules only; set optimize_by_module.")
 
@@ -138,19 +169,41 @@ RESUMABLE = ("mesh", "log_every", "eval_every", "save_every", "keep_newest", "da
 
 
 def shipped_configs(kind: str = ".") -> dict[str, Path]:
-    """Configurations that come with the package, by name; `kind` is a folder of them, such as "ablations"."""
+    """Configurations that come with the package, by name.
+
+    Args:
+        kind: a folder of them, such as "ablations".
+    """
     package = Path(__file__).parent
     folders = (package / "configs" / kind, package.parent / "configs" / kind)  # in a wheel; in a checkout
     return {p.stem: p for folder in folders if folder.is_dir() for p in sorted(folder.glob("*.py"))}
 
 
 def load_config(name_or_path: str) -> TrainConfig:
-    """What `get_config()` of a Python file returns; the file is given by path, or by name if it is a shipped one."""
-    return _function_of(name_or_path, "get_config", shipped_configs())()
+    """The configuration that `get_config()` of a Python file returns.
+
+    Args:
+        name_or_path: the file, or the name of a shipped one.
+
+    Raises:
+        ValueError: if there is no such file, it cannot be run, or it returns something else.
+    """
+    config = _call(_function_of(name_or_path, "get_config", shipped_configs()), name_or_path)
+    if not isinstance(config, TrainConfig):
+        kind = type(config).__name__
+        raise ValueError(f"{name_or_path}: get_config() must return a TrainConfig; it returned {kind}.")
+    return config
 
 
 def load_ablation(name_or_path: str) -> Callable:
-    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.studies.ablation.Ablation`."""
+    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.studies.ablation`.
+
+    Args:
+        name_or_path: the file, or the name of a shipped one.
+
+    Raises:
+        ValueError: if there is no such file, or it cannot be run.
+    """
     return _function_of(name_or_path, "get_ablation", shipped_configs("ablations"))
 
 
@@ -159,14 +212,28 @@ def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> 
     if not path.is_file():
         if name_or_path not in shipped:
             raise ValueError(
-                f"{name_or_path}: neither a file nor a shipped configuration; shipped: {', '.join(shipped) or 'none'}."
+                f"{name_or_path}: neither a file nor a shipped configuration; "
+                f"shipped: {', '.join(shipped) or 'none'}."
             )
         path = shipped[name_or_path]
     spec = importlib.util.spec_from_file_location(f"fusejax_config_{path.stem}", path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ValueError(f"{path}: a configuration is a Python file (.py) with a function {function}().")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    _call(functools.partial(spec.loader.exec_module, module), str(path))
     if not hasattr(module, function):
         raise ValueError(f"{path} has no function {function}().")
     return getattr(module, function)
+
+
+def _call(user_code: Callable[[], Any], path: str) -> Any:
+    """Runs code of a configuration file. Any error in it is the user's: it is named with its line."""
+    try:
+        return user_code()
+    except SyntaxError as error:
+        raise ValueError(f"{error.filename}, line {error.lineno}: {error.msg}.") from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        in_file = [f for f in frames if Path(f.filename).stem == Path(path).stem]
+        where = f"{in_file[-1].filename}, line {in_file[-1].lineno}" if in_file else path
+        raise ValueError(f"{where}: {type(error).__name__}: {error}") from error

@@ -72,10 +72,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
         for step in self._manager.all_steps():
-            try:
-                self._note_scores(step, self._read_json(step, "meta")["scores"])
-            except Exception:  # restoring that step says what is wrong with it
-                continue
+            self._note_scores(step, self._saved_scores(step))
 
     @property
     def steps(self) -> list[int]:
@@ -147,7 +144,7 @@ class Checkpoints:
         steps = self.steps
         tried = [s for s in reversed(steps) if step is None or s <= step]
         if not steps or (step is not None and step not in steps):
-            raise ValueError(f"{self._folder} has no step {step or ''}; it has: {checks.some(steps) or 'none'}.")
+            raise ValueError(f"{self._folder} has no step {step or ''}; it has: {checks.summarize_list(steps) or 'none'}.")
         damage: dict[int, str] = {}
         for candidate in tried:
             try:
@@ -193,7 +190,7 @@ class Checkpoints:
             self._failures = 0
             return
         self._manager.reload()  # it has forgotten the steps that it wanted to delete after this save
-        cause = checks.reason(error) if error else "another process could not write"
+        cause = checks.error_summary(error) if error else "another process could not write"
         good = max(self._manager.all_steps(), default=None)
         if good == step:
             self._failures = 0
@@ -215,8 +212,21 @@ class Checkpoints:
 
     def _note_scores(self, step: int, scores: dict[str, float] | None) -> None:
         self._scores.pop(step, None)
-        if scores is not None and not math.isnan(scores[self._best_metric]):
+        if scores is not None and not math.isnan(scores.get(self._best_metric, math.nan)):
             self._scores[step] = scores[self._best_metric]
+
+    def _saved_scores(self, step: int) -> dict[str, float] | None:
+        """Scores of a step on disk; None if they are damaged, which restoring that step reports.
+
+        Raises:
+            Exception: if access, memory or the network fail.
+        """
+        try:
+            return self._read_json(step, "meta")["scores"]
+        except Exception as error:
+            if not checks.means_damage(error):
+                raise
+            return None
 
     def _read_json(self, step: int, item: str) -> Any:
         return self._manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.JsonRestore()}))[item]
@@ -235,7 +245,7 @@ class Checkpoints:
         state = _attempt("state", lambda: self._manager.restore(step, args=composite)["state"])
         wrong = [name for name, value in fingerprints(state).items() if value != meta["leaves"][name][-1]]
         if wrong:
-            raise _Damage(f"item 'state' has other values than were saved in {checks.some(wrong)}")
+            raise _Damage(f"item 'state' has other values than were saved in {checks.summarize_list(wrong)}")
         return state, saved["data"], messages
 
     def _move_aside(self, steps: list[int]) -> dict[int, epath.Path]:
@@ -276,7 +286,7 @@ def _attempt(item: str, read: Callable[[], Any]) -> Any:
             raise
         error = caught
     if _on_any_process(error is not None):
-        cause = checks.reason(error) if error else "another process could not read it"
+        cause = checks.error_summary(error) if error else "another process could not read it"
         raise _Damage(f"item {item!r} cannot be read ({cause})") from error
     return result
 
@@ -294,5 +304,5 @@ def _advice(older: list[int]) -> str:
     if not older:
         return "There is no older step to go back to; delete the folder to start again."
     return (
-        f"Older steps: {checks.some(older)}. --allow-older, or deleting this one, goes back to the newest intact one."
+        f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back to the newest intact one."
     )

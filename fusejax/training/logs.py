@@ -1,4 +1,4 @@
-"""Where a run reports: JSON lines always, a progress bar on a terminal, plain lines elsewhere, TensorBoard if there."""
+"""Where a run reports: JSON lines, a progress bar or plain lines, TensorBoard if it is installed."""
 
 import importlib.util
 import json
@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -17,12 +18,16 @@ from fusejax.training.log_file import LogFile
 
 
 class RunLog:
-    """Log of one run in `workdir`: its lines (a run that goes on adds to them), panels, TensorBoard events.
+    """Log of one run: its JSON lines, panels and TensorBoard events; a continued run adds to them.
 
-    Without a `workdir` nothing is written or printed: of several processes the first one speaks for all.
+    Args:
+        workdir: folder of the run; None for the other ones of several processes, which neither
+            write nor print.
+        steps: length of the run.
+        start: steps done before.
     """
 
-    def __init__(self, workdir: epath.Path | None, *, steps: int, start: int):
+    def __init__(self, workdir: epath.Path | None, *, steps: int, start: int) -> None:
         self._workdir = workdir
         self._file = None if workdir is None else LogFile(workdir)
         self._console = Console(file=sys.stdout, quiet=workdir is None)
@@ -47,20 +52,24 @@ class RunLog:
             self._progress.start()
 
     def begin(self, name: str, step: int, mesh: jax.sharding.Mesh, stages: dict[str, int]) -> None:
-        """Says what starts where, and notes it: a run that was stopped has several such lines.
+        """Announces the start and logs it; a run that was stopped has several such lines.
 
-        stages: name -> last step.
+        Args:
+            name: of the configuration.
+            step: steps done before.
+            mesh: the devices.
+            stages: the last step of each stage, by name.
         """
         sizes = " x ".join(f"{size} {axis}" for axis, size in mesh.shape.items())
         process = f"process {jax.process_index()} of {jax.process_count()}"
-        verb = "goes on" if step else "starts"
+        verb = "continues" if step else "starts"
         self.message(f"{name} {verb} at step {step} of {self._steps} on {mesh.size} device(s) ({sizes}), {process}")
         about = {"name": name, "steps": self._steps, "stages": list(stages.items())}
         about |= {"devices": mesh.size, "processes": jax.process_count()}
         self._write("start", step, about)
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
-        """A full disk costs lines, which is said, not the run."""
+        """Adds a line to the log; failures are reported but do not stop the run."""
         if self._file is None:
             return
         try:
@@ -73,12 +82,17 @@ class RunLog:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def advance(self, step: int) -> None:
-        """Moves the progress bar; nothing elsewhere."""
+        """Moves the progress bar, if there is one."""
         if self._progress:
             self._progress.update(self._task, completed=step)
 
+    def pace(self, text: str) -> None:
+        """One line on speed and time left, unless a progress bar shows them."""
+        if not self._progress:
+            self.message(text)
+
     def scalars(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """A JSON line {"kind", "step", "time", ...} and the same for whoever watches."""
+        """Logs a JSON line {"kind", "step", "time", ...}, and shows the same values."""
         self._write(kind, step, values)
         text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         if self._progress and kind == "train":
@@ -89,11 +103,14 @@ class RunLog:
             for name, value in values.items():
                 self._board.add_scalar(f"{kind}/{name}", value, step)
 
-    def picture(self, name: str, step: int, panel: np.ndarray) -> None:
-        """A panel (RGB uint8) as panels/NAME_STEP.png and to TensorBoard."""
+    def panel(self, name: str, step: int, panel: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Writes a panel (8-bit RGB) as panels/NAME_STEP.png and to TensorBoard."""
         if self._workdir is None:
             return
-        write_image(self._workdir / "panels" / f"{name.replace('/', '_')}_{step:07d}.png", panel)
+        try:
+            write_image(self._workdir / "panels" / f"{name.replace('/', '_')}_{step:07d}.png", panel)
+        except OSError as error:
+            self.message(f"the panel of step {step} is not written: {error}")
         if self._board:
             self._board.add_image(f"panels/{name}", panel, step, dataformats="HWC")
 
@@ -107,5 +124,5 @@ class RunLog:
 
 
 def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:
-    """Floats with so many significant digits, so that a log stays readable."""
+    """Values rounded to so many significant digits, so that a log stays readable."""
     return {k: float(f"{float(v):.{digits}g}") for k, v in values.items()}

@@ -1,37 +1,40 @@
 """fit(): where steps, logs, evaluation and saves meet."""
 
 import contextlib
-import math
-import signal
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 from etils import epath
-from jax.experimental import multihost_utils
 
 from fusejax.config import TrainConfig
+from fusejax.data.folders import JoinedSource
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
 from fusejax.inference.fuser import Fuser
 from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
+from fusejax.training.checks import check_best_metric, missing_boxes
+from fusejax.training.interrupts import StopRequest
 from fusejax.training.logs import RunLog, rounded
-from fusejax.training.meter import Meter
+from fusejax.training.pace import Pace
+from fusejax.training.profiling import StepProfiler
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh, place_batch
-from fusejax.training.stages import plan_stages, stage_at
+from fusejax.training.stages import Stage, plan_stages, stage_at
 from fusejax.training.state import TrainState
+from fusejax.training.step_logs import NonFiniteLoss, StepLogs
 from fusejax.training.validation import validate
+from fusejax.training.workdir_lock import hold_workdir
 from fusejax.weights.files import RUN_FILE, save_weights
 
 RETRY = 75  # EX_TEMPFAIL of sysexits.h: what a launcher starts again
 
-
-class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient became NaN or infinite; the message names step, parts and pictures."""
+__all__ = ["RETRY", "Interrupted", "NonFiniteLoss", "fit"]
 
 
 class Interrupted(SystemExit):
-    """The run was asked to stop; it has saved and goes on when the same command is given again. Its code is RETRY."""
+    """The run was asked to stop and has saved; the same command continues it. Its code is RETRY."""
 
 
 def fit(
@@ -42,128 +45,192 @@ def fit(
     allow_older: bool = False,
     profile_steps: range = range(0),
 ) -> TrainState:
-    """Trains, or goes on with a run that was stopped, and writes checkpoints, logs, panels and final weights.
+    """Trains, or continues a run that was stopped; writes checkpoints, logs, panels and final weights.
 
-    The same configuration and folder again continue exactly where the run was; a finished run returns at once. With
-    several processes all of them call this; the first one logs.
+    The same configuration and folder again continue exactly where the run was; a finished run
+    returns at once. With several processes all of them call this; the first one logs.
 
     Args:
-      workdir: a folder, or a remote one that all processes see (gs://).
-      override: go on although the configuration differs from the checkpoint's.
-      allow_older: go on from an older checkpoint where the newest is damaged.
-      profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is 1.
-    Raises: ValueError for unusable data, a folder that holds another run or a damaged checkpoint (DamagedCheckpoint);
-      PermissionError; CheckpointFailed where saving failed again and again; NonFiniteLoss; Interrupted after a signal.
+        config: the experiment.
+        workdir: a folder, or a remote one that all processes see (gs://).
+        override: continue although the configuration differs from the checkpoint's.
+        allow_older: continue from an older checkpoint if the newest is damaged.
+        profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is 1.
+
+    Returns:
+        The state after the last step.
+
+    Raises:
+        ValueError: for unusable data, a folder that holds another run, that another process trains
+            in (WorkdirInUse), or a damaged checkpoint (DamagedCheckpoint).
+        PermissionError: if the folder cannot be written to.
+        CheckpointFailed: if saving failed again and again.
+        NonFiniteLoss: if the loss or the gradient became NaN or infinite.
+        Interrupted: after a signal.
     """
     workdir = epath.Path(workdir)
     sources, validation = open_sources(config.data), open_validation(config.data)
+    check_best_metric(config.best_metric)
     stages = plan_stages(config, sum(len(s) for s in sources))
     program = Program(config, make_mesh(config.mesh))
-    checkpoints = Checkpoints(workdir / "checkpoints", keep_newest=config.keep_newest, best_metric=config.best_metric)
+    first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
-        stack.callback(checkpoints.close)
-        samples_seen, messages = 0, []
-        if checkpoints.latest_step is None:
-            _check_unused(workdir)
-            state = program.create()
-        else:
-            restored = checkpoints.restore(
-                program.target, config=to_dict(config), override=override, allow_older=allow_older
-            )
-            state, samples_seen, messages = restored.state, restored.data["samples_seen"], [*restored.messages]
-        batches = iter(
-            training_batches(
-                sources,
-                config.data,
-                batch_size=config.batch_size // jax.process_count(),
-                seed=config.seed,
-                shard_index=jax.process_index(),
-                shard_count=jax.process_count(),
-                samples_seen=samples_seen,
-            )
+        if first:
+            stack.enter_context(hold_workdir(workdir, lambda text: print(text, flush=True)))
+        checkpoints = Checkpoints(
+            workdir / "checkpoints", keep_newest=config.keep_newest, best_metric=config.best_metric
         )
-        start = int(state.step)
-        log = RunLog(workdir if jax.process_index() == 0 else None, steps=stages[-1].end, start=start)
+        stack.callback(checkpoints.close)
+        state, samples_seen, messages = _start(workdir, config, program, checkpoints, override, allow_older)
+        log = RunLog(workdir if first else None, steps=stages[-1].end, start=int(state.step))
         stack.callback(log.close)
         for source in (*sources, *(validation.sources if validation else ())):
             messages += [f"left out: {line}" for line in getattr(source, "skipped", ())]
         for message in messages:
             log.message(message)
-        run = _Run(config, workdir, stages, program, checkpoints, validation, batches, log, profile_steps)
-        run.samples_seen = samples_seen
-        return run.go(state, start)
-
-
-def _check_unused(workdir: epath.Path) -> None:
-    """Raises ValueError where a new run would overwrite the weights of another one."""
-    if (workdir / RUN_FILE).exists():
-        raise ValueError(
-            f"{workdir} holds {RUN_FILE} but no checkpoint to go on from; give another --workdir, or move it away."
+        batches = training_batches(
+            sources,
+            config.data,
+            batch_size=config.batch_size // jax.process_count(),
+            seed=config.seed,
+            shard_index=jax.process_index(),
+            shard_count=jax.process_count(),
+            samples_seen=samples_seen,
         )
+        profiler = StepProfiler(workdir / "profile", profile_steps, log.message)
+        run = _Run(workdir, stages, program, checkpoints, log)
+        return run.go(state, samples_seen, iter(batches), validation, profiler)
+
+
+def _start(
+    workdir: epath.Path,
+    config: TrainConfig,
+    program: Program,
+    checkpoints: Checkpoints,
+    override: bool,
+    allow_older: bool,
+) -> tuple[TrainState, int, list[str]]:
+    """The state to start from, the samples it has seen, and messages for the reader.
+
+    Raises:
+        ValueError: if the folder holds weights of another run and no checkpoint, or see `restore`.
+    """
+    if checkpoints.latest_step is None:
+        if (workdir / RUN_FILE).exists():
+            raise ValueError(
+                f"{workdir} holds {RUN_FILE} but no checkpoint to continue from; give another "
+                "--workdir, or move it away."
+            )
+        return program.create(), 0, []
+    restored = checkpoints.restore(
+        program.target, config=to_dict(config), override=override, allow_older=allow_older
+    )
+    return restored.state, restored.data["samples_seen"], [*restored.messages]
 
 
 class _Run:
-    """The running loop: pending logs, signals and what happens every so many steps."""
+    """The running loop: what happens every so many steps."""
 
-    def __init__(self, config, workdir, stages, program, checkpoints, validation, batches, log, profile_steps):
-        self.config, self.workdir, self.stages, self.steps = config, workdir, stages, stages[-1].end
-        self.program, self.checkpoints, self.validation = program, checkpoints, validation
-        self.batches, self.log, self.profile_steps = batches, log, profile_steps
-        self.fuser, self.tracing = None, False
-        self.pending: list[tuple[int, list[str], dict]] = []
-        self.stop_signal: int | None = None
-        self.meter = Meter()
+    def __init__(
+        self,
+        workdir: epath.Path,
+        stages: list[Stage],
+        program: Program,
+        checkpoints: Checkpoints,
+        log: RunLog,
+    ) -> None:
+        self.workdir, self.stages, self.steps = workdir, stages, stages[-1].end
+        self.program, self.checkpoints, self.log = program, checkpoints, log
+        self.config = program.config
+        self.stage = stages[0]
+        self.step_logs = StepLogs(self.config)
+        self.pace = Pace(self.steps)
+        self.stop = StopRequest()
+        self.samples_seen = 0
+        self.fuser: Fuser | None = None
 
-    def go(self, state: TrainState, step: int) -> TrainState:
+    def go(
+        self,
+        state: TrainState,
+        samples_seen: int,
+        batches: Iterator[dict[str, Any]],
+        validation: JoinedSource | None,
+        profiler: StepProfiler,
+    ) -> TrainState:
+        """Trains from `state` to the end of the last stage and writes the weights."""
+        step, self.samples_seen = int(state.step), samples_seen
         if step >= self.steps:
             self.log.message(f"{self.workdir} is finished: {step} of {self.steps} steps.")
             return state
-        self.log.begin(
-            self.config.name, step, self.program.mesh, {stage.config.name: stage.end for stage in self.stages}
-        )
+        self._announce(state, step)
         key = self.program.key()
-        self.stage = stage_at(self.stages, step)
-        step_fn = self._enter()
-        self.meter.restart()
-        with self._signals(), self._profiler():
+        step_fn: Callable | None = None
+        self.step_logs.meter.restart()
+        with self.stop.watch(self.log.message), profiler.running():
             while step < self.steps:
-                if step == self.stage.end:
+                if step == self.stage.end or step_fn is None:
                     self._flush()
-                    self.stage = stage_at(self.stages, step)
-                    step_fn = self._enter()
-                batch, names = self._next()
-                self._start_trace(step + 1)
-                with jax.transfer_guard("disallow"):  # nothing in a step waits for, or copies from, a device
+                    self.stage, step_fn = stage_at(self.stages, step), None
+                batch, names = self._next(batches)
+                if step_fn is None:
+                    step_fn = self._compile(state, batch, key)
+                profiler.before(step + 1)
+                with jax.transfer_guard("disallow"):  # a step neither waits for a device nor copies from it
                     state, logs = step_fn(state, batch, key)
                 step += 1
                 self.samples_seen += self.config.batch_size
-                self.meter.stepped()
-                self.pending.append((step, names, logs))
-                self.log.advance(step)
-                self._end_trace(state, step)
-                self._after(state, step)
+                self.step_logs.add(step, names, logs)
+                self._progress(step, logs)
+                profiler.after(step, state)
+                self._after(state, step, validation)
         self._export(state, step)
         return state
 
-    def _enter(self):
-        """The step function of the current stage; it compiles when it is first called."""
+    def _announce(self, state: TrainState, step: int) -> None:
+        self.log.begin(
+            self.config.name, step, self.program.mesh, {stage.config.name: stage.end for stage in self.stages}
+        )
+        count = sum(x.size for x in jax.tree.leaves(state.params))
+        crop = self.config.data.crop
+        self.log.message(
+            f"{count:,} parameters, {self.steps - step} steps of {self.config.batch_size} crops of {crop}x{crop}"
+        )
+
+    def _compile(self, state: TrainState, batch: dict[str, jax.Array], key: jax.Array) -> Callable:
+        """The step function of the current stage, compiled; the time it takes is not the steps'."""
         if len(self.stages) > 1:
             self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
-        return self.program.step(self.stage)
+        self.log.message("compiling; this takes a minute or so, and less when it is done again")
+        start = time.perf_counter()
+        compiled = self.program.step(self.stage).lower(state, batch, key).compile()
+        seconds = time.perf_counter() - start
+        self.step_logs.meter.exclude(seconds)
+        self.log.message(f"compiled in {seconds:.0f} s")
+        self.pace.begin()
+        return compiled
 
-    def _next(self) -> tuple[dict[str, jax.Array], list[str]]:
+    def _next(self, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, jax.Array], list[str]]:
         """The next batch on the devices, and the names of its pairs that this process has read."""
         start = time.perf_counter()
-        batch = next(self.batches)
+        batch = next(batches)
         names = [str(name) for name in batch.pop("id")]
+        if self.samples_seen == 0 and (warning := missing_boxes(self.config, batch)):
+            self.log.message(warning)
         placed = place_batch(batch, self.program.batch_sharding)
-        self.meter.waited(time.perf_counter() - start)
+        self.step_logs.meter.waited(time.perf_counter() - start)
         return placed, names
 
-    def _after(self, state: TrainState, step: int) -> None:
+    def _progress(self, step: int, logs: dict[str, jax.Array]) -> None:
+        self.log.advance(step)
+        if self.pace.is_first:
+            jax.block_until_ready(logs)  # once in a stage: the loop is ahead of the devices
+        if (line := self.pace.stepped(step)) is not None:
+            self.log.pace(line)
+
+    def _after(self, state: TrainState, step: int, validation: JoinedSource | None) -> None:
         last = step == self.steps
-        stopping = self._asked_to_stop(step) and not last
-        due = last or (self.config.eval_every and step % self.config.eval_every == 0)
+        stopping = self.stop.reached(step) and not last
+        due = last or (self.config.eval_every > 0 and step % self.config.eval_every == 0)
         evaluating = due and self.stage.scored and not stopping
         saving = last or stopping or step % self.config.save_every == 0
         if evaluating or saving or step % self.config.log_every == 0:
@@ -171,18 +238,22 @@ class _Run:
             if failure := self.checkpoints.check():
                 self.log.message(failure)
                 saving = True  # tried again with this state
-        scores = self._evaluate(state, step) if evaluating else None
+        scores = self._evaluate(state, step, validation) if evaluating and validation is not None else None
         if saving or scores:
             self._save(state, step, scores, final=last or stopping)
         if stopping:
             self.checkpoints.close()
-            self.log.message(f"stopped at step {step}, saved; the same command goes on")
+            self.log.message(f"stopped at step {step}, saved; the same command continues the run")
             raise Interrupted(RETRY)
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float] | None, *, final: bool) -> None:
-        """Starts a save; waits for the last one of a process, since nobody would see later that it failed."""
-        data = {"samples_seen": self.samples_seen}
-        about = {"step": step, "config": to_dict(self.config), "data": data, "scores": scores}
+        """Starts a save; waits for the last one of a process, since nobody would see it fail later."""
+        about: dict[str, Any] = {
+            "step": step,
+            "config": to_dict(self.config),
+            "data": {"samples_seen": self.samples_seen},
+            "scores": scores,
+        }
         self.checkpoints.save(state, **about)
         while final and (failure := self.checkpoints.check(wait=True)):
             self.log.message(failure)
@@ -190,110 +261,32 @@ class _Run:
             self.checkpoints.save(state, **about)
 
     def _flush(self) -> None:
-        """Fetches the logs since the last call in one go, refuses what is not finite, reports the means."""
-        if not self.pending:
-            return
-        fetched = jax.device_get([logs for _, _, logs in self.pending])
-        broken = [not all(math.isfinite(v) for v in logs.values()) for logs in fetched]
-        if any(broken) and (self.config.non_finite == "stop" or all(broken)):
-            raise NonFiniteLoss(self._describe(broken.index(True), fetched))
-        fine = [logs for logs, bad in zip(fetched, broken, strict=True) if not bad]
-        means = {k: sum(float(logs[k]) for logs in fine) / len(fine) for k in fine[0]}
-        if "skipped" in means:
-            means["skipped"] = float(fetched[-1]["skipped"])
-        self.log.scalars("train", self.pending[-1][0], rounded(means | self.meter.report(self.config.batch_size)))
-        self.pending = []
+        """Logs the means of the steps since the last call."""
+        means = self.step_logs.flush(last_checkpoint=lambda: self.checkpoints.latest_step)
+        if means is not None:
+            step, values = means
+            self.log.scalars("train", step, rounded(values))
 
-    def _describe(self, index: int, fetched: list[dict]) -> str:
-        step, names, _ = self.pending[index]
-        parts = ", ".join(f"{k} {float(v):.6g}" for k, v in fetched[index].items())
-        return (
-            f"step {step} is not finite: {parts}. Pictures of that batch: {', '.join(names)}. "
-            f"The last checkpoint is step {self.checkpoints.latest_step}; lower the learning rate, look at these "
-            "pictures, or leave such steps out with --non-finite skip."
-        )
-
-    def _evaluate(self, state: TrainState, step: int) -> dict[str, float] | None:
-        if self.validation is None:
-            return None
-        params = jax.device_put(self.program.whole(state.scored), jax.local_devices()[0])
+    def _evaluate(self, state: TrainState, step: int, validation: JoinedSource) -> dict[str, float]:
+        params = jax.device_put(self.program.to_host(state.scored), jax.local_devices()[0])
         if self.fuser is None:
+            self.log.message("scoring the validation pairs; the first time compiles for each size of image")
             self.fuser = Fuser(params, self.config.model)
         self.fuser.params = params
-        scores, panels = validate(self.fuser, self.validation)
+        scores, panels = validate(self.fuser, validation)
         self.log.scalars("validation", step, rounded(scores))
         for name, panel in panels.items():
-            self.log.picture(name, step, panel)
-        self.meter.restart()
+            self.log.panel(name, step, panel)
+        self.step_logs.meter.restart()
         return scores
 
     def _export(self, state: TrainState, step: int) -> None:
-        params = self.program.whole(state.scored)
-        if jax.process_index() == 0:
-            save_weights(self.workdir / RUN_FILE, params, self.config.model, self._provenance(step))
-            self.log.message(f"finished; weights in {self.workdir / RUN_FILE}")
-
-    def _provenance(self, step: int) -> dict:
+        params = self.program.to_host(state.scored)
+        if jax.process_index() != 0:
+            return
         config = to_dict(self.config)
         config["data"]["root"] = ""  # a folder of this machine, of no use to whoever gets the weights
-        return {"steps": step, "config": config, "jax": jax.__version__, "device": jax.devices()[0].device_kind}
-
-    def _asked_to_stop(self, step: int) -> bool:
-        """Whether a signal or a notice of pre-emption asks for a stop after this step, the same one everywhere."""
-        if jax.process_count() > 1:
-            return multihost_utils.reached_preemption_sync_point(step)
-        return self.stop_signal is not None
-
-    @contextlib.contextmanager
-    def _signals(self):
-        """SIGTERM and Ctrl-C ask for a stop at the next step boundary; a second one acts at once.
-
-        With several processes JAX's own service catches SIGTERM and agrees on a step; it must keep its handler.
-        """
-
-        def ask(number, frame):
-            if self.stop_signal is not None:
-                raise KeyboardInterrupt
-            self.stop_signal = number
-
-        try:
-            wanted = () if jax.process_count() > 1 else (signal.SIGTERM, signal.SIGINT)
-            previous = {s: signal.signal(s, ask) for s in wanted}
-        except ValueError:  # not the main thread (notebook executors, tests): nobody can signal it
-            previous = {}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-    @contextlib.contextmanager
-    def _profiler(self):
-        """Ends a trace that the run did not live to end."""
-        try:
-            yield
-        finally:
-            if self.tracing:
-                self._stop_trace("until the run ended")
-
-    def _start_trace(self, step: int) -> None:
-        """Before `step`: starts the profiler's trace where that is the first step of it."""
-        if self.profile_steps and step == self.profile_steps[0]:
-            jax.profiler.start_trace(str(self.workdir / "profile"))
-            self.tracing = True
-
-    def _end_trace(self, state: TrainState, step: int) -> None:
-        """After `step`: ends the trace where that is the last step of it, once the devices have done it."""
-        if self.tracing and step == self.profile_steps[-1]:
-            jax.block_until_ready(state)
-            self._stop_trace(f"to {step}")
-
-    def _stop_trace(self, until: str) -> None:
-        """Writes the trace; where that fails it says so, and the run goes on."""
-        self.tracing = False
-        trace = f"trace of steps {self.profile_steps[0]} {until}"
-        try:
-            jax.profiler.stop_trace()
-            self.log.message(f"{trace} in {self.workdir / 'profile'}")
-        except (RuntimeError, OSError) as error:
-            self.log.message(f"{trace} is not written: {error}")
+        kind = jax.devices()[0].device_kind
+        about = {"steps": step, "config": config, "jax": jax.__version__, "device": kind}
+        save_weights(self.workdir / RUN_FILE, params, self.config.model, about)
+        self.log.message(f"finished; weights in {self.workdir / RUN_FILE}")

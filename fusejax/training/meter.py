@@ -8,18 +8,25 @@ import jax
 
 
 class Meter:
-    """Times between two log lines. Nothing here waits for a device, so times are those of the loop that feeds it.
+    """Times between two log lines.
 
-    A device runs behind the loop by a few steps at most: over a window of many steps the means are the device's.
+    Nothing here waits for a device, so times are those of the loop that feeds it. A device runs
+    behind the loop by a few steps at most: over a window of many steps the means are the device's.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Forgets the window; to be called after what is not training, such as an evaluation."""
         self._start = self._last = time.perf_counter()
-        self._waited, self._steps = 0.0, []
+        self._waited = 0.0
+        self._steps: list[float] = []
+
+    def exclude(self, seconds: float) -> None:
+        """Takes time that has just passed, such as a compilation, out of the window."""
+        self._start += seconds
+        self._last += seconds
 
     def waited(self, seconds: float) -> None:
         """Adds time in which the step had no batch."""
@@ -32,8 +39,15 @@ class Meter:
         self._last = now
 
     def report(self, batch_size: int) -> dict[str, float]:
-        """Figures of the window, which starts again: images/s, step time (mean, standard deviation) in seconds, share
-        of the time spent waiting for data, memory in GiB."""
+        """Figures of the window, which starts again.
+
+        Args:
+            batch_size: images of a step.
+
+        Returns:
+            The keys of `log_file.COST_KEYS`: images/s, step time (mean and standard deviation) in
+            seconds, share of the time spent waiting for data, memory in GiB.
+        """
         elapsed, count = time.perf_counter() - self._start, len(self._steps)
         figures = {
             "images_per_second": count * batch_size / elapsed,
@@ -47,7 +61,7 @@ class Meter:
 
 
 def memory_gib() -> float:
-    """Peak memory of this process's first device so far; of the process where the device shares the host's."""
+    """Peak memory so far of this process's first device; of the process if the device shares the host's."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"] / 2**30

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
 from fusejax.models import build
-from fusejax.training.sharding import batch_sharding, check_batch_size, on_parts, replicated, state_sharding
+from fusejax.training.sharding import batch_sharding, check_batch_size, replicated, shard_over_batch, state_sharding
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
 from fusejax.training.step import train_step
@@ -38,7 +38,7 @@ class Program:
         place = functools.partial(state_sharding, mesh=mesh, min_sharded=config.mesh.min_sharded)
         self.target = abstract_state(self._init, place)
         self._shardings = jax.tree.map(lambda x: x.sharding, self.target)
-        self._whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
+        self._gather = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
         for stage in config.stages:
             if unknown := [name for name in stage.trains if name not in self.target.params]:
                 known = ", ".join(self.target.params)
@@ -67,7 +67,7 @@ class Program:
 
         step = functools.partial(
             train_step,
-            outputs_fn=on_parts(outputs, self.mesh, self.config.mesh.min_sharded),
+            outputs_fn=shard_over_batch(outputs, self.mesh, self.config.mesh.min_sharded),
             stage=stage,
             by_module=self.config.optimize_by_module,
             micro_batches=self.config.micro_batches,
@@ -76,9 +76,9 @@ class Program:
         )
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
-    def whole(self, params: Params) -> Params:
+    def to_host(self, params: Params) -> Params:
         """NumPy copies of parameters that may be spread over devices and processes; all processes take part."""
-        return jax.device_get(self._whole(params))
+        return jax.device_get(self._gather(params))
 
     def abstract_batch(self) -> dict[str, Any]:
         """Shapes, types and shardings of a global batch, as `fusejax.data.pipeline` makes it."""

@@ -58,25 +58,25 @@ def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> Name
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, "fsdp"))
 
 
-def on_parts(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
-    """(params, *pictures) -> what `apply` gives for them, by every device for its part of the batch.
+def shard_over_batch(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
+    """(params, *images) -> what `apply` gives for them, by every device for its part of the batch.
 
     All that `apply` takes and gives, but for the parameters, has the batch as its first axis. Parameters are gathered
     over `fsdp` once, before they are used. Their gradient is complete on a device, whatever their uses, before it is
     summed over the devices, and comes back in parts: XLA's own partitioning sums the gradient of each use.
     """
 
-    def run(params, *pictures):
+    def run(params, *images):
         specs = jax.tree.map(lambda x: state_sharding(x.shape, mesh, min_sharded).spec, params)
 
-        def on_one_device(params, *pictures):
-            return apply(jax.tree.map(_gather, params, specs), *pictures)
+        def on_one_device(params, *images):
+            return apply(jax.tree.map(_gather, params, specs), *images)
 
         batch = batch_sharding(mesh).spec
         on_all = jax.shard_map(
-            on_one_device, mesh=mesh, in_specs=(specs, *[batch] * len(pictures)), out_specs=batch, check_vma=False
+            on_one_device, mesh=mesh, in_specs=(specs, *[batch] * len(images)), out_specs=batch, check_vma=False
         )
-        return on_all(params, *pictures)
+        return on_all(params, *images)
 
     return run
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fusejax.losses import Progress, evaluate_objective
+from fusejax.losses.objective import Progress, evaluate_objective
 from fusejax.training.optim import WHOLE, groups_of, learning_rate, update
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState
@@ -14,7 +14,8 @@ from fusejax.training.state import TrainState
 Batch = dict[str, jax.Array]
 Logs = dict[str, jax.Array]
 
-_FOR_THE_OBJECTIVE = ("ir", "vi_y", "boxes", "boxes_valid")
+# What the objective is given of a batch; never the masked inputs, see `evaluate_objective`.
+_OBJECTIVE_INPUTS = ("ir", "vi_y", "boxes", "boxes_valid")
 
 
 def train_step(
@@ -29,21 +30,28 @@ def train_step(
     average_decay: float = 0.0,
     skip_non_finite: bool = False,
 ) -> tuple[TrainState, Logs]:
-    """(state, batch, key) -> (state, logs). The loop jits it with shardings and donates `state`.
+    """One update. The loop compiles it with shardings and donates `state`.
 
-    The network sees `ir_input`, `vi_input` (ComMask applied), the objective the clean `ir`, `vi_y`.
+    The network is given `ir_input` and `vi_input` (ComMask applied), the objective the clean `ir`
+    and `vi_y`.
 
     Args:
-      batch: float32 [b, h, w, 1] each; `boxes` [b, n, 4] and `boxes_valid` [b, n] where the data has them.
-      key: of the whole run; folded with the step, so a resumed run draws what the unbroken one would have drawn.
-      outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
-      stage: its objective, what it trains and its learning rate.
-      by_module: clip and count updates for each top-level module by itself.
-      average_decay: of the moving average of the parameters, which reaches it after a warm-up: (1 + n) / (10 + n) at
-        step n while that is less. Used where the state has an average.
-      skip_non_finite: a step whose loss or gradient is not finite changes nothing but the counts.
-    Returns: logs are float32 scalars: loss, its parts, norms of gradient and parameters, learning rate (of each
-      module), steps skipped so far.
+        state: before the step.
+        batch: float32 [b, h, w, 1] each; `boxes` [b, n, 4] and `boxes_valid` [b, n] if the data has
+            them.
+        key: of the whole run; folded with the step, so that a resumed run draws what the unbroken
+            one would have drawn.
+        outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
+        stage: its objective, what it trains and its learning rate.
+        by_module: clip and count updates for each top-level module by itself.
+        micro_batches: parts that the batch is computed in.
+        average_decay: of the moving average of the parameters, which reaches it after a warm-up:
+            (1 + n) / (10 + n) at step n while that is less. Used if the state has an average.
+        skip_non_finite: a step whose loss or gradient is not finite changes nothing but the counts.
+
+    Returns:
+        The state after the step, and logs as float32 scalars: loss, its parts, norms of gradient and
+        parameters, learning rate (of each module), steps skipped so far.
     """
     key = jax.random.fold_in(key, state.step)
     stage_step = state.step - stage.start
@@ -58,19 +66,20 @@ def train_step(
     def loss_fn(trained, part):
         merged = groups | trained
         outputs = outputs_fn(merged if by_module else merged[WHOLE], part["ir_input"], part["vi_input"])
-        given = outputs | {name: part[name] for name in _FOR_THE_OBJECTIVE if name in part} | {"key": key}
+        given = outputs | {name: part[name] for name in _OBJECTIVE_INPUTS if name in part} | {"key": key}
         total, terms = evaluate_objective(stage.config.objective, given, progress)
         return total.mean(), {"loss": total.mean()} | {name: value.mean() for name, value in terms.items()}
 
     grads, logs = _accumulate(jax.grad(loss_fn, has_aux=True), trained, batch, micro_batches)
     config = stage.config.optim
     rate = learning_rate(config, steps=stage.steps, steps_per_epoch=stage.steps_per_epoch)
-    moved, opt_state, rates = update(
+    updated, opt_state, rates = update(
         grads, state.opt_state, groups, stage_step=stage_step, clip_norm=config.clip_norm, rate=rate
     )
     logs["grad_norm"] = optax.tree.norm(grads)
     logs |= {"learning_rate" if name == WHOLE else f"learning_rate_{name}": r for name, r in rates.items()}
-    params, average = moved if by_module else moved[WHOLE], state.average
+    params = updated if by_module else updated[WHOLE]
+    average = state.average
     logs["param_norm"] = optax.tree.norm(params)
     if average:
         step = state.step.astype(jnp.float32)
@@ -88,7 +97,7 @@ def train_step(
 
 
 def _accumulate(grad_fn: Callable, params, batch: Batch, parts: int):
-    """Mean gradient and logs over `parts` equal parts of the batch; strided, so each part spans all devices."""
+    """Mean gradient and logs over equal parts of the batch; strided, so each part spans all devices."""
     if parts == 1:
         return grad_fn(params, batch)
     split = {k: v.reshape(-1, parts, *v.shape[1:]).swapaxes(0, 1) for k, v in batch.items()}

@@ -4,21 +4,34 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from fusejax.data.folders import JoinedSource
 from fusejax.data.images import to_float
 from fusejax.inference.fuser import Fuser, recolour
 from fusejax.metrics import USUAL, RunningMean, evaluate
 from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import side_by_side
+from fusejax.report.panels import RgbImage, labeled_row
 
 CONVENTION = "cddfuse"
 
 
-def validate(fuser: Fuser, pairs, *, panels: int = 3) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Mean scores over all pairs (CDDFuse's convention; NaN left out), and panels of the first ones.
+def validate(
+    fuser: Fuser, pairs: JoinedSource, *, panels: int = 3
+) -> tuple[dict[str, float], dict[str, RgbImage]]:
+    """Fuses and scores all pairs.
 
-    Each of several processes fuses its share of the pairs; the scores are of all of them, the panels of process 0's.
+    Each of several processes fuses its share of the pairs; the scores are those of all of them.
+
+    Args:
+        fuser: the network.
+        pairs: elements with `id`, `ir` [h, w, 1] and `vi` [h, w, 3].
+        panels: number of panels.
+
+    Returns:
+        Mean scores by metric (CDDFuse's convention; NaN is left out), and panels of the first pairs
+        by id (process 0 only): infrared, visible, fused luma and fused image with their captions.
     """
-    found, pictures = {name: [] for name in USUAL}, {}
+    found: dict[str, list[float]] = {name: [] for name in USUAL}
+    drawn: dict[str, RgbImage] = {}
     for index in range(jax.process_index(), len(pairs), jax.process_count()):
         pair = pairs[index]
         ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
@@ -27,13 +40,21 @@ def validate(fuser: Fuser, pairs, *, panels: int = 3) -> tuple[dict[str, float],
         scores = evaluate(fused_y, ir[None], vi_y[None], convention=CONVENTION, metrics=USUAL)
         for name, value in scores.items():
             found[name].append(float(value[0]))
-        if len(pictures) < panels and jax.process_index() == 0:
-            pictures[pair["id"]] = side_by_side([ir, vi, fused_y[0], recolour(fused_y[0], vi)])
-    mean = RunningMean.empty(USUAL).update({name: np.array(values, np.float32) for name, values in found.items()})
-    if jax.process_count() > 1:
-        gathered = multihost_utils.process_allgather(mean)
-        parts = [jax.tree.map(lambda x, n=n: x[n], gathered) for n in range(jax.process_count())]
-        mean = parts[0]
-        for part in parts[1:]:
-            mean = mean.merge(part)
-    return {name: float(value) for name, value in mean.result().items()}, pictures
+        if len(drawn) < panels and jax.process_index() == 0:
+            images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
+            drawn[pair["id"]] = labeled_row(images | {"fused in color": recolour(fused_y[0], vi)})
+    mean = RunningMean.empty(USUAL).update(
+        {name: np.array(values, np.float32) for name, values in found.items()}
+    )
+    return {name: float(value) for name, value in _over_processes(mean).result().items()}, drawn
+
+
+def _over_processes(mean: RunningMean) -> RunningMean:
+    if jax.process_count() == 1:
+        return mean
+    gathered = multihost_utils.process_allgather(mean)
+    parts = [jax.tree.map(lambda x, n=n: x[n], gathered) for n in range(jax.process_count())]
+    mean = parts[0]
+    for part in parts[1:]:
+        mean = mean.merge(part)
+    return mean

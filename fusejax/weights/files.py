@@ -1,6 +1,8 @@
-"""Released weights: one safetensors file that holds parameters, the model's configuration and where they come from."""
+"""Weight files: safetensors with parameters, the network's configuration and where they come from."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fusejax.models import NETWORKS, ModelConfig
+from fusejax.models.config import ModelConfig
+from fusejax.models.networks import NETWORKS, build
 from fusejax.serialize import from_dict, to_dict
 from fusejax.typing import Params
 
@@ -19,15 +22,34 @@ _SHIPPED = Path(__file__).parent
 RUN_FILE = "weights.safetensors"
 
 
-def save_weights(path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
-    """Writes parameters under their nested names joined with "/", float32, with configuration and metadata as JSON."""
+def save_weights(
+    path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]
+) -> None:
+    """Writes weights with a SHA-256 of all that the file holds.
+
+    Args:
+        path: the file; it is replaced in one go.
+        params: nested parameters; they are stored under their names joined with "/".
+        model_config: of the network, stored as JSON.
+        metadata: where the weights come from, stored as JSON.
+
+    Raises:
+        ValueError: if a value is NaN or infinite, or the shapes are not the network's.
+        OSError: if the file cannot be written; the message names it.
+    """
     flat = {k: np.ascontiguousarray(v) for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
-    header = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
-    data = save(flat, metadata={k: json.dumps(v, sort_keys=True) for k, v in header.items()})
+    _check_values(flat, str(path))
+    _check_shapes(flat, model_config, str(path))
+    about = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
+    header = {k: json.dumps(v, sort_keys=True) for k, v in about.items()}
+    data = save(flat, metadata=header | {"sha256": _checksum(flat, header)})
     path = epath.Path(path)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror} (writing {len(data):,} bytes)", str(path)) from error
 
 
 def shipped_weights() -> list[str]:
@@ -36,11 +58,25 @@ def shipped_weights() -> list[str]:
 
 
 def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
-    """Parameters, model configuration and training metadata.
+    """Reads weights; never executes anything from the file.
 
-    Args: a shipped name, a .safetensors file, or the folder of a finished run.
-    Raises: ValueError that says what was looked for; never executes anything from the file.
+    Args:
+        name_or_path: a shipped name, a .safetensors file, the folder of a run, or FOLDER@STEP, one of
+            the run's checkpoints. Of a run that has not finished the newest intact checkpoint is
+            taken, which prints a line.
+
+    Returns:
+        Parameters, the network's configuration and training metadata.
+
+    Raises:
+        ValueError: if there are no such weights, or they are damaged: a changed byte (files written
+            before the checksum was introduced have none), a value that is NaN or infinite, shapes
+            that are not the network's.
     """
+    from fusejax.weights.run_checkpoint import find_run, load_checkpoint_weights
+
+    if (found := find_run(str(name_or_path))) is not None:
+        return load_checkpoint_weights(*found)
     path = Path(name_or_path)
     if path.is_dir():
         path = path / RUN_FILE
@@ -49,17 +85,69 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
     if not path.is_file():
         names = ", ".join(shipped_weights()) or "none"
         raise ValueError(f"No weights at {name_or_path} (looked for {path}); shipped names: {names}.")
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            header = file.metadata() or {}
-            flat = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 - not a dict
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    return read_weights(path)
+
+
+def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
+    """Reads and checks one file, see `load_weights`."""
+    flat, header = _read_safetensors(path)
     if "model" not in header:
         raise ValueError(f"{path} holds no model configuration; it was not written by fusejax.")
+    if (checksum := header.pop("sha256", None)) is not None and checksum != _checksum(flat, header):
+        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one it was written with.")
     kinds = {kind.__name__: kind for kind in NETWORKS}
-    network = json.loads(header.get("network", '"AngularFuseConfig"'))  # files from before there were two networks
-    if network not in kinds:
-        raise ValueError(f"{path} is for the network {network!r}; this version knows {', '.join(kinds)}.")
-    config = from_dict(kinds[network], json.loads(header["model"]))
-    return unflatten_dict(flat, sep="/"), config, json.loads(header.get("training", "{}"))
+    try:
+        # Files from before there were two networks do not name theirs.
+        network = json.loads(header.get("network", '"AngularFuseConfig"'))
+        if network not in kinds:
+            raise ValueError(f"it is for the network {network!r}; this version knows {', '.join(kinds)}")
+        config = from_dict(kinds[network], json.loads(header["model"]))
+        training = json.loads(header.get("training", "{}"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: its metadata cannot be used: {str(error).rstrip('.')}.") from error
+    _check_values(flat, str(path))
+    if checksum is None:  # the shapes that a checksum covers were checked when the file was written
+        _check_shapes(flat, config, str(path))
+    return unflatten_dict(flat, sep="/"), config, training
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def _checksum(flat: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
+    """SHA-256 of names, types, shapes and bytes of all arrays, and of the other metadata."""
+    digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
+    for name in sorted(flat):
+        array = np.ascontiguousarray(flat[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _check_values(flat: Mapping[str, np.ndarray], path: str) -> None:
+    if broken := [name for name, value in flat.items() if not np.isfinite(value).all()]:
+        raise ValueError(
+            f"{path}: weights that are NaN or infinite, in {len(broken)} of {len(flat)} arrays, such as "
+            f"{broken[0]}; they would fuse to black images. Take an earlier checkpoint (RUN@STEP)."
+        )
+
+
+def _check_shapes(flat: Mapping[str, np.ndarray], config: ModelConfig, path: str) -> None:
+    """Raises ValueError if the arrays are not those of the network."""
+    pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
+    shapes = jax.eval_shape(build(config).init, jax.random.key(0), pair, pair)["params"]
+    expected = {name: x.shape for name, x in flatten_dict(shapes, sep="/").items()}
+    given = {name: x.shape for name, x in flat.items()}
+    wrong = [n for n in sorted(expected.keys() | given.keys()) if expected.get(n) != given.get(n)]
+    if wrong:
+        first = wrong[0]
+        raise ValueError(
+            f"{path}: {len(wrong)} arrays do not fit {type(config).__name__}: {first} is "
+            f"{given.get(first, 'missing')}, the network has {expected.get(first, 'none')}."
+        )

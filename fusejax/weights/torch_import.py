@@ -57,9 +57,16 @@ _LONG_SCALE = {
 
 
 def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The dict of dicts of tensors in a .pth file, as NumPy arrays. Nothing but tensors is unpickled.
+    """Reads the network's modules from a .pth file; nothing but tensors is unpickled.
 
-    Raises: ValueError where PyTorch is missing or the file holds anything else.
+    Args:
+        path: the file.
+
+    Returns:
+        Arrays by module and name.
+
+    Raises:
+        ValueError: if PyTorch is missing, or the file cannot be read as tensors or lacks a module.
     """
     try:
         import torch
@@ -72,16 +79,30 @@ def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors alike
         raise ValueError(f"{path} cannot be read as tensors alone ({type(error).__name__}: {error}).") from error
-    if not isinstance(checkpoint, dict) or not all(isinstance(v, dict) for v in checkpoint.values()):
-        raise ValueError(f"{path} is not a dict of modules; expected {', '.join(_MODULES.values())}.")
-    return {m: {k: np.asarray(v.float()) for k, v in tensors.items()} for m, tensors in checkpoint.items()}
+    modules = {m: checkpoint.get(m) for m in _MODULES.values()} if isinstance(checkpoint, dict) else {}
+    if not modules or not all(isinstance(v, dict) for v in modules.values()):
+        held = ", ".join(map(str, list(checkpoint)[:8])) if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        raise ValueError(
+            f"{path} is not a dict with the modules {', '.join(_MODULES.values())}; it holds {held or 'nothing'}."
+        )
+    # What else a checkpoint holds, such as the optimizer's state, is not needed.
+    return {
+        module: {k: np.asarray(v.float()) for k, v in tensors.items() if isinstance(v, torch.Tensor)}
+        for module, tensors in modules.items()
+    }
 
 
 def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Params, CrossFuseConfig]:
-    """CrossFuse's parameters, and the configuration that fits them, from the author's (or CDDFuse's) checkpoint.
+    """Parameters and configuration of CrossFuse from the author's (or CDDFuse's) checkpoint.
 
-    Args: module name -> parameter name, with or without `module.` before it -> array.
-    Raises: ValueError that names missing, unknown or misshapen entries.
+    Args:
+        checkpoint: arrays by module and parameter name, with or without `module.` before it.
+
+    Returns:
+        The parameters, and the configuration that fits them.
+
+    Raises:
+        ValueError: naming entries that are missing, unknown or of another shape.
     """
     missing = [m for m in _MODULES.values() if m not in checkpoint]
     if missing:

@@ -244,7 +244,7 @@ def test_import_of_a_checkpoint_file_round_trips(imported, tmp_path, capsys):
     chex.assert_trees_all_equal(loaded, params)
     with pytest.raises(SystemExit):
         main(["import-torch", str(tmp_path / "author.pth"), "--out", str(tmp_path / "ours.safetensors")])
-    assert "already there" in capsys.readouterr().err
+    assert "exists; use --overwrite" in capsys.readouterr().err
 
 
 def test_full_size_checkpoint_fits_the_default():

@@ -1,0 +1,49 @@
+"""How long a run takes: said before the first step, after it, and along the way."""
+
+import time
+
+from fusejax.report.progress import duration
+
+_STEPS_FOR_ESTIMATE = 10
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Pace:
+    """Speed and time left, from the steps since the last compilation; evaluations and saves count.
+
+    Args:
+        steps: length of the run.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._first: tuple[int, float] | None = None
+        self._said, self._estimated = 0.0, False
+
+    def begin(self) -> None:
+        """Forgets the speed: the next step is the first one of another compiled function."""
+        self._first, self._estimated = None, False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no step has ended since `begin`."""
+        return self._first is None
+
+    def stepped(self, step: int) -> str | None:
+        """Marks the end of a step.
+
+        Returns:
+            A line for the reader after the first step, an estimate of the whole run after ten more,
+            then a line every 30 seconds; otherwise None.
+        """
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._said = (step, now), now
+            return f"step {step}/{self._steps}"
+        due = not self._estimated and step - self._first[0] >= _STEPS_FOR_ESTIMATE
+        if step >= self._steps or not (due or now - self._said >= _SECONDS_BETWEEN_LINES):
+            return None
+        self._said, self._estimated = now, self._estimated or due
+        seconds = (now - self._first[1]) / (step - self._first[0])
+        left = duration(seconds * (self._steps - step))
+        return f"step {step}/{self._steps}, {seconds:.3g} s a step, about {left} left"
