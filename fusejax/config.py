@@ -33,9 +33,7 @@ class MeshConfig:
     def __post_init__(self) -> None:
         sizes = (self.data, self.fsdp)
         if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
-            raise ValueError(
-                f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1."
-            )
+            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,9 +151,7 @@ class TrainConfig:
         check_at_least(self, 1, "batch_size", "micro_batches", "log_every", "save_every", "keep_newest")
         check_at_least(self, 0, "eval_every")
         if self.batch_size % self.micro_batches:
-            raise ValueError(
-                f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches."
-            )
+            raise ValueError(f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches.")
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"A run needs stages of different names; got {', '.join(names) or 'none'}.")
@@ -212,8 +208,7 @@ def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> 
     if not path.is_file():
         if name_or_path not in shipped:
             raise ValueError(
-                f"{name_or_path}: neither a file nor a shipped configuration; "
-                f"shipped: {', '.join(shipped) or 'none'}."
+                f"{name_or_path}: neither a file nor a shipped configuration; shipped: {', '.join(shipped) or 'none'}."
             )
         path = shipped[name_or_path]
     spec = importlib.util.spec_from_file_location(f"fusejax_config_{path.stem}", path)

@@ -144,7 +144,9 @@ class Checkpoints:
         steps = self.steps
         tried = [s for s in reversed(steps) if step is None or s <= step]
         if not steps or (step is not None and step not in steps):
-            raise ValueError(f"{self._folder} has no step {step or ''}; it has: {checks.summarize_list(steps) or 'none'}.")
+            raise ValueError(
+                f"{self._folder} has no step {step or ''}; it has: {checks.summarize_list(steps) or 'none'}."
+            )
         damage: dict[int, str] = {}
         for candidate in tried:
             try:
@@ -303,6 +305,4 @@ def _barrier(name: str) -> None:
 def _advice(older: list[int]) -> str:
     if not older:
         return "There is no older step to go back to; delete the folder to start again."
-    return (
-        f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back to the newest intact one."
-    )
+    return f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back to the newest intact one."

@@ -122,9 +122,7 @@ def _start(
                 "--workdir, or move it away."
             )
         return program.create(), 0, []
-    restored = checkpoints.restore(
-        program.target, config=to_dict(config), override=override, allow_older=allow_older
-    )
+    restored = checkpoints.restore(program.target, config=to_dict(config), override=override, allow_older=allow_older)
     return restored.state, restored.data["samples_seen"], [*restored.messages]
 
 
@@ -200,7 +198,7 @@ class _Run:
         """The step function of the current stage, compiled; the time it takes is not the steps'."""
         if len(self.stages) > 1:
             self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
-        self.log.message("compiling; this takes a minute or so, and less when it is done again")
+        self.log.message("compiling; the first step takes a minute or so (less if it was compiled before)")
         start = time.perf_counter()
         compiled = self.program.step(self.stage).lower(state, batch, key).compile()
         seconds = time.perf_counter() - start

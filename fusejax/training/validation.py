@@ -14,9 +14,7 @@ from fusejax.report.panels import RgbImage, labeled_row
 CONVENTION = "cddfuse"
 
 
-def validate(
-    fuser: Fuser, pairs: JoinedSource, *, panels: int = 3
-) -> tuple[dict[str, float], dict[str, RgbImage]]:
+def validate(fuser: Fuser, pairs: JoinedSource, *, panels: int = 3) -> tuple[dict[str, float], dict[str, RgbImage]]:
     """Fuses and scores all pairs.
 
     Each of several processes fuses its share of the pairs; the scores are those of all of them.
@@ -43,9 +41,7 @@ def validate(
         if len(drawn) < panels and jax.process_index() == 0:
             images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
             drawn[pair["id"]] = labeled_row(images | {"fused in color": recolour(fused_y[0], vi)})
-    mean = RunningMean.empty(USUAL).update(
-        {name: np.array(values, np.float32) for name, values in found.items()}
-    )
+    mean = RunningMean.empty(USUAL).update({name: np.array(values, np.float32) for name, values in found.items()})
     return {name: float(value) for name, value in _over_processes(mean).result().items()}, drawn
 
 

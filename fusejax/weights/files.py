@@ -22,9 +22,7 @@ _SHIPPED = Path(__file__).parent
 RUN_FILE = "weights.safetensors"
 
 
-def save_weights(
-    path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]
-) -> None:
+def save_weights(path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
     """Writes weights with a SHA-256 of all that the file holds.
 
     Args:

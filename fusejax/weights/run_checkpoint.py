@@ -51,9 +51,7 @@ def saved_steps(run: epath.Path) -> list[int]:
     return sorted(int(p.name) for p in folders if (p / "_CHECKPOINT_METADATA").exists())
 
 
-def load_checkpoint_weights(
-    run: epath.Path, step: int | None
-) -> tuple[Params, ModelConfig, dict[str, Any]]:
+def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, ModelConfig, dict[str, Any]]:
     """Parameters of a checkpoint (their moving average if the run keeps one); prints which step it is.
 
     Args:
@@ -78,7 +76,9 @@ def load_checkpoint_weights(
         print("\n".join([*damage, f"{where}taking the weights of step {candidate}"]), file=sys.stderr)
         about = {"steps": candidate, "checkpoint": True}
         return jax.device_get(state.scored), config.model, about
-    raise ValueError("\n".join(damage) or f"{run} has no complete checkpoint yet; the first one comes after save_every steps.")
+    raise ValueError(
+        "\n".join(damage) or f"{run} has no complete checkpoint yet; the first one comes after save_every steps."
+    )
 
 
 def _read(folder: epath.Path) -> tuple[TrainState, TrainConfig]:
