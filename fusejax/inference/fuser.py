@@ -1,6 +1,7 @@
 """Fusing arrays: sizes, types and colour in, the same out."""
 
 import functools
+import math
 from pathlib import Path
 
 import jax
@@ -8,20 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from fusejax.data.images import from_float, to_float
+from fusejax.inference.extent import apply_within, extension_index, without_remat
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
 
 
-def bucket(side: int) -> int:
-    """The side in pixels that a picture's side is padded to: one compiled function serves many sizes.
+def bucket(side: int, network_multiple: int = 1) -> int:
+    """The side in pixels of the array that an image is put on: one compiled function serves many sizes.
 
-    Multiples of 16 up to 64, of 64 up to 256, of 128 beyond. On roadscene/val this padding moves the released weights'
-    result by 0.4 grey levels in the mean; 2 at most but for the last eighth at the padded sides, 22 in single pixels
-    there (`scripts/padding_effect.py`).
+    Multiples of 16 up to 64, of 64 up to 256, of 128 beyond, and of what the network needs. The
+    network does not see what lies beyond the image (`fusejax.inference.extent`).
     """
-    multiple = 16 if side <= 64 else 64 if side <= 256 else 128
+    multiple = math.lcm(network_multiple, 16 if side <= 64 else 64 if side <= 256 else 128)
     return -(-side // multiple) * multiple
 
 
@@ -33,7 +34,7 @@ class Fuser:
     """
 
     def __init__(self, params: Params, model_config: ModelConfig):
-        self.params, self.model = params, build(model_config)
+        self.params, self.model = params, build(without_remat(model_config))
         self._forward = jax.jit(functools.partial(_forward, self.model))
         self._maps = jax.jit(functools.partial(_maps, self.model))
 
@@ -46,14 +47,21 @@ class Fuser:
     def fuse_luma(self, ir: np.ndarray, vi_y: np.ndarray) -> np.ndarray:
         """Fused luma of a batch of equal size: [b, h, w, 1] float32 in [0, 1], in and out."""
         h, w = ir.shape[1:3]
-        return np.asarray(self._forward(self.params, *_extended(ir, vi_y)))[:, :h, :w]
+        return np.asarray(self._forward(self.params, *self._extended(ir, vi_y)))[:, :h, :w]
 
     def maps(self, ir: np.ndarray, vi_y: np.ndarray) -> dict[str, np.ndarray]:
         """The network's maps of a batch of equal size by name, [b, h, w, 1] in [0, 1], for luma in [0, 1]."""
         self.check_maps()
         h, w = ir.shape[1:3]
-        maps = self._maps(self.params, *_extended(ir, vi_y))
+        maps = self._maps(self.params, *self._extended(ir, vi_y))
         return {name: np.asarray(values)[:, :h, :w] for name, values in maps.items()}
+
+    def _extended(self, *images: np.ndarray) -> list[np.ndarray]:
+        """Images on arrays of the bucket, and how much of an array the network may look at."""
+        multiple, sides = self.model.multiple, images[0].shape[1:3]
+        rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
+        extent = np.int32([-(-side // multiple) * multiple for side in sides])
+        return [*(x.astype(np.float32)[:, rows][:, :, columns] for x in images), extent]
 
     def check_maps(self) -> None:
         """Raises ValueError for a network that has no maps."""
@@ -79,20 +87,13 @@ class Fuser:
         return fused.astype(vi.dtype) if np.issubdtype(vi.dtype, np.floating) else from_float(fused, vi.dtype)
 
 
-def _extended(*pictures: np.ndarray) -> list[np.ndarray]:
-    """Reflected at the bottom and right up to the bucket, float32."""
-    h, w = pictures[0].shape[1:3]
-    pad = ((0, 0), (0, bucket(h) - h), (0, bucket(w) - w), (0, 0))
-    return [np.pad(x.astype(np.float32), pad, mode="reflect") for x in pictures]
+def _forward(model, params, ir, vi_y, extent):
+    """Clipped: a network that blends images can leave the range by its residual."""
+    return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
 
 
-def _forward(model, params, ir, vi_y):
-    """Clipped: a network that blends pictures can leave the range by its residual."""
-    return jnp.clip(model.apply({"params": params}, jnp.asarray(ir), jnp.asarray(vi_y)), 0.0, 1.0)
-
-
-def _maps(model, params, ir, vi_y):
-    return model.apply({"params": params}, ir, vi_y, method="outputs")["maps"]
+def _maps(model, params, ir, vi_y, extent):
+    return apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]["maps"]
 
 
 @functools.cache

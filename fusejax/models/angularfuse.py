@@ -63,12 +63,16 @@ class AngularFuse(nn.Module):
     @nn.compact
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         h, w = ir.shape[1:3]
-        multiple = 2 ** (len(self.config.widths) - 1)
-        pad = ((0, 0), (0, -h % multiple), (0, -w % multiple), (0, 0))
+        pad = ((0, 0), (0, -h % self.multiple), (0, -w % self.multiple), (0, 0))
         ir, vi_y = (jnp.pad(x, pad, mode="reflect") for x in (ir, vi_y))
         y = self._decode(self._encode(ir, vi_y))
         y = Conv3x3(1, use_bias=True, dtype=self._dtype, name="head")(y)
         return jax.nn.sigmoid(y.astype(jnp.float32))[:, :h, :w]
+
+    @property
+    def multiple(self) -> int:
+        """Sides that this does not divide are padded."""
+        return 2 ** (len(self.config.widths) - 1)
 
     @property
     def _dtype(self) -> Any:

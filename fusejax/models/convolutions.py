@@ -213,6 +213,8 @@ class UpsampleConv(nn.Module):
     features: int
     dtype: Any = jnp.float32
 
+    padding = "constant"
+
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w o"]:
         b, h, w, c = x.shape

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from fusejax.models.config import FusionNetConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise, convolve_same
-from fusejax.models.layers import ResidualConvs, rematerialised
+from fusejax.models.layers import GlobalMean, ResidualConvs, rematerialised
 from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
@@ -27,6 +27,8 @@ class ZeroConv3x3(nn.Module):
 
     features: int
     dtype: Any = jnp.float32
+
+    padding = "reflect"
 
     @nn.compact
     def __call__(self, x: Features) -> Float[Array, "b h w o"]:
@@ -75,7 +77,7 @@ class ModalityAttention(nn.Module):
     def _gate(self, both: Features) -> list[Float[Array, "b 1 1 _"]]:
         """Gates in (0, 1) of the infrared and of the visible channels, from the means of the features not attended."""
         dtype = jnp.dtype(self.config.dtype)
-        means = both.astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
+        means = GlobalMean(name="gate_mean")(both.astype(jnp.float32))
         y = jax.nn.relu(Pointwise(self.config.gate_width, dtype, use_bias=True, name="gate_squeeze")(means))
         y = Pointwise(both.shape[-1], dtype, use_bias=True, name="gate_expand")(y)
         return jnp.split(jax.nn.sigmoid(y), 2, axis=-1)
@@ -103,7 +105,7 @@ class Decoder(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         for n in range(2):
             x = rematerialised(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 1}")(x)
-        x = Conv3x3(skip.shape[-1], use_bias=True, dtype=dtype, name="merge")(upsample_bilinear(x), skip)
+        x = Conv3x3(skip.shape[-1], use_bias=True, dtype=dtype, name="merge")(UpsampleBilinear(name="up")(x), skip)
         x = rematerialised(ResidualConvs, self.config.remat)(dtype, name="block3")(x)
         if self.config.image_space_alpha:
             return ZeroConv3x3(1, dtype, name="out")(x)  # so that training starts at the plain average
@@ -132,7 +134,12 @@ class FusionNet(nn.Module):
     def setup(self):
         self.ir_encoder, self.vi_encoder = Encoder(self.config), Encoder(self.config)
         self.attention, self.alpha = ModalityAttention(self.config), AlphaMap(self.config)
-        self.decoder = Decoder(self.config)
+        self.decoder, self.map_up = Decoder(self.config), UpsampleBilinear()
+
+    @property
+    def multiple(self) -> int:
+        """Sides that this does not divide are padded."""
+        return 2
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         return self.outputs(ir, vi_y)["fused_y"]
@@ -147,7 +154,7 @@ class FusionNet(nn.Module):
         (ir_skip, ir_features), (vi_skip, vi_features) = self.ir_encoder(pad_even(ir)), self.vi_encoder(pad_even(vi_y))
         ir_features, vi_features, w_ir, w_vi = self.attention(ir_features, vi_features)
         alpha = self.alpha(ir_features, vi_features)
-        maps = {k: upsample_bilinear(x) for k, x in {"w_ir": w_ir, "w_vi": w_vi, "alpha": alpha}.items()}
+        maps = {k: self.map_up(x) for k, x in {"w_ir": w_ir, "w_vi": w_vi, "alpha": alpha}.items()}
         decoded = self.decoder(blend(maps["alpha"], ir_skip, vi_skip), blend(alpha, ir_features, vi_features))
         h, w = ir.shape[1:3]
         decoded, maps = jax.tree.map(lambda x: x[:, :h, :w], (decoded, maps))
@@ -164,6 +171,16 @@ def pad_even(y: Luma) -> Float[Array, "b _ _ 1"]:
 def blend(alpha: Map, ir: Features, vi: Features) -> Features:
     """alpha * ir + (1 - alpha) * vi, in the type of `ir`; exactly ir at 1 and vi at 0."""
     return alpha.astype(ir.dtype) * ir + (1 - alpha).astype(ir.dtype) * vi
+
+
+class UpsampleBilinear(nn.Module):
+    """`upsample_bilinear` as a module without parameters, for `fusejax.inference.extent`."""
+
+    padding = "edge"
+
+    @nn.compact
+    def __call__(self, x: HalfFeatures) -> Features:
+        return upsample_bilinear(x)
 
 
 def upsample_bilinear(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:

@@ -54,21 +54,47 @@ class ChannelAttention(nn.Module):
         else:
             qkv = Pointwise(3 * c, self.dtype, name="qkv")(x)
             mixed = jnp.split(Conv3x3(3 * c, padding="constant", dtype=self.dtype, name="qkv_mix")(qkv), 3, axis=-1)
-        q, k, v = (t.reshape(b, h * w, c) for t in mixed)
+        q, k, v = mixed
         scale = self.param("scale", nn.initializers.ones, (self.heads,))
-        correlation = jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
-        logits = correlation * inverse_norm(q)[:, :, None] * inverse_norm(k)[:, None, :]
+        correlation, q_squares, k_squares = ChannelProducts(name="products")(q, k)
+        logits = correlation * inverse_norm(q_squares)[:, :, None] * inverse_norm(k_squares)[:, None, :]
         logits = logits * jnp.repeat(scale, c // self.heads)[:, None]
         same_head = np.kron(np.eye(self.heads), np.ones((c // self.heads,) * 2)).astype(bool)
         attention = jax.nn.softmax(jnp.where(same_head, logits, -jnp.inf), axis=-1).astype(self.dtype)
-        y = jnp.einsum("bcd,bpd->bpc", attention, v).reshape(b, h, w, c)
+        y = jnp.einsum("bcd,bpd->bpc", attention, v.reshape(b, h * w, c)).reshape(b, h, w, c)
         return Pointwise(c, self.dtype, name="out")(y)
 
 
-def inverse_norm(x: Float[Array, "b p c"]) -> Float[Array, "b c"]:
-    """1 / max(|x|, 1e-12) over the pixels, in float32, with a finite gradient at x = 0."""
-    squares = jnp.sum(jnp.square(x.astype(jnp.float32)), axis=1)
+def inverse_norm(squares: Float[Array, "b c"]) -> Float[Array, "b c"]:
+    """1 / max(|x|, 1e-12) from the sum of the squares of x, with a finite gradient at x = 0."""
     return jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
+
+
+class ChannelProducts(nn.Module):
+    """What channel attention needs to know about the whole image: float32 sums over its pixels.
+
+    A module without parameters, so that `fusejax.inference.tiles` can leave pixels out of the sums
+    and add them up over tiles.
+
+    Returns: the products of every channel of q with every one of k, the squares of q and of k.
+    """
+
+    @nn.compact
+    def __call__(
+        self, q: Float[Array, "b h w c"], k: Float[Array, "b h w c"]
+    ) -> tuple[Float[Array, "b c c"], Float[Array, "b c"], Float[Array, "b c"]]:
+        q, k = (t.reshape(t.shape[0], -1, t.shape[-1]) for t in (q, k))
+        correlation = jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
+        q_squares, k_squares = (jnp.sum(jnp.square(t.astype(jnp.float32)), axis=1) for t in (q, k))
+        return correlation, q_squares, k_squares
+
+
+class GlobalMean(nn.Module):
+    """The mean over the pixels; a module without parameters for the reason of `ChannelProducts`."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 1 1 c"]:
+        return x.mean(axis=(1, 2), keepdims=True)
 
 
 class GatedFeedForward(nn.Module):

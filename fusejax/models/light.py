@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from fusejax.models.config import LightConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise
+from fusejax.models.layers import GlobalMean
 from fusejax.typing import Luma
 
 Cells = Float[Array, "b h//r w//r c"]
@@ -34,7 +35,7 @@ class PooledResidual(nn.Module):
     def __call__(self, x: Cells) -> Cells:
         y = Conv3x3(x.shape[-1], use_bias=True, name="conv1")(x)
         if self.pooled:
-            y = y + Pointwise(x.shape[-1], name="pool")(x.mean(axis=(1, 2), keepdims=True))
+            y = y + Pointwise(x.shape[-1], name="pool")(GlobalMean(name="mean")(x))
         return x + Conv3x3(x.shape[-1], use_bias=True, name="conv2")(jax.nn.relu(y))
 
 
@@ -56,6 +57,11 @@ class Light(nn.Module):
 
     provides = ("fused_y",)
 
+    @property
+    def multiple(self) -> int:
+        """Sides that this does not divide are padded."""
+        return self.config.cell
+
     @nn.compact
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         config, (h, w) = self.config, ir.shape[1:3]
@@ -65,7 +71,7 @@ class Light(nn.Module):
         for n in range(config.blocks):
             x = PooledResidual(config.pooled, name=f"block{n + 1}")(x)
         maps = Conv3x3(_COEFFICIENTS, use_bias=True, name="coefficients")(x)
-        coefficients = [upsample_cells(maps[..., n], config.cell) for n in range(_COEFFICIENTS)]
+        coefficients = UpsampleCells(config.cell, name="up")(maps)
         return combine(config, ir, vi_y, coefficients)[:, :h, :w, None]
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
@@ -103,6 +109,18 @@ def space_to_depth(x: Plane, cell: int) -> Cells:
     b, h, w = x.shape
     x = x.reshape(b, h // cell, cell, w // cell, cell)
     return x.swapaxes(2, 3).reshape(b, h // cell, w // cell, cell * cell)
+
+
+class UpsampleCells(nn.Module):
+    """`upsample_cells` of every channel, as a module for `fusejax.inference.extent`."""
+
+    cell: int
+
+    padding = "edge"
+
+    @nn.compact
+    def __call__(self, x: Cells) -> list[Plane]:
+        return [upsample_cells(x[..., n], self.cell) for n in range(x.shape[-1])]
 
 
 def upsample_cells(x: Float[Array, "b h w"], cell: int) -> Plane:

@@ -1,0 +1,127 @@
+"""Running a network on an array that holds more or less than one image.
+
+An array may be larger than its image, so that images of many sizes share one compiled function, or
+be a tile of it. Both change what a network sees at two places: 3x3 convolutions and interpolations
+look one pixel beyond the border of the image, and channel attention and pooled means sum over all
+pixels. Both are modules of their own in `fusejax.models` (those that look beyond the border say in
+`padding` what they expect there), so a Flax interceptor can set them right, and the networks and
+their training do not know about it.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from fusejax.models.config import ModelConfig
+from fusejax.models.layers import ChannelProducts, GlobalMean
+from fusejax.typing import Luma, Params
+
+# Sums over pixels by the path of the module that needs them; sums of parts of an image add up.
+Sums = dict[str, tuple[Array, ...]]
+
+
+def extension_index(side: int, multiple: int, size: int) -> Int[np.ndarray, " size"]:
+    """Which row (or column) of an image each row of an array of `size` shows.
+
+    Args:
+        side: rows of the image.
+        multiple: of the network; like the network itself, the image is reflected up to it.
+        size: rows of the array; beyond the reflected rows the last one is repeated.
+    """
+    reflected = np.pad(np.arange(side), (0, -side % multiple), mode="reflect")
+    return np.pad(reflected, (0, size - len(reflected)), mode="edge")
+
+
+def without_remat(config: ModelConfig) -> ModelConfig:
+    """The configuration of the same network for inference, where nothing is computed twice."""
+    return dataclasses.replace(config, remat="none") if hasattr(config, "remat") else config
+
+
+def apply_within(
+    model: nn.Module,
+    params: Params,
+    ir: Luma,
+    vi_y: Luma,
+    *,
+    extent: Int[Array, " 2"],
+    core: Int[Array, " 4"] | None = None,
+    given: Sums | None = None,
+    use_given: Bool[Array, ""] | bool = True,
+    method: str = "__call__",
+) -> tuple[Any, Sums]:
+    """Applies a network to arrays of which only the top left `extent` belongs to the image.
+
+    Inside, the result is that of the image alone, up to rounding. Pixels and sizes are those of the
+    input, multiples of `model.multiple`.
+
+    Args:
+        model: network with `remat="none"`: values leave its modules while it is traced.
+        params: its parameters.
+        ir: infrared, in [0, 1].
+        vi_y: luma of the visible image, in [0, 1].
+        extent: height and width of the image, or of what the array holds of it.
+        core: first and last (exclusive) row and column that count in sums; by default all of
+            `extent`.
+        given: sums to use instead of those of this array.
+        use_given: whether to use them; may be traced, so that one compiled function does both.
+        method: of the network.
+
+    Returns:
+        What the network returns, and the sums over the core.
+    """
+    sums: Sums = {}
+    height = ir.shape[1]
+    if core is None:
+        core = jnp.array([0, 1, 0, 0]) * extent[0] + jnp.array([0, 0, 0, 1]) * extent[1]
+
+    def intercept(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        module = context.module
+        if context.method_name != "__call__":
+            return call(*args, **kwargs)
+        if isinstance(module, ChannelProducts | GlobalMean):
+            path = "/".join(module.path)
+            mask = _inside(args[0].shape, core // (height // args[0].shape[1]))
+            masked = [jnp.where(mask, x, 0) for x in args]
+            if isinstance(module, ChannelProducts):
+                own = call(*masked)
+            else:
+                own = masked[0].sum(axis=(1, 2), keepdims=True), mask.sum(dtype=jnp.float32)
+            sums[path] = own
+            used = own if given is None else jax.tree.map(lambda g, o: jnp.where(use_given, g, o), given[path], own)
+            return used if isinstance(module, ChannelProducts) else used[0] / used[1]
+        if mode := getattr(module, "padding", None):
+            args = tuple(continue_border(x, extent // (height // x.shape[1]), mode) for x in args)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(intercept):
+        result = model.apply({"params": params}, ir, vi_y, method=method)
+    return result, sums
+
+
+def _inside(shape: tuple[int, ...], core: Int[Array, " 4"]) -> Bool[Array, "h w 1"]:
+    rows, columns = jnp.arange(shape[1])[:, None, None], jnp.arange(shape[2])[:, None]
+    return (rows >= core[0]) & (rows < core[1]) & (columns >= core[2]) & (columns < core[3])
+
+
+def continue_border(x: Float[Array, "b h w c"], extent: Int[Array, " 2"], mode: str) -> Float[Array, "b h w c"]:
+    """Writes behind the last row and column of the image what padding would put there.
+
+    Args:
+        x: features; the top left `extent` belongs to the image.
+        extent: rows and columns of the image.
+        mode: `constant` (zeros), `reflect` or `edge`; the names of `jnp.pad`.
+    """
+    for axis, last in ((1, extent[0] - 1), (2, extent[1] - 1)):
+        index = jax.lax.broadcasted_iota(jnp.int32, (x.shape[axis],) + (1,) * (x.ndim - 1 - axis), 0)
+        if mode == "constant":
+            line = jnp.zeros((), x.dtype)
+        else:
+            line = jax.lax.dynamic_slice_in_dim(x, jnp.maximum(last - (mode == "reflect"), 0), 1, axis)
+        x = jnp.where(index > last, line, x)
+    return x

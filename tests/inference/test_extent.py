@@ -1,0 +1,49 @@
+"""What lies on an array beyond the image changes nothing, for every network and border."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.inference.extent import apply_within, extension_index, without_remat
+from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig, build
+
+CONFIGS = {
+    "angularfuse": AngularFuseConfig(widths=(4, 8), heads=2, residual_blocks=1, remat="full"),
+    "crossfuse": CrossFuseConfig(width=4, heads=2, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
+    "fusionnet": FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4, channel_gate=True, gate_width=4),
+    "light": LightConfig(width=4, blocks=1),
+}
+
+
+def network_and_params(config, seed=0):
+    """The network, and parameters away from 0 and 1, so that no term can hide."""
+    model = build(without_remat(config))
+    pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
+    rng = np.random.default_rng(seed)
+
+    def draw(path, x):
+        kernel = path[-1].key == "kernel"
+        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
+        return jnp.asarray(noise + (path[-1].key == "scale"), jnp.float32)
+
+    return model, jax.tree_util.tree_map_with_path(draw, shapes)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_result_is_that_of_the_image_alone(name):
+    model, params = network_and_params(CONFIGS[name])
+    within, alone = jax.jit(lambda *a, extent: apply_within(model, params, *a, extent=extent)[0]), model.apply
+    for h, w in [(21, 30), (12, 1)]:
+        ir, vi_y = np.random.default_rng(h).random((2, 1, h, w, 1), dtype=np.float32)
+        rows, columns = (extension_index(side, model.multiple, 32) for side in (h, w))
+        arrays = [x[:, rows][:, :, columns] for x in (ir, vi_y)]
+        extent = np.int32([-(-side // model.multiple) * model.multiple for side in (h, w)])
+        fused = within(*arrays, extent=extent)[:, :h, :w]
+        np.testing.assert_allclose(fused, alone({"params": params}, ir, vi_y), atol=2e-6)
+
+
+def test_extension_reflects_up_to_the_multiple_and_repeats_from_there():
+    np.testing.assert_array_equal(extension_index(5, 4, 10), [0, 1, 2, 3, 4, 3, 2, 1, 1, 1])
+    np.testing.assert_array_equal(extension_index(1, 4, 5), [0] * 5)
