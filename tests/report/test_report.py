@@ -7,7 +7,8 @@ import pytest
 
 from fusejax.cli.main import main
 from fusejax.cli.report import ReportOptions, report_command
-from fusejax.report.run_history import read_history, segments, summarise
+from fusejax.report.run_history import read_history, segments
+from fusejax.report.run_summary import summarize
 
 
 def train(step, time, loss, **more):
@@ -50,21 +51,21 @@ def write(folder, lines, tail=""):
 
 
 def test_the_summary_of_a_log_made_by_hand(tmp_path):
-    found = summarise(read_history(write(tmp_path, LINES)))
-    assert (found["steps"], found["total_steps"]) == (50, 60)
-    assert (found["restarts"], found["repeated_steps"]) == ([20], 20)
-    assert found["running_seconds"] == pytest.approx(25.5 + 20.5)
-    assert found["elapsed_seconds"] == pytest.approx(146.0)
-    first, second = found["losses"]
-    assert (first["stage"].end, second["stage"].start, second["stage"].end) == (40, 40, 50)
-    assert (first["first"], first["last"], first["best"], first["best_step"]) == (4.0, 2.5, 2.0, 30)
-    assert second["best"] == 9.0
-    assert found["scores"] == {"SSIM": (40, 0.8), "MSE": (40, 20.0)}  # of MSE less is better; 0.99 was taken back
-    assert found["images_per_second"] == pytest.approx(50 * 8 / 35)  # 20 steps of 1 s and 30 of 0.5 s
-    assert found["step_seconds"] == 0.5
-    assert found["step_seconds_spread"] == pytest.approx(0.05)
-    assert found["data_wait_share"] == pytest.approx((10 * 0.5 + 15 * 0.1 + 10 * 0.2) / 35)
-    assert (found["skipped"], found["memory_gib"]) == (2, 2.5)
+    found = summarize(read_history(write(tmp_path, LINES)))
+    assert (found.steps, found.total_steps) == (50, 60)
+    assert (found.restarts, found.repeated_steps) == ([20], 20)
+    assert found.running_seconds == pytest.approx(25.5 + 20.5)
+    assert found.elapsed_seconds == pytest.approx(146.0)
+    first, second = found.losses
+    assert (first.stage.end, second.stage.start, second.stage.end) == (40, 40, 50)
+    assert (first.first, first.last, first.best, first.best_step) == (4.0, 2.5, 2.0, 30)
+    assert second.best == 9.0
+    assert found.scores == {"SSIM": (40, 0.8), "MSE": (40, 20.0)}  # of MSE less is better; 0.99 was taken back
+    assert found.images_per_second == pytest.approx(50 * 8 / 35)  # 20 steps of 1 s and 30 of 0.5 s
+    assert found.step_seconds == 0.5
+    assert found.step_seconds_spread == pytest.approx(0.05)
+    assert found.data_wait_share == pytest.approx((10 * 0.5 + 15 * 0.1 + 10 * 0.2) / 35)
+    assert (found.skipped, found.memory_gib) == (2, 2.5)
 
 
 def test_a_step_that_comes_twice_keeps_the_later_line(tmp_path):
@@ -85,6 +86,7 @@ def test_a_cut_off_line_is_left_out_and_said(tmp_path, capsys):
     report_command(ReportOptions(write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')))
     said = capsys.readouterr().out
     assert "steps               50 of 60" in said
+    assert "wall time           46 s, idle for 2 min" in said
     assert "line 14 of log.jsonl is cut off and left out (the run was killed there, or is writing it)" in said
 
 
@@ -105,8 +107,8 @@ def test_keys_may_be_absent(tmp_path, capsys):
     assert "best 1 at step 5" in said
     for absent in ("throughput", "memory", "restarts", "skipped", "waiting"):
         assert absent not in said
-    found = summarise(read_history(tmp_path))
-    assert (found["step_seconds"], found["scores"], found["data_wait_share"]) == (None, {}, None)
+    found = summarize(read_history(tmp_path))
+    assert (found.step_seconds, found.scores, found.data_wait_share) == (None, {}, None)
 
 
 def test_stages_are_named_where_the_start_line_names_them(tmp_path, capsys):
@@ -133,5 +135,5 @@ def test_folders_without_a_log_are_refused(tmp_path, capsys):
     assert f"{tmp_path} holds no log.jsonl; give the --workdir of a `fusejax train` run" in capsys.readouterr().err
     with pytest.raises(ValueError, match="holds no training line yet"):
         read_history(write(tmp_path, LINES[:1]))
-    with pytest.raises(ValueError, match=r"x\.jpg is no \.png file"):
+    with pytest.raises(ValueError, match=r"x\.jpg is not a \.png file"):
         report_command(ReportOptions(write(tmp_path, LINES), out=tmp_path / "x.jpg"))
