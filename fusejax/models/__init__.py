@@ -1,8 +1,8 @@
 """Fusion networks. A configuration's type says which; `build` turns it into the module.
 
 Every network is called as `apply({"params": params}, ir, vi_y) -> fused_y`, all [b, h, w, 1] in
-[0, 1]; its method `outputs` gives a dict of what its losses may ask for, under the names that its
-class lists in `provides`.
+[0, 1]; its method `outputs` returns a dict of what its losses may ask for, under the names that its
+class lists in `provides`. `Network` is this contract as a type.
 """
 
 from etils import epy
@@ -13,7 +13,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.models.crossfuse import CrossFuse
     from fusejax.models.fusionnet import FusionNet
     from fusejax.models.light import Light
-    from fusejax.models.networks import NETWORKS, build
+    from fusejax.models.networks import NETWORKS, Network, build
 
 __all__ = [
     "NETWORKS",
@@ -26,5 +26,6 @@ __all__ = [
     "Light",
     "LightConfig",
     "ModelConfig",
+    "Network",
     "build",
 ]

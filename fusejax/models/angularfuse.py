@@ -1,7 +1,7 @@
 """AngularFuse's network: a U-Net of Restormer-CNN blocks (Liu et al. 2025, arXiv 2510.12260).
 
-The paper gives neither widths nor heads. The default follows the only public network with a block of that name, EMMA's
-U-Fuser (Zhao et al. 2024, arXiv 2305.11443): 1,517,657 parameters.
+The paper gives neither widths nor heads. The default follows the only public network with a block
+of that name, EMMA's U-Fuser (Zhao et al. 2024, arXiv 2305.11443): 1,517,657 parameters.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from fusejax.models.layers import (
     GatedFeedForward,
     ResidualConvs,
     pre_norm_residuals,
-    rematerialised,
+    rematerialized,
 )
 from fusejax.typing import Luma
 
@@ -26,7 +26,14 @@ from fusejax.typing import Luma
 class RestormerCnnBlock(nn.Module):
     """Embeds its inputs, passes them through a global and a local branch and merges the two.
 
-    Global: x + Attention(LN x), then x + FeedForward(LN x). Local: residual 3x3 convolutions.
+    The global branch is x + Attention(LN x), then x + FeedForward(LN x); the local branch consists
+    of residual 3x3 convolutions.
+
+    Attributes:
+        width: channels of the output.
+        heads: of the attention.
+        residual_blocks: pairs of convolutions in the local branch.
+        dtype: type of the arithmetic.
     """
 
     width: int
@@ -46,10 +53,10 @@ class RestormerCnnBlock(nn.Module):
 
 
 class AngularFuse(nn.Module):
-    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1], output in (0, 1).
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, [b, h, w, 1] in (0, 1).
 
-    Heights and widths that the levels do not divide are padded inside at the bottom and right by reflection (by
-    repetition along a side of one pixel) and the result is cropped back.
+    If the number of levels requires it, height and width are padded at the bottom and right by
+    reflection (by repetition along a side of one pixel), and the result is cropped back.
     """
 
     config: AngularFuseConfig = AngularFuseConfig()
@@ -57,7 +64,11 @@ class AngularFuse(nn.Module):
     provides = ("fused_y",)
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
-        """What losses may ask for: `fused_y`."""
+        """What losses may ask for.
+
+        Returns:
+            `fused_y`, the fused luma [b, h, w, 1] in (0, 1).
+        """
         return {"fused_y": self(ir, vi_y)}
 
     @nn.compact
@@ -79,11 +90,11 @@ class AngularFuse(nn.Module):
         return jnp.dtype(self.config.dtype)
 
     def _block(self, name: str, width: int) -> RestormerCnnBlock:
-        block = rematerialised(RestormerCnnBlock, self.config.remat)
+        block = rematerialized(RestormerCnnBlock, self.config.remat)
         return block(width, self.config.heads_at(width), self.config.residual_blocks, self._dtype, name=name)
 
     def _encode(self, ir: Luma, vi_y: Luma) -> list[Array]:
-        """Features of every level, finest first."""
+        """Features of every level, finest first, of both modalities together."""
         features = []
         streams = {"shared": (ir, vi_y)} if self.config.shared_encoder else {"ir": (ir,), "vi": (vi_y,)}
         for n, width in enumerate(self.config.widths):

@@ -14,16 +14,18 @@ Remat = Literal["none", "full", "dots"]
 
 @dataclasses.dataclass(frozen=True)
 class AngularFuseConfig:
-    """Shape of the U-Net.
+    """Shape of AngularFuse's U-Net.
 
     Attributes:
-      widths: channels of each level, finest first; every further level halves height and width.
-      heads: attention heads of every block, or None for max(1, width // 8). With the default 8, as in EMMA's code,
-        the blocks of width 8 have one channel a head, whose softmax is constantly 1: q, k and scale never learn.
-      residual_blocks: residual convolution pairs in the local branch of a block.
-      shared_encoder: one encoder on both inputs together instead of one for each and a block that joins them.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
-      remat: what the backward pass computes again, see `fusejax.models.layers.rematerialised`.
+        widths: channels of each level, finest first; every further level halves height and width.
+        heads: attention heads of every block, or None for max(1, width // 8). With the default 8,
+            as in EMMA's code, the blocks of width 8 have one channel per head, whose softmax is
+            constantly 1: q, k and scale never learn.
+        residual_blocks: residual convolution pairs in the local branch of a block.
+        shared_encoder: one encoder on both inputs together, instead of one for each and a block
+            that joins them.
+        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
+        remat: what the backward pass recomputes, see `fusejax.models.layers.rematerialized`.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 32)
@@ -41,23 +43,25 @@ class AngularFuseConfig:
             check_at_least(self, 1, "heads")
 
     def heads_at(self, width: int) -> int:
+        """Attention heads of a block of that width."""
         return max(1, width // 8) if self.heads is None else self.heads
 
 
 @dataclasses.dataclass(frozen=True)
 class CrossFuseConfig:
-    """Shape of the network.
+    """Shape of CrossFuse's network.
 
     Attributes:
-      width: channels everywhere; even, a multiple of `heads`.
-      heads: attention heads of every block.
-      encoder_blocks, decoder_blocks: Restormer blocks.
-      expansion: width of a Restormer block's feed-forward part, in widths.
-      coupling_layers: invertible layers of the detail branch; its fusion layer has one.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling layers, whose
-        exponential is unbounded, stay float32.
-      remat: what the backward pass of the Restormer blocks and coupling layers computes again, see
-        `fusejax.models.layers.rematerialised`.
+        width: channels everywhere; even, a multiple of `heads`.
+        heads: attention heads of every block.
+        encoder_blocks: Restormer blocks of the encoder.
+        decoder_blocks: Restormer blocks of the decoder.
+        expansion: width of a Restormer block's feed-forward part, in widths.
+        coupling_layers: invertible layers of the detail branch; its fusion layer has one.
+        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling
+            layers, whose exponential is unbounded, stay float32.
+        remat: what the backward pass of the Restormer blocks and coupling layers recomputes, see
+            `fusejax.models.layers.rematerialized`.
     """
 
     width: int = 64
@@ -79,20 +83,23 @@ class CrossFuseConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FusionNetConfig:
-    """Shape of the network. No number here is from the paper, which gives none.
+    """Shape of FusionNet. No number here is from the paper, which gives none.
 
     Attributes:
-      widths: channels of the encoder's residual blocks. The first runs at full resolution and gives the skip, the
-        others at half, where they share one width.
-      attention_width: hidden channels of the modality attention.
-      alpha_width: hidden channels of the alpha map.
-      channel_gate: scales the attended channels by a sigmoid computed from the means of all features. The means
-        (padding included) make the result depend on the whole picture, so tiles are no longer fused as the whole is.
-      gate_width: hidden width of the channel gate.
-      image_space_alpha: blends the pictures instead of decoding the blended features alone:
-        fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
-      dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output stay float32.
-      remat: what the backward pass of the residual blocks computes again, see `fusejax.models.layers.rematerialised`.
+        widths: channels of the encoder's residual blocks. The first block runs at full resolution
+            and gives the skip, the others run at half resolution and share one width.
+        attention_width: hidden channels of the modality attention.
+        alpha_width: hidden channels of the alpha map.
+        channel_gate: scales the attended channels by a sigmoid computed from the means of all
+            features. Because of the means (padding included) the result depends on the whole image,
+            so tiles fused separately differ from the image fused as a whole.
+        gate_width: hidden width of the channel gate.
+        image_space_alpha: blends the images instead of only decoding the blended features:
+            fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
+        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output
+            stay float32.
+        remat: what the backward pass of the residual blocks recomputes, see
+            `fusejax.models.layers.rematerialized`.
     """
 
     widths: tuple[int, ...] = (32, 64, 64)

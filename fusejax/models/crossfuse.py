@@ -1,9 +1,10 @@
-"""CrossFuse's frequency-aware network (Shi et al. 2025, arXiv 2502.14493; the same network as CDDFuse's, 2211.14461).
+"""CrossFuse's frequency-aware network (Shi et al. 2025, arXiv 2502.14493).
 
-One Restormer encoder for both modalities, a long-scale (transformer, low frequencies, "base") and a short-scale
-(invertible, high frequencies, "detail") branch, a fusion layer for each, and a Restormer decoder. Nothing is
-down-sampled. 1,188,272 parameters by default: encoder 599,144, base fusion 363,016, detail fusion 18,176, decoder
-207,936.
+It is the network of CDDFuse (arXiv 2211.14461): one Restormer encoder for both modalities, a
+long-scale (transformer, low frequencies, "base") and a short-scale (invertible, high frequencies,
+"detail") branch, a fusion layer for each, and a Restormer decoder. Nothing is downsampled. By
+default it has 1,188,272 parameters: encoder 599,144, base fusion 363,016, detail fusion 18,176,
+decoder 207,936.
 """
 
 from typing import Any
@@ -15,14 +16,14 @@ from jaxtyping import Array, Float
 
 from fusejax.models.config import CrossFuseConfig, Remat
 from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, Pointwise
-from fusejax.models.layers import ChannelAttention, GatedFeedForward, pre_norm_residuals, rematerialised
+from fusejax.models.layers import ChannelAttention, GatedFeedForward, pre_norm_residuals, rematerialized
 from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
 
 
 class RestormerBlock(nn.Module):
-    """Channel attention, then a gated feed-forward part, both with depth-wise 3x3 (Zamir et al. 2022)."""
+    """Channel attention, then gated feed-forward, with depth-wise 3x3 (Zamir et al. 2022)."""
 
     config: CrossFuseConfig
 
@@ -37,7 +38,7 @@ class RestormerBlock(nn.Module):
 
 
 class LongScale(nn.Module):
-    """Channel attention whose 3x3 is full, and a feed-forward part whose 3x3 works within channel pairs."""
+    """Channel attention with a full 3x3, then a feed-forward part whose 3x3 mixes channel pairs."""
 
     config: CrossFuseConfig
 
@@ -50,7 +51,7 @@ class LongScale(nn.Module):
 
 
 class CouplingBranch(nn.Module):
-    """1x1 to twice the width, depth-wise 3x3 with reflect padding, 1x1 back, ReLU6 between them."""
+    """1x1 to twice the width, depth-wise 3x3 with reflect padding, 1x1 back; ReLU6 in between."""
 
     @nn.compact
     def __call__(self, x: Features) -> Features:
@@ -61,9 +62,15 @@ class CouplingBranch(nn.Module):
 
 
 class CouplingLayer(nn.Module):
-    """Mixes the channels, then (z1, z2) -> (z1 exp(rho(z2')) + eta(z2'), z2') with z2' = z2 + phi(z1).
+    """Mixes the channels, then couples their halves z1 and z2.
 
-    `inverse` undoes the coupling after the mix: z1 = (y1 - eta(y2)) exp(-rho(y2)), z2 = y2 - phi(z1).
+    (z1, z2) -> (z1 exp(rho(z2')) + eta(z2'), z2') with z2' = z2 + phi(z1).
+
+    `inverse` undoes the coupling, not the mix: z1 = (y1 - eta(y2)) exp(-rho(y2)), z2 = y2 -
+    phi(z1).
+
+    Attributes:
+        width: channels of input and output; even.
     """
 
     width: int
@@ -76,20 +83,26 @@ class CouplingLayer(nn.Module):
         return self.couple(self.mix(x))
 
     def couple(self, mixed: Features) -> Features:
+        """The coupling alone, of features that are mixed already."""
         z1, z2 = jnp.split(mixed, 2, axis=-1)
         z2 = z2 + self.phi(z1)
         z1 = z1 * jnp.exp(self.rho(z2)) + self.eta(z2)
         return jnp.concatenate([z1, z2], axis=-1)
 
     def inverse(self, y: Features) -> Features:
-        """The mixed features that `couple` was given."""
+        """The mixed features from which `couple` computed `y`."""
         y1, y2 = jnp.split(y, 2, axis=-1)
         z1 = (y1 - self.eta(y2)) * jnp.exp(-self.rho(y2))
         return jnp.concatenate([z1, y2 - self.phi(z1)], axis=-1)
 
 
 class ShortScale(nn.Module):
-    """Invertible coupling layers, in float32."""
+    """Invertible coupling layers, in float32.
+
+    Attributes:
+        layers: their number.
+        remat: what the backward pass recomputes, see `fusejax.models.layers.rematerialized`.
+    """
 
     layers: int
     remat: Remat = "none"
@@ -98,7 +111,7 @@ class ShortScale(nn.Module):
     def __call__(self, x: Features) -> Features:
         x = x.astype(jnp.float32)
         for n in range(self.layers):
-            x = rematerialised(CouplingLayer, self.remat)(x.shape[-1], name=f"coupling{n + 1}")(x)
+            x = rematerialized(CouplingLayer, self.remat)(x.shape[-1], name=f"coupling{n + 1}")(x)
         return x
 
 
@@ -112,12 +125,12 @@ class Encoder(nn.Module):
         config = self.config
         x = Conv3x3(config.width, padding="constant", dtype=jnp.dtype(config.dtype), name="embed")(y)
         for n in range(config.encoder_blocks):
-            x = rematerialised(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
+            x = rematerialized(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
         return LongScale(config, name="base")(x), ShortScale(config.coupling_layers, config.remat, name="detail")(x)
 
 
 class Decoder(nn.Module):
-    """sigmoid(decoded features + skip): an untrained decoder therefore gives values in about [0.5, 0.73]."""
+    """sigmoid(decoded features + skip); about 0.5 to 0.73 before training."""
 
     config: CrossFuseConfig
 
@@ -127,14 +140,14 @@ class Decoder(nn.Module):
         x = jnp.concatenate([base.astype(dtype), detail.astype(dtype)], axis=-1)
         x = Pointwise(config.width, dtype, name="reduce")(x)
         for n in range(config.decoder_blocks):
-            x = rematerialised(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
+            x = rematerialized(RestormerBlock, config.remat)(config, name=f"block{n + 1}")(x)
         x = Conv3x3(config.width // 2, padding="constant", dtype=dtype, name="head1")(x)
         x = Conv3x3(1, padding="constant", dtype=dtype, name="head2")(jax.nn.leaky_relu(x, 0.01))
         return jax.nn.sigmoid(x.astype(jnp.float32) + skip)
 
 
 class CrossFuse(nn.Module):
-    """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1], output in (0, 1)."""
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y)`, [b, h, w, 1] in (0, 1)."""
 
     config: CrossFuseConfig = CrossFuseConfig()
 
@@ -155,8 +168,10 @@ class CrossFuse(nn.Module):
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
         """What losses may ask for; under jit, what they do not ask for is never computed.
 
-        Returns: `fused_y`; `features`, a dict of `ir_base`, `ir_detail`, `vi_base`, `vi_detail` [b, h, w, width];
-          `rebuilt`, a dict of `ir`, `vi_y`: each picture decoded from its own features, itself the skip (phase I).
+        Returns:
+            `fused_y`, the fused luma; `features`, a dict of `ir_base`, `ir_detail`, `vi_base` and
+            `vi_detail` [b, h, w, width]; `rebuilt`, a dict of `ir` and `vi_y`: each image decoded
+            from its own features with itself as the skip (stage one of the training).
         """
         (ir_base, vi_base), (ir_detail, vi_detail) = encoded = self._encode_both(ir, vi_y)
         return {
@@ -167,8 +182,9 @@ class CrossFuse(nn.Module):
 
     def _encode_both(self, ir: Luma, vi_y: Luma) -> list[Float[Array, "2 b h w c"]]:
         """Base and detail, of infrared and visible each."""
-        # One pass for both: two calls of the encoder need three times the memory of one (at 480x640 2.5 GiB, not 0.7).
-        # Interleaved, so that a batch split over devices stays where it is.
+        # One pass for both: two calls of the encoder need three times the memory of one (2.5 GiB
+        # instead of 0.7 at 480x640). Interleaved, so that a batch that is split over devices stays
+        # where it is.
         both = jnp.stack([ir, vi_y], axis=1)
         encoded = self.encoder(both.reshape(-1, *ir.shape[1:]))
         return [jnp.moveaxis(x.reshape(*both.shape[:-1], -1), 1, 0) for x in encoded]

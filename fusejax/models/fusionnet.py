@@ -1,8 +1,9 @@
 """FusionNet: two streams, modality attention, alpha blending (Sun et al. 2025, arXiv 2509.11476).
 
-The paper's text gives the order of the modules only: two encoders, an attention that weighs the modalities at every
-pixel, a pixel-wise alpha that blends the features, a decoder. No code is public. 610,820 parameters by default:
-encoders 185,024 each, attention 9,410, alpha 37,185, decoder 194,177; the channel gate adds 4,240.
+What could be read of the paper gives the order of the modules only: two encoders, an attention that
+weighs the modalities at every pixel, a pixel-wise alpha that blends the features, a decoder. No
+code is public. By default it has 610,820 parameters: encoders 185,024 each, attention 9,410, alpha
+37,185, decoder 194,177; the channel gate adds 4,240.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from jaxtyping import Array, Float
 
 from fusejax.models.config import FusionNetConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise, convolve_same
-from fusejax.models.layers import GlobalMean, ResidualConvs, rematerialised
+from fusejax.models.layers import GlobalMean, ResidualConvs, rematerialized
 from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
@@ -23,7 +24,12 @@ Map = Float[Array, "b h w 1"]
 
 
 class ZeroConv3x3(nn.Module):
-    """3x3 convolution with bias and reflect padding that starts at zero; its output is float32."""
+    """3x3 convolution with bias and reflect padding, zero at first; its output is float32.
+
+    Attributes:
+        features: output channels.
+        dtype: type of the arithmetic.
+    """
 
     features: int
     dtype: Any = jnp.float32
@@ -38,7 +44,7 @@ class ZeroConv3x3(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Luma of even height and width to (skip at full resolution, features at half)."""
+    """Luma of even height and width to (skip at full resolution, features at half resolution)."""
 
     config: FusionNetConfig
 
@@ -47,17 +53,19 @@ class Encoder(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         width, *half = self.config.widths
         skip = Conv3x3(width, use_bias=True, dtype=dtype, name="stem")(y)
-        skip = rematerialised(ResidualConvs, self.config.remat)(dtype, name="block1")(skip)
+        skip = rematerialized(ResidualConvs, self.config.remat)(dtype, name="block1")(skip)
         x = Conv3x3(half[0], use_bias=True, stride=2, dtype=dtype, name="down")(skip)
         for n in range(len(half)):
-            x = rematerialised(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 2}")(x)
+            x = rematerialized(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 2}")(x)
         return skip, x
 
 
 class ModalityAttention(nn.Module):
-    """Weights of the modalities at every pixel, and the attended features F (1 + w), gated if so configured.
+    """Weights of the modalities at every pixel, and the attended features F (1 + w).
 
-    Returns: infrared and visible features, and the float32 maps w_ir and w_vi, which sum to 1; 1/2 at the start.
+    With `channel_gate` the attended channels are also scaled by a gate. Returns infrared and
+    visible features, and the float32 maps w_ir and w_vi, which sum to 1 and are 1/2 before
+    training.
     """
 
     config: FusionNetConfig
@@ -75,7 +83,7 @@ class ModalityAttention(nn.Module):
         return ir, vi, w_ir, w_vi
 
     def _gate(self, both: Features) -> list[Float[Array, "b 1 1 _"]]:
-        """Gates in (0, 1) of the infrared and of the visible channels, from the means of the features not attended."""
+        """Gates in (0, 1) of infrared and visible channels, from means of unattended features."""
         dtype = jnp.dtype(self.config.dtype)
         means = GlobalMean(name="gate_mean")(both.astype(jnp.float32))
         y = jax.nn.relu(Pointwise(self.config.gate_width, dtype, use_bias=True, name="gate_squeeze")(means))
@@ -84,7 +92,7 @@ class ModalityAttention(nn.Module):
 
 
 class AlphaMap(nn.Module):
-    """Share of infrared in the blend at every pixel, float32 in (0, 1); 1/2 at the start."""
+    """Share of infrared in the blend at every pixel, float32 in (0, 1); 1/2 before training."""
 
     config: FusionNetConfig
 
@@ -96,7 +104,7 @@ class AlphaMap(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Blended skip, and blended features at half its resolution, to one channel of any range, float32."""
+    """Blended skip, and blended features at half resolution, to one unbounded float32 channel."""
 
     config: FusionNetConfig
 
@@ -104,9 +112,9 @@ class Decoder(nn.Module):
     def __call__(self, skip: Features, x: HalfFeatures) -> Map:
         dtype = jnp.dtype(self.config.dtype)
         for n in range(2):
-            x = rematerialised(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 1}")(x)
+            x = rematerialized(ResidualConvs, self.config.remat)(dtype, name=f"block{n + 1}")(x)
         x = Conv3x3(skip.shape[-1], use_bias=True, dtype=dtype, name="merge")(UpsampleBilinear(name="up")(x), skip)
-        x = rematerialised(ResidualConvs, self.config.remat)(dtype, name="block3")(x)
+        x = rematerialized(ResidualConvs, self.config.remat)(dtype, name="block3")(x)
         if self.config.image_space_alpha:
             return ZeroConv3x3(1, dtype, name="out")(x)  # so that training starts at the plain average
         return Conv3x3(1, use_bias=True, dtype=dtype, name="out")(x).astype(jnp.float32)
@@ -115,16 +123,18 @@ class Decoder(nn.Module):
 class FusionNet(nn.Module):
     """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1].
 
-    From the paper (Sun et al. 2025): two encoders with their own weights, modality attention, pixel-wise alpha on the
-    attended features, decoder, in this order. Not from the paper, and chosen here: every width and depth, biases and
-    reflect padding everywhere, softmax for the attention and sigmoid for alpha, alpha being the share of infrared, the
-    blended skip, the two options. Alpha starts at 1/2, so do the weights; the heads' last convolutions start at zero.
+    From the paper (Sun et al. 2025): two encoders with their own weights, modality attention,
+    pixel-wise alpha on the attended features, decoder, in this order. Not from the paper, and
+    chosen here: every width and depth, biases and reflect padding everywhere, softmax for the
+    attention and sigmoid for alpha, alpha as the share of infrared, the blended skip, the two
+    options. Alpha and the weights start at 1/2, because the last convolutions of their heads start
+    at zero.
 
-    Odd heights and widths are padded inside by a reflected row or column at the bottom and right (a repeated one along
-    a side of one pixel) and the results are cropped back.
+    Odd heights and widths are padded by a reflected row or column at the bottom and right (a
+    repeated one along a side of one pixel), and the results are cropped back.
 
-    fused_y is a sigmoid. With `image_space_alpha` it is neither squashed nor clipped and can leave [0, 1]: a clip would
-    give pixels outside no gradient to come back by.
+    fused_y is a sigmoid. With `image_space_alpha` it is neither squashed nor clipped and can leave
+    [0, 1]: after a clip, pixels outside would receive no gradient that brings them back.
     """
 
     config: FusionNetConfig = FusionNetConfig()
@@ -147,9 +157,11 @@ class FusionNet(nn.Module):
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
         """What losses may ask for; under jit, what they do not ask for is never computed.
 
-        Returns: `fused_y`; `maps`, a dict of `w_ir`, `w_vi` and `alpha`, float32 [b, h, w, 1] in [0, 1], computed at
-          half resolution and up-sampled bilinearly. Each value is an average of map values with weights that are the
-          same for both modalities, so w_ir + w_vi stays 1, and a map that is 1/2 everywhere stays exactly so.
+        Returns:
+            `fused_y`, the fused luma; `maps`, a dict of `w_ir`, `w_vi` and `alpha`, float32
+            [b, h, w, 1] in [0, 1], computed at half resolution and upsampled bilinearly. Each value
+            is an average of map values with weights that are the same for both modalities, so
+            w_ir + w_vi stays 1, and a map that is 1/2 everywhere stays exactly so.
         """
         (ir_skip, ir_features), (vi_skip, vi_features) = self.ir_encoder(pad_even(ir)), self.vi_encoder(pad_even(vi_y))
         ir_features, vi_features, w_ir, w_vi = self.attention(ir_features, vi_features)
@@ -164,12 +176,12 @@ class FusionNet(nn.Module):
 
 
 def pad_even(y: Luma) -> Float[Array, "b _ _ 1"]:
-    """Even height and width, by reflection at the bottom and right; a side of one pixel is repeated."""
+    """Makes height and width even by reflection at bottom and right; repeats a single pixel."""
     return jnp.pad(y, ((0, 0), (0, y.shape[1] % 2), (0, y.shape[2] % 2), (0, 0)), mode="reflect")
 
 
 def blend(alpha: Map, ir: Features, vi: Features) -> Features:
-    """alpha * ir + (1 - alpha) * vi, in the type of `ir`; exactly ir at 1 and vi at 0."""
+    """alpha * ir + (1 - alpha) * vi in the type of `ir`; exactly ir at 1 and vi at 0."""
     return alpha.astype(ir.dtype) * ir + (1 - alpha).astype(ir.dtype) * vi
 
 
@@ -184,10 +196,11 @@ class UpsampleBilinear(nn.Module):
 
 
 def upsample_bilinear(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
-    """Twice the size: every new pixel is 3/4 of its own and 1/4 of the next old one, the border repeated.
+    """Doubles the size: each new pixel is 3/4 of the old one under it and 1/4 of the next nearest.
 
-    As differences of neighbours, which keep constants exact. What `jax.image.resize` computes as products with
-    matrices, six to seven times slower on CPU (64 channels at 4x64x64: 1.3 ms against 8.9; backward 2.3 and 14.6).
+    At the border pixels are repeated. Computed from differences of neighbors, which keeps constants
+    exact. `jax.image.resize` computes the same as products with matrices and is six to seven times
+    slower on CPU (64 channels at 4x64x64: 1.3 ms against 8.9; backward 2.3 and 14.6).
     """
     b, h, w, c = x.shape
     x = jnp.stack(_between(x, axis=1), axis=2).reshape(b, 2 * h, w, c)
@@ -195,7 +208,7 @@ def upsample_bilinear(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]
 
 
 def _between(x: Array, axis: int) -> tuple[Array, Array]:
-    """x moved a quarter of the way to the neighbour before and to the one after."""
+    """x moved a quarter of the way to the previous neighbor, and to the next one."""
     step = jnp.diff(x, axis=axis) / 4
     none = jnp.zeros_like(jax.lax.slice_in_dim(x, 0, 1, axis=axis))
     return x - jnp.concatenate([none, step], axis), x + jnp.concatenate([step, none], axis)

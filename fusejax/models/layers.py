@@ -1,4 +1,4 @@
-"""Blocks that models share: layer norm, channel attention, gated feed-forward, residuals, rematerialisation.
+"""Blocks that models share: norm, attention, feed-forward, residuals, rematerialization.
 
 Parameters are float32; `dtype` is the type the arithmetic runs in.
 """
@@ -16,7 +16,7 @@ from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, PairedConv3x3
 
 
 class LayerNorm(nn.Module):
-    """Normalises every pixel over its channels, with scale and bias; statistics in float32."""
+    """Normalizes every pixel over its channels, with scale and bias; statistics in float32."""
 
     epsilon: float = 1e-5
     dtype: Any = jnp.float32
@@ -26,17 +26,23 @@ class LayerNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
         x = x.astype(jnp.float32)
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-        return (centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(self.dtype)
+        centered = x - x.mean(axis=-1, keepdims=True)
+        variance = jnp.square(centered).mean(axis=-1, keepdims=True)
+        return (centered * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(self.dtype)
 
 
 class ChannelAttention(nn.Module):
     """Attention between channels, cost linear in h*w (Restormer MDTA, Zamir et al. 2022, Eq. 1).
 
-    The 3x3 after the 1x1 is depth-wise in Restormer and a full convolution in CDDFuse's and EMMA's blocks. q and k are
-    divided by their norms after the product, which is the same and saves two passes over the pixels; all heads share
-    one product whose off-head entries are masked.
+    The 3x3 convolution after the 1x1 is depth-wise in Restormer and a full one in the blocks of
+    CDDFuse and EMMA. q and k are divided by their norms after the product, which is equivalent and
+    saves two passes over the pixels; all heads share one product, whose entries between different
+    heads are masked.
+
+    Attributes:
+        heads: number of heads; must divide the number of channels.
+        depthwise: whether the 3x3 convolution is depth-wise.
+        dtype: type of the arithmetic; the softmax is computed in float32.
     """
 
     heads: int
@@ -98,9 +104,16 @@ class GlobalMean(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """1x1 to twice `expansion` widths, 3x3, exact GELU of one half times the other, 1x1 back (Restormer's GDFN).
+    """1x1, 3x3, exact GELU of one half times the other half, 1x1 back (Restormer's GDFN).
 
-    The 3x3 is depth-wise in Restormer and works within channel pairs in CDDFuse's and EMMA's blocks.
+    The 3x3 convolution is depth-wise in Restormer and works within channel pairs in the blocks of
+    CDDFuse and EMMA.
+
+    Attributes:
+        expansion: the hidden width is twice this, in widths of the input.
+        depthwise: whether the 3x3 convolution is depth-wise.
+        padding: of the 3x3 convolution, `constant` (zero) or `reflect`.
+        dtype: type of the arithmetic.
     """
 
     expansion: int = 1
@@ -122,17 +135,34 @@ _POLICIES = {
 }
 
 
-def rematerialised(block: type[nn.Module], remat: Remat) -> type[nn.Module]:
-    """`block`, of which the backward pass computes the activations again instead of keeping them.
+def rematerialized(block: type[nn.Module], remat: Remat) -> type[nn.Module]:
+    """Makes the backward pass recompute a block's activations instead of keeping them.
 
-    Args: remat: `none` keeps them all; `full` keeps the block's inputs alone; `dots` also keeps products with weights
-      (of 1x1 convolutions). Parameters and results are the same; parameters need an explicit `name` to keep theirs.
+    Parameters and results stay the same; give the block an explicit `name`, or its parameters are
+    named differently.
+
+    Args:
+        block: type of the module.
+        remat: `none` keeps all activations; `full` keeps the block's inputs only; `dots` also keeps
+            products with weights (of 1x1 convolutions).
+
+    Returns:
+        The type to use instead of `block`.
     """
     return block if remat == "none" else nn.remat(block, policy=_POLICIES[remat])
 
 
 def pre_norm_residuals(x: Float[Array, "b h w c"], *branches: nn.Module, dtype: Any) -> Float[Array, "b h w c"]:
-    """x + branch(LayerNorm(x)), one branch after the other; the norms become `norm1`, `norm2` ... of the caller."""
+    """x + branch(LayerNorm(x)), one branch after the other.
+
+    Args:
+        x: features.
+        *branches: modules from features to features.
+        dtype: type of the arithmetic.
+
+    Returns:
+        The features. The norms become submodules `norm1`, `norm2`, ... of the calling module.
+    """
     for n, branch in enumerate(branches, start=1):
         x = x + branch(LayerNorm(dtype=dtype, name=f"norm{n}")(x))
     return x
