@@ -96,6 +96,7 @@ class AngularFuse(nn.Module):
     def _encode(self, ir: Luma, vi_y: Luma) -> list[Array]:
         """Features of every level, finest first, of both modalities together."""
         features = []
+        streams: dict[str, tuple[Array, ...]]
         streams = {"shared": (ir, vi_y)} if self.config.shared_encoder else {"ir": (ir,), "vi": (vi_y,)}
         for n, width in enumerate(self.config.widths):
             if n:

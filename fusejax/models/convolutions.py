@@ -1,7 +1,7 @@
-"""Convolutions that models share, in the forms that are fast on CPU and, where those differ, on accelerators.
+"""Convolutions that models share, in forms that are fast on CPU and on accelerators.
 
-Parameters are float32; `dtype` is the type the arithmetic runs in. Kernels start like PyTorch's convolutions (uniform,
-variance 1 / (3 fan_in)), biases at zero.
+Parameters are float32; `dtype` is the type of the arithmetic. Kernels are initialized like those of
+PyTorch's convolutions (uniform, variance 1 / (3 fan_in)), biases with zero.
 """
 
 from typing import Any
@@ -22,9 +22,18 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, stride: int = 1) -> Array:
     """Cross-correlation without padding.
 
-    XLA hands unpadded convolutions on CPU to a library that runs them on one thread and, from 24 channels on, three to
-    seven times slower than its own (24 -> 24 channels at 8x128x128: 66 ms, padded 11 ms; backward 112 and 55 ms). So
-    one column of zeros is asked for there and cut off again.
+    On CPU, XLA hands unpadded convolutions to a library that runs them on one thread and, from 24
+    channels on, three to seven times slower than XLA's own code (24 -> 24 channels at 8x128x128:
+    66 ms, padded 11 ms; backward 112 and 55 ms). So one column of zeros is added there and cut off
+    again.
+
+    Args:
+        x: features.
+        kernel: to correlate them with, not flipped.
+        stride: in pixels, for both axes.
+
+    Returns:
+        Features [b, (h - kh) // stride + 1, (w - kw) // stride + 1, o].
     """
 
     def plain(x: Array, kernel: Array, *, spare: int = 0) -> Array:
@@ -38,22 +47,40 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
 
 
 def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], padding: str, stride: int) -> Array:
-    """3x3 cross-correlation with one pixel of padding: `constant` (zero) or `reflect`."""
+    """3x3 cross-correlation with one pixel of padding.
+
+    Args:
+        x: features.
+        kernel: to correlate them with, not flipped.
+        padding: `constant` (zero) or `reflect`.
+        stride: in pixels, for both axes.
+
+    Returns:
+        Features [b, ceil(h / stride), ceil(w / stride), o].
+    """
     if padding == "constant":
         return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=_NHWC)
     return convolve(pad_one(x, padding), kernel, stride=stride)
 
 
 def pad_one(x: Float[Array, "b h w c"], mode: str) -> Float[Array, "b h+2 w+2 c"]:
-    """One pixel on every side: `constant` (zero) or `reflect`, which repeats a side of one pixel."""
+    """Adds a pixel on every side: `constant` (zero) or `reflect`, which repeats a single pixel."""
     return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=mode)
 
 
 class Conv3x3(nn.Module):
     """3x3 convolution of the channel-wise concatenation of its inputs.
 
-    The concatenation is never built: a convolution is linear, so each input meets its own slice of the kernel. On two
-    CPU cores, forward and backward, 8 + 8 -> 8 channels at 8x128x128 take 15 ms this way and 23 ms concatenated.
+    The concatenation is never built: a convolution is linear, so each input is convolved with its
+    own slice of the kernel. On two CPU cores, forward and backward, 8 + 8 -> 8 channels at
+    8x128x128 take 15 ms this way and 23 ms concatenated.
+
+    Attributes:
+        features: output channels.
+        use_bias: whether a bias is added.
+        padding: `constant` (zero) or `reflect`.
+        stride: in pixels.
+        dtype: type of the arithmetic.
     """
 
     features: int
@@ -73,11 +100,17 @@ class Conv3x3(nn.Module):
         )
         if self.use_bias:
             y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
-        return y
+        return y  # pyright: ignore[reportReturnType] - has an input, so never the initial 0 of sum()
 
 
 class Pointwise(nn.Module):
-    """1x1 convolution, as a product over the last axis."""
+    """1x1 convolution, as a product over the last axis.
+
+    Attributes:
+        features: output channels.
+        dtype: type of the arithmetic.
+        use_bias: whether a bias is added.
+    """
 
     features: int
     dtype: Any = jnp.float32
@@ -93,7 +126,15 @@ class Pointwise(nn.Module):
 
 
 class SplitPointwise(nn.Module):
-    """`Pointwise` without bias whose output comes in equal parts, so that their gradients are never concatenated."""
+    """`Pointwise` without bias that returns its output in equal parts.
+
+    The gradients of the parts are then never concatenated.
+
+    Attributes:
+        features: output channels of all parts together.
+        parts: number of parts; divides `features`.
+        dtype: type of the arithmetic.
+    """
 
     features: int
     parts: int
@@ -108,20 +149,26 @@ class SplitPointwise(nn.Module):
 def pointwise(x: Float[Array, "b h w c"], kernel: Float[Array, "c o"]) -> Float[Array, "b h w o"]:
     """x @ kernel with all pixels as one matrix.
 
-    XLA's CPU backend contracts several axes at once, which the kernel's gradient does otherwise, with plain loops
-    (16 -> 48 channels at 8x64x64: forward and backward 2.8 ms, this way 0.8 ms).
+    Otherwise the kernel's gradient contracts several axes at once, for which XLA's CPU backend uses
+    plain loops (16 -> 48 channels at 8x64x64: forward and backward 2.8 ms, this way 0.8 ms).
     """
     return (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:-1], -1)
 
 
 class PairedConv3x3(nn.Module):
-    """3x3 convolution in groups of two channels, two in and two out, no bias; one output for every input.
+    """3x3 convolution in groups of two channels, two in and two out, without bias.
 
-    One kernel serves the inputs side by side, as if they were concatenated; each has an even number of channels.
+    Takes several inputs, each with an even number of channels, and returns one output for each; one
+    kernel serves them as if they were concatenated.
 
-    The kernel is spread over a block-diagonal dense one: XLA's grouped convolution on CPU is ten times slower, nine
-    shifted products four times (26 ms against 100 ms forward and backward, 16 channels at 8x128x128), and at these
-    widths (16 to 64) a matrix unit has the idle lanes anyway.
+    The kernel is spread over a dense block-diagonal one. On CPU, XLA's grouped convolution is ten
+    times slower and nine shifted products are four times slower (26 ms against 100 ms forward and
+    backward, 16 channels at 8x128x128), and at these widths (16 to 64) a matrix unit has idle lanes
+    anyway.
+
+    Attributes:
+        padding: `constant` (zero) or `reflect`.
+        dtype: type of the arithmetic.
     """
 
     padding: str = "reflect"
@@ -141,10 +188,16 @@ class PairedConv3x3(nn.Module):
 
 
 class DepthwiseConv3x3(nn.Module):
-    """3x3 convolution of every channel with its own kernel, without bias; one output for every input.
+    """3x3 convolution of every channel with its own kernel, without bias.
 
-    One kernel serves the inputs side by side. What is used in parts is given in parts: the gradient of a split is a
-    padded sum, which XLA's CPU backend folds into each of the nine taps (twice the time of a feed-forward part).
+    Takes several inputs and returns one output for each; one kernel serves them as if they were
+    concatenated. Features that are used in parts should be passed in parts: the gradient of a split
+    is a padded sum, which XLA's CPU backend repeats in each of the nine taps (that doubles the time
+    of a feed-forward part).
+
+    Attributes:
+        padding: `constant` (zero) or `reflect`.
+        dtype: type of the arithmetic.
     """
 
     padding: str = "constant"
@@ -155,10 +208,10 @@ class DepthwiseConv3x3(nn.Module):
         widths = [x.shape[-1] for x in inputs]
         kernel = self.param("kernel", kernel_init, (3, 3, 1, sum(widths))).astype(self.dtype)
         kernels = jnp.split(kernel, np.cumsum(widths)[:-1], axis=-1)
-        inputs = [pad_one(x.astype(self.dtype), self.padding) for x in inputs]
+        padded = [pad_one(x.astype(self.dtype), self.padding) for x in inputs]
         return [
             by_platform(x, k, cpu=lambda x, k: stencil(x, k[:, :, 0]), accelerator=_grouped)
-            for x, k in zip(inputs, kernels, strict=True)
+            for x, k in zip(padded, kernels, strict=True)
         ]
 
 
@@ -170,13 +223,22 @@ def _grouped(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 1 c"]) ->
 
 @jax.custom_vjp
 def stencil(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "b h w c"]:
-    """Depth-wise 3x3 cross-correlation without padding, as nine shifted products that XLA fuses into one pass.
+    """Depth-wise 3x3 cross-correlation without padding, for CPU.
 
-    XLA's grouped convolution is six times slower on CPU, and so is the kernel's gradient as nine reductions over whole
-    arrays: it is summed over a few rows at a time instead.
+    Written as nine shifted products, which XLA fuses into one pass. XLA's grouped convolution is
+    six times slower on CPU, and so is the kernel's gradient as nine reductions over whole arrays:
+    it is summed over a few rows at a time instead.
+
+    Args:
+        x: features, already padded.
+        kernel: one for each channel.
+
+    Returns:
+        The features without the padding.
     """
     h, w = x.shape[1] - 2, x.shape[2] - 2
-    return sum(kernel[i, j] * x[:, i : i + h, j : j + w] for i in range(3) for j in range(3))
+    taps = [kernel[i, j] * x[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    return sum(taps)  # pyright: ignore[reportReturnType] - nine arrays, so never the initial 0
 
 
 def _stencil_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -205,9 +267,13 @@ stencil.defvjp(_stencil_forward, _stencil_backward)
 class UpsampleConv(nn.Module):
     """Transposed 4x4 convolution, stride 2, padding 1 (PyTorch's convention), without bias.
 
-    Computed as one 2x2 convolution per output phase on the small grid: a convolution over a zero-interleaved input
-    multiplies three zeros for every value (three times slower on CPU here).
-    Parameter `kernel` is [4, 4, in, out] in PyTorch's order of taps.
+    Computed as one 2x2 convolution per output phase on the small grid, because a convolution over a
+    zero-interleaved input multiplies three zeros for every value (three times slower on CPU). The
+    parameter `kernel` is [4, 4, in, out] in PyTorch's order of taps.
+
+    Attributes:
+        features: output channels.
+        dtype: type of the arithmetic.
     """
 
     features: int

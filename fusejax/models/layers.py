@@ -3,7 +3,7 @@
 Parameters are float32; `dtype` is the type the arithmetic runs in.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.linen as nn
 import jax
@@ -129,13 +129,15 @@ class GatedFeedForward(nn.Module):
         return Pointwise(x.shape[-1], self.dtype, name="reduce")(jax.nn.gelu(gate, approximate=False) * value)
 
 
+Block = TypeVar("Block", bound=nn.Module)
+
 _POLICIES = {
     "full": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
 
 
-def rematerialized(block: type[nn.Module], remat: Remat) -> type[nn.Module]:
+def rematerialized(block: type[Block], remat: Remat) -> type[Block]:
     """Makes the backward pass recompute a block's activations instead of keeping them.
 
     Parameters and results stay the same; give the block an explicit `name`, or its parameters are
