@@ -11,7 +11,8 @@ import tyro
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
 from fusejax.cli.fuse import FuseOptions, fuse_command
-from fusejax.data.folders import find_pair_folders, match_pairs
+from fusejax.data.folders import find_pair_folders
+from fusejax.data.pairing import match_pairs
 from fusejax.data.images import as_infrared, read_image, write_image
 from fusejax.ops.color import rgb_to_luma
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
 from fusejax.studies.grids import draw_grids
 from fusejax.studies.run import reference_scores, run_ablation
@@ -47,3 +48,8 @@ def ablate_command(options: AblateOptions) -> str:
     print(text)
     print(f"written to {options.out}: table.md, table.csv, {len(grids)} image grids")
     return text
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    ablate_command(parse(AblateOptions, "ablate", arguments))

@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from fusejax.cli.parsing import parse
 from fusejax.data.alignment import CHANNELS, AlignConfig, Alignment, align
 from fusejax.data.alignment_plan import AlignedPatches, AlignPlan, VisiblePictures, make_plan, save_plan
 from fusejax.data.folders import PairFolder
@@ -155,3 +156,8 @@ def _plot_histograms(axis, channel: int, alignment: Alignment, plan: AlignPlan) 
         f"{CHANNELS[channel]}: gamma {plan.gammas[channel]:.3f}, mean {before:.1f} to {after:.1f}, wanted {target:.1f}",
         fontsize=10,
     )
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    align_command(parse(AlignOptions, "align", arguments))

@@ -21,15 +21,19 @@ def parse_configured(command: str, arguments: list[str], **options: type) -> tup
         The configuration with its overrides, and an instance of each of `options` under its name.
 
     Raises:
-        SystemExit: with a usage text if CONFIG is missing.
+        SystemExit: with a usage text if CONFIG is missing or help is asked for.
         ValueError: if there is no such configuration or a setting is refused.
     """
     prog = f"fusejax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
         shipped = ", ".join(shipped_configs())
         print(f"usage: {prog} [options]; CONFIG is a file with get_config(), or one of: {shipped}")
-        print(f"fusejax {command} CONFIG --help lists the options and settings of a configuration.")
-        sys.exit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+        if not arguments or arguments[0] not in ("-h", "--help"):
+            print(f"fusejax {command} CONFIG --help lists the options and settings of a configuration.")
+            sys.exit(2)
+        example = next(iter(shipped_configs()))
+        print(f"Options, and the settings of {example}:\n")
+        arguments = [example, "--help"]
     fields = options | {"config": TrainConfig}
     parsed_type = dataclasses.make_dataclass(
         "Arguments", [(name, Annotated[kind, tyro.conf.arg(name="")]) for name, kind in fields.items()]

@@ -8,9 +8,10 @@ import numpy as np
 import tyro
 from rich.console import Console
 
+from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.data.folders import PairError, list_pictures
 from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
+from fusejax.data.pairing import PairError, list_images
 from fusejax.metrics import USUAL, evaluate, undefined_reason
 from fusejax.report.plots import plot_distributions
 from fusejax.report.progress import track
@@ -51,8 +52,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
     """Scores, prints the table and writes the files. Raises ValueError before any work where the folders do not fit."""
     if not options.fused:
         raise PairError("No fused folder given; name at least one: --fused DIR.")
-    ir, vi = list_pictures(options.ir), list_pictures(options.vi)
-    methods = {name: list_pictures(folder) for name, folder in zip(_names(options.fused), options.fused, strict=True)}
+    ir, vi = list_images(options.ir), list_images(options.vi)
+    methods = {name: list_images(folder) for name, folder in zip(_names(options.fused), options.fused, strict=True)}
     for folder, fused in zip(options.fused, methods.values(), strict=True):
         _check_names(folder, fused, ir, vi)
     _check_sizes(methods, ir, vi)
@@ -151,3 +152,8 @@ def _report(results: list[Scores], options: EvaluateOptions) -> None:
         (options.out / "comparison.md").write_text(comparison_markdown(results))
     plot_distributions(options.out / "distributions.png", results)
     console.print(f"written to {options.out}")
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    evaluate_command(parse(EvaluateOptions, "evaluate", arguments))

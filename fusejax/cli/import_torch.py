@@ -26,7 +26,7 @@ class ImportOptions:
     overwrite: bool = False
 
 
-def import_torch_command(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> None:
     """Reads, checks and writes.
 
     Raises:

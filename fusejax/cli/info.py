@@ -4,7 +4,7 @@ from fusejax.cli.configured import parse_configured
 from fusejax.planning.info import describe
 
 
-def info_command(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> None:
     """Prints the description of a configuration."""
     config, _ = parse_configured("info", arguments)
     print(describe(config))

@@ -1,118 +1,114 @@
-"""The `fusejax` command. Each command's work is done beside its subject; here only words become calls.
+"""The `fusejax` command: finds the command, and turns every error of the user into one line.
 
 Imports wait until a command is known, so that `fusejax --help` answers at once.
 """
 
+import importlib
 import os
+import signal
 import sys
 import traceback
-from pathlib import Path
+import warnings
 
-import tyro
+from fusejax import __version__
+from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt
 
+# Each is a module of this package with a function `run(arguments)`.
 COMMANDS = {
-    "fuse": "fuse a pair of pictures or two folders of them",
-    "train": "train a configuration, or go on with a run: fusejax train CONFIG --workdir DIR --data.root DIR",
-    "evaluate": "score fused pictures against their sources",
+    "fuse": "fuse a pair of images or two folders of them: --ir DIR --vi DIR --out DIR",
+    "train": "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR",
+    "evaluate": "score fused images against their sources: --fused DIR --ir DIR --vi DIR",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
-    "plan": "memory, FLOPs and collectives of a step on devices that are not here: fusejax plan CONFIG --devices 256",
+    "plan": "memory, FLOPs and collectives of a step on devices you do not have: fusejax plan CONFIG --devices 256",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
-    "report": "draw and sum up what a run has logged, also while it goes on: fusejax report WORKDIR",
+    "report": "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR",
     "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 
+_WARNINGS_SHOWN = 10
+
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command. A mistake of the user ends with a message and status 2; FUSEJAX_TRACEBACK=1 shows where."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Runs one command.
+
+    An error of the user ends with one message and status 2; FUSEJAX_TRACEBACK=1 shows where it arose.
+    An interrupt ends with one line and status 130, except in `fusejax train`, which saves first.
+
+    Args:
+        arguments: words after `fusejax`; those of the process by default.
+
+    Raises:
+        SystemExit: with the status, unless it is 0.
+    """
+    try:
+        _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: fusejax COMMAND [options]; fusejax COMMAND --help\n")
-        print("\n".join(f"  {name:14}{text}" for name, text in COMMANDS.items()))
-        return
+        print(_usage())
+        return None
+    if arguments[0] in ("-V", "--version"):
+        print(f"fusejax {__version__}")
+        return None
+    if arguments[0] == "help":  # fusejax help [COMMAND]
+        return _run([*arguments[1:2], "--help"])
     command, *rest = arguments
     if command not in COMMANDS:
         sys.exit(f"fusejax: unknown command {command!r}; one of {', '.join(COMMANDS)}.")
-    _persist_compilations()
-    run = {
-        "fuse": _fuse,
-        "train": _train,
-        "evaluate": _evaluate,
-        "info": _info,
-        "plan": _plan,
-        "align": _align,
-        "ablate": _ablate,
-        "report": _report,
-        "import-torch": _import_torch,
-    }[command]
-    try:
-        run(rest)
-    except (ValueError, FileExistsError, PermissionError) as error:
-        if os.environ.get("FUSEJAX_TRACEBACK"):
-            traceback.print_exc()
-        print(f"fusejax {command}: {error}", file=sys.stderr)
-        sys.exit(2)
+    from fusejax.inference.compilation import keep_compilations  # imports JAX
+
+    with exit_on_interrupt(command), warnings.catch_warnings():
+        _print_warnings()
+        try:
+            module = importlib.import_module(f"fusejax.cli.{command.replace('-', '_')}")
+            keep_compilations()
+            module.run(rest)
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would crash the shutdown
+            print(f"fusejax {command}: interrupted.", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        except (ValueError, OSError) as error:
+            if os.environ.get("FUSEJAX_TRACEBACK"):
+                traceback.print_exc()
+            print(f"fusejax {command}: {_error_text(error)}", file=sys.stderr)
+            sys.exit(2)
 
 
-def _persist_compilations() -> None:
-    """Compiled functions are kept between runs, in JAX_COMPILATION_CACHE_DIR or the user's cache folder."""
-    import jax
-
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "fusejax" / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+def _usage() -> str:
+    lines = (f"  {name:14}{text}" for name, text in COMMANDS.items())
+    head = "usage: fusejax COMMAND [options]; fusejax help COMMAND; fusejax --version\n"
+    return "\n".join([head, *lines])
 
 
-def _train(arguments: list[str]) -> None:
-    from fusejax.cli.train import train_command
-
-    train_command(arguments)
-
-
-def _info(arguments: list[str]) -> None:
-    from fusejax.cli.info import info_command
-
-    info_command(arguments)
+def _error_text(error: ValueError | OSError) -> str:
+    """The message; for an error of the system without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        return f"{named}{error.strerror}."
+    return str(error)
 
 
-def _plan(arguments: list[str]) -> None:
-    from fusejax.cli.plan import plan_command
+def _print_warnings() -> None:
+    """Shows warnings as one line each, and not more than a few."""
+    shown = 0
 
-    plan_command(arguments)
+    def show(message, category, filename, lineno, file=None, line=None):  # noqa: ARG001 - Python's own signature
+        nonlocal shown
+        shown += 1
+        if shown <= _WARNINGS_SHOWN:
+            more = " (further warnings are not shown)" if shown == _WARNINGS_SHOWN else ""
+            print(f"warning: {message}{more}", file=sys.stderr, flush=True)
 
-
-def _fuse(arguments: list[str]) -> None:
-    from fusejax.cli.fuse import FuseOptions, fuse_command
-
-    fuse_command(tyro.cli(FuseOptions, args=arguments, prog="fusejax fuse"))
-
-
-def _evaluate(arguments: list[str]) -> None:
-    from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
-
-    evaluate_command(tyro.cli(EvaluateOptions, args=arguments, prog="fusejax evaluate"))
+    warnings.showwarning = show
 
 
-def _align(arguments: list[str]) -> None:
-    from fusejax.cli.align import AlignOptions, align_command
-
-    align_command(tyro.cli(AlignOptions, args=arguments, prog="fusejax align"))
-
-
-def _ablate(arguments: list[str]) -> None:
-    from fusejax.cli.ablate import AblateOptions, ablate_command
-
-    ablate_command(tyro.cli(AblateOptions, args=arguments, prog="fusejax ablate"))
-
-
-def _report(arguments: list[str]) -> None:
-    from fusejax.cli.report import ReportOptions, report_command
-
-    report_command(tyro.cli(ReportOptions, args=arguments, prog="fusejax report"))
-
-
-def _import_torch(arguments: list[str]) -> None:
-    from fusejax.cli.import_torch import import_torch_command
-
-    import_torch_command(arguments)
+if __name__ == "__main__":
+    main()

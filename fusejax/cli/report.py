@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 from etils import epath
 
+from fusejax.cli.parsing import parse
 from fusejax.report.run_history import read_history
 from fusejax.report.run_plots import draw_report
 from fusejax.report.run_summary import summary_text
@@ -37,3 +38,8 @@ def report_command(options: ReportOptions) -> None:
     draw_report(path, history)
     print(summary_text(history))
     print(f"written to {path}")
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    report_command(parse(ReportOptions, "report", arguments))

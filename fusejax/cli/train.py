@@ -27,7 +27,7 @@ class TrainOptions:
     profile_steps: str = ""
 
 
-def train_command(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> None:
     """Trains; ends the process with status 3 if the loss or saving failed for good.
 
     Raises:

@@ -1,116 +1,184 @@
-"""Picture files in and out: OpenCV decodes and encodes, Pillow reads headers. 8 and 16 bit, grey and colour."""
+"""Reading and writing image files. 8 and 16 bit, gray and color; floats only for thermal images."""
 
 import os
 import uuid
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
+import simplejpeg
 from etils import epath
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from PIL import Image
 
+from fusejax.data.image_headers import UPRIGHT, ImageError, ImageWarning, image_size, read_header
 from fusejax.ops.color import rgb_to_luma
+
+__all__ = [
+    "SUFFIXES",
+    "ImageError",
+    "ImageWarning",
+    "as_infrared",
+    "as_visible",
+    "from_float",
+    "image_size",
+    "read_image",
+    "read_thermal",
+    "resample",
+    "to_float",
+    "write_image",
+]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 
-# What the end of a complete file of the kind holds. A few writers add data behind it, hence the width of the look.
-_TRAILERS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
-_TAIL = 4096
+# What brings an image with the given EXIF orientation upright: (transpose rows and columns first,
+# flip rows, flip columns). EXIF 2.32, tag 0x0112.
+_TO_UPRIGHT = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
 
-# TIFF tags: where the strips or tiles lie in the file, and how long they are.
-_TIFF_BLOCKS = ((273, 279), (324, 325))
+Pixels = Shaped[np.ndarray, "h w c"]
 
 
-class ImageError(ValueError):
-    """A picture that cannot be used; the message names the file and says what to do."""
+def read_image(path: str | os.PathLike) -> Pixels:
+    """Reads an image as stored, upright.
 
+    Palettes are resolved. An alpha channel is dropped, with a warning unless it is opaque
+    everywhere; of several pages the first is read, with a warning.
 
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """(height, width) from the header, without decoding.
+    Args:
+        path: file with one of `SUFFIXES`.
 
-    Raises ImageError where the file is missing, empty, not a picture or, by what its header promises, cut off.
+    Returns:
+        uint8 or uint16, gray [h, w, 1] or RGB [h, w, 3].
+
+    Raises:
+        ImageError: as `image_size` does, and if the pixels are damaged or are not 8- or 16-bit
+            integers. JPEG data that can be decoded in spite of errors cause an `ImageWarning`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ImageError(f"{path}: no such file.")
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if _looks_cut_off(image, path) and not _decodes(image):
-                raise ImageError(f"{path}: the file is cut off before its end; copy or download it again.")
-    except ImageError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: not a readable picture ({error}); replace or remove it.") from error
-    return height, width
-
-
-def _looks_cut_off(image: Image.Image, path: Path) -> bool:
-    """Whether the end is missing as far as header and last bytes tell; cheap, so that thousands can be looked at."""
-    length = path.stat().st_size
-    if trailer := _TRAILERS.get(image.format):
-        with path.open("rb") as file:
-            file.seek(max(0, length - _TAIL))
-            return trailer not in file.read()
-    if image.format == "TIFF":
-        tags = image.tag_v2
-        blocks = [zip(tags[at], tags[size], strict=False) for at, size in _TIFF_BLOCKS if at in tags and size in tags]
-        return any(start + count > length for block in blocks for start, count in block)
-    if image.format == "BMP" and image.tile and image.tile[0][0] == "raw":
-        _, _, start, (_, row_bytes, _) = image.tile[0]
-        return start + row_bytes * image.size[1] > length
-    return False
-
-
-def _decodes(image: Image.Image) -> bool:
-    """Settles a suspicion: a JPEG with a film behind it is whole, and some TIFF writers count wrongly.
-
-    A PNG without its end is refused unseen: OpenCV reads none, and nothing belongs behind that end.
-    """
-    if image.format == "PNG":
-        return False
-    try:
-        image.load()
-    except OSError:
-        return False
-    return True
-
-
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Pixels as stored: uint8 or uint16, grey [h, w, 1] or RGB [h, w, 3]; palettes are resolved, alpha is dropped.
-
-    An orientation noted in the file is not applied, so that both pictures of a pair keep their pixel grids.
-    Raises ImageError as `image_size` does, and where the pixels are damaged or neither 8 nor 16 bit integers.
-    """
-    image_size(path)
-    try:
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ImageError(f"{path}: the picture cannot be decoded ({error.err}); replace or remove it.") from error
-    if pixels is None:
-        raise ImageError(f"{path}: the picture cannot be decoded, its pixels are damaged; replace or remove it.")
+    pixels = read_thermal(path)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{path}: pixels are {pixels.dtype}; expected 8 or 16 bit integers. Convert the file first.")
+    return pixels
+
+
+def read_thermal(path: str | os.PathLike) -> Pixels:
+    """Like `read_image`, but takes TIFF files of floats as well (degrees, counts).
+
+    Args:
+        path: file with one of `SUFFIXES`.
+
+    Returns:
+        uint8, uint16, float32 or float64, gray [h, w, 1] or RGB [h, w, 3].
+
+    Raises:
+        ImageError: as `read_image` does, and if a float is not finite.
+    """
+    header = read_header(path)
+    if header.pages > 1:
+        warnings.warn(f"{path} has {header.pages} pages; only the first is used.", ImageWarning, stacklevel=2)
+    turned_tiff = header.format == "TIFF" and header.orientation != UPRIGHT
+    pixels = _decode_turned_tiff(path) if turned_tiff else _decode(Path(path), path)
+    if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
+        raise ImageError(f"{path}: some pixels are not finite numbers; replace them first.")
+    if header.orientation != UPRIGHT and not turned_tiff:
+        transpose, flip_rows, flip_columns = _TO_UPRIGHT[header.orientation]
+        pixels = pixels.swapaxes(0, 1) if transpose else pixels
+        pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
+    return np.ascontiguousarray(pixels)
+
+
+def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
+    """Pixels in the order of the file; gray or RGB."""
+    data = path.read_bytes()
+    if data[:2] == b"\xff\xd8" and (pixels := _decode_jpeg(data, shown)) is not None:
+        return pixels
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageError(f"{shown}: the image cannot be decoded ({error.err}); replace or remove it.") from error
+    if pixels is None:
+        raise ImageError(f"{shown}: the image cannot be decoded, its pixels are damaged; replace or remove it.")
     if pixels.ndim == 2:
         return pixels[..., None]
     channels = pixels.shape[2]
-    if channels in (3, 4):
-        return np.ascontiguousarray(pixels[..., 2::-1])
-    return np.ascontiguousarray(pixels[..., :1])
+    if channels == 4 and (pixels[..., 3] != _opaque(pixels.dtype)).any():
+        warnings.warn(
+            f"{shown}: the fourth channel (transparency or near infrared) is dropped.", ImageWarning, stacklevel=3
+        )
+    return pixels[..., 2::-1] if channels in (3, 4) else pixels[..., :1]
 
 
-def as_infrared(pixels: np.ndarray) -> np.ndarray:
-    """One channel [h, w, 1] of the same type, whatever it was stored as; colour becomes luma."""
+def _decode_turned_tiff(path: str | os.PathLike) -> Pixels:
+    """Upright pixels. OpenCV 5 turns a TIFF itself, but fails where rows and columns are exchanged."""
+    with Image.open(path) as image:
+        try:
+            pixels = np.asarray(image if image.mode in ("L", "RGB", "F", "I;16") else image.convert("RGB"))
+        except (OSError, ValueError) as error:
+            raise ImageError(f"{path}: the image cannot be decoded ({error}); save it upright.") from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _opaque(dtype: np.dtype) -> float:
+    return np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1.0
+
+
+def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:
+    """Decodes strictly: OpenCV uses damaged data without saying which file they are in.
+
+    Returns None for what is left to OpenCV (CMYK, data with errors).
+    """
+    try:
+        colorspace = simplejpeg.decode_jpeg_header(data)[2]
+        if colorspace not in ("Gray", "YCbCr", "RGB"):
+            return None
+        return simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB", strict=True)
+    except ValueError as error:
+        warnings.warn(
+            f"{shown}: the JPEG data contain errors ({str(error).strip('.')}), some pixels may be wrong; "
+            "copy or export the file again.",
+            ImageWarning,
+            stacklevel=4,
+        )
+        return None
+
+
+def as_infrared(pixels: Pixels) -> Shaped[np.ndarray, "h w 1"]:
+    """One channel of the same type, however the image was stored; color becomes luma."""
     if pixels.shape[-1] == 1:
         return pixels
-    return np.round(rgb_to_luma(pixels.astype(np.float32))).astype(pixels.dtype)
+    luma = rgb_to_luma(pixels.astype(np.float32))
+    return luma if np.issubdtype(pixels.dtype, np.floating) else np.round(luma).astype(pixels.dtype)
 
 
-def as_visible(pixels: np.ndarray) -> np.ndarray:
-    """RGB [h, w, 3] of the same type; grey is repeated."""
+def as_visible(pixels: Pixels) -> Shaped[np.ndarray, "h w 3"]:
+    """RGB of the same type; gray is repeated."""
     return pixels if pixels.shape[-1] == 3 else np.repeat(pixels, 3, axis=-1)
+
+
+def resample(pixels: Pixels, *, height: int, width: int) -> Pixels:
+    """Resamples an image to a size: pixel areas if it shrinks, bicubic interpolation if it grows.
+
+    Args:
+        pixels: [h, w, c], any of the types that are read.
+        height: in pixels.
+        width: in pixels.
+
+    Returns:
+        [height, width, c] of the same type; the same array if the size is right already.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    method = cv2.INTER_AREA if pixels.shape[0] > height else cv2.INTER_CUBIC
+    return cv2.resize(pixels, (width, height), interpolation=method).reshape(height, width, pixels.shape[-1])
 
 
 def to_float(pixels: np.ndarray) -> Float[np.ndarray, "..."]:
@@ -125,10 +193,18 @@ def from_float(x: Float[np.ndarray, "..."], dtype: np.dtype | type) -> np.ndarra
 
 
 def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
-    """Writes uint8 or uint16, grey [h, w] or [h, w, 1] or RGB [h, w, 3]; the suffix names the format.
+    """Writes an image; the suffix names the format.
 
-    The file appears complete or not at all. An existing one is replaced: whoever calls decides about that.
-    Raises ImageError for pixels that the format cannot hold: 16 bit needs png or tif.
+    The file appears complete or not at all. An existing file is replaced: the caller decides
+    whether it may be.
+
+    Args:
+        path: file to write, local or remote; its folder is made if it does not exist.
+        pixels: uint8 or uint16, gray [h, w] or [h, w, 1] or RGB [h, w, 3].
+
+    Raises:
+        ImageError: if the format cannot hold the pixels (16 bit needs png or tif).
+        OSError: if the file cannot be written; it names the file.
     """
     path = epath.Path(path)
     suffix = path.suffix.lower()
@@ -137,8 +213,8 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (1, 3))):
         raise ImageError(f"{path}: cannot write pixels of shape {pixels.shape}; expected [h, w], [h, w, 1] or RGB.")
     if suffix not in SUFFIXES:
-        raise ImageError(f"{path}: unknown picture suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}.")
-    if pixels.dtype == np.uint16 and suffix not in _SIXTEEN_BIT:  # OpenCV would saturate them without a word
+        raise ImageError(f"{path}: unknown image suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}.")
+    if pixels.dtype == np.uint16 and suffix not in _SIXTEEN_BIT:  # OpenCV would saturate them silently
         raise ImageError(
             f"{path}: {suffix} holds 8 bits only; write 16 bit pixels to one of {', '.join(_SIXTEEN_BIT)}."
         )
@@ -146,10 +222,17 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr))
     if not ok:
         raise ImageError(f"{path}: {pixels.dtype} pixels of shape {pixels.shape} cannot be stored as {suffix}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{suffix}")
+    _write_complete(path, data.tobytes())
+
+
+def _write_complete(path: epath.Path, data: bytes) -> None:
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
-        temporary.write_bytes(data.tobytes())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
         temporary.replace(path)
+    except OSError as error:  # names the temporary file, or none at all where the disk is full
+        raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink(missing_ok=True)

@@ -1,19 +1,57 @@
-"""Fusing arrays: sizes, types and colour in, the same out."""
+"""Fusing arrays: the result has the size, type and color of the visible image."""
 
+import dataclasses
 import functools
 import math
+import warnings
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Shaped
 
 from fusejax.data.images import from_float, to_float
+from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import apply_within, extension_index, without_remat
+from fusejax.inference.thermal import (
+    Polarity,
+    Range,
+    RangeOption,
+    automatic_ranges,
+    check_range,
+    describe_range,
+    full_range,
+    to_unit,
+)
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
+
+Luma = Float[np.ndarray, "b h w 1"]
+Plane = Float[np.ndarray, "*b h w 1"]
+
+# A pair in which neither image varies by more than this holds noise only, which must not be stretched.
+_LEAST_SPAN = 1.5 / 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Fused:
+    """What fusing one pair gives.
+
+    Attributes:
+        image: the fused image, of the shape and type of the visible one.
+        luma: its luma before color is added, float32 in [0, 1].
+        ir: the infrared image as the network saw it, float32 in [0, 1].
+        maps: the network's maps by name, in [0, 1]; empty unless asked for.
+    """
+
+    image: np.ndarray
+    luma: Plane
+    ir: Plane
+    maps: dict[str, Plane] = dataclasses.field(default_factory=dict)
 
 
 def bucket(side: int, network_multiple: int = 1) -> int:
@@ -27,40 +65,55 @@ def bucket(side: int, network_multiple: int = 1) -> int:
 
 
 class Fuser:
-    """A network with its weights, ready for pictures of any size.
+    """A network with its weights, ready for images of any size.
 
-    Each picture is extended at the bottom and right by reflection to a bucket that follows from its own size, so its
-    result never depends on the pictures beside it, and cropped back.
+    Each image is extended at the bottom and right to a bucket that depends on its own size only, and
+    cropped back; its result depends neither on the bucket nor on the other images.
     """
 
     def __init__(self, params: Params, model_config: ModelConfig):
+        keep_compilations()
         self.params, self.model = params, build(without_remat(model_config))
-        self._forward = jax.jit(functools.partial(_forward, self.model))
-        self._maps = jax.jit(functools.partial(_maps, self.model))
 
     @classmethod
     def load(cls, weights: str | Path = "angularfuse") -> "Fuser":
-        """From a shipped name, a .safetensors file or the folder of a finished run."""
+        """Loads weights.
+
+        Args:
+            weights: shipped name, .safetensors file, or folder of a finished run.
+
+        Raises:
+            ValueError: if there are no usable weights.
+        """
         params, model_config, _ = load_weights(weights)
         return cls(jax.device_put(params), model_config)
 
-    def fuse_luma(self, ir: np.ndarray, vi_y: np.ndarray) -> np.ndarray:
-        """Fused luma of a batch of equal size: [b, h, w, 1] float32 in [0, 1], in and out."""
+    def fuse_luma(self, ir: Luma, vi_y: Luma) -> Luma:
+        """Fused luma of a batch of equal size: float32 in [0, 1], in and out."""
         h, w = ir.shape[1:3]
-        return np.asarray(self._forward(self.params, *self._extended(ir, vi_y)))[:, :h, :w]
+        return np.asarray(_forward(self.model, self.params, *self._extended(ir, vi_y)))[:, :h, :w]
 
-    def maps(self, ir: np.ndarray, vi_y: np.ndarray) -> dict[str, np.ndarray]:
-        """The network's maps of a batch of equal size by name, [b, h, w, 1] in [0, 1], for luma in [0, 1]."""
+    def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
+        """The network's maps of a batch of equal size by name, in [0, 1], for luma in [0, 1].
+
+        Raises:
+            ValueError: if the network has no maps.
+        """
+        return self._fuse_with_maps(ir, vi_y)[1]
+
+    def _fuse_with_maps(self, ir: Luma, vi_y: Luma) -> tuple[Luma, dict[str, Luma]]:
         self.check_maps()
         h, w = ir.shape[1:3]
-        maps = self._maps(self.params, *self._extended(ir, vi_y))
-        return {name: np.asarray(values)[:, :h, :w] for name, values in maps.items()}
+        fused_y, maps = jax.tree.map(
+            lambda x: np.asarray(x)[:, :h, :w], _outputs(self.model, self.params, *self._extended(ir, vi_y))
+        )
+        return fused_y, maps
 
-    def _extended(self, *images: np.ndarray) -> list[np.ndarray]:
+    def _extended(self, *images: Luma) -> list[np.ndarray]:
         """Images on arrays of the bucket, and how much of an array the network may look at."""
         multiple, sides = self.model.multiple, images[0].shape[1:3]
         rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
-        extent = np.int32([-(-side // multiple) * multiple for side in sides])
+        extent = np.array([-(-side // multiple) * multiple for side in sides], np.int32)
         return [*(x.astype(np.float32)[:, rows][:, :, columns] for x in images), extent]
 
     def check_maps(self) -> None:
@@ -69,31 +122,73 @@ class Fuser:
             having = [network.__name__ for network in NETWORKS.values() if "maps" in network.provides]
             raise ValueError(f"{type(self.model).__name__} has no maps; networks that do: {', '.join(having)}.")
 
-    def fuse(self, ir: np.ndarray, vi: np.ndarray, *, stretch: bool = False) -> np.ndarray:
+    def fuse(
+        self,
+        ir: Shaped[np.ndarray, "..."],
+        vi: Shaped[np.ndarray, "..."],
+        *,
+        stretch: bool = False,
+        ir_range: RangeOption = "auto",
+        ir_polarity: Polarity = "white",
+    ) -> Shaped[np.ndarray, "..."]:
         """Fuses one pair, or a batch with a leading axis; see `fuse`."""
+        return self.fuse_pair(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity).image
+
+    def fuse_pair(
+        self,
+        ir: Shaped[np.ndarray, "..."],
+        vi: Shaped[np.ndarray, "..."],
+        *,
+        stretch: bool = False,
+        ir_range: RangeOption = "auto",
+        ir_polarity: Polarity = "white",
+        bits: Literal[8, 16] | None = None,
+        maps: bool = False,
+    ) -> Fused:
+        """Like `fuse`, with luma, infrared and, if asked for, the maps; the network runs once.
+
+        Args:
+            ir: see `fuse`.
+            vi: see `fuse`.
+            stretch: see `fuse`.
+            ir_range: see `fuse`.
+            ir_polarity: see `fuse`.
+            bits: 8 or 16 for an integer image of this depth; by default of the type of `vi`.
+            maps: also compute the network's maps.
+
+        Raises:
+            ValueError: see `fuse`; and if the network has no maps.
+        """
+        ir_range = check_range(ir_range)
         _check_pair(ir, vi)
-        ir_y, vi_rgb = (_normalise(x) for x in (ir, vi))
-        if ir_y.shape[-1] == 3:
-            ir_y = rgb_to_luma(ir_y)
-        grey = vi_rgb.shape[-1] == 1
-        vi_y = vi_rgb if grey else rgb_to_luma(vi_rgb)
+        vi_rgb = _unit_visible(vi)
+        ir_y = _unit_infrared(ir, ir_range, ir_polarity)
+        gray = vi_rgb.shape[-1] == 1
+        vi_y = vi_rgb if gray else rgb_to_luma(vi_rgb)
         batched = ir_y.ndim == 4
-        fused_y = self.fuse_luma(ir_y if batched else ir_y[None], vi_y if batched else vi_y[None])
-        fused_y = fused_y if batched else fused_y[0]
+        sources = (ir_y, vi_y) if batched else (ir_y[None], vi_y[None])
+        fused_y, found = self._fuse_with_maps(*sources) if maps else (self.fuse_luma(*sources), {})
+        if not batched:
+            fused_y, found = fused_y[0], {name: values[0] for name, values in found.items()}
         if stretch:
-            fused_y = stretch_range(fused_y)
-        fused = fused_y if grey else recolour(fused_y, vi_rgb)
-        fused = fused.reshape(vi.shape)
-        return fused.astype(vi.dtype) if np.issubdtype(vi.dtype, np.floating) else from_float(fused, vi.dtype)
+            fused_y = np.where(np.maximum(_span(ir_y), _span(vi_y)) > _LEAST_SPAN, stretch_range(fused_y), fused_y)
+        fused = (fused_y if gray else recolor(fused_y, vi_rgb)).reshape(vi.shape)
+        dtype = np.dtype({8: np.uint8, 16: np.uint16}[bits] if bits else vi.dtype)
+        image = fused.astype(dtype) if np.issubdtype(dtype, np.floating) else from_float(fused, dtype)
+        return Fused(image, fused_y, ir_y, found)
 
 
+# Compiled for a network and a size, not for an instance of `Fuser`.
+@functools.partial(jax.jit, static_argnames="model")
 def _forward(model, params, ir, vi_y, extent):
     """Clipped: a network that blends images can leave the range by its residual."""
     return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
 
 
-def _maps(model, params, ir, vi_y, extent):
-    return apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]["maps"]
+@functools.partial(jax.jit, static_argnames="model")
+def _outputs(model, params, ir, vi_y, extent):
+    found = apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]
+    return jnp.clip(found["fused_y"], 0.0, 1.0), found["maps"]
 
 
 @functools.cache
@@ -101,39 +196,89 @@ def _loaded(weights: str) -> Fuser:
     return Fuser.load(weights)
 
 
-def fuse(ir: np.ndarray, vi: np.ndarray, *, weights: str | Path = "angularfuse", stretch: bool = False) -> np.ndarray:
-    """Fuses an infrared and a visible picture of one scene, registered to each other.
+def fuse(
+    ir: Shaped[np.ndarray, "..."],
+    vi: Shaped[np.ndarray, "..."],
+    *,
+    weights: str | Path = "angularfuse",
+    stretch: bool = False,
+    ir_range: RangeOption = "auto",
+    ir_polarity: Polarity = "white",
+) -> Shaped[np.ndarray, "..."]:
+    """Fuses an infrared and a visible image of one scene, registered to each other.
 
-    The luma of the visible picture (BT.601, full range) is fused with the infrared one; chroma comes from the visible.
+    The luma of the visible image (BT.601, full range) is fused with the infrared one; chroma comes
+    from the visible image.
 
     Args:
-      ir: [h, w], [h, w, 1] or [h, w, 3] (its luma is used); uint8, uint16, or float in [0, 1].
-      vi: [h, w], [h, w, 1] (grey) or [h, w, 3] (RGB); uint8, uint16, or float in [0, 1].
-      weights: shipped name, .safetensors file or folder of a finished run.
-      stretch: stretch each fused luma to the full range; off, because it changes what grey levels mean.
-    Returns: array of the shape and type of `vi`: colour in, colour out.
-    Raises: ValueError for sizes that differ, other shapes or types, floats outside [0, 1].
+        ir: [h, w], [h, w, 1] or [h, w, 3] (its luma is used), or a batch of them; uint8, uint16 or
+            float.
+        vi: [h, w], [h, w, 1] (gray) or [h, w, 3] (RGB), or a batch; uint8, uint16, or float in
+            [0, 1].
+        weights: shipped name, .safetensors file or folder of a finished run.
+        stretch: stretch each fused luma to the full range; off by default, because it changes what
+            gray levels mean. A pair without any contrast is left as it is.
+        ir_range: values of `ir` that are black and white. "full": the range of the type, 0 to 1 for
+            floats; (LOW, HIGH): these values; "auto": the range of the type for 8 bit and for
+            images that use it, else the darkest and brightest values without outliers, with a
+            warning that names them. See `fusejax.inference.thermal.automatic_ranges`. Frames of a
+            video keep their relation only if the range is the same for all.
+        ir_polarity: "white" if hot is bright in `ir`, "black" if hot is dark.
+
+    Returns:
+        Array of the shape and type of `vi`: color in, color out.
+
+    Raises:
+        ValueError: for sizes that differ, other shapes or types, NaN, and floats outside [0, 1] where
+            they are not allowed.
     """
-    return _loaded(str(weights)).fuse(ir, vi, stretch=stretch)
+    return _loaded(str(weights)).fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)
 
 
-def recolour(fused_y: np.ndarray, vi: np.ndarray) -> np.ndarray:
-    """RGB with luma `fused_y` [..., 1] and the chroma of `vi` [..., 3], all in [0, 1]; clipped to the RGB cube."""
+def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h w 3"]) -> Float[np.ndarray, "*b h w 3"]:
+    """RGB with luma `fused_y` and the chroma of `vi`, all in [0, 1]; clipped to the RGB cube."""
     chroma = rgb_to_ycbcr(vi)[..., 1:]
     return np.clip(ycbcr_to_rgb(np.concatenate([fused_y, chroma], axis=-1)), 0.0, 1.0)
 
 
-def stretch_range(fused_y: np.ndarray) -> np.ndarray:
-    """Each picture [..., h, w, 1] mapped linearly onto [0, 1]; a constant one is left as it is."""
-    low, high = (f(fused_y, axis=(-3, -2, -1), keepdims=True) for f in (np.min, np.max))
-    span = high - low
+def stretch_range(fused_y: Plane) -> Plane:
+    """Maps each image linearly onto [0, 1]; a constant one is left as it is."""
+    low, span = fused_y.min(axis=(-3, -2, -1), keepdims=True), _span(fused_y)
     return np.where(span > 0, (fused_y - low) / np.where(span > 0, span, 1), fused_y)
 
 
-def _normalise(x: np.ndarray) -> np.ndarray:
+def _span(x: Plane) -> Float[np.ndarray, "*b 1 1 1"]:
+    return np.ptp(x, axis=(-3, -2, -1), keepdims=True)
+
+
+def _unit_visible(vi: np.ndarray) -> Float[np.ndarray, "*b h w c"]:
     """float32 in [0, 1] with a channel axis."""
-    x = x if x.ndim >= 3 else x[..., None]
-    return x.astype(np.float32) if np.issubdtype(x.dtype, np.floating) else to_float(x)
+    vi = vi if vi.ndim >= 3 else vi[..., None]
+    return vi.astype(np.float32) if np.issubdtype(vi.dtype, np.floating) else to_float(vi)
+
+
+def _unit_infrared(ir: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Plane:
+    """One channel, float32 in [0, 1], hot is bright."""
+    ir = ir if ir.ndim >= 3 else ir[..., None]
+    chosen = _choose_range(ir, ir_range)
+    unit = to_unit(ir, chosen, polarity=polarity)
+    return rgb_to_luma(unit) if ir.shape[-1] == 3 else unit
+
+
+def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
+    if not isinstance(ir_range, str):
+        return ir_range
+    chosen = full_range(ir.dtype)
+    if ir_range == "auto" and ir.dtype != np.uint8:
+        planes = ir.reshape(-1, *ir.shape[-3:])  # every image of a batch
+        chosen = automatic_ranges(x.mean(axis=-1, keepdims=True).astype(x.dtype) for x in planes)[ir.dtype]
+        if line := describe_range(chosen, ir.dtype):
+            warnings.warn(line, stacklevel=5)
+    elif np.issubdtype(ir.dtype, np.floating) and not (ir.min() >= 0 and ir.max() <= 1):
+        raise ValueError(
+            f"ir has values from {ir.min():g} to {ir.max():g}; floats must lie in [0, 1], or choose another ir_range."
+        )
+    return chosen
 
 
 def _check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
@@ -144,9 +289,17 @@ def _check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
             raise ValueError(f"{name} has shape {x.shape}; expected [h, w], [h, w, 1] or [h, w, 3].")
         if 0 in x.shape:
             raise ValueError(f"{name} has shape {x.shape}; it holds no pixels.")
-        if np.issubdtype(x.dtype, np.floating) and not (np.min(x) >= 0 and np.max(x) <= 1):
-            raise ValueError(f"{name} has values from {np.min(x)} to {np.max(x)}; floats must lie in [0, 1].")
+        if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
+            raise ValueError(f"{name} has values that are not finite; replace them first.")
+    if np.issubdtype(vi.dtype, np.floating) and not (vi.min() >= 0 and vi.max() <= 1):
+        raise ValueError(f"vi has values from {vi.min():g} to {vi.max():g}; floats must lie in [0, 1].")
     ir_size, vi_size = (x.shape[:2] if x.ndim < 4 else x.shape[:3] for x in (ir, vi))
     if ir_size != vi_size or (ir.ndim == 4) != (vi.ndim == 4):
-        sizes = ["x".join(map(str, s)) for s in (ir_size, vi_size)]
-        raise ValueError(f"ir is {sizes[0]} but vi is {sizes[1]}; register the pair first.")
+        sizes = [_size_text(size) for size in (ir_size, vi_size)]
+        raise ValueError(f"ir is {sizes[0]} but vi is {sizes[1]} (width x height); register the pair first.")
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    """Width x height, and the number of images of a batch."""
+    text = f"{size[-1]}x{size[-2]}"
+    return text if len(size) == 2 else f"{size[0]} images of {text}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fusejax.data.images import to_float, write_image
-from fusejax.inference.fuser import Fuser, recolour
+from fusejax.inference.fuser import Fuser, recolor
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import labeled_row, stacked
 from fusejax.studies.ablation import Ablation, run_folder
@@ -40,5 +40,5 @@ def _draw_grid(path: Path, pair: dict, fusers: dict[str, Fuser]) -> None:
     rows = [labeled_row({"infrared": ir, "visible": vi})]
     for name, fuser in fusers.items():
         fused_y = fuser.fuse_luma(ir[None], rgb_to_luma(vi)[None])[0]
-        rows.append(labeled_row({name: fused_y, "in color": recolour(fused_y, vi)}))
+        rows.append(labeled_row({name: fused_y, "in color": recolor(fused_y, vi)}))
     write_image(path, stacked(rows))

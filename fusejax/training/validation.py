@@ -6,7 +6,7 @@ from jax.experimental import multihost_utils
 
 from fusejax.data.folders import JoinedSource
 from fusejax.data.images import to_float
-from fusejax.inference.fuser import Fuser, recolour
+from fusejax.inference.fuser import Fuser, recolor
 from fusejax.metrics import USUAL, RunningMean, evaluate
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import RgbImage, labeled_row
@@ -40,7 +40,7 @@ def validate(fuser: Fuser, pairs: JoinedSource, *, panels: int = 3) -> tuple[dic
             found[name].append(float(value[0]))
         if len(drawn) < panels and jax.process_index() == 0:
             images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
-            drawn[pair["id"]] = labeled_row(images | {"fused in color": recolour(fused_y[0], vi)})
+            drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
     mean = RunningMean.empty(USUAL).update({name: np.array(values, np.float32) for name, values in found.items()})
     return {name: float(value) for name, value in _over_processes(mean).result().items()}, drawn
 

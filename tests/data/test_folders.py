@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from fusejax.data.folders import JoinedSource, PairError, PairFolder, find_pair_folders, list_pictures, match_pairs
+from fusejax.data.folders import JoinedSource, PairFolder, find_pair_folders
 from fusejax.data.images import write_image
+from fusejax.data.pairing import PairError, list_images, match_pairs
 
 LAYOUTS = [
     ("ir", "vi"),
@@ -19,7 +20,7 @@ LAYOUTS = [
 ]
 
 
-def grey(level, size=(6, 8)):
+def gray(level, size=(6, 8)):
     return np.full((*size, 1), level, np.uint8)
 
 
@@ -30,7 +31,7 @@ def rgb(level, size=(6, 8)):
 def write_pairs(folder, stems, *, ir="ir", vi="vi", size=(6, 8), suffix=".png"):
     """Pairs whose level is their place in the list, infrared 100 above visible."""
     for level, stem in enumerate(stems):
-        write_image(folder / ir / f"{stem}{suffix}", grey(level + 100, size))
+        write_image(folder / ir / f"{stem}{suffix}", gray(level + 100, size))
         write_image(folder / vi / f"{stem}.png", rgb(level, size))
     return folder
 
@@ -45,9 +46,9 @@ def test_the_fields_folder_names_are_found(tmp_path, ir, vi, above):
     assert source[1]["vi"].shape == (6, 8, 3)
 
 
-def test_pictures_are_paired_by_stem_not_by_order(tmp_path):
+def test_images_are_paired_by_stem_not_by_order(tmp_path):
     for level, stem in enumerate(["x", "a", "m"]):
-        write_image(tmp_path / "ir" / f"{stem}{('.png', '.bmp', '.TIF')[level]}", grey(level + 100))
+        write_image(tmp_path / "ir" / f"{stem}{('.png', '.bmp', '.TIF')[level]}", gray(level + 100))
         write_image(tmp_path / "vi" / f"{stem}.png", rgb(level))
     source = PairFolder(tmp_path)
     assert [p["id"] for p in source] == ["a", "m", "x"]
@@ -56,8 +57,8 @@ def test_pictures_are_paired_by_stem_not_by_order(tmp_path):
 
 
 def test_pixels_come_as_stored(tmp_path):
-    write_image(tmp_path / "ir" / "a.png", np.repeat(grey(200), 3, axis=-1))
-    write_image(tmp_path / "vi" / "a.png", grey(7).astype(np.uint16))
+    write_image(tmp_path / "ir" / "a.png", np.repeat(gray(200), 3, axis=-1))
+    write_image(tmp_path / "vi" / "a.png", gray(7).astype(np.uint16))
     pair = PairFolder(tmp_path)[0]
     assert (pair["ir"].shape, pair["ir"].dtype, pair["ir"].max()) == ((6, 8, 1), np.uint8, 200)
     assert (pair["vi"].shape, pair["vi"].dtype, pair["vi"].max()) == ((6, 8, 3), np.uint16, 7)
@@ -90,7 +91,7 @@ def test_splits_are_never_taken_for_sequences(tmp_path):
 
 def test_names_without_partner(tmp_path):
     write_pairs(tmp_path, ["a", "b"])
-    write_image(tmp_path / "ir" / "only_ir.png", grey(0))
+    write_image(tmp_path / "ir" / "only_ir.png", gray(0))
     write_image(tmp_path / "vi" / "only_vi.png", rgb(0))
     with pytest.raises(PairError) as caught:
         match_pairs(tmp_path / "ir", tmp_path / "vi")
@@ -103,8 +104,8 @@ def test_names_without_partner(tmp_path):
 
 def bad_sizes(root):
     write_image(root / "vi" / "bad.png", rgb(0, (6, 9)))
-    write_image(root / "ir" / "bad.png", grey(0))
-    return r"ir.bad\.png is 6x8 but .*vi.bad\.png is 6x9; register or resize the pair first"
+    write_image(root / "ir" / "bad.png", gray(0))
+    return r"ir.bad\.png is 8x6 but .*vi.bad\.png is 9x6; register or resize the pair first"
 
 
 def bad_cut(root):
@@ -117,7 +118,7 @@ def bad_cut(root):
 def bad_text(root):
     write_pairs(root, ["bad"])
     (root / "ir" / "bad.png").write_text("moved")
-    return r"ir.bad\.png: not a readable picture"
+    return r"ir.bad\.png: not a readable image"
 
 
 def bad_twice(root):
@@ -135,7 +136,7 @@ def bad_partner(root):
 def test_bad_pairs_are_named_before_any_work_or_left_out(tmp_path, spoil):
     write_pairs(tmp_path, ["a", "c"])
     message = spoil(tmp_path)
-    with pytest.raises(PairError, match=rf"(?s)1 of 3 pairs cannot be used.*{message}.*Mend them"):
+    with pytest.raises(PairError, match=rf"(?s)1 of 3 pairs cannot be used.*{message}.*Fix them"):
         PairFolder(tmp_path)
     source = PairFolder(tmp_path, skip_bad=True)
     assert [p["id"] for p in source] == ["a", "c"]
@@ -151,10 +152,10 @@ def test_problems_of_all_sequences_are_told_at_once(tmp_path):
         PairFolder(tmp_path)
 
 
-def test_pictures_smaller_than_the_crop(tmp_path):
+def test_images_smaller_than_the_crop(tmp_path):
     write_pairs(tmp_path, ["large"], size=(32, 40))
     write_pairs(tmp_path, ["small"], size=(32, 15))
-    with pytest.raises(PairError, match=r"small\.png is 32x15, smaller than the crop of 16 pixels; lower data\.crop"):
+    with pytest.raises(PairError, match=r"small\.png is 15x32, smaller than the crop of 16 pixels; lower data\.crop"):
         PairFolder(tmp_path, min_side=16)
     assert [p["id"] for p in PairFolder(tmp_path, min_side=16, skip_bad=True)] == ["large"]
 
@@ -162,7 +163,7 @@ def test_pictures_smaller_than_the_crop(tmp_path):
 def test_long_lists_are_shortened(tmp_path):
     write_pairs(tmp_path, ["a"])
     for n in range(30):
-        write_image(tmp_path / "ir" / f"extra_{n:02d}.png", grey(0))
+        write_image(tmp_path / "ir" / f"extra_{n:02d}.png", gray(0))
     with pytest.raises(PairError, match="30 of 31 pairs") as caught:
         PairFolder(tmp_path)
     assert "and 22 more" in str(caught.value)
@@ -171,36 +172,36 @@ def test_long_lists_are_shortened(tmp_path):
 
 def test_nothing_usable_is_an_error_even_when_skipping(tmp_path):
     bad_sizes(tmp_path)
-    with pytest.raises(PairError, match=r"(?s)bad\.png is 6x8.*No usable pair is left"):
+    with pytest.raises(PairError, match=r"(?s)bad\.png is 8x6.*No usable pair is left"):
         PairFolder(tmp_path, skip_bad=True)
 
 
 def test_folders_without_pairs(tmp_path):
-    with pytest.raises(PairError, match=r"nowhere is not a folder"):
+    with pytest.raises(PairError, match=r"nowhere does not exist"):
         PairFolder(tmp_path / "nowhere")
-    (tmp_path / "pictures").mkdir()
-    with pytest.raises(PairError, match=r"holds no infrared and visible folder .*found: pictures"):
+    (tmp_path / "images").mkdir()
+    with pytest.raises(PairError, match=r"holds no infrared and visible folder .*found: images"):
         PairFolder(tmp_path)
     (tmp_path / "ir").mkdir()
     with pytest.raises(PairError, match=r"ir has no partner: .* needs one of the folders vi, vis, visible"):
         PairFolder(tmp_path)
     (tmp_path / "vi").mkdir()
-    with pytest.raises(PairError, match=r"ir holds no pictures \(\.png"):
+    with pytest.raises(PairError, match=r"ir holds no images \(\.png"):
         PairFolder(tmp_path)
 
 
 def test_folders_that_share_no_name(tmp_path):
-    write_image(tmp_path / "ir" / "0001_ir.png", grey(0))
+    write_image(tmp_path / "ir" / "0001_ir.png", gray(0))
     write_image(tmp_path / "vi" / "0001_vi.png", rgb(0))
     with pytest.raises(PairError, match=r"share no file name \(such as 0001_ir\.png and 0001_vi\.png\)"):
         PairFolder(tmp_path, skip_bad=True)
 
 
-def test_hidden_files_and_other_kinds_are_no_pictures(tmp_path):
+def test_hidden_files_and_other_kinds_are_no_images(tmp_path):
     write_pairs(tmp_path, ["a"])
     for name in ("._a.png", ".DS_Store", "Thumbs.db", "a.json"):
         (tmp_path / "ir" / name).write_text("x")
-    assert list(list_pictures(tmp_path / "ir")) == ["a"]
+    assert list(list_images(tmp_path / "ir")) == ["a"]
 
 
 def test_joined_sources_keep_their_order(tmp_path):
@@ -217,3 +218,22 @@ def test_every_real_set_opens(data_root):
     assert {name: len(PairFolder(data_root / name)) for name in counts} == counts
     assert len(find_pair_folders(data_root / "m3svd", split="train")) == 2
     assert {p["vi"].shape[2] for p in PairFolder(data_root / "vifb" / "test_dev")} == {3}
+
+
+def test_names_with_composed_and_decomposed_accents_match(tmp_path):
+    write_image(tmp_path / "ir" / "ne\u0301.png", gray(0))
+    write_image(tmp_path / "vi" / "n\u00e9.png", rgb(0))
+    assert [p["id"] for p in PairFolder(tmp_path)] == ["n\u00e9"]
+
+
+def test_folders_without_images_say_what_they_hold(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(PairError, match="it is empty"):
+        list_images(tmp_path / "a")
+    (tmp_path / "a" / "x.webp").touch()
+    (tmp_path / "a" / "y.webp").touch()
+    (tmp_path / "a" / "below").mkdir()
+    with pytest.raises(PairError, match=r"it holds 2 files with \.webp and the folder below\. Convert the files"):
+        list_images(tmp_path / "a")
+    with pytest.raises(PairError, match=r"x\.webp is a file; expected a folder"):
+        list_images(tmp_path / "a" / "x.webp")

@@ -1,4 +1,4 @@
-"""Picture files: every kind that the field stores, both depths, and each way in which a file can be bad."""
+"""Image files: every kind that the field stores, both depths, and each way in which a file can be bad."""
 
 import io
 
@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fusejax.data.image_headers import bits_per_sample
 from fusejax.data.images import (
     ImageError,
+    ImageWarning,
     as_infrared,
     as_visible,
     from_float,
     image_size,
     read_image,
+    read_thermal,
     to_float,
     write_image,
 )
@@ -55,7 +58,7 @@ def test_scaling_is_by_the_largest_level():
     np.testing.assert_array_equal(from_float(to_float(levels), np.uint8), levels)
 
 
-def test_colours_are_rgb(tmp_path):
+def test_colors_are_rgb(tmp_path):
     red = np.zeros((*SIZE, 3), np.uint8)
     red[..., 0] = 200
     write_image(tmp_path / "a.png", red)
@@ -66,35 +69,35 @@ def test_colours_are_rgb(tmp_path):
 
 
 STORED = {  # name: (Pillow mode, suffix, channels that are read)
-    "grey": ("L", "png", 1),
-    "grey_alpha": ("LA", "png", 3),
+    "gray": ("L", "png", 1),
+    "gray_alpha": ("LA", "png", 3),
     "palette": ("P", "png", 3),
     "alpha": ("RGBA", "png", 3),
     "bilevel": ("1", "png", 1),
-    "grey_jpeg": ("L", "jpg", 1),
+    "gray_jpeg": ("L", "jpg", 1),
     "palette_bmp": ("P", "bmp", 3),
     "alpha_tif": ("RGBA", "tif", 3),
 }
 
 
 @pytest.mark.parametrize("kind", STORED)
-def test_every_way_of_storing_gives_grey_or_rgb(tmp_path, kind):
+def test_every_way_of_storing_gives_gray_or_rgb(tmp_path, kind):
     mode, suffix, channels = STORED[kind]
-    grey = np.tile(np.array([0, 255], np.uint8), (12, 8))  # survives two levels, a palette and JPEG
-    Image.fromarray(grey).convert("RGB").convert(mode).save(tmp_path / f"a.{suffix}")
+    gray = np.tile(np.array([0, 255], np.uint8), (12, 8))  # survives two levels, a palette and JPEG
+    Image.fromarray(gray).convert("RGB").convert(mode).save(tmp_path / f"a.{suffix}")
     pixels = read_image(tmp_path / f"a.{suffix}")
     assert pixels.shape == (12, 16, channels)
     tolerance = 3 if suffix == "jpg" else 0
-    assert np.abs(as_infrared(pixels)[..., 0].astype(int) - grey).max() <= tolerance
-    assert np.abs(as_visible(pixels).astype(int) - grey[..., None]).max() <= tolerance
+    assert np.abs(as_infrared(pixels)[..., 0].astype(int) - gray).max() <= tolerance
+    assert np.abs(as_visible(pixels).astype(int) - gray[..., None]).max() <= tolerance
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_infrared_stored_as_three_equal_channels_keeps_its_levels(dtype):
-    grey = noise(dtype, channels=1)
-    read = as_infrared(np.repeat(grey, 3, axis=-1))
+    gray = noise(dtype, channels=1)
+    read = as_infrared(np.repeat(gray, 3, axis=-1))
     assert read.dtype == dtype
-    np.testing.assert_array_equal(read, grey)
+    np.testing.assert_array_equal(read, gray)
 
 
 def test_compressed_tiff(tmp_path):
@@ -116,7 +119,7 @@ def test_cut_off_files_are_found_by_their_headers(tmp_path, suffix, read, kept):
     data = encoded(suffix)
     path = tmp_path / f"street_07{suffix}"
     path.write_bytes(data[: int(kept * len(data))])
-    with pytest.raises(ImageError, match=r"street_07\..*(cut off before its end; copy|not a readable picture)"):
+    with pytest.raises(ImageError, match=r"street_07\..*(cut off before its end; copy|not a readable image)"):
         read(path)
 
 
@@ -135,13 +138,13 @@ def test_jpeg_with_data_behind_its_end_is_whole(tmp_path):
 
 
 def test_missing_empty_and_other_files_are_named(tmp_path):
-    with pytest.raises(ImageError, match=r"nowhere\.png: no such file"):
+    with pytest.raises(ImageError, match=r"nowhere\.png: the file does not exist"):
         image_size(tmp_path / "nowhere.png")
     (tmp_path / "empty.png").touch()
-    with pytest.raises(ImageError, match=r"empty\.png: not a readable picture.*replace or remove it"):
+    with pytest.raises(ImageError, match=r"empty\.png: not a readable image.*replace or remove it"):
         read_image(tmp_path / "empty.png")
-    (tmp_path / "notes.jpg").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"notes\.jpg: not a readable picture"):
+    (tmp_path / "notes.jpg").write_text("not an image")
+    with pytest.raises(ImageError, match=r"notes\.jpg: not a readable image"):
         image_size(tmp_path / "notes.jpg")
 
 
@@ -150,11 +153,11 @@ def test_damaged_pixels_are_named(tmp_path):
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     (tmp_path / "a.png").write_bytes(data)
     assert image_size(tmp_path / "a.png") == (64, 80)  # headers cannot tell
-    with pytest.raises(ImageError, match=r"a\.png: the picture cannot be decoded"):
+    with pytest.raises(ImageError, match=r"a\.png: the image cannot be decoded"):
         read_image(tmp_path / "a.png")
 
 
-def test_float_pictures_are_refused(tmp_path):
+def test_float_images_are_refused(tmp_path):
     Image.fromarray(np.zeros(SIZE, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(ImageError, match=r"a\.tif: pixels are float32; expected 8 or 16 bit"):
         read_image(tmp_path / "a.tif")
@@ -164,7 +167,7 @@ def test_float_pictures_are_refused(tmp_path):
     ("name", "pixels", "message"),
     [
         ("a.png", np.zeros((4, 4), np.float32), "cannot write float32"),
-        ("a.webm", np.zeros((4, 4), np.uint8), "unknown picture suffix"),
+        ("a.webm", np.zeros((4, 4), np.uint8), "unknown image suffix"),
         ("a.jpg", np.zeros((4, 4), np.uint16), "holds 8 bits only"),
         ("a.bmp", np.zeros((4, 4), np.uint16), "holds 8 bits only"),
         ("a.png", np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\)"),
@@ -195,3 +198,80 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_real_files_are_read_whole(data_root):
     for path in sorted(data_root.glob("*/*/ir/*"))[::200]:
         assert read_image(path).shape[:2] == image_size(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_orientation_is_applied(tmp_path, orientation, suffix):
+    from PIL import ImageOps
+
+    image = Image.fromarray(np.kron(noise()[..., 0], np.ones((8, 8), np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, exif=exif)
+    with Image.open(path) as opened:  # an independent reader
+        upright = np.asarray(ImageOps.exif_transpose(opened))
+    assert image_size(path) == upright.shape
+    np.testing.assert_array_equal(read_image(path)[..., 0], upright)
+
+
+def test_damaged_jpeg_data_are_named(tmp_path):
+    data = bytearray(encoded(".jpg"))
+    data[len(data) // 2 : len(data) // 2 + 40] = np.random.default_rng(0).bytes(40)
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.warns(ImageWarning, match=r"a\.jpg: the JPEG data contain errors"):
+        assert read_image(tmp_path / "a.jpg").shape == (64, 80, 3)
+
+
+def test_strict_jpeg_pixels_are_those_of_opencv(tmp_path):
+    for n, (mode, size) in enumerate([("RGB", (61, 50)), ("L", (61, 50)), ("CMYK", (32, 32))]):
+        path = tmp_path / f"{n}.jpg"
+        Image.fromarray(noise()).resize(size).convert(mode).save(path, quality=70)
+        expected = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        expected = expected[..., None] if expected.ndim == 2 else expected[..., ::-1]
+        np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_what_is_dropped_is_said(tmp_path):
+    pages = [Image.fromarray(noise(seed=n)) for n in range(3)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(ImageWarning, match=r"pages\.tif has 3 pages; only the first is used"):
+        np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), noise(seed=0))
+    Image.fromarray(noise(channels=4), "RGBA").save(tmp_path / "four.png")
+    with pytest.warns(ImageWarning, match=r"four\.png: the fourth channel"):
+        read_image(tmp_path / "four.png")
+
+
+def test_a_missing_file_a_folder_and_a_dangling_link_are_told_apart(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    for name, message in (
+        ("folder", "is a folder, not an image file"),
+        ("link", "the link does not lead to a file"),
+        ("loop", "the link does not lead to a file|cannot be opened"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            image_size(tmp_path / f"{name}.png")
+
+
+def test_thermal_files_may_hold_floats(tmp_path):
+    kelvin = np.random.default_rng(0).uniform(280, 310, SIZE).astype(np.float32)
+    Image.fromarray(kelvin).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_thermal(tmp_path / "a.tif")[..., 0], kelvin)
+    assert (bits_per_sample(tmp_path / "a.tif"), image_size(tmp_path / "a.tif")) == (32, SIZE)
+    kelvin[3, 4] = np.nan
+    Image.fromarray(kelvin).save(tmp_path / "b.tif")
+    with pytest.raises(ImageError, match="not finite"):
+        read_thermal(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp"])
+def test_depth_is_read_from_the_header(tmp_path, suffix):
+    write_image(tmp_path / f"a{suffix}", noise())
+    assert bits_per_sample(tmp_path / f"a{suffix}") == 8
+    if suffix in (".png", ".tif"):
+        for channels in (1, 3):
+            write_image(tmp_path / f"b{suffix}", noise(np.uint16, channels))
+            assert bits_per_sample(tmp_path / f"b{suffix}") == 16

@@ -1,27 +1,24 @@
 """Fusing arrays: what goes in comes out in kind; a pair's result is its own."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from fusing import TINY, tiny_params
 
-from fusejax.inference.fuser import Fuser, bucket, recolour, stretch_range
-from fusejax.models import AngularFuseConfig, build
+from fusejax.inference.fuser import Fuser, bucket, recolor, stretch_range
+from fusejax.models import build
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr
 from fusejax.weights.files import load_weights, save_weights
-
-CONFIG = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
 
 
 @pytest.fixture(scope="module")
 def params():
-    pair = jnp.zeros((1, 8, 8, 1))
-    return jax.jit(build(CONFIG).init)(jax.random.key(0), pair, pair)["params"]
+    return tiny_params()
 
 
 @pytest.fixture(scope="module")
 def fuser(params):
-    return Fuser(params, CONFIG)
+    return Fuser(params, TINY)
 
 
 def pixels(seed, *shape, dtype=np.uint8):
@@ -36,7 +33,7 @@ def test_shape_and_type_of_the_visible_come_back(fuser, dtype, shape):
     assert fused.dtype == dtype
 
 
-def test_floats_and_colour_infrared_are_accepted(fuser):
+def test_floats_and_color_infrared_are_accepted(fuser):
     ir, vi = pixels(0, 9, 13), pixels(1, 9, 13, 3)
     as_float = fuser.fuse(ir / np.float32(255), vi / np.float32(255))
     assert as_float.dtype == np.float32
@@ -59,7 +56,7 @@ def test_one_by_one_equals_a_batch(fuser):
 def test_the_array_around_an_image_does_not_show(fuser, params):
     ir, vi_y = (pixels(s, 1, 20, 35, 1) / np.float32(255) for s in (0, 1))
     assert (bucket(20), bucket(35)) == (32, 48)
-    expected = build(CONFIG).apply({"params": params}, ir, vi_y)
+    expected = jax.jit(build(TINY).apply)({"params": params}, ir, vi_y)
     np.testing.assert_allclose(fuser.fuse_luma(ir, vi_y), expected, atol=1e-6)
 
 
@@ -81,19 +78,19 @@ def test_real_sizes_share_few_compiled_functions(data_root):
     assert len({(bucket(h), bucket(w)) for h, w in sizes}) <= 10
 
 
-def test_colour_keeps_its_chroma_where_the_cube_allows():
+def test_color_keeps_its_chroma_where_the_cube_allows():
     rgb = np.float32([[[0.5, 0.4, 0.6], [0.9, 0.1, 0.2]]])
-    back = recolour(rgb_to_luma(rgb), rgb)
+    back = recolor(rgb_to_luma(rgb), rgb)
     np.testing.assert_allclose(back, rgb, atol=1e-6)
-    darker = recolour(rgb_to_luma(rgb)[:, :1] - 0.1, rgb[:, :1])
+    darker = recolor(rgb_to_luma(rgb)[:, :1] - 0.1, rgb[:, :1])
     np.testing.assert_allclose(rgb_to_ycbcr(darker)[..., 1:], rgb_to_ycbcr(rgb[:, :1])[..., 1:], atol=1e-6)
 
 
-def test_grey_visible_gives_the_same_luma_as_grey_rgb(fuser):
-    ir, grey = pixels(0, 9, 13), pixels(1, 9, 13, 1)
-    colour = fuser.fuse(ir, np.repeat(grey, 3, axis=-1))
-    assert np.abs(colour.astype(int) - fuser.fuse(ir, grey)).max() <= 1  # luma weights sum to 1 within rounding
-    assert np.ptp(colour, axis=-1).max() <= 1
+def test_gray_visible_gives_the_same_luma_as_gray_rgb(fuser):
+    ir, gray = pixels(0, 9, 13), pixels(1, 9, 13, 1)
+    color = fuser.fuse(ir, np.repeat(gray, 3, axis=-1))
+    assert np.abs(color.astype(int) - fuser.fuse(ir, gray)).max() <= 1  # luma weights sum to 1 within rounding
+    assert np.ptp(color, axis=-1).max() <= 1
 
 
 def test_stretch_is_off_unless_asked_for(fuser):
@@ -108,11 +105,11 @@ def test_stretch_is_off_unless_asked_for(fuser):
 @pytest.mark.parametrize(
     ("ir", "vi", "message"),
     [
-        (np.zeros((4, 6)), np.zeros((4, 5)), "ir is 4x6 but vi is 4x5; register the pair first"),
+        (np.zeros((4, 6)), np.zeros((4, 5)), r"ir is 6x4 but vi is 5x4 \(width x height\); register the pair first"),
         (np.zeros((4, 4), int), np.zeros((4, 4)), "ir is int64; expected uint8, uint16 or float"),
         (np.zeros((4, 4)), np.zeros((4, 4, 2)), r"vi has shape \(4, 4, 2\); expected"),
-        (np.zeros((4, 4)), np.full((4, 4), 255.0), r"vi has values from 255.0 to 255.0; floats must lie in \[0, 1\]"),
-        (np.full((4, 4), np.nan), np.zeros((4, 4)), "ir has values from nan"),
+        (np.zeros((4, 4)), np.full((4, 4), 255.0), r"vi has values from 255 to 255; floats must lie in \[0, 1\]"),
+        (np.full((4, 4), np.nan), np.zeros((4, 4)), "ir has values that are not finite"),
         (np.zeros((0, 4)), np.zeros((0, 4)), "it holds no pixels"),
     ],
 )
@@ -122,10 +119,10 @@ def test_what_cannot_be_fused_is_refused(fuser, ir, vi, message):
 
 
 def test_weights_come_back_with_configuration_and_origin(params, tmp_path):
-    save_weights(tmp_path / "w.safetensors", params, CONFIG, {"steps": 7})
+    save_weights(tmp_path / "w.safetensors", params, TINY, {"steps": 7})
     back, config, metadata = load_weights(tmp_path / "w.safetensors")
     jax.tree.map(np.testing.assert_array_equal, back, jax.device_get(params))
-    assert config == CONFIG
+    assert config == TINY
     assert metadata == {"steps": 7}
     with pytest.raises(ValueError, match=r"No weights at nosuch .* shipped names:"):
         load_weights("nosuch")

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from fusejax.data.annotations import AnnotationError, read_boxes
-from fusejax.data.folders import match_pairs
+from fusejax.data.pairing import match_pairs
 from fusejax.data.images import as_infrared, as_visible, read_image
 
 __all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]

@@ -1,0 +1,45 @@
+"""Command lines to options."""
+
+from typing import TypeVar
+
+import tyro
+
+from fusejax.inference.thermal import RangeOption
+
+T = TypeVar("T")
+
+
+def parse(options: type[T], command: str, arguments: list[str]) -> T:
+    """Parses the words after a command.
+
+    Args:
+        options: dataclass whose fields are the flags.
+        command: its name.
+        arguments: words after the name.
+
+    Returns:
+        An instance of `options`.
+
+    Raises:
+        ValueError: for an empty word, which would mean the current folder.
+        SystemExit: with a usage text if the words do not fit.
+    """
+    if "" in arguments:
+        before = arguments[arguments.index("") - 1] if arguments.index("") else "the first argument"
+        raise ValueError(f"{before} is given an empty text; is a variable of the shell not set?")
+    return tyro.cli(options, args=arguments, prog=f"fusejax {command}")
+
+
+def parse_range(words: tuple[str, ...]) -> RangeOption:
+    """`--ir-range auto`, `full` or LOW HIGH.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if len(words) == 1 and words[0] in ("auto", "full"):
+        return words[0]
+    try:
+        low, high = (float(word) for word in words)
+    except ValueError as error:
+        raise ValueError(f"--ir-range is {' '.join(words)!r}; give auto, full, or two numbers LOW HIGH.") from error
+    return low, high

@@ -1,0 +1,161 @@
+"""What the header of an image file says: size, orientation, and whether the file is complete."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+# What the end of a complete file contains. A few writers append data to it, hence the wide window.
+_TRAILERS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
+_TAIL_BYTES = 4096
+
+# TIFF tags: where the strips or tiles are in the file, and how long they are.
+_TIFF_BLOCKS = ((273, 279), (324, 325))
+
+# Where the depth is noted: a TIFF tag, and a byte of a PNG file.
+_TIFF_BITS = 258
+_PNG_BITS = 24
+
+_ORIENTATION_TAG = 0x0112
+UPRIGHT = 1
+_TRANSPOSED = (5, 6, 7, 8)  # values of the EXIF orientation that exchange rows and columns
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; the message names the file and says what to do."""
+
+
+class ImageWarning(UserWarning):
+    """An image that is used, but not all of what is in the file; the message names the file."""
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Size of an image as it is meant to be seen (EXIF orientation applied), without decoding it.
+
+    Args:
+        path: image file.
+
+    Returns:
+        (height, width) in pixels.
+
+    Raises:
+        ImageError: if the file does not exist, is empty, is not an image, or is cut off according
+            to its header.
+    """
+    return read_header(path).size
+
+
+class Header(NamedTuple):
+    """What decoding needs to know in advance.
+
+    Attributes:
+        size: (height, width) of the upright image in pixels.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        pages: number of images in the file.
+        format: Pillow's name of the format, such as "PNG".
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    pages: int
+    format: str
+
+
+def read_header(path: str | os.PathLike) -> Header:
+    """Reads the header and checks that the file is complete.
+
+    Args:
+        path: image file.
+
+    Returns:
+        The header.
+
+    Raises:
+        ImageError: see `image_size`.
+    """
+    path = Path(path)
+    check_is_file(path)
+    try:
+        with Image.open(path) as image:
+            (width, height), orientation = image.size, _orientation(image)
+            kind = image.format or ""
+            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            if _looks_cut_off(image, path) and not _decodes(image):
+                raise ImageError(f"{path}: the file is cut off before its end; copy or download it again.")
+    except ImageError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: not a readable image ({error}); replace or remove it.") from error
+    size = (width, height) if orientation in _TRANSPOSED else (height, width)
+    return Header(size, orientation, pages, kind)
+
+
+def bits_per_sample(path: str | os.PathLike) -> int:
+    """Bits of a channel of a readable image according to its header: 8 or less, 16, 32 or 64."""
+    with Image.open(path) as image:
+        if image.format == "TIFF":
+            tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
+            return max(tags.get(_TIFF_BITS, (1,)))
+        if image.format == "PNG":  # Pillow hides the depth of color images
+            with Path(path).open("rb") as file:
+                return file.read(_PNG_BITS + 1)[_PNG_BITS]
+    return 8
+
+
+def check_is_file(path: Path) -> None:
+    """Checks that a path names a regular file.
+
+    Raises:
+        ImageError: if it does not exist or is something else, which the message names.
+    """
+    try:
+        if path.is_file():
+            return
+        kind = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else None
+    except OSError as error:  # a loop of links, a name that is too long, a folder that cannot be read
+        raise ImageError(f"{path}: cannot be opened ({error.strerror}).") from error
+    if kind:
+        raise ImageError(f"{path} is {kind}, not an image file.")
+    if path.is_symlink():
+        raise ImageError(f"{path}: the link does not lead to a file; fix or remove it.")
+    raise ImageError(f"{path}: the file does not exist.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation; Pillow would decode a whole PNG only to look for EXIF data behind its pixels."""
+    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+        return UPRIGHT
+    value = image.getexif().get(_ORIENTATION_TAG, UPRIGHT)
+    return value if value in range(1, 9) else UPRIGHT
+
+
+def _looks_cut_off(image: Image.Image, path: Path) -> bool:
+    """Whether header and last bytes suggest a missing end; cheap enough for thousands of files."""
+    length = path.stat().st_size
+    if trailer := _TRAILERS.get(image.format or ""):
+        with path.open("rb") as file:
+            file.seek(max(0, length - _TAIL_BYTES))
+            return trailer not in file.read()
+    if image.format == "TIFF":
+        tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
+        blocks = [zip(tags[at], tags[size], strict=False) for at, size in _TIFF_BLOCKS if at in tags and size in tags]
+        return any(start + count > length for block in blocks for start, count in block)
+    if image.format == "BMP" and image.tile and image.tile[0][0] == "raw":
+        _, _, start, (_, row_bytes, _) = image.tile[0]
+        return start + row_bytes * image.size[1] > length
+    return False
+
+
+def _decodes(image: Image.Image) -> bool:
+    """Settles a suspicion: a JPEG with a video behind it is complete, and some TIFF writers count wrongly.
+
+    A PNG without its end is refused unseen: OpenCV reads none, and nothing belongs behind that end.
+    """
+    if image.format == "PNG":
+        return False
+    try:
+        image.load()
+    except OSError:
+        return False
+    return True

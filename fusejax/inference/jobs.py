@@ -1,0 +1,167 @@
+"""What a call of `fuse_folder` has to do: pairs, output files, and every check that needs no pixels."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from fusejax.data.image_headers import bits_per_sample, image_size
+from fusejax.data.images import SUFFIXES
+from fusejax.data.pairing import PairError, PairPaths, match_pairs, size_text
+
+_LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+_SIXTEEN_BIT = (".png", ".tif", ".tiff")
+_SHOWN = 8
+_LARGEST_STRETCH = 1.03  # of one side against the other; sides are rounded to pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One pair and the file that its fused image is written to."""
+
+    pair: PairPaths
+    target: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Jobs:
+    """All pairs of a call.
+
+    Attributes:
+        todo: what has to be fused.
+        existing: fused images that are there already, if these may be skipped.
+        skipped: a line for each pair that was left out.
+        pairs: all usable pairs, those of `existing` included.
+    """
+
+    todo: list[Job]
+    existing: list[Path]
+    skipped: list[str]
+    pairs: list[PairPaths]
+
+
+def find_jobs(
+    ir: Path,
+    vi: Path,
+    out: Path,
+    *,
+    resize: bool = False,
+    bits: int | None = None,
+    recursive: bool = False,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    skip_bad: bool = False,
+) -> Jobs:
+    """Pairs the sources and decides what is written where; reads headers only and writes nothing.
+
+    Args:
+        ir: infrared image, or folder.
+        vi: visible image, or folder.
+        out: folder, or for one pair also an image file.
+        resize: whether infrared images may have another size than the visible ones.
+        bits: of the fused images; by default those of the visible ones.
+        recursive: also pair the sub-folders, and keep them in `out`.
+        overwrite: replace fused images that exist.
+        skip_existing: keep fused images that exist, and leave their pairs out.
+        skip_bad: leave out unusable pairs instead of raising.
+
+    Returns:
+        The jobs, sorted by name.
+
+    Raises:
+        PairError: if sources are missing, the same or do not fit, or `out` is a source.
+        ImageError: if a single image is unreadable.
+        FileExistsError: if fused images exist and neither option allows it.
+        OSError: if `out` cannot be written.
+    """
+    if overwrite and skip_existing:
+        raise PairError(
+            "Existing images are either replaced (--overwrite) or kept (--skip-existing); give one of both."
+        )
+    pairs, skipped = _find_pairs(ir, vi, recursive=recursive, skip_bad=skip_bad)
+    problems = {p.id: text for p in pairs if (text := _size_problem(p, resize=resize))}
+    if problems and not skip_bad:
+        lines = "\n  ".join(list(problems.values())[:_SHOWN])
+        raise PairError(
+            f"{len(problems)} of {len(pairs)} pairs do not fit together (sizes are width x height):\n  {lines}\n"
+            + (
+                "Crop or register them first."
+                if resize
+                else "Register them first, or resample infrared with --resize ir."
+            )
+        )
+    pairs = [p for p in pairs if p.id not in problems]
+    if not pairs:
+        raise PairError("No usable pair is left:\n  " + "\n  ".join(list(problems.values())[:_SHOWN]))
+    jobs = [Job(pair, target) for pair, target in zip(pairs, _targets(pairs, vi, out, bits=bits), strict=True)]
+    _check_out(jobs, ir, vi, out)
+    existing = [job.target for job in jobs if job.target.exists()]
+    if existing and not overwrite and not skip_existing:
+        number = f"{len(existing)} fused images are" if len(existing) > 1 else "1 fused image is"
+        raise FileExistsError(
+            f"{number} already there, {existing[0]} first; continue with --skip-existing, "
+            "replace them with --overwrite, or choose another --out."
+        )
+    left = set(existing) if skip_existing else set()
+    return Jobs([j for j in jobs if j.target not in left], sorted(left), skipped + list(problems.values()), pairs)
+
+
+def _find_pairs(ir: Path, vi: Path, *, recursive: bool, skip_bad: bool) -> tuple[list[PairPaths], list[str]]:
+    if missing := [path for path in (ir, vi) if not path.exists()]:
+        raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
+    if ir.samefile(vi):
+        kind = "folder" if ir.is_dir() else "file"
+        raise PairError(f"--ir and --vi are the same {kind}, {ir.resolve()}; give the infrared and the visible one.")
+    if ir.is_dir() != vi.is_dir():
+        folder, file = (ir, vi) if ir.is_dir() else (vi, ir)
+        raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
+    if ir.is_dir():
+        return match_pairs(ir, vi, same_size=False, skip_bad=skip_bad, recursive=recursive)
+    image_size(ir)
+    image_size(vi)
+    return [PairPaths(vi.stem, ir, vi)], []
+
+
+def _size_problem(pair: PairPaths, *, resize: bool) -> str | None:
+    ir, vi = image_size(pair.ir), image_size(pair.vi)
+    if ir == vi:
+        return None
+    text = f"{pair.ir} is {size_text(ir)} but {pair.vi} is {size_text(vi)}"
+    if not resize:
+        return text
+    stretch = (ir[0] * vi[1]) / (ir[1] * vi[0])
+    rounding = 1 + 1 / min(ir)
+    if max(stretch, 1 / stretch) <= _LARGEST_STRETCH * rounding:
+        return None
+    return f"{text}; the aspect ratios differ, resampling would distort the infrared image"
+
+
+def _targets(pairs: list[PairPaths], vi: Path, out: Path, *, bits: int | None) -> list[Path]:
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        if vi.is_dir():
+            raise PairError(f"--out {out} is named like an image, but folders are fused; name a folder.")
+        if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) == 16:
+            raise PairError(f"--out {out}: {out.suffix} holds 8 bits only; write to png or tif, or give --bits 8.")
+        return [out]
+    return [out / Path(p.id).parent / f"{p.vi.stem}{_suffix(p.vi, bits)}" for p in pairs]
+
+
+def _suffix(vi: Path, bits: int | None) -> str:
+    kept = _SIXTEEN_BIT if bits == 16 else _LOSSLESS
+    return vi.suffix if vi.suffix.lower() in kept else ".png"
+
+
+def _check_out(jobs: list[Job], ir: Path, vi: Path, out: Path) -> None:
+    sources = {path.resolve() for job in jobs for path in (job.pair.ir, job.pair.vi)}
+    if vi.is_dir():
+        sources |= {ir.resolve(), vi.resolve()}
+    for path in (out, *(job.target for job in jobs)):
+        if path.resolve() in sources:
+            raise PairError(f"--out: {path} is one of the sources, which are never written over; choose another --out.")
+    folder = jobs[0].target.parent if out == jobs[0].target else out
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--out {folder} is a file; name a folder.")
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"--out {folder} cannot be made, {above} is a file; name another folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(f"--out {folder} cannot be written: {above} is read-only for you; name another folder.")

@@ -1,0 +1,142 @@
+"""Infrared values as cameras store them, mapped to [0, 1].
+
+Cameras store counts of 10 to 16 bits, or temperatures, of which a scene fills a small part. Dividing
+such values by the largest one that the file can hold would leave the network an almost uniform image.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Shaped
+
+Range = tuple[float, float]
+RangeOption = Literal["auto", "full"] | Range
+Polarity = Literal["white", "black"]
+
+# Shares of the pixels below and above the automatic range, after a 3x3 median: dead pixels are left
+# out, a target of some dozen pixels is not.
+_TAILS = (0.0001, 0.9999)
+_BITS = (8, 10, 12, 14, 16)
+# An image that spans at least this share of the values of n bits uses them as a display image does.
+_FULL_SHARE = 0.5
+_EIGHT_IN_SIXTEEN = 257  # 65535 / 255
+
+
+def check_range(ir_range: RangeOption) -> RangeOption:
+    """Checks the option `ir_range`.
+
+    Args:
+        ir_range: "auto", "full", or two numbers LOW HIGH in the values of the file.
+
+    Returns:
+        The option, numbers as floats.
+
+    Raises:
+        ValueError: if it is anything else, or LOW is not below HIGH.
+    """
+    if isinstance(ir_range, str):
+        if ir_range not in ("auto", "full"):
+            raise ValueError(f"ir_range is {ir_range!r}; use auto, full, or two numbers LOW HIGH.")
+        return ir_range
+    low, high = (float(value) for value in ir_range)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"ir_range is {low:g} {high:g}; LOW must be below HIGH.")
+    return low, high
+
+
+def full_range(dtype: np.dtype | type) -> Range:
+    """The range of a type: 0 to 255 or 65535; 0 to 1 for floats."""
+    return (0.0, float(np.iinfo(dtype).max)) if np.issubdtype(dtype, np.integer) else (0.0, 1.0)
+
+
+def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
+    """Least and greatest value without outliers: 0.01 and 99.99 % quantiles after a 3x3 median filter.
+
+    Args:
+        ir: uint8, uint16 or float values.
+
+    Returns:
+        (low, high) in the values of the image.
+    """
+    plane = ir[..., 0].astype(np.float32) if np.issubdtype(ir.dtype, np.floating) else ir[..., 0]
+    low, high = np.quantile(cv2.medianBlur(np.ascontiguousarray(plane), 3), _TAILS)
+    return float(low), float(high)
+
+
+def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.dtype, Range]:
+    """One range per type for all images of a camera, so that frames keep their relation to each other.
+
+    8-bit images and floats in [0, 1] use the range of their type. So do wider integers that look like
+    a display image: every value a multiple of 257 (8 bit stored in 16), or a span of at least half of
+    the values of 8, 10, 12, 14 or 16 bits, whose range is then taken. Anything else, raw counts and
+    temperatures, uses the least and greatest of the images' `robust_extremes`.
+
+    Args:
+        images: read once, one after the other.
+
+    Returns:
+        (low, high) in the values of the images, for each type that occurs.
+    """
+    extremes, full = defaultdict(list), {}
+    for ir in images:
+        if ir.dtype == np.uint8:
+            full[ir.dtype] = True
+            continue
+        if np.issubdtype(ir.dtype, np.integer):
+            looks_full = not (ir % _EIGHT_IN_SIXTEEN).any()
+        else:
+            looks_full = bool(ir.min() >= 0 and ir.max() <= 1)
+        full[ir.dtype] = full.get(ir.dtype, True) and looks_full
+        extremes[ir.dtype].append(robust_extremes(ir))
+    return {dtype: full_range(dtype) if full[dtype] else _range_of(dtype, extremes[dtype]) for dtype in full}
+
+
+def _range_of(dtype: np.dtype, extremes: list[Range]) -> Range:
+    low, high = min(x for x, _ in extremes), max(x for _, x in extremes)
+    if np.issubdtype(dtype, np.integer):
+        top = next(2.0**bits - 1 for bits in _BITS if high <= 2.0**bits - 1)
+        if high - low >= _FULL_SHARE * top:
+            return 0.0, top
+    return low, high
+
+
+def describe_range(chosen: Range, dtype: np.dtype | type) -> str | None:
+    """A line that says which range was chosen; None if it is that of the type."""
+    if chosen == full_range(dtype):
+        return None
+    low, high = chosen
+    return (
+        f"infrared values {low:g} to {high:g} are taken as black to white; "
+        f"choose others with ir_range (--ir-range {low:g} {high:g}, or full)."
+    )
+
+
+def to_unit(
+    ir: Shaped[np.ndarray, "*b h w 1"], chosen: Range, *, polarity: Polarity = "white"
+) -> Float[np.ndarray, "*b h w 1"]:
+    """Maps values linearly to [0, 1] and clips them.
+
+    Args:
+        ir: any numbers.
+        chosen: (low, high), mapped to 0 and 1; if they are equal, every value above becomes 1.
+        polarity: what is hot in the image: "white", or "black", which is inverted.
+
+    Returns:
+        float32 in [0, 1], hot is bright.
+
+    Raises:
+        ValueError: for an unknown polarity.
+    """
+    if polarity not in ("white", "black"):
+        raise ValueError(f"ir_polarity is {polarity!r}; use white (hot is white) or black.")
+    low, high = chosen
+    if low == 0:  # one rounding, as for display images
+        unit = ir.astype(np.float32) / np.float32(high or 1)
+    else:
+        unit = ((ir.astype(np.float64) - low) / max(high - low, np.finfo(np.float32).tiny)).astype(np.float32)
+    unit = np.clip(unit, 0, 1)
+    return 1 - unit if polarity == "black" else unit

@@ -1,0 +1,111 @@
+"""`fusejax evaluate` end to end on made-up pairs, and each way it can be given nonsense."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
+from fusejax.data.images import read_image, write_image
+from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.metrics import evaluate
+from fusejax.report.scores import Scores
+from fusejax.report.tables import comparison_markdown, ranks
+
+FEW = ("EN", "SD", "SF", "SCD")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pairs")
+    write_synthetic_folder(root, count=3, size=(40, 48))
+    return root
+
+
+@pytest.fixture(scope="module")
+def fused(pairs, tmp_path_factory):
+    """The plain average, as a method would write it."""
+    out = tmp_path_factory.mktemp("fused")
+    for path in (pairs / "vi").iterdir():
+        write_image(out / path.name, read_image(path) // 2 + read_image(pairs / "ir" / path.name) // 2)
+    return out
+
+
+def options(pairs, *folders, **changes):
+    return EvaluateOptions(**({"fused": folders, "ir": pairs / "ir", "vi": pairs / "vi", "metrics": FEW} | changes))
+
+
+def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
+    (scores,) = evaluate_command(options(pairs, fused, convention="cddfuse", out=tmp_path))
+    assert "cddfuse" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [r["name"] for r in rows] == ["day_000000", "day_000002", "night_000001"]
+    assert list(rows[0]) == ["name", *FEW]
+    for row in rows:
+        planes = [
+            read_image(d / f"{row['name']}.png")[None] / np.float32(255) for d in (fused, pairs / "ir", pairs / "vi")
+        ]
+        expected = evaluate(*planes, convention="cddfuse", metrics=FEW)
+        for metric in FEW:
+            assert float(row[metric]) == pytest.approx(float(expected[metric][0]), rel=1e-6)
+    document = json.loads((tmp_path / "metrics.json").read_text())
+    assert document["convention"] == "cddfuse"
+    assert document["mean"]["SD"] == pytest.approx(np.mean([float(r["SD"]) for r in rows]))
+    assert document["mean"] == pytest.approx(scores.means())
+    assert read_image(tmp_path / "distributions.png").size > 10_000
+
+
+def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
+    for path in (pairs / "ir").iterdir():
+        write_image(tmp_path / "copy" / path.name, read_image(path))
+    flat = tmp_path / "copy" / "day_000000.png"
+    write_image(flat, np.full((40, 48), 7, np.uint8))
+    (scores,) = evaluate_command(options(pairs, tmp_path / "copy", metrics=("EN", "SCD"), out=tmp_path / "o"))
+    assert scores.left_out()["SCD"] >= 2  # a copy of a source has no difference to correlate
+    assert np.isfinite(scores.means()["EN"])
+    assert "SCD left out" in capsys.readouterr().out
+    document = json.loads((tmp_path / "o" / "metrics.json").read_text())
+    assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
+
+
+def test_methods_are_compared(pairs, fused, tmp_path):
+    for path in (pairs / "vi").iterdir():
+        write_image(tmp_path / "a" / "mean" / path.name, read_image(path) // 2)
+        write_image(tmp_path / "b" / "mean" / path.name, read_image(path)[..., :1])
+    folders = (fused, tmp_path / "a" / "mean", tmp_path / "b" / "mean")
+    results = evaluate_command(options(pairs, *folders, out=tmp_path / "o"))
+    assert len({r.method for r in results}) == 3
+    text = (tmp_path / "o" / "comparison.md").read_text()
+    assert "convention `exact`" in text
+    assert text.count("**") >= 2 * len(FEW)
+    assert (tmp_path / "o" / "a_mean" / "metrics.csv").is_file()
+
+
+def test_ranks_share_ties_and_put_undefined_last():
+    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 3.0, np.nan]), metric="EN"), [1.5, 3, 1.5, 4])
+    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 2.0]), metric="MSE"), [3, 1, 2])
+
+
+def test_comparison_marks_best_and_second():
+    def scores(name, en, mse):
+        return Scores(name, "exact", ["x"], {"EN": np.array([en]), "MSE": np.array([mse])})
+
+    text = comparison_markdown([scores("a", 7.0, 3.0), scores("b", 6.0, 1.0), scores("c", 5.0, 2.0)])
+    assert "| a | **7.0000** | 3.0000 | 2.00 |" in text
+    assert "| b | <u>6.0000</u> | **1.0000** | 1.50 |" in text
+
+
+def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
+    write_image(tmp_path / "few" / "day_000000.png", np.zeros((40, 48), np.uint8))
+    with pytest.raises(ValueError, match="day_000002 is among both sources but not in"):
+        evaluate_command(options(pairs, tmp_path / "few"))
+    for path in fused.glob("*.png"):
+        write_image(tmp_path / "small" / path.name, np.zeros((4, 4), np.uint8))
+    with pytest.raises(ValueError, match=r"is 4x4, .* is 40x48"):
+        evaluate_command(options(pairs, tmp_path / "small"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty holds no images"):
+        evaluate_command(options(pairs, tmp_path / "empty"))
+    with pytest.raises(ValueError, match="names a folder twice"):
+        evaluate_command(options(pairs, fused, fused))

@@ -1,0 +1,124 @@
+"""The `fusejax` command as a process: status, messages, pipes and interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from fusing import save_tiny_weights
+
+from fusejax import __version__
+from fusejax.cli.main import main
+from fusejax.data.synthetic import write_synthetic_folder
+
+COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pairs")
+    write_synthetic_folder(root, count=3, size=(40, 48))
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+def test_both_commands_from_the_shell(pairs, weights, tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    sources = ("--ir", pairs / "ir", "--vi", pairs / "vi")
+    result = run("fuse", *sources, "--out", tmp_path / "f", "--weights", weights)
+    assert result.returncode == 0, result.stderr
+    assert "fusing 3/3" in result.stderr
+    result = run("evaluate", "--fused", tmp_path / "f", *sources, "--metrics", "EN", "SD", "--out", tmp_path / "s")
+    assert result.returncode == 0, result.stderr
+    assert "convention 'exact'" in result.stdout
+    result = run("fuse", *sources, "--out", tmp_path / "f", "--weights", weights)
+    assert result.returncode == 2
+    assert "already there" in result.stderr
+    assert run("melt").returncode == 1
+    assert "usage: fusejax COMMAND" in run("--help").stdout
+
+
+@pytest.mark.parametrize("words", [["--version"], ["-V"]])
+def test_version(words, capsys):
+    main(words)
+    assert capsys.readouterr().out == f"fusejax {__version__}\n"
+
+
+def test_help_lists_the_commands_and_explains_each(capsys):
+    main(["help"])
+    assert "import-torch" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        main(["help", "fuse"])
+    assert caught.value.code in (0, None)
+    assert "--skip-existing" in capsys.readouterr().out
+
+
+def test_a_closed_pipe_is_no_error():
+    process = subprocess.Popen([*COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()  # before anything is written, as `head -0` does
+    _, errors = process.communicate(timeout=120)
+    assert b"Traceback" not in errors
+    assert b"BrokenPipe" not in errors
+
+
+def test_an_unset_variable_is_not_the_current_folder(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["fuse", "--ir", "", "--vi", "", "--out", "x"])
+    assert caught.value.code == 2
+    assert "--ir is given an empty text; is a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_errors_of_the_system_are_one_line_that_names_the_file(monkeypatch, capsys):
+    from fusejax.cli import fuse
+
+    def fail(_):
+        raise OSError(28, "No space left on device", "/data/out/a.png")
+
+    monkeypatch.setattr(fuse, "run", fail)
+    with pytest.raises(SystemExit) as caught:
+        main(["fuse"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "fusejax fuse: /data/out/a.png: No space left on device.\n"
+
+
+BUSY = """
+import sys, time
+from fusejax.cli import fuse, main
+def busy(_):
+    print("ready", flush=True)
+    {work}
+fuse.run = busy
+main.main(["fuse"])
+"""
+WORK = {  # what the main thread does when the signal comes
+    "python": "time.sleep(60)",
+    "one long step": "__import__('ctypes').PyDLL(None).sleep(60) if False else __import__('ctypes').CDLL(None).poll(0, 0, 60000) "
+    "or [__import__('ctypes').CDLL(None).poll(0, 0, 60000) for _ in range(9)]",
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("work", WORK)
+def test_an_interrupt_is_one_line_and_status_130(work, times):
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY.format(work=WORK[work])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(times):
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+    start = time.perf_counter()
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert errors == "fusejax fuse: interrupted.\n"
+    assert time.perf_counter() - start < 50

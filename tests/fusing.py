@@ -1,0 +1,25 @@
+"""A network small enough to compile in a moment, for tests of everything around it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from fusejax.models import AngularFuseConfig, build
+from fusejax.weights.files import save_weights
+
+TINY = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+
+
+@functools.cache
+def tiny_params():
+    """Its parameters, freshly drawn."""
+    pair = jnp.zeros((1, 8, 8, 1))
+    return jax.jit(build(TINY).init)(jax.random.key(0), pair, pair)["params"]
+
+
+def save_tiny_weights(folder):
+    """Writes them and returns the file's name."""
+    path = folder / "tiny.safetensors"
+    save_weights(path, tiny_params(), TINY, {})
+    return str(path)

@@ -1,0 +1,196 @@
+"""Fusing files and folders: what is written where, what is kept, and every input that is refused."""
+
+import os
+
+import numpy as np
+import pytest
+from fusing import save_tiny_weights
+from PIL import Image
+
+from fusejax.data.images import ImageWarning, read_image, write_image
+from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
+from fusejax.inference import fuse_folder
+from fusejax.inference.fuser import Fuser
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    write_synthetic_folder(tmp_path / "set", count=2, size=(40, 48))
+    return tmp_path / "set"
+
+
+def stored(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_existing_images_are_kept_and_the_rest_is_fused(pairs, weights, tmp_path):
+    out, sources = tmp_path / "out", (pairs / "ir", pairs / "vi")
+    whole = stored((fuse_folder(*sources, tmp_path / "whole", weights=weights).written)[0].parent)
+    fuse_folder(*sources, out, weights=weights)
+    (out / "night_000001.png").unlink()
+    (out / "day_000000.png").write_bytes(b"mine")
+    result = fuse_folder(*sources, out, weights=weights, skip_existing=True)
+    assert [p.name for p in result.written] == ["night_000001.png"]
+    assert [p.name for p in result.existing] == ["day_000000.png"]
+    assert (out / "day_000000.png").read_bytes() == b"mine"
+    fuse_folder(*sources, out, weights=weights, overwrite=True)
+    assert stored(out) == whole
+    with pytest.raises(ValueError, match="give one of both"):
+        fuse_folder(*sources, out, weights=weights, overwrite=True, skip_existing=True)
+
+
+def test_sub_folders_are_kept(pairs, weights, tmp_path):
+    for kind in ("ir", "vi"):
+        deep = tmp_path / "tree" / kind / "monday" / "a"
+        deep.mkdir(parents=True)
+        for path in (pairs / kind).iterdir():
+            (deep / path.name).write_bytes(path.read_bytes())
+    sources = (tmp_path / "tree" / "ir", tmp_path / "tree" / "vi")
+    with pytest.raises(ValueError, match=r"holds no images .*; it holds the folder monday.*--recursive"):
+        fuse_folder(*sources, tmp_path / "out", weights=weights)
+    fuse_folder(*sources, tmp_path / "out", weights=weights, recursive=True, panel=True)
+    names = {p.as_posix() for p in stored(tmp_path / "out")}
+    assert names == {f"{d}monday/a/{s}.png" for d in ("", "panels/") for s in ("day_000000", "night_000001")}
+
+
+def test_resampled_infrared_can_be_kept(pairs, weights, tmp_path):
+    for path in (pairs / "ir").iterdir():
+        write_image(path, read_image(path)[::2, ::2])
+    fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, resize="ir", keep_ir=True)
+    kept = read_image(tmp_path / "out" / "ir" / "day_000000.png")
+    assert kept.shape == (40, 48, 1)
+    again = Fuser.load(weights).fuse(kept, read_image(pairs / "vi" / "day_000000.png"))
+    np.testing.assert_array_equal(again, read_image(tmp_path / "out" / "day_000000.png"))
+
+
+def test_another_aspect_ratio_is_not_squeezed(pairs, weights, tmp_path):
+    for path in (pairs / "ir").iterdir():
+        write_image(path, read_image(path).swapaxes(0, 1))
+    with pytest.raises(ValueError, match=r"is 40x48 but .* is 48x40; the aspect ratios differ"):
+        fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, resize="ir")
+
+
+def test_one_pair_to_a_named_file_and_to_16_bits(pairs, weights, tmp_path):
+    one = (pairs / "ir" / "day_000000.png", pairs / "vi" / "day_000000.png")
+    (path,) = fuse_folder(*one, tmp_path / "o" / "result.png", weights=weights).written
+    assert path == tmp_path / "o" / "result.png"
+    assert path.is_file()
+    (deep,) = fuse_folder(*one, tmp_path / "o" / "deep.tif", weights=weights, bits=16).written
+    assert read_image(deep).dtype == np.uint16
+    assert np.abs(read_image(deep) / 257 - read_image(path)).max() <= 0.5
+    with pytest.raises(ValueError, match=r"\.jpg holds 8 bits only"):
+        fuse_folder(*one, tmp_path / "o" / "deep.jpg", weights=weights, bits=16)
+    with pytest.raises(ValueError, match="named like an image, but folders are fused"):
+        fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "o.png", weights=weights)
+
+
+def test_sources_are_never_written_over(pairs, weights):
+    before = stored(pairs)
+    for out in (pairs / "vi", pairs / "ir", pairs / "ir" / ".." / "vi"):
+        with pytest.raises(ValueError, match="one of the sources, which are never written over"):
+            fuse_folder(pairs / "ir", pairs / "vi", out, weights=weights, overwrite=True)
+    one = (pairs / "ir" / "day_000000.png", pairs / "vi" / "day_000000.png")
+    for out in (one[1], pairs / "vi"):
+        with pytest.raises(ValueError, match="never written over"):
+            fuse_folder(*one, out, weights=weights, overwrite=True)
+    assert stored(pairs) == before
+
+
+def test_sources_that_cannot_be_meant_are_refused(pairs, weights, tmp_path):
+    ir, vi, out = pairs / "ir", pairs / "vi", tmp_path / "out"
+    one = ir / "day_000000.png"
+    cases = [
+        ((ir, ir), "are the same folder"),
+        ((one, one), "are the same file"),
+        ((ir, tmp_path / "nope"), "nope: no such file or folder"),
+        ((ir, vi / "day_000000.png"), "is a folder but .* is not; give two files, or two folders"),
+    ]
+    for sources, message in cases:
+        with pytest.raises(ValueError, match=message):
+            fuse_folder(*sources, out, weights=weights)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("make", ["file", "below"])
+def test_an_out_that_cannot_be_a_folder_is_refused_first(pairs, tmp_path, make):
+    (tmp_path / "taken").write_text("x")
+    out = tmp_path / "taken" if make == "file" else tmp_path / "taken" / "below"
+    with pytest.raises(NotADirectoryError, match="taken is a file"):
+        fuse_folder(pairs / "ir", pairs / "vi", out, weights="no weights are loaded before")
+
+
+def test_a_folder_a_pipe_and_a_link_loop_are_named(pairs, weights, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "folder.png").mkdir()
+    vi = pairs / "vi" / "day_000000.png"
+    for name, message in (("pipe", "is a pipe or device"), ("loop", "no such file|cannot be opened|link")):
+        with pytest.raises((ValueError, OSError), match=message):
+            fuse_folder(tmp_path / f"{name}.png", vi, tmp_path / "out", weights=weights)
+
+
+def test_a_full_disk_is_named(pairs, weights, tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    original = os.replace
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    os.replace = fail
+    try:
+        with pytest.raises(OSError, match="No space left on device: '.*day_000000.png'"):
+            fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights)
+    finally:
+        os.replace = original
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_pair_that_breaks_while_it_is_read_can_be_left_out(pairs, weights, tmp_path):
+    data = bytearray((pairs / "vi" / "day_000000.png").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    (pairs / "vi" / "day_000000.png").write_bytes(data)
+    with pytest.raises(ValueError, match=r"day_000000\.png: the image cannot be decoded"):
+        fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights)
+    result = fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, skip_bad=True, overwrite=True)
+    assert [p.name for p in result.written] == ["night_000001.png"]
+    assert "day_000000.png" in result.skipped[0]
+
+
+def test_exchanged_and_false_color_sources_are_pointed_out(pairs, weights, tmp_path):
+    with pytest.warns(ImageWarning, match="are --ir and --vi exchanged"):
+        fuse_folder(pairs / "vi", pairs / "ir", tmp_path / "a", weights=weights)
+    for path in (pairs / "ir").iterdir():
+        write_image(
+            path, np.dstack([read_image(path)[..., 0], 255 - read_image(path)[..., 0], read_image(path)[..., 0]])
+        )
+    with pytest.warns(ImageWarning, match="is in color; its luma is used"):
+        fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "b", weights=weights)
+
+
+def test_float_tiff_and_one_range_for_a_folder(weights, tmp_path):
+    for n, offset in enumerate((290.0, 300.0)):
+        pair = synthetic_pair(0, size=(40, 48))
+        kelvin = offset + pair["ir"][..., 0].astype(np.float32) / 20
+        (tmp_path / "ir").mkdir(exist_ok=True)
+        Image.fromarray(kelvin).save(tmp_path / "ir" / f"{n}.tif")
+        write_image(tmp_path / "vi" / f"{n}.png", pair["vi"])
+    with pytest.warns(ImageWarning, match=r"infrared values 29\d.* to 31\d.* are taken as black to white"):
+        fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", weights=weights, keep_ir=True)
+    cold, warm = (read_image(tmp_path / "out" / "ir" / f"{n}.png") for n in range(2))
+    assert cold.dtype == np.uint16
+    assert cold.astype(float).mean() + 10_000 < warm.mean()
+
+
+def test_a_pair_without_contrast_is_not_stretched(weights):
+    fuser = Fuser.load(weights)
+    black = np.zeros((24, 24), np.uint8)
+    np.testing.assert_array_equal(fuser.fuse(black, black, stretch=True), fuser.fuse(black, black))
+    one = black.copy()
+    one[0, 0] = 1  # one level of noise
+    np.testing.assert_array_equal(fuser.fuse(one, black, stretch=True), fuser.fuse(one, black))

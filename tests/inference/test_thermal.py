@@ -1,0 +1,115 @@
+"""Raw infrared values: any span of a camera gives what its 8-bit twin gives."""
+
+import numpy as np
+import pytest
+from fusing import TINY, tiny_params
+
+from fusejax.data.images import from_float
+from fusejax.data.synthetic import synthetic_pair
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.thermal import automatic_ranges, check_range, describe_range, robust_extremes, to_unit
+
+
+@pytest.fixture(scope="module")
+def fuser():
+    return Fuser(tiny_params(), TINY)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A pair whose infrared levels span 0 to 255, with a small target."""
+    pair = synthetic_pair(1, size=(60, 64))
+    levels = pair["ir"].astype(float)
+    ir = np.round(200 * (levels - levels.min()) / np.ptp(levels)).astype(np.uint8)
+    ir[20:30, 30:36] = 255
+    return ir, pair["vi"]
+
+
+RAW = {  # name: (value of level 0, value of level 255, type)
+    "8 bits in 16": (0, 255, np.uint16),
+    "span of 8 bits": (7000, 7255, np.uint16),
+    "span of 10 bits": (20_000, 21_023, np.uint16),
+    "14-bit camera": (7000, 11_080, np.uint16),
+    "12 bits": (0, 4095, np.uint16),
+    "14 bits": (0, 16_383, np.uint16),
+    "16 bits": (0, 65_535, np.uint16),
+    "Kelvin": (271.3, 318.9, np.float32),
+    "Celsius": (-12.5, 37.0, np.float64),
+    "unit": (0.0, 1.0, np.float32),
+}
+
+
+@pytest.mark.filterwarnings("ignore:infrared values")
+@pytest.mark.parametrize("kind", RAW)
+def test_raw_values_fuse_as_their_8_bit_twin(fuser, pair, kind):
+    ir, vi = pair
+    low, high, dtype = RAW[kind]
+    values = low + ir / 255 * (high - low)
+    raw = np.round(values).astype(dtype) if np.issubdtype(dtype, np.integer) else values.astype(dtype)
+    difference = np.abs(fuser.fuse(raw, vi).astype(int) - fuser.fuse(ir, vi))
+    assert difference[22:28, 32:34].max() <= 5  # the target
+    assert difference.mean() <= 1
+
+
+def test_a_raw_range_is_said(fuser, pair):
+    ir, vi = pair
+    raw = (7000 + 16 * ir.astype(np.uint16)).astype(np.uint16)
+    with pytest.warns(UserWarning, match=r"infrared values 70\d+ to 11080 are taken as black to white.*--ir-range 70"):
+        fuser.fuse(raw, vi)
+
+
+def test_named_and_full_ranges(fuser, pair):
+    ir, vi = pair
+    raw = (7000 + 16 * ir.astype(np.uint16)).astype(np.uint16)
+    named = fuser.fuse(raw, vi, ir_range=(7000, 7000 + 16 * 255))
+    assert np.abs(named.astype(int) - fuser.fuse(ir, vi)).max() <= 1
+    full = fuser.fuse(raw, vi, ir_range="full")
+    np.testing.assert_array_equal(full, fuser.fuse((raw / 65535).astype(np.float32), vi))
+    with pytest.raises(ValueError, match="floats must lie in"):
+        fuser.fuse(raw.astype(np.float32), vi, ir_range="full")
+
+
+def test_black_polarity_is_the_inverse(fuser, pair):
+    ir, vi = pair
+    inverse = fuser.fuse(255 - ir, vi, ir_polarity="black")
+    assert np.abs(inverse.astype(int) - fuser.fuse(ir, vi)).max() <= 1
+    with pytest.raises(ValueError, match="ir_polarity is 'hot'"):
+        fuser.fuse(ir, vi, ir_polarity="hot")
+
+
+def test_dead_pixels_do_not_set_the_range():
+    ir = np.random.default_rng(0).integers(3000, 3500, (80, 90, 1)).astype(np.uint16)
+    ir[10, 10], ir[50, 60] = 0, 65_535
+    low, high = robust_extremes(ir)
+    assert 3000 <= low < 3050
+    assert 3450 < high < 3500
+    ir[30:38, 40:44] = 5000  # 32 pixels of a target do
+    assert robust_extremes(ir)[1] == 5000
+
+
+def test_frames_share_one_range():
+    cold, warm = (np.full((8, 8, 1), v, np.uint16) for v in (7000, 9000))
+    cold[:4], warm[:4] = 7100, 9200
+    ranges = automatic_ranges([cold, warm])
+    assert ranges == {np.dtype(np.uint16): (7000.0, 9200.0)}
+    assert describe_range(ranges[np.dtype(np.uint16)], np.uint16)
+
+
+def test_display_images_keep_the_range_of_their_type():
+    dark = (257 * np.random.default_rng(0).integers(0, 40, (16, 16, 1))).astype(np.uint16)
+    assert automatic_ranges([dark]) == {np.dtype(np.uint16): (0, 65535)}
+    eight = dark // 257
+    assert automatic_ranges([eight.astype(np.uint8)]) == {np.dtype(np.uint8): (0, 255)}
+    assert describe_range((0, 255), np.uint8) is None
+
+
+@pytest.mark.parametrize("bad", ["none", (5, 5), (9, 1), (0, np.nan)])
+def test_impossible_ranges_are_refused(bad):
+    with pytest.raises(ValueError, match="ir_range is"):
+        check_range(bad)
+
+
+def test_constant_values_map_without_dividing_by_zero():
+    assert np.isfinite(to_unit(np.full((2, 2, 1), 300.0), (300.0, 300.0))).all()
+    assert to_unit(np.zeros((2, 2, 1), np.uint16), (0.0, 0.0)).max() == 0
+    assert from_float(to_unit(np.arange(256, dtype=np.uint8), (0, 255)), np.uint8).tolist() == list(range(256))
