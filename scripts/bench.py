@@ -1,6 +1,7 @@
-"""Speed on this machine: compiling, training step, fusing, memory, feeding; --against torch adds ratios to PyTorch.
+"""Speed on this machine: compiling, training step, fusing, memory, feeding.
 
-python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--data-root DIR --folders A B]
+python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--data-root DIR
+--folders A B]
 """
 
 import dataclasses
@@ -35,7 +36,8 @@ class BenchOptions:
 
     Attributes:
       config: shipped configuration whose network and last stage are timed.
-      against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and prints ratios.
+      against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and
+      prints ratios.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
       data_root, folders: pairs for the feeding part; made-up ones where not given.
@@ -70,7 +72,7 @@ def crops(seed: int, batch: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def jax_step(name: str, objective: ObjectiveConfig | None, micro_batches: int) -> Callable[[], None]:
-    """A compiled training step of a shipped configuration on one fixed batch; prints what compiling took."""
+    """A compiled training step of a shipped configuration on one batch; prints the compile time."""
     config = load_config(name)
     stage = plan_stages(config, 10_000)[-1]
     if objective is not None:
@@ -104,7 +106,7 @@ def jax_forward(name: str) -> Callable[[], None]:
 
 
 def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
-    """The twin's training step and forward pass, channels last, with as many threads as there are cores."""
+    """The twin's training step and forward pass, channels last, one thread per core."""
     import torch
 
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -134,7 +136,7 @@ def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None:
-    """Ratios of neighbouring calls, so that a slow minute of the machine hits both."""
+    """Ratios of neighboring calls, so that a slow minute of the machine hits both."""
     theirs()
     ours()
     pairs = [(seconds(ours, 1)[0], seconds(theirs, 1)[0]) for _ in range(repeats)]

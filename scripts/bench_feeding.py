@@ -1,7 +1,8 @@
-"""Feeding: how fast pairs come from a folder and from ArrayRecord, and how the cost grows with their number.
+"""Feeding: how fast pairs come from a folder and from ArrayRecord, and how the cost grows.
 
-python scripts/bench_feeding.py                                 # pairs/s, MB/s, share of a step spent waiting for data
-python scripts/bench_feeding.py --pairs 1000 10000 100000       # cost of an epoch and of starting up, by size
+python scripts/bench_feeding.py                                 # pairs/s, MB/s, share of a step
+spent waiting for data python scripts/bench_feeding.py --pairs 1000 10000 100000       # cost of an
+epoch and of starting up, by size
 """
 
 import contextlib
@@ -40,8 +41,10 @@ class FeedingOptions:
     """What to measure.
 
     Attributes:
-      pairs: sizes of made-up ArrayRecord sets of 20x20 pictures whose epochs are timed, instead of the speeds.
-      count: made-up pairs of 480x640 where no data_root is given; also the most that go into the ArrayRecord set.
+      pairs: sizes of made-up ArrayRecord sets of 20x20 pictures whose epochs are timed, instead of
+      the speeds.
+      count: made-up pairs of 480x640 where no data_root is given; also the most that go into the
+      ArrayRecord set.
       batches: timed batches of 8.
       workers: numbers of worker processes.
       data_root, folders: pairs to read; made-up ones where not given.
@@ -83,7 +86,7 @@ class RecordSet(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return pair_info(self, description="made for a measurement", homepage="", citation="")
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager):  # noqa: ARG002 - the base class passes it
         return {"train": self._generate_examples()}
 
     def _generate_examples(self):
@@ -110,7 +113,7 @@ def stored_bytes(source, folder: Path | None) -> float:
 
 
 def tiny_step() -> Callable[[dict], None]:
-    """A compiled training step of a few hundred parameters on a corner of each crop; its seconds are printed too."""
+    """A compiled training step of a few hundred parameters on a corner of each crop."""
     stage = StageConfig(ObjectiveConfig((TermConfig("maximum_intensity"),)), optim=OptimConfig(), steps=10_000)
     model = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
     config = TrainConfig("tiny", model, (stage,), batch_size=BATCH)
@@ -135,7 +138,7 @@ def pairs_per_second(batches: Iterator[dict], count: int) -> float:
 
 
 def waiting(batches: Iterator[dict], step: Callable[[dict], None], count: int) -> tuple[float, float]:
-    """Share of the time that a loop of `count` steps waits for its next batch, and the seconds of the step alone."""
+    """Share of the time that a loop of `count` steps waits for data, and the seconds of a step."""
     waited = stepped = 0.0
     for _ in range(count):
         start = time.perf_counter()
@@ -180,7 +183,7 @@ def speeds(options: FeedingOptions) -> None:
 
 
 def epoch(records: Path, size: int) -> dict[str, float]:
-    """Seconds until a set is open, until the first batch, and for each pair in an epoch, by the clock and of CPU."""
+    """Seconds to open a set, to its first batch, and per pair of an epoch (wall and CPU time)."""
     config = DataConfig(crop=TINY_CROP, com_mask=None)
     start = time.perf_counter()
     source = TfdsPairs(records, "train")
@@ -198,7 +201,7 @@ def epoch(records: Path, size: int) -> dict[str, float]:
 
 
 def epochs(sizes: tuple[int, ...], repeats: int = 3) -> None:
-    """Prints what an epoch of each size costs, and how long it takes to the first batch; the best of the repeats."""
+    """Prints the cost of an epoch and of the first batch for each size; the best of the repeats."""
     with tempfile.TemporaryDirectory() as folder:
         made = {size: write_records(Path(folder) / str(size), TinyPairs(size), size) for size in sizes}
         # One after the other and again, so that a slow minute of the machine hits all sizes.

@@ -1,13 +1,14 @@
-"""Times the nine usual metrics against the float64 NumPy/SciPy reference, and measures memory for a 4K picture.
+"""Times the nine usual metrics against the float64 NumPy/SciPy reference; memory of a 4K image.
 
     python scripts/bench_metrics.py [--rounds 7] [--batch 2]
 
-Both score the same made-up 640x480 pictures in turns within one process, after compiling; the table gives pictures per
-second (median of the rounds) and the ratio with its smallest and largest round. The reference runs in one thread, as
-NumPy and SciPy do. The peak memory is that of a fresh process which scores one 3840x2160 picture.
+Both score the same made-up 640x480 pictures in turns within one process, after compiling; the table
+gives pictures per second (median of the rounds) and the ratio with its smallest and largest round.
+The reference runs in one thread, as NumPy and SciPy do. The peak memory is that of a fresh process
+which scores one 3840x2160 picture.
 """
 
-import argparse
+import dataclasses
 import resource
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
 from fusejax.metrics import USUAL, evaluate
 
@@ -65,7 +67,7 @@ def compare(names: tuple[str, ...], levels: list[np.ndarray], rounds: int) -> tu
 
 
 def peak_memory() -> str:
-    """Scores one 4K picture in this process. Returns: a line with time and the process's largest resident size."""
+    """Scores one 4K image in this process; a line with the time and the largest resident size."""
     arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in pictures(1, 2160, 3840)]
     first = seconds(lambda: evaluate(*arrays))
     again = seconds(lambda: evaluate(*arrays))
@@ -75,12 +77,23 @@ def peak_memory() -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--memory-only", action="store_true", help="score one 4K picture and print the peak memory")
-    options = parser.parse_args()
+@dataclasses.dataclass(frozen=True)
+class MetricsOptions:
+    """What to measure.
+
+    Attributes:
+        rounds: timed rounds of each kind.
+        batch: images that are scored at once.
+        memory_only: score one 4K image and print the peak memory.
+    """
+
+    rounds: int = 7
+    batch: int = 2
+    memory_only: bool = False
+
+
+def main(options: MetricsOptions) -> None:
+    """Prints the table and the memory."""
     if options.memory_only:
         print(peak_memory())
         return
@@ -100,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(MetricsOptions))

@@ -1,18 +1,20 @@
-"""How much of a run goes into checkpoints: of one run that saves every 50 steps, the steps behind each save and others.
+"""How much of a run goes into checkpoints: steps after each save against the other steps.
 
     python scripts/checkpoint_overhead.py [--config angularfuse] [--crop 128] [--repeats 6]
 
-The copies and fingerprints that the loop waits for, and the writing beside it, fall into the 10 steps behind a save.
-What these take longer than the 10 before the save and the 10 after them, in the mean, is its cost; neighbours, since a
-shared machine changes its speed by more than that within a minute. The last line is the median share of 50 steps.
+The copies and fingerprints that the loop waits for, and the writing beside it, fall into the 10
+steps behind a save. What these take longer than the 10 before the save and the 10 after them, in
+the mean, is its cost; neighbors, since a shared machine changes its speed by more than that within
+a minute. The last line is the median share of 50 steps.
 """
 
-import argparse
 import dataclasses
 import json
 import statistics
 import tempfile
 from pathlib import Path
+
+import tyro
 
 from fusejax.config import TrainConfig, load_config
 from fusejax.training.loop import fit
@@ -28,12 +30,23 @@ def ends_of_spans(config: TrainConfig) -> dict[int, float]:
         return {line["step"]: line["time"] for line in lines if line["kind"] == "train"}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", default="angularfuse")
-    parser.add_argument("--crop", type=int, help="side in pixels; that of the configuration by default")
-    parser.add_argument("--repeats", type=int, default=6, help="saves that are measured")
-    options = parser.parse_args()
+@dataclasses.dataclass(frozen=True)
+class OverheadOptions:
+    """What to measure.
+
+    Attributes:
+        config: shipped configuration that is trained.
+        crop: side in pixels; by default that of the configuration.
+        repeats: number of saves that are measured.
+    """
+
+    config: str = "angularfuse"
+    crop: int | None = None
+    repeats: int = 6
+
+
+def main(options: OverheadOptions) -> None:
+    """Prints the share of every save and their median."""
     shipped = load_config(options.config)
     stage = dataclasses.replace(shipped.stages[-1], steps=EVERY * options.repeats + 2 * SPAN)
     data = dataclasses.replace(shipped.data, synthetic=64, crop=options.crop or shipped.data.crop)
@@ -54,4 +67,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(OverheadOptions))

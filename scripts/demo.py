@@ -1,4 +1,4 @@
-"""Fuses made-up pairs with the released weights, scores them and writes panels. Needs no data and no network."""
+"""Fuses made-up pairs with the released weights, scores them, draws panels; needs no data."""
 
 import dataclasses
 from pathlib import Path
@@ -27,7 +27,7 @@ def main(options: DemoOptions) -> None:
         FuseOptions(ir=source / "ir", vi=source / "vi", out=fused, weights=options.weights, panel=True, overwrite=True)
     )
     evaluate_command(EvaluateOptions(fused=(fused,), ir=source / "ir", vi=source / "vi", out=options.out / "scores"))
-    print(f"Look at the panels (infrared | visible | fused | fused in colour) in {fused}")
+    print(f"Look at the panels (infrared | visible | fused | fused in color) in {fused}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
-"""Trains each network on one device, on 8, and in 2 processes of 2, and compares the weights after 20 steps.
+"""Trains each network on one device, on 8, and in 2 processes of 2, and compares the weights.
 
     python scripts/equal_runs.py [--networks angularfuse crossfuse fusionnet]
 
-Narrow networks on made-up pairs, virtual CPU devices; CrossFuse and FusionNet under their shipped objectives,
-AngularFuse under the squared differences to both sources: what rounding does to the weights, its own objective (levels
-of the reference, kinks of the angles) makes larger from step to step until 2e-4 after 20, and SSIM, whose second
-derivative is up to 1e4 where a source is dark, until 2e-5. The last line is the figure, the exit status 0 only where
-every relative difference is below 1e-5.
+Twenty steps of narrow networks on made-up pairs, virtual CPU devices; CrossFuse and FusionNet under
+their shipped objectives, AngularFuse under the squared differences to both sources: what rounding
+does to the weights, its own objective (levels of the reference, kinks of the angles) makes larger
+from step to step until 2e-4 after 20, and SSIM, whose second derivative is up to 1e4 where a source
+is dark, until 2e-5. The last line is the figure, the exit status 0 only where every relative
+difference is below 1e-5.
 """
 
-import argparse
+import dataclasses
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import tyro
 
 LIMIT = 1e-5
 STEPS = 20
@@ -31,8 +34,6 @@ ARRANGEMENTS = {
 
 def train(network: str, workdir: Path, fsdp: int) -> None:
     """What the processes do."""
-    import dataclasses
-
     from fusejax.config import MeshConfig, load_config
     from fusejax.data.config import DataConfig
     from fusejax.losses import TERMS, ObjectiveConfig, TermConfig
@@ -99,13 +100,23 @@ def difference(workdir: Path, other: Path) -> float:
     return float(norms[0] / norms[1])
 
 
+@dataclasses.dataclass(frozen=True)
+class EqualOptions:
+    """What to compare.
+
+    Attributes:
+        networks: names of shipped configurations.
+    """
+
+    networks: tuple[str, ...] = ("angularfuse", "crossfuse", "fusionnet")
+
+
 def main() -> None:
+    """Prints the differences of each network; runs one training if called as a child."""
     if sys.argv[1:2] == ["--child"]:
         child(*sys.argv[2:])
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=["angularfuse", "crossfuse", "fusionnet"])
-    networks, worst = parser.parse_args().networks, 0.0
+    networks, worst = tyro.cli(EqualOptions).networks, 0.0
     with tempfile.TemporaryDirectory() as root:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(root) / "compiled"))
         for network in networks:

@@ -1,8 +1,10 @@
-"""How much a picture's inside changes when it is padded to a bucket instead of to the network's own multiple of 8.
+"""How much padding an image to a bucket, instead of a multiple of 8, changes its inside.
 
-    python scripts/padding_effect.py --data-root DIR --sets roadscene/val [--weights angularfuse] [--pairs 12]
+    python scripts/padding_effect.py --data-root DIR --sets roadscene/val [--weights angularfuse]
+    [--pairs 12]
 
-Attention looks at the whole picture, so padding reaches everywhere. Prints grey levels of 255, over the pictures.
+Attention looks at the whole picture, so padding reaches everywhere. Prints gray levels of 255, over
+the pictures.
 """
 
 import dataclasses
@@ -46,7 +48,7 @@ def main(options: PaddingOptions) -> None:
             rows.append((difference.mean(), difference.max(), inside.mean(), inside.max()))
             print(f"{pair['id']:24} {h}x{w} in {bucket(h)}x{bucket(w)}: mean {rows[-1][0]:.3f}, max {rows[-1][1]:.2f}")
     mean, largest, inside_mean, inside_max = np.array(rows).T
-    print(f"all of the picture: mean {mean.mean():.3f}, largest {largest.max():.2f} grey levels")
+    print(f"all of the picture: mean {mean.mean():.3f}, largest {largest.max():.2f} gray levels")
     print(f"without the last eighth at the padded sides: mean {inside_mean.mean():.3f}, largest {inside_max.max():.2f}")
 
 

@@ -1,6 +1,7 @@
 """Scores weights beside the simple rules on folders of pairs: the table of a model card.
 
-python scripts/score_weights.py --data-root DIR --sets roadscene/val msrs/test_dev tno/test_dev --out DIR
+python scripts/score_weights.py --data-root DIR --sets roadscene/val msrs/test_dev tno/test_dev
+--out DIR
 """
 
 import dataclasses
@@ -37,7 +38,7 @@ class ScoreOptions:
 
 
 def apply_rules(ir_folder: Path, vi_folder: Path, out: Path) -> None:
-    """Grey pictures of the rules that need no model: average, maximum, and each source as it is."""
+    """Gray pictures of the rules that need no model: average, maximum, and each source as it is."""
     pairs, _ = match_pairs(ir_folder, vi_folder)
     for pair in pairs:
         ir = as_infrared(read_image(pair.ir))

@@ -1,15 +1,16 @@
-"""Kills a small training run with SIGKILL at random moments, again and again, and looks whether anything is lost.
+"""Kills a small training run with SIGKILL at random moments, and checks that nothing is lost.
 
     python scripts/soak.py --kills 50
 
-An unbroken run comes first. Then the same run is started and killed: while it starts, between steps, and while a
-checkpoint is being written; each restart has to go on from the newest checkpoint that was complete at the kill. In the
-end parameters, optimiser state and the loss of every step have to be those of the unbroken run, bit by bit. The last
-line is the figure; the exit status is 0 only where nothing was lost and all kills were made.
+An unbroken run comes first. Then the same run is started and killed: while it starts, between
+steps, and while a checkpoint is being written; each restart has to go on from the newest checkpoint
+that was complete at the kill. In the end parameters, optimizer state and the loss of every step
+have to be those of the unbroken run, bit by bit. The last line is the figure; the exit status is 0
+only where nothing was lost and all kills were made.
 """
 
-import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -20,6 +21,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 SAVE_EVERY = 3
 
@@ -83,7 +87,7 @@ def resumed_at(workdir: Path) -> int | None:
 
 
 def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random, until: float) -> bool:
-    """Kills while the process starts, between steps or during a save. False where it had ended by itself."""
+    """Kills while the process starts, between steps or during a save; False if it had ended."""
     moment = rng.choices(("start", "step", "save"), (1, 3, 6))[0]
     if moment == "start":
         until = min(until, time.time() + rng.uniform(0.0, 4.0))
@@ -101,7 +105,7 @@ def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random,
 
 
 def state_fingerprints(workdir: Path, steps: int) -> dict:
-    """Of parameters, optimiser state and step counter at the end; bit-exact, see fusejax.training.fingerprint."""
+    """Of parameters, optimizer state and step; bit-exact, see `fusejax.training.fingerprint`."""
     return json.loads((workdir / "checkpoints" / str(steps) / "meta" / "metadata").read_text())["leaves"]
 
 
@@ -158,15 +162,29 @@ def soak(root: Path, kills: int, seed: int, until: float) -> bool:
     return made == kills and not lost and equal and same_log
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long; status 1 if not done then")
-    parser.add_argument("--out", type=Path, help="new folder to keep; else a temporary one")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+@dataclasses.dataclass(frozen=True)
+class SoakOptions:
+    """How often and how long.
+
+    Attributes:
+        kills: number of kills.
+        seed: of the moments.
+        minutes: stop after this time, with exit status 1 if not all kills were made.
+        out: new folder to keep; by default a temporary one.
+        child: folder of a run to train in this process; set by the script itself.
+        steps: length of that run.
+    """
+
+    kills: int = 50
+    seed: int = 0
+    minutes: float = 60.0
+    out: Path | None = None
+    child: Annotated[Path | None, tyro.conf.Suppress] = None
+    steps: Annotated[int, tyro.conf.Suppress] = 0
+
+
+def main(options: SoakOptions) -> None:
+    """Exits with 0 only if nothing was lost and all kills were made."""
     if options.child:
         train(options.child, options.steps)
         return
@@ -181,4 +199,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(SoakOptions))

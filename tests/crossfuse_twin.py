@@ -178,7 +178,7 @@ class Twin(nn.Module):
         return {name: {prefix + k: v for k, v in m.state_dict().items()} for name, m in self.named_children()}
 
 
-def randomise(module, seed):
+def randomize(module, seed):
     """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():

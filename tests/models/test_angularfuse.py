@@ -155,7 +155,7 @@ def test_upsampling_is_the_transposed_convolution():
 
 
 def test_attention_rows_sum_to_one_and_ignore_pixel_order():
-    """A joint permutation of the pixels permutes the output alike where only pointwise layers act."""
+    """Permuting the pixels permutes the output alike if only pointwise layers act."""
     x = np.random.default_rng(0).standard_normal((1, 4, 4, 8)).astype(np.float32)
     layer = ChannelAttention(2)
     params = layer.init(jax.random.key(0), x)

@@ -19,7 +19,7 @@ PAIR = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
 
 
 def random_params(module, *inputs, seed=0, method=None):
-    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
+    """Every entry is away from its initial 0 or 1; kernels keep the variance of their input."""
     shapes = jax.eval_shape(functools.partial(module.init, method=method), jax.random.key(0), *inputs)["params"]
     rng = np.random.default_rng(seed)
 
@@ -71,7 +71,7 @@ def test_stencil_is_the_grouped_convolution_with_its_gradients(padding):
 
 
 def attention_without_neighbours(x, *, value=None):
-    """Depth-wise attention whose 3x3 is the middle tap alone; `value`: v is this constant instead of a product of x."""
+    """Depth-wise attention whose 3x3 is the middle tap alone; `value` replaces v by a constant."""
     layer = ChannelAttention(2, depthwise=True)
     params = random_params(layer, x)
     params["qkv_mix"]["kernel"] = jnp.zeros((3, 3, 1, 24)).at[1, 1].set(1.0)
@@ -164,13 +164,14 @@ def test_memory_grows_linearly_with_the_pixels():
     assert temporary(128) / temporary(64) < 4.4  # pixels grow fourfold; attention over pixels would grow sixteenfold
 
 
-@pytest.mark.parametrize("width, heads", [(9, 3), (8, 3)])
+@pytest.mark.parametrize(("width", "heads"), [(9, 3), (8, 3)])
 def test_widths_that_do_not_split_are_refused(width, heads):
     with pytest.raises(ValueError, match=f"width {width} must be even and a multiple of heads {heads}"):
         CrossFuseConfig(width=width, heads=heads)
 
 
-# --- against PyTorch ---------------------------------------------------------------------------------------------
+# --- against PyTorch
+# ---------------------------------------------------------------------------------------------
 
 torch = pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
 import crossfuse_twin as twins  # noqa: E402 - needs torch
@@ -191,7 +192,7 @@ def nhwc(x):
 @pytest.fixture(scope="module")
 def imported():
     """A twin with random weights, and the same weights read through the importer."""
-    twin = twins.randomise(twins.Twin(SMALL), seed=1)
+    twin = twins.randomize(twins.Twin(SMALL), seed=1)
     checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint().items()}
     params, config = crossfuse_from_torch(checkpoint)
     assert config == SMALL

@@ -44,7 +44,7 @@ def initial_params(config):
 
 
 def random_params(config, seed=0):
-    """Every entry away from its initial 0, so that no term can hide; kernels keep the variance of their input."""
+    """Every entry is away from its initial 0; kernels keep the variance of their input."""
     rng = np.random.default_rng(seed)
 
     def draw(path, x):
@@ -162,7 +162,7 @@ def test_training_starts_at_one_half(variant):
 
 @pytest.mark.parametrize(("logit", "stays"), [(EXTREME, 0), (-EXTREME, 1)])
 def test_forced_alpha_shows_only_one_stream(logit, stays):
-    """With constant attention, alpha = 1 decodes the infrared features exactly, alpha = 0 the visible ones."""
+    """With constant attention, alpha = 1 decodes infrared features only, alpha = 0 visible."""
     params = with_leaf(force_alpha(random_params(TINY), logit), "attention", "logits", kernel=0)
     before = [*pair()]
     other = list(before)
@@ -207,7 +207,7 @@ def test_constant_input_has_finite_output_and_gradients():
 
 
 def test_every_parameter_is_trained():
-    """From random parameters nothing is cut off; from the initial ones the heads receive the first gradient."""
+    """From random parameters nothing is cut off; from initial ones the heads learn first."""
     config = VARIANTS["gate"]
     _, grads = compiled_gradient(config)(random_params(config), *pair())
     silent = [jax.tree_util.keystr(k) for k, g in jax.tree_util.tree_leaves_with_path(grads) if not np.any(g)]

@@ -13,7 +13,7 @@ from torch_twin import UFuser, load_flat  # noqa: E402 - needs torch
 
 
 def random_params(model, seed):
-    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
+    """Every entry is away from its initial 0 or 1; kernels keep the variance of their input."""
     pair = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
     rng = np.random.default_rng(seed)

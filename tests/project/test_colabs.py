@@ -1,4 +1,4 @@
-"""The notebooks: stored clean, and every code cell runs in order, at small size and without Jupyter."""
+"""The notebooks: stored clean, and every code cell runs in order at small size, without Jupyter."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def load(path):
 
 
 def run(name, **settings):
-    """The namespace after all code cells; `settings` replace what the cell tagged `parameters` sets."""
+    """The namespace after all cells; `settings` replace those of the cell tagged `parameters`."""
     cells = load(COLABS / f"{name}.ipynb")["cells"]
     known, namespace = False, {"__name__": "notebook"}
     for cell in cells:
@@ -45,7 +45,7 @@ def run(name, **settings):
 
 @pytest.fixture(autouse=True)
 def figures(monkeypatch, tmp_path):
-    """A folder of its own and no figures of others; what the notebook shows stays open to be counted."""
+    """A folder of its own and no older figures; what a notebook shows stays open to be counted."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plt, "show", lambda: None)
     monkeypatch.setitem(plt.rcParams, "figure.max_open_warning", 0)
@@ -91,7 +91,7 @@ def test_quickstart_fuses_and_scores_the_made_up_pairs(capsys):
         assert list(scores) == ["EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM"]
         assert all(np.isfinite(values).all() and values.shape == (3,) for values in scores.values())
         assert scores["SD"][0] > scores["SD"][1], "the network has less contrast than the average"
-    assert titles() == ["infrared", "visible", "fused", "fused in colour"] * 2
+    assert titles() == ["infrared", "visible", "fused", "fused in color"] * 2
     printed = capsys.readouterr().out
     assert "night, convention 'exact'" in printed
     assert "No pair of yours was given" in printed
@@ -116,7 +116,7 @@ def test_quickstart_takes_an_uploaded_pair_of_one_file_name(monkeypatch, tmp_pat
 def test_losses_draws_every_loss_and_its_gradients_are_right():
     space = run("losses", SIZE=48, STEPS=150, DRAWS=8)
     losses = space["LOSSES"]
-    assert set(space["values"]) == set(space["worst"]) == set(losses)  # `picture` has compared maps with values
+    assert set(space["values"]) == set(space["worst"]) == set(losses)  # `draw_loss` has compared maps with values
     for name, value in space["values"].items():
         assert value > 0, name
         assert space["worst"][name] < 1e-4, f"{name}: finite differences disagree by {space['worst'][name]:.1e}"
