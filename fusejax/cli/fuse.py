@@ -32,6 +32,10 @@ class FuseOptions:
         skip_bad: leave out unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color, to OUT/panels.
         maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
+        tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in tiles if
+            the network needs more memory than there is; the result is the same. Maps are whole.
+        memory: that the process may use at its peak, such as 2G, for `--tile auto`; by default half
+            of the machine's.
     """
 
     ir: Path
@@ -50,6 +54,8 @@ class FuseOptions:
     skip_bad: bool = False
     panel: bool = False
     maps: bool = False
+    tile: str = "auto"
+    memory: str | None = None
 
 
 def fuse_command(options: FuseOptions) -> list[Path]:

@@ -17,6 +17,7 @@ from fusejax.data.images import as_infrared, from_float, read_image, read_therma
 from fusejax.data.pairing import PairError, PairPaths, size_text
 from fusejax.inference.fuser import Fused, Fuser, bucket
 from fusejax.inference.jobs import Job, Jobs, find_jobs
+from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -84,6 +85,8 @@ def fuse_folder(
     skip_bad: bool = False,
     panel: bool = False,
     maps: bool = False,
+    tile: str = "auto",
+    memory: str | None = None,
 ) -> FusedFolder:
     """Fuses a pair of image files, or two folders of them that are paired by file stem.
 
@@ -109,6 +112,8 @@ def fuse_folder(
         skip_bad: leave out unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color, to OUT/panels.
         maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
+        tile: "auto", "off" or the side of tiles in pixels, see `Fuser`; maps are always whole.
+        memory: that the process may use at its peak, such as "2G", for `tile="auto"`.
 
     Returns:
         The files written and kept, and what was left out.
@@ -119,7 +124,8 @@ def fuse_folder(
         OSError: if existing images are in the way or a file cannot be written; it names the file.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
-    ir_range = check_range(ir_range)
+    ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
+    check_tile(tile)
     jobs = find_jobs(
         ir,
         vi,
@@ -133,7 +139,7 @@ def fuse_folder(
     )
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
-    fuser = Fuser.load(weights)
+    fuser = Fuser.load(weights, tile=tile, memory=limit)
     if maps:
         fuser.check_maps()
     ranges = _find_ranges(jobs, ir_range)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped
 from fusejax.data.images import from_float, to_float
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import apply_within, extension_index, without_remat
+from fusejax.inference.memory import choose_core
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -25,6 +26,7 @@ from fusejax.inference.thermal import (
     full_range,
     to_unit,
 )
+from fusejax.inference.tiles import fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
 from fusejax.typing import Params
@@ -33,7 +35,7 @@ from fusejax.weights.files import load_weights
 Luma = Float[np.ndarray, "b h w 1"]
 Plane = Float[np.ndarray, "*b h w 1"]
 
-# A pair in which neither image varies by more than this holds noise only, which must not be stretched.
+# A pair in which neither image varies more holds noise only, which must not be stretched.
 _LEAST_SPAN = 1.5 / 255
 
 
@@ -55,9 +57,9 @@ class Fused:
 
 
 def bucket(side: int, network_multiple: int = 1) -> int:
-    """The side in pixels of the array that an image is put on: one compiled function serves many sizes.
+    """The side in pixels of the array that an image is put on.
 
-    Multiples of 16 up to 64, of 64 up to 256, of 128 beyond, and of what the network needs. The
+    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256, of 128 beyond, and of what the network needs. The
     network does not see what lies beyond the image (`fusejax.inference.extent`).
     """
     multiple = math.lcm(network_multiple, 16 if side <= 64 else 64 if side <= 256 else 128)
@@ -71,26 +73,45 @@ class Fuser:
     cropped back; its result depends neither on the bucket nor on the other images.
     """
 
-    def __init__(self, params: Params, model_config: ModelConfig):
+    def __init__(
+        self, params: Params, model_config: ModelConfig, *, tile: str | int = "auto", memory: int | None = None
+    ):
+        """Keeps weights and options.
+
+        Args:
+            params: parameters of the network.
+            model_config: of the network.
+            tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in
+                tiles if the network needs more memory than there is; the result is the same.
+            memory: bytes that the process may use, for `auto`; by default half of the machine's.
+        """
         keep_compilations()
         self.params, self.model = params, build(without_remat(model_config))
+        self.tile, self.memory = tile, memory
 
     @classmethod
-    def load(cls, weights: str | Path = "angularfuse") -> "Fuser":
+    def load(
+        cls, weights: str | Path = "angularfuse", *, tile: str | int = "auto", memory: int | None = None
+    ) -> "Fuser":
         """Loads weights.
 
         Args:
             weights: shipped name, .safetensors file, or folder of a finished run.
+            tile: see `Fuser`.
+            memory: see `Fuser`.
 
         Raises:
             ValueError: if there are no usable weights.
         """
         params, model_config, _ = load_weights(weights)
-        return cls(jax.device_put(params), model_config)
+        return cls(jax.device_put(params), model_config, tile=tile, memory=memory)
 
     def fuse_luma(self, ir: Luma, vi_y: Luma) -> Luma:
         """Fused luma of a batch of equal size: float32 in [0, 1], in and out."""
         h, w = ir.shape[1:3]
+        core = choose_core(self.model, self.params, (h, w), tile=self.tile, memory=self.memory)
+        if core is not None:
+            return fuse_in_tiles(self.model, self.params, ir, vi_y, core=core)
         return np.asarray(_forward(self.model, self.params, *self._extended(ir, vi_y)))[:, :h, :w]
 
     def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
