@@ -15,17 +15,18 @@ from fusejax.models import LightConfig
 def get_config() -> TrainConfig:
     objective = ObjectiveConfig(
         terms=(
+            TermConfig("reference_intensity", 0.5),
             TermConfig("square_intensity", 6.0),
             TermConfig("reference_magnitude", 1.0),
             TermConfig("reference_direction", 0.1),
-            TermConfig("qabf", 1.0),
-            TermConfig("metric_ssim", 0.4),
+            TermConfig("qabf", 0.5),
+            TermConfig("metric_ssim", 0.5),
             TermConfig("scd", 0.2),
-            TermConfig("vif", 0.9),
+            TermConfig("vif", 0.5),
         ),
         reference=ReferenceConfig(
-            edge_weight=0.4,
-            equalised_weight=0.15,
+            edge_weight=0.35,
+            equalised_weight=0.1,
             equalisation="global",
             base="two_scale",
             base_sigma=10.0,
@@ -37,7 +38,7 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         name="light",
         model=LightConfig(),
-        stages=(StageConfig(objective, optim=optim, steps=24_000),),
+        stages=(StageConfig(objective, optim=optim, steps=14_000),),
         data=DataConfig(com_mask=None, augment=augment, keep_decoded=True),
         batch_size=8,
         average_decay=0.999,
