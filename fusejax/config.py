@@ -222,7 +222,7 @@ def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> 
 
 
 def _call(user_code: Callable[[], Any], path: str) -> Any:
-    """Runs code of a configuration file. Any error in it is the user's: it is named with its line."""
+    """Runs code of a configuration file; an error in it becomes a ValueError with its line."""
     try:
         return user_code()
     except SyntaxError as error:

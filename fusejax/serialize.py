@@ -33,7 +33,9 @@ def _dataclasses_in(hint: Any) -> list[type]:
 
 
 def from_dict(cls: type, values: dict) -> Any:
-    """The dataclass that `to_dict` came from. Raises ValueError that names an unknown key and the nearest known one."""
+    """The dataclass that `to_dict` came from. Raises ValueError that names an unknown key and the
+    nearest known one.
+    """
     hints = typing.get_type_hints(cls)
     for key in values:
         if key not in hints:
@@ -64,7 +66,9 @@ def _restore_union(hint: types.UnionType, value: Any) -> Any:
 
 
 def differences(old: dict, new: dict, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted keys (numbers within lists) whose values differ, with both values; a missing one counts as None."""
+    """Dotted keys (numbers within lists) whose values differ, with both values; a missing one
+    counts as None.
+    """
     found = {}
     for key in sorted(old.keys() | new.keys(), key=str):
         a, b = (_keyed(x.get(key)) for x in (old, new))

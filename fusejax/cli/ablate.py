@@ -1,4 +1,6 @@
-"""`fusejax ablate`: train and score the variants of an ablation, one table and image grids at the end."""
+"""`fusejax ablate`: train and score the variants of an ablation, one table and image grids at the
+end.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -15,14 +17,16 @@ from fusejax.studies.tables import markdown, write_csv
 
 @dataclasses.dataclass(frozen=True)
 class AblateOptions:
-    """Runs every variant with every seed; what is finished is not repeated, what was stopped goes on.
+    """Runs every variant with every seed; what is finished is not repeated, what was stopped goes
+    on.
 
     Attributes:
       config: a file with get_ablation(), or a shipped name.
       data_root: folder that holds the sets.
       out: runs, scores, table.md, table.csv and grids go here.
       seeds: repetitions of each variant.
-      full_size: the papers' networks and lengths, for an accelerator, instead of what a CPU can pay.
+      full_size: the papers' networks and lengths, for an accelerator, instead of what a CPU can
+      pay.
     """
 
     config: Annotated[str, tyro.conf.Positional]

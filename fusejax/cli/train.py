@@ -31,7 +31,8 @@ def run(arguments: list[str]) -> None:
     """Trains; ends the process with status 3 if the loss or saving failed for good.
 
     Raises:
-        ValueError: for settings, data or a folder that cannot be used; see `fusejax.training.loop.fit`.
+        ValueError: for settings, data or a folder that cannot be used; see
+        `fusejax.training.loop.fit`.
     """
     config, given = parse_configured("train", arguments, options=TrainOptions, processes=Processes)
     options = given["options"]

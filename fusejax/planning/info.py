@@ -12,7 +12,9 @@ from fusejax.serialize import to_dict
 
 
 def describe(config: TrainConfig, *, size: tuple[int, int] = (480, 640)) -> str:
-    """Text for the terminal. FLOPs are XLA's count of one forward pass on a pair of `size` (height, width)."""
+    """Text for the terminal. FLOPs are XLA's count of one forward pass on a pair of `size` (height,
+    width).
+    """
     model = build(config.model)
     pair = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
     params = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]

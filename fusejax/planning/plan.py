@@ -1,7 +1,9 @@
-"""`fusejax plan`: what a step costs on devices that are not here. It is compiled for them and never run.
+"""`fusejax plan`: what a step costs on devices that are not here. It is compiled for them and never
+run.
 
-XLA divides a program among virtual CPU devices as among real ones, so sizes of arguments and collectives are those of
-the run. What its compilers decide for themselves is not: for TPUs `--topology` asks the real one.
+XLA divides a program among virtual CPU devices as among real ones, so sizes of arguments and
+collectives are those of the run. What its compilers decide for themselves is not: for TPUs
+`--topology` asks the real one.
 """
 
 import dataclasses
@@ -42,7 +44,8 @@ class Plan:
 
     Attributes:
       devices: how many; virtual CPU devices stand for them.
-      topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip install libtpu`.
+      topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip
+      install libtpu`.
     """
 
     devices: int = 1
@@ -59,7 +62,8 @@ class StageCost:
 
     Attributes:
       state, batch: the device's part of both, from their shardings.
-      arguments, outputs, aliased, temporaries: XLA's figures; what is aliased is both argument and output.
+      arguments, outputs, aliased, temporaries: XLA's figures; what is aliased is both argument and
+      output.
       flops: of one device.
     """
 
@@ -79,12 +83,17 @@ class StageCost:
 
 
 def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
-    """Prints the plan. In a process of its own: how many devices there are is settled before JAX starts.
+    """Prints the plan from a process of its own: JAX fixes the number of devices when it starts.
 
     Args:
-      name_or_path: where `config` was loaded from, before settings were overridden; the process loads it too, for the
-        terms that such a file may add to TERMS.
-    Raises: SystemExit with the status of that process where it has failed; it has told why.
+        options: the devices to plan for.
+        name_or_path: where `config` was loaded from, before settings were overridden; the process
+            loads it too, for the terms that such a file may add to TERMS.
+        config: the configuration with its overrides.
+
+    Raises:
+        SystemExit: with the status of that process if it has failed; it has printed why.
+        ValueError: if TPU's compiler is needed and not installed.
     """
     if options.topology:
         try:
@@ -101,12 +110,14 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
     }
     command = [sys.executable, "-c", "from fusejax.planning.plan import print_plan; print_plan()"]
     given = json.dumps({"topology": options.topology, "file": name_or_path, "config": to_dict(config)})
-    if status := subprocess.run(command, input=given, text=True, env=environment).returncode:
+    if status := subprocess.run(command, input=given, text=True, env=environment, check=False).returncode:
         sys.exit(status)
 
 
 def print_plan() -> None:
-    """The other process: reads the configuration from standard input, writes the plan, ends with 2 for a mistake."""
+    """The other process: reads the configuration from standard input, writes the plan, ends with 2
+    for a mistake.
+    """
     given = json.load(sys.stdin)
     load_config(given["file"])
     config = from_dict(TrainConfig, given["config"])

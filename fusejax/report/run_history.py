@@ -1,4 +1,4 @@
-"""The log of a run (`log.jsonl`) without what restarts took back; see `run_summary` for its figures."""
+"""The log of a run (`log.jsonl`) without what restarts took back."""
 
 import dataclasses
 import json
@@ -143,7 +143,7 @@ def _sessions(lines: Sequence[Line]) -> list[list[Line]]:
 
 
 def _merge(sessions: Sequence[list[Line]], notes: list[str]) -> History:
-    """Puts the sessions together: each one takes back the lines after the step that it starts from."""
+    """Merges sessions: each one takes back the lines after the step that it starts from."""
     train: dict[float, Line] = {}
     validation: dict[float, Line] = {}
     starts, times, repeated = [], [], 0

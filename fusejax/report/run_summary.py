@@ -32,7 +32,7 @@ class Summary:
         restarts: steps after which the run was continued.
         repeated_steps: steps done again after restarts.
         losses: one for each stage.
-        scores: (step, value) of the best value of each validation score; None if it was never finite.
+        scores: step and value of each validation score at its best; None if never finite.
         images_per_second: all images over all seconds.
         step_seconds: median over the lines.
         step_seconds_range: 5th and 95th percentile over the lines.

@@ -1,4 +1,4 @@
-"""Everything that touches Orbax: one checkpoint step holds state, data position, configuration and fingerprints.
+"""Checkpoints with Orbax: a step holds state, data position, configuration and fingerprints.
 
 All methods of `Checkpoints` are collective: every process of a run calls them in the same order.
 """
@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from fusejax.training import checks
 from fusejax.training.fingerprint import fingerprints, sha256
+from fusejax.training.processes import barrier, on_any_process
 from fusejax.training.state import TrainState
 
 # Orbax logs a failed save with several tracebacks; the run reports it in one line.
@@ -42,7 +41,14 @@ class _Damage(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What a checkpoint step gave back; `messages` for the reader: settings overridden, damaged steps passed over."""
+    """A restored checkpoint.
+
+    Attributes:
+        step: which one.
+        state: of the run.
+        data: what was saved with it.
+        messages: for the reader: settings overridden, damaged steps skipped.
+    """
 
     step: int
     state: TrainState
@@ -51,12 +57,18 @@ class Restored:
 
 
 class Checkpoints:
-    """Asynchronous checkpoints of one run; keeps the newest N and the best by a validation score (larger is better).
+    """Asynchronous checkpoints of one run; keeps the newest ones and the best one.
 
-    `folder` may be remote (gs://). Raises: PermissionError where nothing can be written there.
+    Args:
+        folder: of the checkpoints; may be remote (gs://).
+        keep_newest: how many to keep besides the best one.
+        best_metric: validation score that says which one is best; larger is better.
+
+    Raises:
+        PermissionError: if nothing can be written to the folder.
     """
 
-    def __init__(self, folder: epath.PathLike, *, keep_newest: int, best_metric: str):
+    def __init__(self, folder: epath.PathLike, *, keep_newest: int, best_metric: str) -> None:
         folder = epath.Path(folder)
         self._folder = folder if folder.is_absolute() else folder.absolute()  # gs:// is absolute
         self._best_metric = best_metric
@@ -67,8 +79,11 @@ class Checkpoints:
         self._messages: list[str] = []
         self._closed = False
         checks.check_writable(self._folder)
-        # Orbax's own metrics are not used: a damaged file of them would keep the manager from starting.
-        keep = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(keep_newest), _Best(self)])
+        # Orbax's own metrics are not used: a damaged file of them would keep the manager from
+        # starting.
+        keep = checkpoint_managers.AnyPreservationPolicy(
+            [checkpoint_managers.LatestN(keep_newest), _Best(self._scores)]
+        )
         options = ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
         for step in self._manager.all_steps():
@@ -76,24 +91,38 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """Steps on disk; waits for a save under way, which Orbax would count in even where it then fails."""
+        """Steps on disk.
+
+        Waits for a save in progress, which Orbax would count even if it fails later.
+        """
         self._settle(wait=True)
         return sorted(self._manager.all_steps())
 
     @property
     def latest_step(self) -> int | None:
+        """The newest step on disk."""
         return max(self.steps, default=None)
 
     @property
     def best_step(self) -> int | None:
+        """The step on disk with the best score, the later of two equal ones."""
         scored = [step for step in self.steps if step in self._scores]
         return max(scored, key=lambda step: (self._scores[step], step), default=None)
 
     def save(self, state: TrainState, *, step: int, config: dict, data: dict, scores: dict[str, float] | None) -> None:
         """Starts writing in the background; the arrays have been copied when this returns.
 
-        A step that is there already is left as it is. `check` tells whether the save worked.
-        Raises: CheckpointFailed after TRIES failures in a row.
+        A step that exists already is left as it is. `check` tells whether the save worked.
+
+        Args:
+            state: of the run.
+            step: its number of steps.
+            config: of the run, as JSON types.
+            data: what else a continuation needs, as JSON types.
+            scores: of the validation, if it was scored.
+
+        Raises:
+            CheckpointFailed: after TRIES failures in a row.
         """
         self._settle(wait=True)
         if step in self._manager.all_steps():
@@ -114,11 +143,16 @@ class Checkpoints:
             self._error = error
 
     def check(self, *, wait: bool = False) -> str | None:
-        """A message where a save has failed since the last call; save the current state again then.
+        """Whether a save has failed since the last call.
 
         Args:
-          wait: for the save under way; else one that still runs is looked at by the next call.
-        Raises: CheckpointFailed after TRIES failures in a row.
+            wait: for the save in progress; otherwise the next call reports on it.
+
+        Returns:
+            A message if one has failed; save the current state again then.
+
+        Raises:
+            CheckpointFailed: after TRIES failures in a row.
         """
         self._settle(wait=wait)
         messages, self._messages = self._messages, []
@@ -133,13 +167,23 @@ class Checkpoints:
         override: bool = False,
         allow_older: bool = False,
     ) -> Restored:
-        """The newest step, or a given one, into the shapes and shardings of `target`.
+        """Restores a step into the shapes and shardings of `target`.
 
         Args:
-          override: accept another configuration; the differences are in the messages.
-          allow_older: pass over damaged steps; they are renamed to STEP.damaged, so that the run can save those steps.
-        Raises: DamagedCheckpoint; ValueError listing the differences where the checkpoint was made by another
-          configuration or holds another model, or where there is no such step.
+            target: shapes, types and shardings of the state.
+            config: of the run that continues.
+            step: which one; None takes the newest.
+            override: accept another configuration; the differences are in the messages.
+            allow_older: skip damaged steps; they are renamed to STEP.damaged, so that the run can
+                save those steps again.
+
+        Returns:
+            The state, what was saved with it, and messages for the reader.
+
+        Raises:
+            DamagedCheckpoint: if the step is damaged, or with `allow_older` all of them are.
+            ValueError: if there is no such step, or it was made by another configuration or holds
+                another model; the message lists the differences.
         """
         steps = self.steps
         tried = [s for s in reversed(steps) if step is None or s <= step]
@@ -153,16 +197,21 @@ class Checkpoints:
                 state, data, messages = self._read(candidate, target, config, override)
             except _Damage as error:
                 damage[candidate] = f"{self._folder / str(candidate)} is damaged: {error}."
-                if allow_older and candidate != tried[-1]:
-                    continue
-                older = [s for s in tried if s not in damage]
-                raise DamagedCheckpoint("\n".join((*damage.values(), _advice(older)))) from error.__cause__
-            aside = self._move_aside(list(damage))
-            passed = (f"{damage[s]} It is now {aside[s].name}; the run goes back to step {candidate}." for s in damage)
-            return Restored(candidate, state, data, (*passed, *messages))
+                if not allow_older or candidate == tried[-1]:
+                    older = [s for s in tried if s not in damage]
+                    raise DamagedCheckpoint("\n".join((*damage.values(), _advice(older)))) from error.__cause__
+            else:
+                break
+        moved = self._move_aside(list(damage))
+        skipped = (f"{damage[s]} It is now {moved[s].name}; the run goes back to step {candidate}." for s in damage)
+        return Restored(candidate, state, data, (*skipped, *messages))
 
     def close(self) -> None:
-        """Waits for saves under way. Raises: CheckpointFailed where one failed and nobody has been told."""
+        """Waits for saves in progress.
+
+        Raises:
+            CheckpointFailed: if one failed that `check` has not reported.
+        """
         if self._closed:
             return
         self._closed = True
@@ -174,18 +223,22 @@ class Checkpoints:
             raise CheckpointFailed(message)
 
     def _settle(self, *, wait: bool) -> None:
-        """Looks how the pending save ended; Orbax tells only who waits for it, once, and not by check_for_errors."""
+        """Collects the result of the pending save.
+
+        Orbax reports an error only from wait_until_finished(), and only once; check_for_errors()
+        does not.
+        """
         if self._pending is None:
             return
         running = self._error is None and self._manager.is_saving_in_progress()
-        if not wait and _on_any_process(running):
+        if not wait and on_any_process(running):
             return
         try:
             self._manager.wait_until_finished()
         except Exception as error:
             self._error = error
         step, error, self._pending, self._error = self._pending, self._error, None, None
-        failed = _on_any_process(error is not None)
+        failed = on_any_process(error is not None)
         if failed or self._failures:
             self._remove_leftovers()
         if not failed:
@@ -202,14 +255,16 @@ class Checkpoints:
         last_good = f"the last good checkpoint is step {good}" if good is not None else "there is no checkpoint yet"
         text = f"saving step {step} in {self._folder} failed ({self._failures} of {TRIES} tries): {cause}; {last_good}"
         if self._failures >= TRIES:
-            raise CheckpointFailed(f"{text}. Make room or give access, then the same command goes on from there.")
+            raise CheckpointFailed(
+                f"{text}. Free some space or give access, then the same command continues from there."
+            )
         self._messages.append(f"{text}; it is tried again")
 
     def _remove_leftovers(self) -> None:
-        """What failed saves have written takes room on a disk that may be full."""
+        """Deletes what failed saves have written: the disk may be full."""
         if jax.process_index() == 0:
             for left in self._folder.glob("*.orbax-checkpoint-tmp*"):
-                with contextlib.suppress(OSError):  # a thread of the failed save may still write: after the next one
+                with contextlib.suppress(OSError):  # a thread of it may still write: next time
                     left.rmtree()
 
     def _note_scores(self, step: int, scores: dict[str, float] | None) -> None:
@@ -234,7 +289,12 @@ class Checkpoints:
         return self._manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.JsonRestore()}))[item]
 
     def _read(self, step: int, target: TrainState, config: dict, override: bool) -> tuple[Any, dict, list[str]]:
-        """State, data position and messages of a step. Raises: _Damage; ValueError for another run or model."""
+        """State, data position and messages of a step.
+
+        Raises:
+            _Damage: if the step is damaged.
+            ValueError: if it belongs to another run or model.
+        """
         meta = _attempt("meta", lambda: self._read_json(step, "meta"))
         saved = {name: _attempt(name, lambda name=name: self._read_json(step, name)) for name in ("config", "data")}
         sums = meta.get("sha256") or {}
@@ -257,29 +317,34 @@ class Checkpoints:
             names = itertools.chain([f"{step}.damaged"], (f"{step}.damaged-{n}" for n in itertools.count(2)))
             aside[step] = next(path for name in names if not (path := self._folder / name).exists())
         if steps:
-            _barrier("fusejax: names for damaged steps chosen")
+            barrier("fusejax: names for damaged steps chosen")
             if jax.process_index() == 0:
                 for step in steps:
                     (self._folder / str(step)).rename(aside[step])
-            _barrier("fusejax: damaged steps renamed")
+            barrier("fusejax: damaged steps renamed")
             self._manager.reload()
         return aside
 
 
 class _Best:
-    """Keeps the step with the best score, for Orbax."""
+    """Orbax's policy that keeps the step with the best score."""
 
-    def __init__(self, checkpoints: Checkpoints):
-        self._checkpoints = checkpoints
+    def __init__(self, scores: dict[int, float]) -> None:
+        self._scores = scores  # the same dict as that of Checkpoints
 
-    def should_preserve(self, infos, *, context) -> list[bool]:
-        scores = self._checkpoints._scores
+    def should_preserve(self, infos: Any, *, context: Any) -> list[bool]:  # noqa: ARG002 - Orbax's signature
+        """Whether to keep each of the steps."""
+        scores = self._scores
         best = max((i.step for i in infos if i.step in scores), key=lambda s: (scores[s], s), default=None)
         return [info.step == best for info in infos]
 
 
 def _attempt(item: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns. Raises: _Damage on all processes where it fails on one, so that none waits for another."""
+    """What `read` returns.
+
+    Raises:
+        _Damage: on all processes if it fails on one, so that none waits for another.
+    """
     result = error = None
     try:
         result = read()
@@ -287,22 +352,16 @@ def _attempt(item: str, read: Callable[[], Any]) -> Any:
         if not checks.means_damage(caught):
             raise
         error = caught
-    if _on_any_process(error is not None):
+    if on_any_process(error is not None):
         cause = checks.error_summary(error) if error else "another process could not read it"
         raise _Damage(f"item {item!r} cannot be read ({cause})") from error
     return result
 
 
-def _on_any_process(flag: bool) -> bool:
-    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
-
-
-def _barrier(name: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
-
-
 def _advice(older: list[int]) -> str:
     if not older:
         return "There is no older step to go back to; delete the folder to start again."
-    return f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back to the newest intact one."
+    return (
+        f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back "
+        "to the newest intact one."
+    )

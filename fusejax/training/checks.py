@@ -1,5 +1,6 @@
-"""Checks before a run starts, and around a checkpoint: its folder, its run, errors in reading it."""
+"""Checks before a run starts, and around a checkpoint: folder, run, errors in reading it."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,10 +70,8 @@ def check_same_run(saved: dict, config: dict, folder: epath.PathLike, *, overrid
     Raises:
         ValueError: if a continuation would not be the same run, unless `override`.
     """
-    try:
+    with contextlib.suppress(ValueError, TypeError):  # settings that no longer exist: compared as they are
         saved = to_dict(from_dict(TrainConfig, saved))
-    except (ValueError, TypeError):  # settings that no longer exist: compared as they are
-        pass
     found = differences(saved, config)
     changed = {k: v for k, v in found.items() if not any(k == r or k.startswith(f"{r}.") for r in RESUMABLE)}
     if not changed:

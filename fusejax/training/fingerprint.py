@@ -20,11 +20,13 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def fingerprints(tree: Any) -> dict[str, int]:
-    """A number below 2^32 for every array of the tree; another one where any single bit of the array differs.
+    """A number below 2^32 for every array of the tree; another one where any single bit of the
+    array differs.
 
-    The bits of each entry times an odd number that depends on its place, summed modulo 2^32: integers, so the number is
-    exact and the same for every sharding, topology and order of summation. Runs where the arrays are, also where they
-    are spread over processes (all of them must call it). Only the numbers are fetched, which waits for the tree.
+    The bits of each entry times an odd number that depends on its place, summed modulo 2^32:
+    integers, so the number is exact and the same for every sharding, topology and order of
+    summation. Runs where the arrays are, also where they are spread over processes (all of them
+    must call it). Only the numbers are fetched, which waits for the tree.
     """
     leaves = named_leaves(tree)
     shardings = (
@@ -43,19 +45,21 @@ def sha256(value: Any) -> str:
 
 @functools.cache
 def _jitted_sums(sharding: NamedSharding | None):
-    """One program for all arrays: of many small ones, each with its sum over devices, CPU processes start several at a
-    time, in different orders, and wait for each other for ever."""
+    """One program for all arrays: of many small ones, each with its sum over devices, CPU processes
+    start several at a time, in different orders, and wait for each other for ever."""
     return jax.jit(lambda leaves: jnp.stack([_weighted_sum(leaf) for leaf in leaves]), out_shardings=sharding)
 
 
 def _weighted_sum(x: jax.Array) -> jax.Array:
     bits = _bits(x)
     strides = [math.prod(bits.shape[axis + 1 :]) for axis in range(bits.ndim)]
-    # An index for each axis instead of one for the flattened array: a reshape would gather a sharded one.
+    # An index for each axis instead of one for the flattened array: a reshape would gather a
+    # sharded one.
     index = jnp.zeros(bits.shape, jnp.uint32)
     for axis, stride in enumerate(strides):
         index += lax.broadcasted_iota(jnp.uint32, bits.shape, axis) * np.uint32(stride % 2**32)
-    # The finaliser of MurmurHash3, so that equal changes at two places do not cancel; odd, so that no bit is lost.
+    # The finaliser of MurmurHash3, so that equal changes at two places do not cancel; odd, so that
+    # no bit is lost.
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         index = (index ^ (index >> shift)) * np.uint32(factor)
     return jnp.sum(bits * (index | 1), dtype=jnp.uint32)

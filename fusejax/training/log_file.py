@@ -21,8 +21,8 @@ _LINES = 500  # of a part: it is uploaded again with every line
 class LogFile:
     """A log opened for adding lines; existing ones stay.
 
-    A line is complete in the file, or uploaded, when `write` returns. If a kill has cut off the last
-    line, it is terminated first, so that the next line is not appended to it.
+    A line is complete in the file, or uploaded, when `write` returns. If a kill has cut off the
+    last line, it is terminated first, so that the next line is not appended to it.
     """
 
     def __init__(self, workdir: epath.Path) -> None:

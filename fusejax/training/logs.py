@@ -1,4 +1,4 @@
-"""Where a run reports: JSON lines, a progress bar or plain lines, TensorBoard if it is installed."""
+"""Where a run reports: JSON lines, a progress bar or plain lines, TensorBoard if installed."""
 
 import importlib.util
 import json

@@ -45,7 +45,8 @@ def fit(
     allow_older: bool = False,
     profile_steps: range = range(0),
 ) -> TrainState:
-    """Trains, or continues a run that was stopped; writes checkpoints, logs, panels and final weights.
+    """Trains, or continues a run that was stopped; writes checkpoints, logs, panels and final
+    weights.
 
     The same configuration and folder again continue exactly where the run was; a finished run
     returns at once. With several processes all of them call this; the first one logs.
@@ -55,7 +56,8 @@ def fit(
         workdir: a folder, or a remote one that all processes see (gs://).
         override: continue although the configuration differs from the checkpoint's.
         allow_older: continue from an older checkpoint if the newest is damaged.
-        profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is 1.
+        profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is
+        1.
 
     Returns:
         The state after the last step.
@@ -245,7 +247,7 @@ class _Run:
             raise Interrupted(RETRY)
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float] | None, *, final: bool) -> None:
-        """Starts a save; waits for the last one of a process, since nobody would see it fail later."""
+        """Starts a save; waits for the last one of a process: nobody would see it fail later."""
         about: dict[str, Any] = {
             "step": step,
             "config": to_dict(self.config),

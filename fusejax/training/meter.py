@@ -61,7 +61,9 @@ class Meter:
 
 
 def memory_gib() -> float:
-    """Peak memory so far of this process's first device; of the process if the device shares the host's."""
+    """Peak memory so far of this process's first device; of the process if the device shares the
+    host's.
+    """
     stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"] / 2**30

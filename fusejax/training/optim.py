@@ -14,7 +14,9 @@ WHOLE = "all"
 
 
 def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
-    """The parameters that share one clipping norm and one count of updates: each top-level module, or all."""
+    """The parameters that share one clipping norm and one count of updates: each top-level module,
+    or all.
+    """
     return dict(params) if by_module else {WHOLE: params}
 
 
@@ -24,7 +26,9 @@ def init_optimizer(params: Params, *, by_module: bool) -> dict[str, optax.ScaleB
 
 
 def learning_rate(config: OptimConfig, *, steps: int, steps_per_epoch: int) -> Callable[[Any, Any], Any]:
-    """(step within the stage, earlier updates of the group) -> learning rate. `steps`: length of the stage."""
+    """(step within the stage, earlier updates of the group) -> learning rate. `steps`: length of
+    the stage.
+    """
     if config.schedule == "cosine":
         cosine = optax.warmup_cosine_decay_schedule(
             init_value=0.0 if config.warmup_steps else config.learning_rate,
@@ -52,7 +56,9 @@ def update(
     clip_norm: float,
     rate: Callable[[Any, Any], Any],
 ) -> tuple[dict[str, Params], dict[str, optax.ScaleByAdamState], dict[str, jax.Array]]:
-    """One Adam update of the groups in `grads`; the others keep parameters and state. Also the learning rates."""
+    """One Adam update of the groups in `grads`; the others keep parameters and state. Also the
+    learning rates.
+    """
     clip, adam, rates = optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), {}
     for name, grad in grads.items():
         rates[name] = scale = rate(stage_step, opt_state[name].count)

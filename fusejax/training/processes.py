@@ -1,10 +1,12 @@
-"""Runs of several processes: how they find each other, and what is refused."""
+"""Runs of several processes: how they find each other, what is refused, how they agree."""
 
 import dataclasses
 import os
 from collections.abc import Mapping
 
 import jax
+import numpy as np
+from jax.experimental import multihost_utils
 
 # Set by launchers for every process that they start, and only then.
 _COUNTS = {"SLURM_STEP_NUM_TASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI", "PMI_SIZE": "MPI"}
@@ -15,7 +17,8 @@ class Processes:
     """Training with several processes, one for each host of a TPU slice or each node of GPUs.
 
     Attributes:
-      distributed: join the other processes; on TPU pods, Slurm, Open MPI and Kubernetes JAX finds them by itself.
+      distributed: join the other processes; on TPU pods, Slurm, Open MPI and Kubernetes JAX finds
+      them by itself.
       coordinator: HOST:PORT of process 0, where nothing tells JAX; needs the next two.
       num_processes: how many there are.
       process_id: which one this is, from 0.
@@ -48,7 +51,8 @@ def launched_processes(environment: Mapping[str, str]) -> tuple[int, str]:
 def join_processes(options: Processes) -> None:
     """Connects the processes where asked to; must come before anything touches a device.
 
-    Raises: ValueError where N processes were started but would train as N runs of one, each on its own.
+    Raises: ValueError where N processes were started but would train as N runs of one, each on its
+    own.
     """
     count, launcher = launched_processes(os.environ)
     if not options.distributed:
@@ -67,3 +71,14 @@ def join_processes(options: Processes) -> None:
             f"{count} processes were started but JAX joined {jax.process_count()}; name them: --coordinator HOST:PORT "
             "--num-processes N --process-id I."
         )
+
+
+def on_any_process(flag: bool) -> bool:
+    """Whether a flag is set on any process; all of them must call it."""
+    return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def barrier(name: str) -> None:
+    """Waits until all processes have called it with the same name."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)

@@ -1,4 +1,6 @@
-"""What a configuration compiles to: shapes, shardings and step functions. Training and `fusejax plan` use it."""
+"""What a configuration compiles to: shapes, shardings and step functions. Training and `fusejax
+plan` use it.
+"""
 
 import functools
 from typing import Any
@@ -20,7 +22,8 @@ from fusejax.typing import Params
 class Program:
     """A configuration on a mesh.
 
-    Raises: ValueError where the devices do not divide the batch, an objective asks for what the network does not give,
+    Raises: ValueError where the devices do not divide the batch, an objective asks for what the
+    network does not give,
       or a stage trains a module that the network does not have.
     """
 
@@ -49,7 +52,9 @@ class Program:
         return first_state(params, by_module=self.config.optimize_by_module, averaged=self.config.average_decay > 0)
 
     def create(self) -> TrainState:
-        """The first state, created where it will live: no device ever holds a part that it does not keep."""
+        """The first state, created where it will live: no device ever holds a part that it does not
+        keep.
+        """
         return jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
 
     def key(self) -> jax.Array:
@@ -77,7 +82,9 @@ class Program:
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
     def to_host(self, params: Params) -> Params:
-        """NumPy copies of parameters that may be spread over devices and processes; all processes take part."""
+        """NumPy copies of parameters that may be spread over devices and processes; all processes
+        take part.
+        """
         return jax.device_get(self._gather(params))
 
     def abstract_batch(self) -> dict[str, Any]:

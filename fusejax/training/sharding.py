@@ -1,7 +1,8 @@
 """Meshes and shardings. One device is the trivial case of the same code.
 
-Axes: `data`, whose devices hold copies of the state, and `fsdp`, whose devices share one copy. A batch is split over
-both. Parameters of a step are gathered over `fsdp` before they are used, and their gradients come back in parts.
+Axes: `data`, whose devices hold copies of the state, and `fsdp`, whose devices share one copy. A
+batch is split over both. Parameters of a step are gathered over `fsdp` before they are used, and
+their gradients come back in parts.
 """
 
 import math
@@ -46,7 +47,8 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:
-    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless the array is small.
+    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless the
+    array is small.
 
     The last one of equals.
     """
@@ -61,9 +63,11 @@ def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> Name
 def shard_over_batch(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
     """(params, *images) -> what `apply` gives for them, by every device for its part of the batch.
 
-    All that `apply` takes and gives, but for the parameters, has the batch as its first axis. Parameters are gathered
-    over `fsdp` once, before they are used. Their gradient is complete on a device, whatever their uses, before it is
-    summed over the devices, and comes back in parts: XLA's own partitioning sums the gradient of each use.
+    All that `apply` takes and gives, but for the parameters, has the batch as its first axis.
+    Parameters are gathered over `fsdp` once, before they are used. Their gradient is complete on a
+    device, whatever their uses, before it is
+    summed over the devices, and comes back in parts: XLA's own partitioning sums the gradient of
+    each use.
     """
 
     def run(params, *images):

@@ -8,7 +8,9 @@ from fusejax.config import StageConfig, TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stage with its place in the run: it takes the steps `start` to `start + steps - 1`, counted from 0."""
+    """A stage with its place in the run: it takes the steps `start` to `start + steps - 1`, counted
+    from 0.
+    """
 
     config: StageConfig
     start: int
@@ -26,7 +28,8 @@ class Stage:
 
 
 def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
-    """Stages as long as configured; an epoch sees each of `pairs` training pairs once (less a last part batch).
+    """Stages as long as configured; an epoch sees each of `pairs` training pairs once (less a last
+    part batch).
 
     Raises: ValueError where a length in epochs is asked for and the pairs do not fill one batch.
     """
@@ -42,5 +45,7 @@ def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-    """The stage that the step after `step` finished ones belongs to; the last one when all are finished."""
+    """The stage that the step after `step` finished ones belongs to; the last one when all are
+    finished.
+    """
     return next((stage for stage in stages if step < stage.end), stages[-1])

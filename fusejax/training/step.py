@@ -50,8 +50,8 @@ def train_step(
         skip_non_finite: a step whose loss or gradient is not finite changes nothing but the counts.
 
     Returns:
-        The state after the step, and logs as float32 scalars: loss, its parts, norms of gradient and
-        parameters, learning rate (of each module), steps skipped so far.
+        The state after the step, and logs as float32 scalars: loss, its parts, norms of gradient
+        and parameters, learning rate (of each module), steps skipped so far.
     """
     key = jax.random.fold_in(key, state.step)
     stage_step = state.step - stage.start
@@ -97,7 +97,9 @@ def train_step(
 
 
 def _accumulate(grad_fn: Callable, params, batch: Batch, parts: int):
-    """Mean gradient and logs over equal parts of the batch; strided, so each part spans all devices."""
+    """Mean gradient and logs over equal parts of the batch; strided, so each part spans all
+    devices.
+    """
     if parts == 1:
         return grad_fn(params, batch)
     split = {k: v.reshape(-1, parts, *v.shape[1:]).swapaxes(0, 1) for k, v in batch.items()}

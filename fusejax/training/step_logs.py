@@ -37,7 +37,8 @@ class StepLogs:
             None without any step.
 
         Raises:
-            NonFiniteLoss: if a step is not finite, unless such steps are skipped and some are finite.
+            NonFiniteLoss: if a step is not finite, unless such steps are skipped and some are
+            finite.
         """
         if not self._pending:
             return None

@@ -1,4 +1,4 @@
-"""One process per run: a lock file in the folder of the run, local, on a shared file system or remote."""
+"""One process per run: a lock file in its folder, local, shared or remote."""
 
 import contextlib
 import json
@@ -153,7 +153,7 @@ class _Lock:
 
 
 def _machine_identity() -> str:
-    """Of the running kernel and this process's name space of process numbers, if the system tells."""
+    """Of the running kernel and the name space of process numbers, if the system tells."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     space = Path("/proc/self/ns/pid")
     with contextlib.suppress(OSError):
@@ -162,7 +162,7 @@ def _machine_identity() -> str:
 
 
 def _process_identity(pid: int) -> str | None:
-    """Number and start time of a living process, so that a reused number is not mistaken; None if dead."""
+    """Number and start time of a process (numbers are reused); None if it is dead."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

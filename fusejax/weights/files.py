@@ -1,4 +1,4 @@
-"""Weight files: safetensors with parameters, the network's configuration and where they come from."""
+"""Weight files: safetensors with parameters, the network's configuration and their origin."""
 
 import hashlib
 import json
@@ -59,7 +59,8 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
     """Reads weights; never executes anything from the file.
 
     Args:
-        name_or_path: a shipped name, a .safetensors file, the folder of a run, or FOLDER@STEP, one of
+        name_or_path: a shipped name, a .safetensors file, the folder of a run, or FOLDER@STEP, one
+        of
             the run's checkpoints. Of a run that has not finished the newest intact checkpoint is
             taken, which prints a line.
 

@@ -52,7 +52,8 @@ def saved_steps(run: epath.Path) -> list[int]:
 
 
 def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, ModelConfig, dict[str, Any]]:
-    """Parameters of a checkpoint (their moving average if the run keeps one); prints which step it is.
+    """Parameters of a checkpoint (their moving average if the run keeps one); prints which step it
+    is.
 
     Args:
         run: folder of the run.
@@ -82,7 +83,7 @@ def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, 
 
 
 def _read(folder: epath.Path) -> tuple[TrainState, TrainConfig]:
-    """The state on one device, compared with its fingerprints. Raises ValueError for a damaged one."""
+    """The state on one device, compared with its fingerprints; ValueError if it is damaged."""
     try:
         saved, meta = (json.loads((folder / item / "metadata").read_text()) for item in ("config", "meta"))
         config = from_dict(TrainConfig, saved)

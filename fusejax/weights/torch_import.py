@@ -19,7 +19,8 @@ _MODULES = {
     "detail_fusion": "DetailFuseLayer",
 }
 
-# Ours to the author's, inside a module; the long-scale block names its parts otherwise than the Restormer block.
+# Ours to the author's, inside a module; the long-scale block names its parts otherwise than the
+# Restormer block.
 _COMMON = (
     (r"norm(\d)/scale$", r"norm\1.body.weight"),
     (r"norm(\d)/bias$", r"norm\1.body.bias"),
@@ -160,7 +161,9 @@ def _config(tensors: Mapping[str, np.ndarray]) -> CrossFuseConfig:
 
 
 def _to_ours(tensor: np.ndarray, ndim: int) -> np.ndarray:
-    """[o, i, kh, kw] -> [kh, kw, i, o]; 1x1 kernels -> [i, o]; temperatures [heads, 1, 1] -> [heads]."""
+    """[o, i, kh, kw] -> [kh, kw, i, o]; 1x1 kernels -> [i, o]; temperatures [heads, 1, 1] ->
+    [heads].
+    """
     if tensor.ndim == 3:
         return tensor.reshape(-1)
     if tensor.ndim == 4:

@@ -1,4 +1,6 @@
-"""The report of a run: numbers against a log made by hand, and logs as kills and restarts leave them."""
+"""The report of a run: numbers against a log made by hand, and logs as kills and restarts leave
+them.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Checkpoints that are damaged, cannot be written, or belong to another run; other topologies; kills."""
+"""Checkpoints that are damaged, cannot be written, or belong to another run; other topologies;
+kills.
+"""
 
 import contextlib
 import os
@@ -185,7 +187,7 @@ def test_a_checkpoint_of_another_model_is_not_taken_for_damage(folder):
 
 @contextlib.contextmanager
 def no_room():
-    """Files end at 20 kB: writing more fails as it does on a full disk, only with another number."""
+    """Files end at 20 kB: writing more fails as on a full disk, only with another number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
@@ -324,15 +326,16 @@ from fusejax.training.fingerprint import fingerprints
 from fusejax.training.state import TrainState
 
 def tree(devices, data, fsdp):
-    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
-    def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
+    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2,
+    devices=devices) def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
     w = jax.random.normal(jax.random.key(1), (16, 24))
     params = {"w": put(P("fsdp"), w), "v": put(P(None, ("data", "fsdp")), w), "b": put(P(), w[0])}
     moments = {"mu": put(P(None, "fsdp"), w.astype(jnp.bfloat16))}
     return TrainState(put(P(), jnp.int32(5)), params, moments, {}, put(P(), jnp.int32(0)))
 
 def shapes(state):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
+    state)
 
 devices = jax.devices()
 assert len(devices) == 8
@@ -353,7 +356,9 @@ for count, data, fsdp in ((1, 1, 1), (4, 1, 4), (4, 4, 1), (8, 1, 8)):
 
 
 def run(arguments, **env):
-    return subprocess.run([sys.executable, *map(str, arguments)], env=os.environ | env, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], env=os.environ | env, capture_output=True, text=True, check=False
+    )
 
 
 def test_another_number_of_devices_restores_and_verifies(tmp_path):

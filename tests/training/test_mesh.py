@@ -88,7 +88,7 @@ PARAMS = {"mix": {"w": jnp.asarray(0.5), "v": jnp.asarray(-0.3)}, "bias": jnp.as
 
 
 def steps(**options):
-    """train_step of the smallest network; its learning rate depends on updates only, not on steps."""
+    """train_step of the smallest network; its learning rate depends on updates only."""
     tiny = load_config("angularfuse")
     stage = dataclasses.replace(
         tiny.stages[0],

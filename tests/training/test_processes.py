@@ -1,4 +1,6 @@
-"""Real processes on loopback: the same run on any arrangement of devices, and going on with it on another one."""
+"""Real processes on loopback: the same run on any arrangement of devices, and going on with it on
+another one.
+"""
 
 import dataclasses
 import json
@@ -75,7 +77,9 @@ def logged(workdir, kind="train"):
 
 
 def stop_after(running, workdir, step, which=0):
-    """SIGTERM to one of the processes once `step` is logged, as a launcher or a notice of pre-emption sends it."""
+    """SIGTERM to one of the processes once `step` is logged, as a launcher or a notice of
+    pre-emption sends it.
+    """
     until = time.time() + 300
     while not any(line["step"] >= step for line in logged(workdir)):
         if time.time() > until or any(process.poll() is not None for process in running):

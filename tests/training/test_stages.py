@@ -1,4 +1,4 @@
-"""Stages of a run: what trains, which rates, and going on within and exactly between two of them."""
+"""Stages of a run: what trains, which rates, and continuing within and between two of them."""
 
 import dataclasses
 import json

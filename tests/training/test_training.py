@@ -188,7 +188,9 @@ def test_batches_that_devices_do_not_divide_are_refused():
 
 
 def moments(state):
-    """Adam's first moments: the clipped gradient, which Adam's own division would blow up where it is near zero."""
+    """Adam's first moments: the clipped gradient, which Adam's own division would blow up where it
+    is near zero.
+    """
     return state.opt_state["all"].mu
 
 
@@ -204,8 +206,9 @@ def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
     assert "on 8 device(s)" in result.stdout
     one, eight = load_file(workdir / "weights.safetensors"), load_file(tmp_path / "run" / "weights.safetensors")
     assert one.keys() == eight.keys()
-    # Sums in another order turn the sign of gradients near zero, which Adam shows in single entries: as a whole, then.
-    # A batch of other pairs moves the whole by more than a hundred times as much.
+    # Sums in another order turn the sign of gradients near zero, which Adam shows in single
+    # entries: as a whole, then. # A batch of other pairs moves the whole by more than a hundred
+    # times as much.
     difference, size = (
         np.sqrt(sum(np.sum(np.square(x)) for x in xs)) for xs in ([eight[k] - one[k] for k in one], one.values())
     )

@@ -31,7 +31,9 @@ def test_weights_are_the_documented_network():
 
 
 def test_targets_that_the_night_hides_are_in_the_fused_picture(fuser):
-    """Where infrared shows a warm target and the visible picture almost nothing, the fused picture shows the target."""
+    """Where infrared shows a warm target and the visible picture almost nothing, the fused picture
+    shows the target.
+    """
     gains = []
     for seed in (1, 3, 5):
         pair = synthetic_pair(seed, size=(128, 128))
@@ -67,7 +69,7 @@ def test_real_pairs_score_above_the_plain_average(fuser, data_root):
 def test_the_demo_fuses_scores_and_draws(tmp_path):
     script = Path(__file__).parents[2] / "scripts" / "demo.py"
     command = [sys.executable, str(script), "--out", str(tmp_path), "--pairs", "2"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "convention 'exact'" in result.stdout
     assert len(list((tmp_path / "fused" / "panels").glob("*.png"))) == 2
