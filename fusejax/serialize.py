@@ -27,14 +27,20 @@ def _plain(value: Any, hint: Any = None) -> Any:
 
 def _dataclasses_in(hint: Any) -> list[type]:
     """The dataclasses that a union offers."""
-    return (
-        [h for h in typing.get_args(hint) if dataclasses.is_dataclass(h)] if isinstance(hint, types.UnionType) else []
-    )
+    if not isinstance(hint, types.UnionType):
+        return []
+    return [h for h in typing.get_args(hint) if isinstance(h, type) and dataclasses.is_dataclass(h)]
 
 
 def from_dict(cls: type, values: dict) -> Any:
-    """The dataclass that `to_dict` came from. Raises ValueError that names an unknown key and the
-    nearest known one.
+    """The dataclass that `to_dict` came from.
+
+    Args:
+        cls: the dataclass.
+        values: plain JSON types.
+
+    Raises:
+        ValueError: for an unknown key; the message names the nearest known one.
     """
     hints = typing.get_type_hints(cls)
     for key in values:
@@ -46,7 +52,7 @@ def from_dict(cls: type, values: dict) -> Any:
 
 
 def _restore(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_dict(hint, value)
     if isinstance(hint, types.UnionType) and value is not None:
         return _restore_union(hint, value)

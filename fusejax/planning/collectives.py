@@ -75,6 +75,7 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _NAMED_GROUPS = re.compile(
     r"mesh\[([^\]]*)\](?:, device_ids=\(\[([\d,]+)\](?:T\(([\d,]+)\))?\))? \{('\w+'(?:,'\w+')*)\}"
 )
+_GROUPS = re.compile(r"replica_groups=(.*)")
 _ARRAY = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\]")
 
 
@@ -98,7 +99,7 @@ class _Program:
                 computation = header[2]
                 self.entry = computation if header[1] else self.entry
             elif found := _INSTRUCTION.match(re.sub(r"/\*index=\d+\*/", "", line)):
-                self._add(*found.groups(), computation)
+                self._add(found[1], found[2], found[3], found[4], computation)
 
     def _add(self, name: str, kind: str, opcode: str, rest: str, computation: str) -> None:
         operands = re.findall(r"%([\w.-]+)", rest[: rest.index(")")])
@@ -161,10 +162,16 @@ class _Program:
         if user.opcode == "dynamic-slice":
             return user.operands[0] == x.name and _count(user.type) * group == _count(x.type)
         if user.opcode in ("fusion", "call"):
-            called = _CALLED.search(user.rest)[2]
+            called = _find(_CALLED, user.rest)[2]
             inside = [self.parameters[called, n] for n, name in enumerate(user.operands) if name == x.name]
             return all(self._only_sliced(parameter, group) for parameter in inside)
         return False
+
+
+def _find(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    if (found := pattern.search(text)) is None:
+        raise ValueError(f"XLA writes a program in a way that is not known here: {text[:80]}")
+    return found
 
 
 def _words(x: _Instruction) -> list[str]:
@@ -173,11 +180,11 @@ def _words(x: _Instruction) -> list[str]:
 
 def _count(kind: str) -> int:
     """Elements of an array type such as f32[3,3,8,4]{3,2,1,0}."""
-    return math.prod(int(n) for n in _ARRAY.search(kind)[2].split(",") if n)
+    return math.prod(int(n) for n in _find(_ARRAY, kind)[2].split(",") if n)
 
 
 def _bytes(dtype: str, shape: str) -> int:
-    bits = 8 if dtype == "pred" else int(re.search(r"\d+", dtype)[0])
+    bits = 8 if dtype == "pred" else int(_find(re.compile(r"\d+"), dtype)[0])
     return -(-bits * math.prod(int(n) for n in shape.split(",") if n) // 8)
 
 
@@ -189,7 +196,7 @@ def _axis(rest: str, mesh: Mesh | AbstractMesh) -> tuple[str, int]:
     if pairs := re.search(r"source_target_pairs=\{(\{.*?\})\}", rest):
         groups, size = _numbers(pairs[1]), mesh.size
     else:
-        groups = _groups(re.search(r"replica_groups=(.*)", rest)[1], mesh.size)
+        groups = _groups(_find(_GROUPS, rest)[1], mesh.size)
         size = groups.shape[1]
     places = np.stack(np.unravel_index(groups, mesh.axis_sizes))  # axis of the mesh, group, member
     varies = (places != places[:, :, :1]).any(axis=(1, 2))

@@ -1,30 +1,44 @@
-"""What a configuration amounts to: parameters by part, FLOPs, resolved settings."""
+"""What a configuration amounts to: parameters by part, FLOPs, length, resolved settings."""
 
 import json
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from fusejax.config import TrainConfig
-from fusejax.models import build
+from fusejax.models.networks import build
 from fusejax.serialize import to_dict
 
 
-def describe(config: TrainConfig, *, size: tuple[int, int] = (480, 640)) -> str:
-    """Text for the terminal. FLOPs are XLA's count of one forward pass on a pair of `size` (height,
-    width).
+def describe(config: TrainConfig, *, settings: bool = False, size: tuple[int, int] = (480, 640)) -> str:
+    """Text for the terminal.
+
+    Args:
+        config: the configuration.
+        settings: list every setting, as JSON, before the figures.
+        size: height and width of the pair that the FLOPs of a forward pass are given for (XLA's
+            count).
     """
     model = build(config.model)
     pair = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
     params = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
     parts = {name: _count(tree) for name, tree in params.items()}
-    cost = jax.jit(model.apply).lower({"params": params}, pair, pair).cost_analysis()
-    lines = [f"{config.name}: {sum(parts.values()):,} parameters"]
+    cost = jax.jit(model.apply).lower({"params": params}, pair, pair).cost_analysis() or {}
+    lines = [json.dumps(to_dict(config), indent=2)] if settings else []
+    lines.append(f"{config.name}: {sum(parts.values()):,} parameters")
     lines += [f"  {name:16}{count:>12,}" for name, count in parts.items()]
-    lines.append(f"{cost['flops'] / 1e9:,.1f} GFLOP per pair of {size[0]}x{size[1]}")
-    return "\n".join([*lines, json.dumps(to_dict(config), indent=2)])
+    lines.append(f"{cost.get('flops', math.nan) / 1e9:,.1f} GFLOP per pair of {size[1]}x{size[0]} (width x height)")
+    for stage in config.stages:
+        length = f"{stage.epochs} epochs" if stage.steps is None else f"{stage.steps} steps"
+        terms = ", ".join(f"{term.weight:g} {term.name}" for term in stage.objective.terms)
+        lines.append(
+            f"stage {stage.name!r}: {length} of {config.batch_size} crops of {config.data.crop}x{config.data.crop}; "
+            f"loss {terms}"
+        )
+    return "\n".join(lines)
 
 
-def _count(tree) -> int:
+def _count(tree: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))

@@ -26,7 +26,7 @@ from fusejax.planning.collectives import SLICED, Collective, collectives
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
-from fusejax.training.stages import plan_stages
+from fusejax.training.stages import Stage, plan_stages
 
 # Only the time that a CPU would need depends on them, and compiling takes a quarter of the time.
 _CPU_OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -148,14 +148,16 @@ def _topology_devices(name: str) -> list[Any]:
     return devices
 
 
-def stage_cost(program: Program, stage) -> StageCost:
+def stage_cost(program: Program, stage: Stage) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
     batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
     cpu = program.mesh.devices.flat[0].platform == "cpu"
     with compile_for("tpu"):  # the accelerators' forms of the operations, not those that are fast on CPU
         lowered = program.step(stage).lower(program.target, batch, key)
     compiled = lowered.compile(compiler_options=_CPU_OPTIONS if cpu else None)
-    memory = compiled.memory_analysis()
+    memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+    if memory is None or cost is None or text is None:
+        raise ValueError("XLA tells neither memory nor FLOPs of a program on this backend.")
     return StageCost(
         name=stage.config.name,
         state=_per_device(program.target),
@@ -165,8 +167,8 @@ def stage_cost(program: Program, stage) -> StageCost:
         aliased=memory.alias_size_in_bytes,
         temporaries=memory.temp_size_in_bytes,
         # XLA counts the body of a loop once; outside that of the micro-batches there is only Adam.
-        flops=compiled.cost_analysis()["flops"] * program.config.micro_batches,
-        collectives=collectives(compiled.as_text(), program.mesh),
+        flops=cost["flops"] * program.config.micro_batches,
+        collectives=collectives(text, program.mesh),
     )
 
 

@@ -332,11 +332,11 @@ class _Best:
     def __init__(self, scores: dict[int, float]) -> None:
         self._scores = scores  # the same dict as that of Checkpoints
 
-    def should_preserve(self, infos: Any, *, context: Any) -> list[bool]:  # noqa: ARG002 - Orbax's signature
+    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:  # noqa: ARG002 - Orbax's signature
         """Whether to keep each of the steps."""
         scores = self._scores
-        best = max((i.step for i in infos if i.step in scores), key=lambda s: (scores[s], s), default=None)
-        return [info.step == best for info in infos]
+        best = max((i.step for i in checkpoints if i.step in scores), key=lambda s: (scores[s], s), default=None)
+        return [info.step == best for info in checkpoints]
 
 
 def _attempt(item: str, read: Callable[[], Any]) -> Any:

@@ -20,7 +20,7 @@ def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
     return dict(params) if by_module else {WHOLE: params}
 
 
-def init_optimizer(params: Params, *, by_module: bool) -> dict[str, optax.ScaleByAdamState]:
+def init_optimizer(params: Params, *, by_module: bool) -> dict[str, Any]:
     """Adam's moments and count of updates for every group."""
     return {name: optax.scale_by_adam().init(group) for name, group in groups_of(params, by_module=by_module).items()}
 
@@ -49,13 +49,13 @@ def learning_rate(config: OptimConfig, *, steps: int, steps_per_epoch: int) -> C
 
 def update(
     grads: dict[str, Params],
-    opt_state: dict[str, optax.ScaleByAdamState],
+    opt_state: dict[str, Any],
     params: dict[str, Params],
     *,
     stage_step: jax.Array,
     clip_norm: float,
     rate: Callable[[Any, Any], Any],
-) -> tuple[dict[str, Params], dict[str, optax.ScaleByAdamState], dict[str, jax.Array]]:
+) -> tuple[dict[str, Params], dict[str, Any], dict[str, jax.Array]]:
     """One Adam update of the groups in `grads`; the others keep parameters and state. Also the
     learning rates.
     """

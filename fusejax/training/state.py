@@ -7,7 +7,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding
+from jax.sharding import Sharding
 
 from fusejax.training.optim import init_optimizer
 from fusejax.typing import Params
@@ -54,7 +54,7 @@ def init_params(model: nn.Module, key: jax.Array) -> Params:
     return model.init(key, pair, pair)["params"]
 
 
-def abstract_state(init: Callable[[jax.Array], TrainState], sharding: Callable[[tuple], NamedSharding]) -> TrainState:
+def abstract_state(init: Callable[[jax.Array], TrainState], sharding: Callable[[tuple], Sharding]) -> TrainState:
     """Shapes, types and shardings of the state that `init` makes from a key; computes nothing.
 
     The target that a checkpoint is restored into. `sharding`: from an array's shape.

@@ -1,7 +1,7 @@
 """Scores and panels on a fixed list of whole pairs during training."""
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from jax.experimental import multihost_utils
 
 from fusejax.data.folders import JoinedSource
@@ -35,13 +35,13 @@ def validate(fuser: Fuser, pairs: JoinedSource, *, panels: int = 3) -> tuple[dic
         ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
         vi_y = rgb_to_luma(vi)
         fused_y = fuser.fuse_luma(ir[None], vi_y[None])
-        scores = evaluate(fused_y, ir[None], vi_y[None], convention=CONVENTION, metrics=USUAL)
+        scores = evaluate(*map(jnp.asarray, (fused_y, ir[None], vi_y[None])), convention=CONVENTION, metrics=USUAL)
         for name, value in scores.items():
             found[name].append(float(value[0]))
         if len(drawn) < panels and jax.process_index() == 0:
             images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
             drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
-    mean = RunningMean.empty(USUAL).update({name: np.array(values, np.float32) for name, values in found.items()})
+    mean = RunningMean.empty(USUAL).update({name: jnp.array(values, jnp.float32) for name, values in found.items()})
     return {name: float(value) for name, value in _over_processes(mean).result().items()}, drawn
 
 

@@ -141,7 +141,8 @@ def _check_shapes(flat: Mapping[str, np.ndarray], config: ModelConfig, path: str
     """Raises ValueError if the arrays are not those of the network."""
     pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
     shapes = jax.eval_shape(build(config).init, jax.random.key(0), pair, pair)["params"]
-    expected = {name: x.shape for name, x in flatten_dict(shapes, sep="/").items()}
+    flat_shapes: dict[str, Any] = flatten_dict(shapes, sep="/")
+    expected = {name: x.shape for name, x in flat_shapes.items()}
     given = {name: x.shape for name, x in flat.items()}
     wrong = [n for n in sorted(expected.keys() | given.keys()) if expected.get(n) != given.get(n)]
     if wrong:

@@ -80,12 +80,11 @@ def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors alike
         raise ValueError(f"{path} cannot be read as tensors alone ({type(error).__name__}: {error}).") from error
-    modules = {m: checkpoint.get(m) for m in _MODULES.values()} if isinstance(checkpoint, dict) else {}
-    if not modules or not all(isinstance(v, dict) for v in modules.values()):
-        held = ", ".join(map(str, list(checkpoint)[:8])) if isinstance(checkpoint, dict) else type(checkpoint).__name__
-        raise ValueError(
-            f"{path} is not a dict with the modules {', '.join(_MODULES.values())}; it holds {held or 'nothing'}."
-        )
+    held = checkpoint if isinstance(checkpoint, dict) else {}
+    modules = {m: held[m] for m in _MODULES.values() if isinstance(held.get(m), dict)}
+    if len(modules) < len(_MODULES):
+        names = ", ".join(map(str, list(held)[:8])) or f"a {type(checkpoint).__name__}"
+        raise ValueError(f"{path} is not a dict with the modules {', '.join(_MODULES.values())}; it holds {names}.")
     # What else a checkpoint holds, such as the optimizer's state, is not needed.
     return {
         module: {k: np.asarray(v.float()) for k, v in tensors.items() if isinstance(v, torch.Tensor)}
@@ -111,7 +110,9 @@ def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> 
     tensors = {f"{m}.{k.removeprefix('module.')}": v for m in _MODULES.values() for k, v in checkpoint[m].items()}
     config = _config(tensors)
     pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
-    shapes = flatten_dict(jax.eval_shape(CrossFuse(config).init, jax.random.key(0), pair, pair)["params"], sep="/")
+    shapes: dict[str, Any] = flatten_dict(
+        jax.eval_shape(CrossFuse(config).init, jax.random.key(0), pair, pair)["params"], sep="/"
+    )
     params = {}
     for name, like in shapes.items():
         theirs = torch_name(name)

@@ -227,7 +227,7 @@ def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
 
 
 def test_info_prints_counts_and_settings():
-    text = run_cli("info", "angularfuse").stdout
+    text = run_cli("info", "angularfuse", "--settings").stdout
     assert "angularfuse: 1,517,657 parameters" in text
-    assert "GFLOP per pair of 480x640" in text
+    assert "GFLOP per pair of 640x480 (width x height)" in text
     assert '"edge_weight": 0.75' in text
