@@ -23,6 +23,7 @@ COMMANDS = {
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
     "report": "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR",
+    "export": "write weights as ONNX or StableHLO: fusejax export --weights NAME --format onnx --out FILE",
     "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 

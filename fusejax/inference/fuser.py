@@ -103,6 +103,10 @@ class Fuser:
         Raises:
             ValueError: if there are no usable weights.
         """
+        if Path(weights).suffix in (".onnx", ".stablehlo"):
+            from fusejax.export.loading import ExportedFuser
+
+            return ExportedFuser(Path(weights))
         params, model_config, _ = load_weights(weights)
         return cls(jax.device_put(params), model_config, tile=tile, memory=memory)
 

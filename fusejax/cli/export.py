@@ -1,0 +1,61 @@
+"""`fusejax export`: weights as a file that runs without this library."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import tyro
+
+from fusejax.export.exporting import Format, Precision, export_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """Writes weights as ONNX or StableHLO, checked against the library.
+
+    Attributes:
+        weights: shipped name, .safetensors file, or folder of a run.
+        format: onnx or stablehlo.
+        out: the file to write, .onnx or .stablehlo.
+        size: WIDTHxHEIGHT, or dynamic for any size.
+        precision: type that the weights are stored in.
+        color: take and give RGB instead of luma.
+        overwrite: replace an existing file.
+    """
+
+    weights: str
+    format: Format
+    out: Path
+    size: str = "dynamic"
+    precision: Precision = "float32"
+    color: bool = False
+    overwrite: bool = False
+
+
+def run(arguments: list[str]) -> None:
+    """Exports, and prints the size and what the comparison measured."""
+    options = tyro.cli(ExportOptions, args=arguments, prog="fusejax export")
+    metadata = export_weights(
+        options.weights,
+        options.out,
+        format=options.format,
+        size=parse_size(options.size),
+        precision=options.precision,
+        color=options.color,
+        overwrite=options.overwrite,
+    )
+    size = options.out.stat().st_size
+    print(f"{options.out}: {size:,} bytes, largest difference to the library {metadata['largest_difference']:.2g}")
+
+
+def parse_size(text: str) -> tuple[int, int] | None:
+    """(height, width) of WIDTHxHEIGHT; None for `dynamic`.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if text == "dynamic":
+        return None
+    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):
+        raise ValueError(f"--size is {text!r}; give WIDTHxHEIGHT such as 640x480, or dynamic.")
+    return int(match[2]), int(match[1])

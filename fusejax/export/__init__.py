@@ -1,0 +1,9 @@
+"""Networks as files that run without this library."""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.export.exporting import export_weights
+    from fusejax.export.loading import ExportedFuser
+
+__all__ = ["ExportedFuser", "export_weights"]

@@ -1,0 +1,165 @@
+"""Writing a network as a file that runs without this library, checked before it is kept."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import fusejax
+from fusejax.export import standalone
+from fusejax.inference.fuser import Fuser
+from fusejax.typing import Params
+from fusejax.weights.files import load_weights
+
+Format = Literal["onnx", "stablehlo"]
+Precision = Literal["float32", "float16"]
+
+LIMITS = {"float32": 1e-4, "float16": 2 / 255}
+# One compiled function of the library serves all three.
+_FREE_SIZES = ((48, 48), (37, 41), (35, 48))
+
+
+def export_weights(
+    weights: str | Path,
+    out: Path,
+    *,
+    format: Format,
+    size: tuple[int, int] | None = None,
+    precision: Precision = "float32",
+    color: bool = False,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Exports weights and compares the file with the library in a process that imports neither.
+
+    The file takes `ir` and `vi` in [0, 1] and gives `fused`, batch free: [b, c, h, w] for ONNX,
+    [b, h, w, c] for StableHLO. A StableHLO file is a zip archive of one program for
+    `jax.export.deserialize`; the caller extends the images as its metadata says.
+
+    Args:
+        weights: shipped name, .safetensors file or folder of a run.
+        out: the file to write, `.onnx` or `.stablehlo`.
+        format: `onnx` (needs the extra `onnx`) or `stablehlo`.
+        size: fixed (height, width); None leaves both free.
+        precision: type that the weights are stored in; the arithmetic is float32 for both.
+        color: `vi` and `fused` are RGB (BT.601, full range) instead of luma.
+        overwrite: replace an existing file.
+
+    Returns:
+        The metadata inside the file; `largest_difference` is what the comparison measured.
+
+    Raises:
+        ValueError: if the file cannot be written, or differs from the library by more than 1e-4
+            (2 gray levels for float16); nothing is left then.
+        FileExistsError: if the output exists and is not to be replaced.
+    """
+    if out.suffix != standalone.SUFFIXES[format]:
+        raise ValueError(f"{out} must end in {standalone.SUFFIXES[format]} for the format {format}.")
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out} exists; use --overwrite, or another --out.")
+    params, config, training = load_weights(weights)
+    metadata: dict[str, Any] = {
+        "name": Path(weights).stem,
+        "version": fusejax.__version__,
+        "network": type(config).__name__,
+        "training": training,
+        "card": _card(weights),
+        "format": format,
+        "ranges": "ir, vi and fused are float32 in [0, 1]",
+        "layout": "[batch, channel, height, width]" if format == "onnx" else "[batch, height, width, channel]",
+        "channels": "ir 1; vi and fused 3 (RGB, BT.601 full range)" if color else "ir, vi and fused 1 (luma)",
+        "size": list(size) if size else None,
+        "precision": precision,
+        "color": color,
+        "padding": "none: the file takes the image as it is",
+        "multiple": 1,
+        "least_side": 1,
+        "largest_difference": 0.0,
+        "sha256": standalone.UNSEALED,
+    }
+    options = {"size": size, "half": precision == "float16", "color": color}
+    program = _write_program(params, config, format, metadata, options)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        part = Path(folder) / out.name
+        _seal(part, program, metadata)
+        metadata["largest_difference"] = _largest_difference(part, params, config, size, color)
+        if not metadata["largest_difference"] <= LIMITS[precision]:
+            raise ValueError(
+                f"The {format} file differs from the library by {metadata['largest_difference']:.2g}, "
+                f"more than {LIMITS[precision]:.2g}; it was not kept."
+            )
+        _seal(part, program, metadata)
+        part.replace(out)
+    return standalone.verify(out)
+
+
+def _write_program(params: Params, config: Any, format: Format, metadata: dict[str, Any], options: dict) -> Any:
+    if format == "onnx":
+        try:
+            from fusejax.export.onnx_file import write_onnx
+        except ModuleNotFoundError as error:
+            raise ValueError(f"ONNX needs the extra: pip install 'fusejax[onnx]' ({error}).") from error
+        return write_onnx(params, config, **options)
+    from fusejax.export.stablehlo import free_multiple, least_side, write_stablehlo
+
+    if options["size"] is None:
+        multiple, least = free_multiple(config), least_side(config)
+        text = f"extend height and width at the bottom and right by reflection to multiples of {multiple}, at least"
+        metadata |= {"padding": f"{text} {least}; crop the result", "multiple": multiple, "least_side": least}
+    return write_stablehlo(params, config, **options)
+
+
+def _card(weights: str | Path) -> str:
+    """The text that comes with shipped weights, else nothing."""
+    card = Path(fusejax.__file__).parent / "weights" / f"{weights}.md"
+    return card.read_text() if card.is_file() else ""
+
+
+def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
+    """Writes program and metadata with the checksum, which is as long as the zeros it replaces."""
+    text = json.dumps(metadata, sort_keys=True)
+    if isinstance(program, bytes):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as file:
+            file.writestr(zipfile.ZipInfo(standalone.PROGRAM), program)
+            file.comment = text.encode()
+        data = buffer.getvalue()
+    else:
+        program.ClearField("metadata_props")
+        program.metadata_props.add(key="fusejax", value=text)
+        data = program.SerializeToString()
+    zeros = standalone.UNSEALED.encode()
+    if data.count(zeros) != 1:
+        raise ValueError("The place of the checksum is not unique in the file.")
+    path.write_bytes(data.replace(zeros, hashlib.sha256(data).hexdigest().encode()))
+
+
+def _largest_difference(path: Path, params: Params, config: Any, size: tuple[int, int] | None, color: bool) -> float:
+    """Against `Fuser`, over three random pairs, the file being run by `standalone` on its own."""
+    rng = np.random.default_rng(0)
+    pairs = [
+        (rng.random((1, *side, 1), np.float32), rng.random((1, *side, 3 if color else 1), np.float32))
+        for side in ([size] * 3 if size else _FREE_SIZES)
+    ]
+    inputs, outputs = path.with_suffix(".in.npz"), path.with_suffix(".out.npz")
+    named: dict[str, Any] = {}
+    for n, (ir, vi) in enumerate(pairs):
+        named |= {f"ir{n}": ir, f"vi{n}": vi}
+    np.savez(inputs, **named)
+    command = [sys.executable, "-P", standalone.__file__, str(path), str(inputs), str(outputs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"The file cannot be run: {done.stderr.strip().splitlines()[-1]}")
+    fuser = Fuser(params, config)
+    with np.load(outputs) as found:
+        return max(
+            float(np.abs(found[f"fused{n}"] - fuser.fuse(ir, vi, ir_range="full").reshape(vi.shape)).max())
+            for n, (ir, vi) in enumerate(pairs)
+        )

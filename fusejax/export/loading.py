@@ -1,0 +1,40 @@
+"""Running an exported file in place of the library's own network."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.export import standalone
+from fusejax.inference.fuser import Fuser
+
+
+class ExportedFuser(Fuser):
+    """A `Fuser` whose luma is fused by an exported file, as anyone else would run it.
+
+    Args:
+        path: a file that `fusejax export` wrote.
+
+    Raises:
+        ValueError: if the file is damaged or of another origin.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.metadata = path, standalone.verify(path)
+        self._run = standalone.open_program(path, self.metadata)
+
+    def fuse_luma(self, ir: np.ndarray, vi_y: np.ndarray) -> np.ndarray:
+        """Fused luma of a batch of equal size, [b, h, w, 1] float32 in [0, 1], in and out.
+
+        Raises:
+            ValueError: if the file is for another size.
+        """
+        size = self.metadata["size"]
+        if size and list(ir.shape[1:3]) != size:
+            raise ValueError(f"{self.path} is for {size[1]}x{size[0]}; the images are {ir.shape[2]}x{ir.shape[1]}.")
+        # Gray as RGB: fused luma is then each channel of the result.
+        vi = np.repeat(vi_y, 3, axis=-1) if self.metadata["color"] else vi_y
+        return self._run(ir.astype(np.float32), vi.astype(np.float32))[..., :1]
+
+    def check_maps(self) -> None:
+        """Raises ValueError: exported files give the fused image only."""
+        raise ValueError(f"{self.path} has no maps; use the weights that it was exported from.")

@@ -1,0 +1,67 @@
+"""A network with its parameters as one StableHLO program for cpu, cuda and tpu."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from fusejax.models.config import ModelConfig
+from fusejax.models.networks import build
+from fusejax.ops.backend import EVERY_PLATFORM, compile_for
+from fusejax.ops.color import LUMA_WEIGHTS
+from fusejax.typing import Params
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def free_multiple(config: ModelConfig) -> int:
+    """What free sides must be multiples of."""
+    return build(config).multiple
+
+
+def least_side(config: ModelConfig) -> int:
+    """The smallest free side: JAX reflects axes only that it can prove to be longer than one."""
+    return 2 * free_multiple(config)
+
+
+def write_stablehlo(
+    params: Params,
+    config: ModelConfig,
+    *,
+    size: tuple[int, int] | None = None,
+    half: bool = False,
+    color: bool = False,
+) -> bytes:
+    """Serializes `ir`, `vi` to `fused`, [b, h, w, c] in [0, 1], for `jax.export.deserialize`.
+
+    Args:
+        params: parameters of the network.
+        config: configuration of the network.
+        size: fixed (height, width); None leaves both free as multiples, see `free_multiple`.
+        half: store weights as float16; the arithmetic stays float32.
+        color: `vi` and `fused` have three channels, RGB, instead of luma.
+    """
+    multiple = free_multiple(config)
+    text = f"b, {size[0]}, {size[1]}" if size else f"b, {multiple}*h, {multiple}*w"
+    shape = export.symbolic_shape(text, constraints=() if size else ("h >= 2", "w >= 2"))
+    ir = jax.ShapeDtypeStruct((*shape, 1), jnp.float32)
+    vi = jax.ShapeDtypeStruct((*shape, 3 if color else 1), jnp.float32)
+    stored = jax.tree.map(lambda x: np.asarray(x, np.float16 if half else np.float32), params)
+    with compile_for(EVERY_PLATFORM):
+        program = export.export(jax.jit(_forward(stored, config, color)), platforms=PLATFORMS)(ir, vi)
+    return bytes(program.serialize())
+
+
+def _forward(stored: Params, config: ModelConfig, color: bool) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    model = build(config)
+
+    def forward(ir: jax.Array, vi: jax.Array) -> jax.Array:
+        params = jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.float32), stored)
+        vi_y = (vi @ LUMA_WEIGHTS)[..., None] if color else vi
+        fused = jnp.clip(jnp.asarray(model.apply({"params": params}, ir, vi_y)), 0.0, 1.0)
+        # The same step for red, green and blue changes luma and leaves chroma as it is.
+        return jnp.clip(vi + (fused - vi_y), 0.0, 1.0) if color else fused
+
+    return forward

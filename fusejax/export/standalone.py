@@ -1,0 +1,111 @@
+"""Runs an exported file with NumPy and the file's own runtime only, none of this library.
+
+As a script: `python standalone.py FILE INPUTS.npz OUTPUTS.npz`, with arrays `ir0`, `vi0`, `ir1` ...
+in, `fused0`, `fused1` ... out. It imports neither fusejax nor flax, which it checks itself.
+"""
+
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SUFFIXES = {"onnx": ".onnx", "stablehlo": ".stablehlo"}
+PROGRAM = "program.jax"
+UNSEALED = "0" * 64
+
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """Reads the metadata and checks the SHA-256 of the file, taken with zeros in its place.
+
+    Raises:
+        ValueError: if the file was not written by `fusejax export`, or a byte has changed.
+    """
+    data = path.read_bytes()
+    try:
+        metadata = _read_metadata(path, data)
+    except Exception as error:  # parsers of both formats raise many types for damaged files
+        raise ValueError(f"{path} is damaged or was not written by fusejax export: {error}") from error
+    found = str(metadata.get("sha256", "")).encode()
+    if len(found) != len(UNSEALED) or data.count(found) != 1:
+        raise ValueError(f"{path} has no usable checksum; it was not written by fusejax export, or is damaged.")
+    if hashlib.sha256(data.replace(found, UNSEALED.encode())).hexdigest().encode() != found:
+        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one it was written with.")
+    return metadata
+
+
+def _read_metadata(path: Path, data: bytes) -> dict[str, Any]:
+    if path.suffix == SUFFIXES["onnx"]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return json.loads(session.get_modelmeta().custom_metadata_map["fusejax"])
+    with zipfile.ZipFile(path) as file:
+        return json.loads(file.comment)
+
+
+def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = None) -> Run:
+    """The program of a file: `ir`, `vi` to `fused`, float32 [b, h, w, c] in [0, 1].
+
+    Args:
+        path: a verified file.
+        metadata: what `verify` returned.
+        threads: of onnxruntime; None leaves the choice to it.
+    """
+    if path.suffix == SUFFIXES["onnx"]:
+        return _open_onnx(path, threads)
+    from jax import export
+
+    with zipfile.ZipFile(path) as file:
+        program = export.deserialize(bytearray(file.read(PROGRAM)))
+
+    def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        h, w = ir.shape[1:3]
+        extended = (extend(x, metadata["multiple"], metadata["least_side"]) for x in (ir, vi))
+        return np.asarray(program.call(*extended))[:, :h, :w]
+
+    return run
+
+
+def _open_onnx(path: Path, threads: int | None) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if threads:
+        options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+    def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        feed = {"ir": ir.transpose(0, 3, 1, 2), "vi": vi.transpose(0, 3, 1, 2)}
+        return np.asarray(session.run(["fused"], feed)[0]).transpose(0, 2, 3, 1)
+
+    return run
+
+
+def extend(x: np.ndarray, multiple: int, least: int) -> np.ndarray:
+    """Height and width extended at the bottom and right by reflection; a side of 1 is repeated."""
+    pads = [max(-(-side // multiple) * multiple, least) - side for side in x.shape[1:3]]
+    return np.pad(x, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="reflect")
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the file on every pair of the inputs."""
+    path = Path(arguments[0])
+    run = open_program(path, verify(path))
+    with np.load(arguments[1]) as inputs:
+        fused = {f"fused{n}": run(inputs[f"ir{n}"], inputs[f"vi{n}"]) for n in range(len(inputs.files) // 2)}
+    if present := {"fusejax", "flax"} & set(sys.modules):
+        raise RuntimeError(f"The check imported {present}; it must not.")
+    np.savez(arguments[2], **fused)  # pyright: ignore[reportArgumentType] - names are "fusedN"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
