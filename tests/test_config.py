@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fusejax.config import TrainConfig, load_config, shipped_configs
+from fusejax.config import OptimConfig, StageConfig, TrainConfig, load_config, shipped_configs
 from fusejax.models.config import AngularFuseConfig
 from fusejax.serialize import differences, from_dict, to_dict
 
@@ -70,3 +70,35 @@ def test_configurations_load_without_jax():
 def test_networks_that_cannot_be_built_are_refused(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         AngularFuseConfig(**change)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (OptimConfig, {"learning_rate": -1.0}, "learning_rate is -1.0; it must be a number above 0"),
+        (OptimConfig, {"learning_rate": float("nan")}, "learning_rate is nan"),
+        (OptimConfig, {"clip_norm": 0.0}, "clip_norm is 0.0"),
+        (StageConfig, {"steps": 0}, "has steps 0; it must be at least 1"),
+        (StageConfig, {"steps": -3}, "has steps -3"),
+        (StageConfig, {"epochs": 0}, "has epochs 0"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(kind, change, message):
+    given = {"objective": load_config("angularfuse").stages[0].objective} if kind is StageConfig else {}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        kind(**given, **change)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:\n", r"own\.py, line 1: "),
+        ("def get_config():\n    return 5\n", "must return a TrainConfig; it returned int"),
+        ("import nosuch\n", r"own\.py, line 1: ModuleNotFoundError: No module named 'nosuch'"),
+        ("def get_config():\n    return 1 / 0\n", r"own\.py, line 2: ZeroDivisionError"),
+    ],
+)
+def test_mistakes_in_an_own_configuration_are_named_with_their_line(tmp_path, text, message):
+    (tmp_path / "own.py").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_config(str(tmp_path / "own.py"))

@@ -1,0 +1,84 @@
+"""Weight files: what is written is read back, and what is damaged is refused."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from fusejax.models import FusionNetConfig, build
+from fusejax.weights.files import load_weights, save_weights
+
+CONFIG = FusionNetConfig(widths=(2, 2), attention_width=2, alpha_width=2)
+
+
+@pytest.fixture(scope="module")
+def params():
+    pair = jnp.zeros((1, 8, 8, 1))
+    shapes = jax.eval_shape(build(CONFIG).init, jax.random.key(0), pair, pair)["params"]
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), shapes)
+
+
+@pytest.fixture
+def path(params, tmp_path):
+    save_weights(tmp_path / "w.safetensors", params, CONFIG, {"steps": 3})
+    return tmp_path / "w.safetensors"
+
+
+def rewritten(path, metadata):
+    """The file with other metadata, as an older version or somebody else would write it."""
+    with safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in list(file.keys())}
+        held = dict(file.metadata())
+    save_file(arrays, path, metadata=metadata(held))
+
+
+def test_weights_are_read_back(path, params):
+    loaded, config, about = load_weights(path)
+    assert (config, about) == (CONFIG, {"steps": 3})
+    jax.tree.map(np.testing.assert_array_equal, loaded, params)
+
+
+def test_a_changed_bit_is_noticed_in_values_and_in_metadata(path):
+    whole = path.read_bytes()
+    for place in (len(whole) - 100, whole.index(b'\\"steps\\": 3') + 11):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"w\.safetensors is damaged: its SHA-256 differs"):
+            load_weights(path)
+
+
+def test_files_without_a_checksum_still_load(path, params):
+    rewritten(path, lambda held: {k: v for k, v in held.items() if k != "sha256"})
+    jax.tree.map(np.testing.assert_array_equal, load_weights(path)[0], params)
+
+
+def test_metadata_of_other_shapes_is_a_message(path):
+    def wider(held):
+        return {"network": held["network"], "model": held["model"].replace("[2, 2]", "[2, 4]")}
+
+    rewritten(path, wider)
+    with pytest.raises(ValueError, match=r"arrays do not fit FusionNetConfig: .* the network has"):
+        load_weights(path)
+
+
+def test_metadata_that_is_no_configuration_is_a_message(path):
+    rewritten(path, lambda held: {"model": "{}}", "network": held["network"]})
+    with pytest.raises(ValueError, match="its metadata cannot be used"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(path, params, value):
+    broken = jax.tree.map(np.copy, params)
+    next(iter(jax.tree.leaves(broken))).flat[0] = value
+    with pytest.raises(ValueError, match="NaN or infinite, in 1 of"):
+        save_weights(path, broken, CONFIG, {})
+    with pytest.raises(ValueError, match="do not fit"):
+        save_weights(path, params, dataclasses.replace(CONFIG, widths=(4, 2)), {})
+    assert load_weights(path)[2] == {"steps": 3}  # nothing was replaced
