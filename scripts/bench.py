@@ -110,7 +110,7 @@ def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
     import torch
 
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from torch_twin import UFuser
+    from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
 
     def tensor(x: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)

@@ -24,7 +24,7 @@ import tyro
 from fusejax.metrics import USUAL, evaluate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import metrics_reference as reference
+import metrics_reference as reference  # pyright: ignore[reportMissingImports] - in tests/
 
 REFERENCES: dict[str, Callable[..., float]] = {
     "EN": lambda f, a, b: reference.entropy(f),

@@ -48,11 +48,12 @@ class OverheadOptions:
 def main(options: OverheadOptions) -> None:
     """Prints the share of every save and their median."""
     shipped = load_config(options.config)
-    stage = dataclasses.replace(shipped.stages[-1], steps=EVERY * options.repeats + 2 * SPAN)
+    steps = EVERY * options.repeats + 2 * SPAN
+    stage = dataclasses.replace(shipped.stages[-1], steps=steps)
     data = dataclasses.replace(shipped.data, synthetic=64, crop=options.crop or shipped.data.crop)
     config = dataclasses.replace(shipped, stages=(stage,), data=data, log_every=SPAN, save_every=EVERY, eval_every=0)
     end, shares = ends_of_spans(config), []
-    for save in range(EVERY, stage.steps - SPAN, EVERY):
+    for save in range(EVERY, steps - SPAN, EVERY):
         before, behind, after = (end[n + SPAN] - end[n] for n in (save - SPAN, save, save + SPAN))
         plain = (before + after) / 2
         shares.append((behind - plain) / (plain * EVERY / SPAN))

@@ -36,7 +36,7 @@ class HeroOptions:
 def main(options: HeroOptions) -> None:
     """Fuses the pair with the released weights and writes the three images in one row."""
     pair = synthetic_pair(options.seed, size=options.size)
-    fused = fusejax.fuse(pair["ir"], pair["vi"])
+    fused = fusejax.fuse(pair["ir"], pair["vi"])  # pyright: ignore[reportArgumentType] - arrays
     images = {"infrared": pair["ir"], "visible": pair["vi"], "fused": fused}
     row = labeled_row({name: to_float(image) for name, image in images.items()})
     options.out.parent.mkdir(parents=True, exist_ok=True)

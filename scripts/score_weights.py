@@ -6,6 +6,7 @@ python scripts/score_weights.py --data-root DIR --sets roadscene/val msrs/test_d
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -13,8 +14,8 @@ import tyro
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.data.folders import find_pair_folders
-from fusejax.data.pairing import match_pairs
 from fusejax.data.images import as_infrared, read_image, write_image
+from fusejax.data.pairing import match_pairs
 from fusejax.ops.color import rgb_to_luma
 
 
@@ -34,7 +35,7 @@ class ScoreOptions:
     out: Path
     sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
     weights: str = "angularfuse"
-    convention: str = "cddfuse"
+    convention: Literal["exact", "cddfuse", "tang", "vifb"] = "cddfuse"
 
 
 def apply_rules(ir_folder: Path, vi_folder: Path, out: Path) -> None:

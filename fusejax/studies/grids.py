@@ -8,6 +8,7 @@ from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import labeled_row, stacked
 from fusejax.studies.ablation import Ablation, run_folder
 from fusejax.studies.run import open_pairs
+from fusejax.typing import Pair
 
 
 def draw_grids(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
@@ -35,7 +36,7 @@ def draw_grids(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
     return written
 
 
-def _draw_grid(path: Path, pair: dict, fusers: dict[str, Fuser]) -> None:
+def _draw_grid(path: Path, pair: Pair, fusers: dict[str, Fuser]) -> None:
     ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
     rows = [labeled_row({"infrared": ir, "visible": vi})]
     for name, fuser in fusers.items():

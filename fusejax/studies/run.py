@@ -5,7 +5,9 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from fusejax.data.annotations import of_classes
@@ -20,7 +22,7 @@ from fusejax.report.progress import track
 from fusejax.scoring.regions import AVERAGE, BOUND, REGION_METRICS, region_mask, region_scores
 from fusejax.studies.ablation import Ablation, run_folder
 from fusejax.training.loop import fit
-from fusejax.typing import Luma
+from fusejax.typing import Pair
 
 CONVENTION = "cddfuse"
 
@@ -86,7 +88,14 @@ def open_pairs(ablation: Ablation, name: str, data_root: Path) -> PairFolder:
     return PairFolder(ablation.folder(name, data_root), boxes=name in ablation.boxed)
 
 
-def score_sets(fuse: Callable[[Luma, Luma], Luma], ablation: Ablation, data_root: Path) -> tuple[SetScores, SetScores]:
+def _object_boxes(pair: Pair) -> np.ndarray:
+    """Boxes [n, 4] of the classes that count; none if the set was opened without boxes."""
+    if "boxes" not in pair or "labels" not in pair:
+        return np.zeros((0, 4), np.float32)
+    return pair["boxes"][of_classes([str(label) for label in pair["labels"]], OBJECT_CLASSES)]
+
+
+def score_sets(fuse: Callable[..., Any], ablation: Ablation, data_root: Path) -> tuple[SetScores, SetScores]:
     """Scores a fusion function on every set of an ablation.
 
     Args:
@@ -105,10 +114,10 @@ def score_sets(fuse: Callable[[Luma, Luma], Luma], ablation: Ablation, data_root
             pair = pairs[n]
             ir, vi_y = to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
             fused_y = fuse(ir, vi_y)
-            usual = evaluate(fused_y, ir, vi_y, convention=CONVENTION, metrics=USUAL)
+            usual = evaluate(*map(jnp.asarray, (fused_y, ir, vi_y)), convention=CONVENTION, metrics=USUAL)
             for metric in USUAL:
                 found[metric].append(usual[metric][0])
-            boxes = pair["boxes"][of_classes(pair["labels"], OBJECT_CLASSES)] if name in ablation.boxed else ()
+            boxes = _object_boxes(pair)
             if not len(boxes):
                 continue
             mask = region_mask(boxes, height=ir.shape[1], width=ir.shape[2])
