@@ -77,6 +77,7 @@ def arrays(case, kind, axis):
 
 
 @pytest.mark.parametrize("name", ["data", "angularfuse", "crossfuse"])
+@pytest.mark.slow
 def test_data_parallel_sums_each_gradient_once(costs, name):
     """Also those of kernels that are used in parts, or in a larger form, and no picture leaves its
     device.
@@ -89,6 +90,7 @@ def test_data_parallel_sums_each_gradient_once(costs, name):
     assert 1.5 * params <= sum(c.sent for c in case["collectives"]) <= 1.5 * (params + scalars)  # 2 (4 - 1) / 4
 
 
+@pytest.mark.slow
 def test_fsdp_gathers_and_scatters_each_parameter_once(costs):
     case = costs["fsdp"]
     assert len(case["split"]) > 5
@@ -100,6 +102,7 @@ def test_fsdp_gathers_and_scatters_each_parameter_once(costs):
     assert sent == 2 * 0.75 * sum(case["split"])  # (4 - 1) / 4 of each, there and back
 
 
+@pytest.mark.slow
 def test_on_both_axes_only_parts_go_along_data(costs):
     case = costs["both"]
     assert arrays(case, "all-gather", "fsdp") == Counter(case["split"])
@@ -107,6 +110,7 @@ def test_on_both_axes_only_parts_go_along_data(costs):
     assert arrays(case, "all-reduce", "data+fsdp") == Counter(size for size in case["whole"] if size > 4)
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_shardings_say(costs):
     pictures = 4 * (8 // 4) * 16 * 16 * 4  # four float32 arrays, two pictures on each device
     for case in costs.values():
@@ -180,6 +184,7 @@ def get_config():
 """
 
 
+@pytest.mark.slow
 def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr("fusejax.losses.objective.TERMS", dict(TERMS))

@@ -295,6 +295,7 @@ def test_remote_folders_keep_their_address(monkeypatch):
     assert [str(path) for path in seen] == ["gs://bucket/run/checkpoints"] * 2 + [str(Path("runs/a").absolute())] * 2
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_full_disk_and_goes_back_behind_damage_when_told(tmp_path, monkeypatch, capsys):
     config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
     message, look = RunLog.message, Checkpoints.check
@@ -361,12 +362,14 @@ def run(arguments, **env):
     )
 
 
+@pytest.mark.slow
 def test_another_number_of_devices_restores_and_verifies(tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     result = run(["-c", textwrap.dedent(TOPOLOGIES), tmp_path / "c"], **flags)
     assert result.stdout.split("\n")[:-1] == [f"restored on {n}" for n in (1, 4, 4, 8)], result.stderr
 
 
+@pytest.mark.slow
 def test_killed_runs_go_on_and_end_bit_equal():
     result = run([Path(__file__).parents[2] / "scripts" / "soak.py", "--kills", 2, "--minutes", 5])
     last = result.stdout.strip().splitlines()[-1]

@@ -59,6 +59,7 @@ def test_meshes_that_make_no_sense_are_refused():
     ],
     ids=lambda config: type(config).__name__,
 )
+@pytest.mark.slow
 def test_what_is_computed_again_is_not_kept_and_changes_nothing(config, rng):
     ir, vi_y = (jnp.asarray(rng.random((2, 8, 8, 1)), jnp.float32) for _ in range(2))
     params = init_params(build(config), jax.random.key(0))

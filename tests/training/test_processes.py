@@ -110,6 +110,7 @@ def difference(workdir, other):
     return distance / size
 
 
+@pytest.mark.slow
 def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbroken, pairs, tmp_path, say):
     running = launch(tmp_path, pairs, "--mesh.fsdp", "2", processes=2, devices=2)
     stop_after(running, tmp_path, 6, which=1)
@@ -136,12 +137,14 @@ def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbro
     assert difference(unbroken, tmp_path) < 1e-5
 
 
+@pytest.mark.slow
 def test_eight_devices_equal_one(unbroken, pairs, tmp_path, say):
     finish(launch(tmp_path, pairs, devices=8))
     say(f"8 devices, data, against 1: {difference(unbroken, tmp_path):.1e}")
     assert difference(unbroken, tmp_path) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_run_of_eight_devices_goes_on_with_one_with_four_and_in_two_processes(unbroken, pairs, tmp_path, say):
     running = launch(tmp_path / "8", pairs, "--mesh.data", "2", "--mesh.fsdp", "4", devices=8)
     stop_after(running, tmp_path / "8", 6)

@@ -44,6 +44,7 @@ def saved_state(workdir, step, item):
     )
 
 
+@pytest.mark.slow
 def test_going_on_within_and_exactly_between_stages_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch, capsys):
     _, expected = unbroken
     for last in (1, 2):
@@ -66,6 +67,7 @@ def test_going_on_within_and_exactly_between_stages_equals_the_unbroken_run(unbr
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_stage_logs_its_terms_and_rates(unbroken):
     lines = log_lines(unbroken[0])
     for line in lines[:2]:

@@ -118,6 +118,7 @@ def test_newest_and_best_checkpoints_are_kept(tmp_path):
     again.close()
 
 
+@pytest.mark.slow
 def test_validation_scores_and_panels_are_written(tmp_path):
     write_synthetic_folder(tmp_path / "data" / "val", count=2, size=(48, 48))
     data = dataclasses.replace(TINY.data, root=str(tmp_path / "data"), validation=("val",), tfds=(), folders=("val",))
@@ -136,6 +137,7 @@ def smooth_objective(patch):
     return ObjectiveConfig((TermConfig("squares"),))
 
 
+@pytest.mark.slow
 def test_a_trace_is_written_and_one_that_cannot_be_costs_no_run(unbroken, tmp_path, monkeypatch, capsys):
     fit(TINY, tmp_path / "traced", profile_steps=range(2, 4))
     assert f"trace of steps 2 to 3 in {tmp_path / 'traced' / 'profile'}" in capsys.readouterr().out
@@ -200,6 +202,7 @@ def run_cli(*arguments, devices=1, check=True):
     return subprocess.run(command, env=env, capture_output=True, text=True, check=check)
 
 
+@pytest.mark.slow
 def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
     workdir, _ = unbroken
     result = run_cli("train", CONFIG_FILE, "--workdir", tmp_path / "run", devices=8)
@@ -215,6 +218,7 @@ def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
     assert difference / size < 1e-4
 
 
+@pytest.mark.slow
 def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
     result = run_cli("train", "nosuch", "--workdir", tmp_path / "run", check=False)
     assert result.returncode == 2
@@ -226,6 +230,7 @@ def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_info_prints_counts_and_settings():
     text = run_cli("info", "angularfuse", "--settings").stdout
     assert "angularfuse: 1,517,657 parameters" in text
