@@ -82,7 +82,7 @@ def half_written(workdir: Path) -> bool:
 
 def resumed_at(workdir: Path) -> int | None:
     """The step that the process under way went on from; None where it has not come so far."""
-    found = re.search(r"soak (?:goes on|starts) at step (\d+)", (workdir.parent / "said").read_text())
+    found = re.search(r"soak (?:continues|starts) at step (\d+)", (workdir.parent / "said").read_text())
     return int(found[1]) if found else None
 
 

@@ -137,13 +137,12 @@ HLO = """HloModule step
 
 ENTRY %main (a: f32[8]) -> f32[8] {
   %a = f32[8]{0} parameter(0)
-  %loop = f32[8]{0} while(%a), condition=%c, body=%body,
-  backend_config={"known_trip_count":{"n":"3"}} %all-gather-start = (bf16[2,8]{1,0}, bf16[8,8]{1,0})
-  all-gather-start(%b), replica_groups=[2,4]<=[8], dimensions={0} %all-gather-done = bf16[8,8]{1,0}
-  all-gather-done(%all-gather-start) %scattered = f32[2]{0} reduce-scatter(%a),
-  replica_groups=[4,2]<=[2,4]T(1,0), dimensions={0}, to_apply=%add %permute-start = (f32[3]{0},
-  f32[3]{0}, u32[], u32[]) collective-permute-start(%c), source_target_pairs={{0,4},{4,0}} %two =
-  (f32[4,8]{1,0}, /*index=1*/f32[5]{0}) all-reduce(%d, %e), replica_groups=mesh['x'=4,'y'=2], \
+  %loop = f32[8]{0} while(%a), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"3"}}
+  %all-gather-start = (bf16[2,8]{1,0}, bf16[8,8]{1,0}) all-gather-start(%b), replica_groups=[2,4]<=[8], dimensions={0}
+  %all-gather-done = bf16[8,8]{1,0} all-gather-done(%all-gather-start)
+  %scattered = f32[2]{0} reduce-scatter(%a), replica_groups=[4,2]<=[2,4]T(1,0), dimensions={0}, to_apply=%add
+  %permute-start = (f32[3]{0}, f32[3]{0}, u32[], u32[]) collective-permute-start(%c), source_target_pairs={{0,4},{4,0}}
+  %two = (f32[4,8]{1,0}, /*index=1*/f32[5]{0}) all-reduce(%d, %e), replica_groups=mesh['x'=4,'y'=2], \
 device_ids=([2,4]T(1,0)) {'x'}, to_apply=%add
   %first = f32[4,8]{1,0} get-tuple-element(%two), index=0
   %second = f32[5]{0} get-tuple-element(%two), index=1
@@ -178,9 +177,8 @@ TERMS["darkness"] = lambda fused_y: (1 - fused_y).mean(axis=(1, 2, 3))
 
 def get_config():
     config = load_config({base!r})
-    stage = dataclasses.replace(config.stages[0],
-    objective=ObjectiveConfig((TermConfig("darkness"),))) return dataclasses.replace(config,
-    name="own", stages=(stage,))
+    stage = dataclasses.replace(config.stages[0], objective=ObjectiveConfig((TermConfig("darkness"),)))
+    return dataclasses.replace(config, name="own", stages=(stage,))
 """
 
 

@@ -327,16 +327,15 @@ from fusejax.training.fingerprint import fingerprints
 from fusejax.training.state import TrainState
 
 def tree(devices, data, fsdp):
-    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2,
-    devices=devices) def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
+    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
+    def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
     w = jax.random.normal(jax.random.key(1), (16, 24))
     params = {"w": put(P("fsdp"), w), "v": put(P(None, ("data", "fsdp")), w), "b": put(P(), w[0])}
     moments = {"mu": put(P(None, "fsdp"), w.astype(jnp.bfloat16))}
     return TrainState(put(P(), jnp.int32(5)), params, moments, {}, put(P(), jnp.int32(0)))
 
 def shapes(state):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding),
-    state)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
 
 devices = jax.devices()
 assert len(devices) == 8
