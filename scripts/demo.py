@@ -17,7 +17,7 @@ class DemoOptions:
     out: Path = Path("outputs/demo")
     pairs: int = 4
     seed: int = 0
-    weights: str = "angularfuse"
+    weights: str = "light"
 
 
 def main(options: DemoOptions) -> None:

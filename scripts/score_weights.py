@@ -34,7 +34,7 @@ class ScoreOptions:
     data_root: Path
     out: Path
     sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
-    weights: str = "angularfuse"
+    weights: str = "light"
     convention: Literal["exact", "cddfuse", "tang", "vifb"] = "cddfuse"
 
 

@@ -41,7 +41,7 @@ class FuseOptions:
     ir: Path
     vi: Path
     out: Path
-    weights: str = "angularfuse"
+    weights: str = "light"
     resize: Literal["ir"] | None = None
     keep_ir: bool = False
     ir_range: tuple[str, ...] = ("auto",)

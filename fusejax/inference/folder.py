@@ -72,7 +72,7 @@ def fuse_folder(
     vi: str | Path,
     out: str | Path,
     *,
-    weights: str | Path = "angularfuse",
+    weights: str | Path = "light",
     resize: Literal["ir"] | None = None,
     keep_ir: bool = False,
     ir_range: RangeOption = "auto",

@@ -91,7 +91,7 @@ class Fuser:
 
     @classmethod
     def load(
-        cls, weights: str | Path = "angularfuse", *, tile: str | int = "auto", memory: int | None = None
+        cls, weights: str | Path = "light", *, tile: str | int = "auto", memory: int | None = None
     ) -> "Fuser":
         """Loads weights.
 
@@ -225,7 +225,7 @@ def fuse(
     ir: Shaped[np.ndarray, "..."],
     vi: Shaped[np.ndarray, "..."],
     *,
-    weights: str | Path = "angularfuse",
+    weights: str | Path = "light",
     stretch: bool = False,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",

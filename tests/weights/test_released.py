@@ -49,7 +49,7 @@ def test_targets_that_the_night_hides_are_in_the_fused_picture(fuser):
 
 def test_the_public_function_keeps_colour(fuser):
     pair = synthetic_pair(2, size=(64, 96))
-    fused = fusejax.fuse(pair["ir"], pair["vi"])
+    fused = fusejax.fuse(pair["ir"], pair["vi"], weights="angularfuse")
     assert fused.shape == pair["vi"].shape
     assert np.ptp(fused.astype(int), axis=-1).mean() > 5
     np.testing.assert_array_equal(fused, fuser.fuse(pair["ir"], pair["vi"]))
