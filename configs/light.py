@@ -1,9 +1,10 @@
 """The light network, real time on a CPU; the recipe of the released weights `light`.
 
 A mild reference as in `angularfuse_tuned` (brightness from the brighter neighborhood, detail of
-both sources), and the metrics Qabf, SSIM, SCD and VIF as terms beside it. Alone, or beside an
-absolute error of weight 0.3, those terms make the network copy one source, which scores best;
-beside the squared error no region switches to one source.
+both sources), and the metrics Qabf, SSIM, SCD and VIF as terms beside it. Their weights are a
+compromise: with Qabf at 1 regions of the image switch to one source, which scores better and looks
+worse (dark patches in skies), and with the reference at 0.3 the whole image does. The curve stands
+in the model card.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

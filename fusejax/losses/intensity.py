@@ -14,7 +14,7 @@ def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
     """mean (F - I_ref)^2 per image, in [0, 1].
 
     Free for small changes of contrast and dear for large ones: beside terms that reward copying one source it keeps a
-    region from switching to that source, which the absolute error does not.
+    region from switching to that source longer than the absolute error does.
     """
     return jnp.square(fused_y - reference).mean(axis=(1, 2, 3))
 
