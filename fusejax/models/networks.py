@@ -20,9 +20,11 @@ class Network(Protocol):
 
     Attributes:
         provides: names of what `outputs` returns, which are the names that loss terms ask for.
+        multiple: height and width are padded to multiples of this, in pixels; 1 if any size fits.
     """
 
     provides: ClassVar[tuple[str, ...]]
+    multiple: int
 
     def init(self, rngs: Key[Array, ""], ir: Luma, vi_y: Luma) -> dict[str, Params]:
         """Fresh variables for inputs of these shapes."""

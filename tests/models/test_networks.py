@@ -39,6 +39,7 @@ def test_every_network_keeps_the_contract(kind):
     fused_y = jax.eval_shape(model.apply, variables, PAIR, PAIR)
     outputs = jax.eval_shape(lambda *a: model.apply(*a, method="outputs"), variables, PAIR, PAIR)
     assert set(outputs) == set(model.provides)
+    assert isinstance(model.multiple, int) and model.multiple >= 1
     assert (fused_y.shape, fused_y.dtype) == (PAIR.shape, jnp.float32)
     assert (outputs["fused_y"].shape, outputs["fused_y"].dtype) == (PAIR.shape, jnp.float32)
 
