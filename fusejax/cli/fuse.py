@@ -33,7 +33,8 @@ class FuseOptions:
         panel: also write infrared | visible | fused | fused in color, to OUT/panels.
         maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
         tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in tiles if
-            the network needs more memory than there is; the result is the same. Maps are whole.
+            the network needs more memory than there is; the result is the same but for less than a
+            gray level of 255. Maps are always whole.
         memory: that the process may use at its peak, such as 2G, for `--tile auto`; by default half
             of the machine's.
     """

@@ -59,8 +59,9 @@ class Fused:
 def bucket(side: int, network_multiple: int = 1) -> int:
     """The side in pixels of the array that an image is put on.
 
-    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256, of 128 beyond, and of what the network needs. The
-    network does not see what lies beyond the image (`fusejax.inference.extent`).
+    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256,
+    of 128 beyond, and of what the network needs. The network does not see what lies beyond the
+    image (`fusejax.inference.extent`).
     """
     multiple = math.lcm(network_multiple, 16 if side <= 64 else 64 if side <= 256 else 128)
     return -(-side // multiple) * multiple
@@ -82,7 +83,8 @@ class Fuser:
             params: parameters of the network.
             model_config: of the network.
             tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in
-                tiles if the network needs more memory than there is; the result is the same.
+                tiles if the network needs more memory than there is. The result differs by less
+                than a gray level of 255, see `fusejax.inference.tiles`.
             memory: bytes that the process may use, for `auto`; by default half of the machine's.
         """
         keep_compilations()

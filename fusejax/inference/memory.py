@@ -8,7 +8,6 @@ import sys
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from fusejax.inference.extent import apply_within
 from fusejax.inference.tiles import HALO
@@ -78,9 +77,12 @@ def _bytes_per_pixel(model, structure, shapes) -> float:
     """Of the intermediate values, from the compiled network at 256x256."""
     params = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes])
     image = jax.ShapeDtypeStruct((1, 256, 256, 1), jnp.float32)
-    extent = np.array([256, 256], np.int32)
+    extent = jnp.array([256, 256])
     compiled = jax.jit(lambda p, ir, vi_y: apply_within(model, p, ir, vi_y, extent=extent)[0])
-    return compiled.lower(params, image, image).compile().memory_analysis().temp_size_in_bytes / 256**2
+    analysis = compiled.lower(params, image, image).compile().memory_analysis()
+    if analysis is None:
+        raise ValueError("This platform does not say how much memory a network needs; give the side of the tiles.")
+    return analysis.temp_size_in_bytes / 256**2
 
 
 def _free(memory: int | None) -> float:

@@ -16,10 +16,9 @@ channel gate and random weights, same image: 0.03, 0.00.
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,17 +28,17 @@ from fusejax.inference.extent import Sums, apply_within, extension_index
 from fusejax.typing import Luma, Params
 
 HALO = 32
-# Passes that correct the sums before the one that fuses: no difference of a level, see above.
+# Passes that correct the sums before the one that fuses: see the differences above.
 PASSES = 2
 
-# Rows and columns of the image, as index arrays, to infrared and visible luma there.
-Read = Callable[[np.ndarray, np.ndarray], tuple[Luma, Luma]]
+# Rows and columns of the image, as index arrays, to the luma of both sources there.
+Read = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 # The same at reduced size: all of the image in so many rows and columns.
-ReadReduced = Callable[[int, int], tuple[Luma, Luma]]
+ReadReduced = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 
 
 class Cut(NamedTuple):
-    """One tile along one axis, in pixels: where its array starts, and the part of it that counts."""
+    """One tile along one axis, in pixels: where its array starts, and the part that counts."""
 
     start: int
     core_start: int
@@ -66,7 +65,7 @@ def cuts(side: int, core: int, halo: int) -> list[Cut]:
 class Tiling:
     """A network that fuses images in tiles of one size."""
 
-    def __init__(self, model: nn.Module, *, core: int, halo: int = HALO):
+    def __init__(self, model: Any, *, core: int, halo: int = HALO):
         """Prepares tiles.
 
         Args:
@@ -98,7 +97,7 @@ class Tiling:
         scaled = [self._reduced_side(side, size) for side in size]
         rows, columns = (extension_index(s, self.multiple, n) for s, n in zip(scaled, arrays, strict=True))
         images = [x[:, rows][:, :, columns] for x in reduced(*scaled)]
-        own_extent, core = np.int32(scaled), np.int32([0, scaled[0], 0, scaled[1]])
+        own_extent, core = np.array(scaled, np.int32), np.array([0, scaled[0], 0, scaled[1]], np.int32)
         shapes = jax.eval_shape(self.step, params, *images, own_extent, core)[1]
         nothing = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
         _, sums = self.step(params, *images, own_extent, core, given=nothing, use_given=np.bool_(False))
@@ -111,9 +110,9 @@ class Tiling:
             for cut in itertools.product(*tiles):
                 (top, *rows), (left, *columns) = cut
                 window = indices[0][top : top + arrays[0]], indices[1][left : left + arrays[1]]
-                core = np.int32([rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left])
+                core = np.array([rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left], np.int32)
                 fused, own = self.step(
-                    params, *read(*window), np.int32(extent), core, given=sums, use_given=np.bool_(True)
+                    params, *read(*window), np.array(extent, np.int32), core, given=sums, use_given=np.bool_(True)
                 )
                 if n < passes:
                     total = jax.tree.map(np.add, total, jax.device_get(own))
@@ -142,14 +141,14 @@ class Tiling:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _step(
-    model: nn.Module,
+    model: Any,
     params: Params,
     ir: Luma,
     vi_y: Luma,
     extent: Array,
     core: Array,
     *,
-    given: Sums | None = None,
+    given: Any = None,
     use_given: Array | bool = True,
 ) -> tuple[Luma, Sums]:
     fused_y, sums = apply_within(model, params, ir, vi_y, extent=extent, core=core, given=given, use_given=use_given)
@@ -157,7 +156,7 @@ def _step(
 
 
 def fuse_in_tiles(
-    model: nn.Module, params: Params, ir: Float[np.ndarray, "b h w 1"], vi_y: Float[np.ndarray, "b h w 1"], *, core: int
+    model: Any, params: Params, ir: Float[np.ndarray, "b h w 1"], vi_y: Float[np.ndarray, "b h w 1"], *, core: int
 ) -> Float[np.ndarray, "b h w 1"]:
     """Fused luma of whole images, one after the other in tiles, see `Tiling`."""
     tiling, fused = Tiling(model, core=core), np.empty(vi_y.shape, np.float32)
