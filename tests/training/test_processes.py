@@ -115,7 +115,10 @@ def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbro
     running = launch(tmp_path, pairs, "--mesh.fsdp", "2", processes=2, devices=2)
     stop_after(running, tmp_path, 6, which=1)
     (first, second) = finish(running, RETRY)
-    assert "on 4 device(s) (2 data x 2 fsdp), process 0 of 2" in first[0] and "; the same command continues the run" in first[0]
+    assert (
+        "on 4 device(s) (2 data x 2 fsdp), process 0 of 2" in first[0]
+        and "; the same command continues the run" in first[0]
+    )
     assert "train" not in second[0]  # one process speaks for all
     stopped = logged(tmp_path)[-1]["step"]
     assert 6 <= stopped < 20

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,43 @@ def test_a_finished_run_returns_at_once_and_its_weights_load(unbroken, capsys):
     assert metadata["steps"] == 4
     jax.tree.map(np.testing.assert_array_equal, params, jax.device_get(state.params))
     jax.tree.map(np.testing.assert_array_equal, again.params, state.params)
+
+
+def test_weights_are_taken_from_a_checkpoint_of_a_run(unbroken, tmp_path, capsys):
+    finished, state = unbroken
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "weights.safetensors").unlink()
+    jax.tree.map(np.testing.assert_array_equal, load_weights(run)[0], jax.device_get(state.params))
+    assert f"{run} has not finished; taking the weights of step 4" in capsys.readouterr().err
+    earlier, config, about = load_weights(f"{run}@2")
+    assert (config, about["steps"]) == (TINY.model, 2)
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(earlier), jax.tree.leaves(state.params), strict=True))
+    with pytest.raises(ValueError, match=r"has no checkpoint of step 3; it has: 2, 4\."):
+        load_weights(f"{run}@3")
+    for file in (run / "checkpoints" / "4" / "state").rglob("d/*"):
+        file.write_bytes(bytes(len(file.read_bytes())))
+    jax.tree.map(np.testing.assert_array_equal, load_weights(run)[0], earlier)  # the newest intact one
+    assert "4 is damaged" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="4 is damaged"):
+        load_weights(f"{run}@4")
+
+
+@pytest.mark.slow
+def test_more_samples_are_not_counted_than_were_seen(unbroken, tmp_path):
+    """After --override of the batch size: 4 steps of 8, then 2 of 4."""
+    run = tmp_path / "run"
+    shutil.copytree(unbroken[0], run)
+    longer = dataclasses.replace(in_stage(TINY, steps=6), batch_size=4)
+    fit(longer, run, override=True)
+    saved = json.loads((run / "checkpoints" / "6" / "data" / "metadata").read_text())
+    assert saved == {"samples_seen": 40}
+
+
+def test_a_best_metric_that_is_not_scored_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"best_metric is 'foo'; it is one of .*SSIM"):
+        fit(dataclasses.replace(TINY, best_metric="foo"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_configuration_is_refused_and_nothing_is_touched(unbroken):
