@@ -1,6 +1,4 @@
-"""The one check of settings and options. Imports nothing slow, because every configuration needs
-it.
-"""
+"""The one check of settings and options. Imports nothing slow: every configuration needs it."""
 
 import difflib
 import functools

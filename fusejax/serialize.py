@@ -62,7 +62,7 @@ def _restore(hint: Any, value: Any) -> Any:
     return value
 
 
-def _restore_union(hint: types.UnionType, value: Any) -> Any:
+def _restore_union(hint: Any, value: Any) -> Any:
     kinds = {kind.__name__: kind for kind in _dataclasses_in(hint)}
     if len(kinds) > 1:
         if value.get("type") not in kinds:

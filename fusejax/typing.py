@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 Luma = Float[Array, "b h w 1"]
 Rgb = Float[Array, "b h w 3"]
+Features = Float[Array, "b h w c"]
 PerImage = Float[Array, " b"]
 Params = Any
 

@@ -35,7 +35,7 @@ def mutual_information(f, a, b, base=2.0):
     return (information(f, a) + information(f, b)) / np.log(base)
 
 
-def normalised_mutual_information(f, a, b):
+def normalized_mutual_information(f, a, b):
     bits = [information(f, s) / np.log(2) for s in (a, b)]
     return sum(2 * i / (entropy(f) + entropy(s)) for i, s in zip(bits, (a, b), strict=True))
 
@@ -300,7 +300,7 @@ def qcv(f, a, b):
 # Colour
 
 
-def colour_deviation(fused, vi):
+def color_deviation(fused, vi):
     """Mean angle of RGB vectors, radians; black pixels count as zero."""
     x, y = vi.reshape(-1, 3), fused.reshape(-1, 3)
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)

@@ -1,4 +1,7 @@
-"""Losses: pure functions with one value per image, `[b]`; the caller averages. Objectives are lists of them."""
+"""Losses: pure functions with one value per image, `[b]`; the caller averages them.
+
+An objective is a weighted list of named losses (`TERMS`).
+"""
 
 from etils import epy
 

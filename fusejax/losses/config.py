@@ -11,12 +11,12 @@ class TermConfig:
     """One term of an objective.
 
     Attributes:
-      name: a key of `TERMS`.
-      weight: its factor in the sum, not negative.
-      options: keyword arguments of the term's function.
-      decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs of the stage and e the
-        epoch within the stage (`cosine`, from 1 to 0) or since the start of the run (`global_cosine`, which rises again
-        past E; CrossFuse's published script).
+        name: a key of `TERMS`.
+        weight: its factor in the sum, not negative.
+        options: keyword arguments of the term's function.
+        decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs
+            of the stage and e the epoch within the stage (`cosine`, from 1 to 0) or since the start
+            of the run (`global_cosine`, which rises again past E; CrossFuse's published script).
     """
 
     name: str
@@ -38,9 +38,11 @@ class RegionConfig:
     """How object regions become a mask, see `fusejax.ops.boxes`.
 
     Attributes:
-      soft_edge_sigma: of the Gaussian that softens the boxes, in pixels; 0: hard edges.
-      area_balanced: small boxes weigh more.
-      fallback: what stands in where the data has no boxes at all: nothing, or hot spots of the infrared picture.
+        soft_edge_sigma: standard deviation of the Gaussian that softens the boxes, in pixels;
+            0: hard edges.
+        area_balanced: small boxes weigh more.
+        fallback: what replaces the boxes if the data has none at all: nothing, or hot spots of the
+            infrared image.
     """
 
     soft_edge_sigma: float = 0.0
@@ -53,19 +55,22 @@ class RegionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceConfig:
-    """How the reference is made. The default is the paper's 75 % edges and 25 % equalisation.
+    """How the reference is made. By default 75 % edges and 25 % equalization, as in the paper.
 
     Attributes:
-      edge_weight, equalised_weight: shares of the sharpened and of the equalised base; what is left to 1 is the base
-        itself (nothing by default; departure of the tuned recipe, whose full sharpening would amplify sensor noise).
-      equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
-      base: `max`, the larger source at every pixel, or `two_scale`, half of that and half of
-        max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter neighbourhood, detail from
-        both (departure; keeps detail of the darker source, which the maximum drops).
-      base_sigma: standard deviation of G in pixels.
-      headroom: lower the two-scale base smoothly where its detail would leave the range at the top, so that warm
-        people stay visible in front of a blown-out light (departure).
-      enhance_first: enhance each source and take the larger of the two results, instead of enhancing their base.
+        edge_weight: share of the sharpened base.
+        equalised_weight: share of the equalized base. What is left to 1 is the base itself: nothing
+            by default (departure of the tuned recipe, whose full sharpening would amplify sensor
+            noise).
+        equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
+        base: `max`, the larger source at every pixel, or `two_scale`, half of that and half of
+            max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter
+            neighborhood, detail from both (departure; keeps detail of the darker source, which the
+            maximum drops).
+        base_sigma: standard deviation of G in pixels.
+        headroom: lower the two-scale base smoothly where its detail would leave the range at the
+            top, so that warm people stay visible in front of a blown-out light (departure).
+        enhance_first: enhance each source and take the larger result, not their base.
     """
 
     edge_weight: float = 0.75
@@ -93,7 +98,13 @@ class ReferenceConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-    """A weighted sum of terms, and how reference image and region mask are made where one of them asks for it."""
+    """A weighted sum of terms, and how the reference image and the region mask are made for them.
+
+    Attributes:
+        terms: of different names.
+        reference: for terms that need `reference`.
+        regions: for terms that need `mask`.
+    """
 
     terms: tuple[TermConfig, ...]
     reference: ReferenceConfig = dataclasses.field(default_factory=ReferenceConfig)
@@ -106,7 +117,7 @@ class ObjectiveConfig:
 
     @property
     def needs(self) -> set[str]:
-        """Everything that one of the terms asks for."""
+        """Names of everything that the terms need."""
         from fusejax.losses.objective import term_needs
 
         return {name for term in self.terms for name in term_needs(term.name)}

@@ -1,22 +1,31 @@
-"""CrossFuse's weak-aggressive consistency (arXiv 2502.14493, section 4.2 of its method): a crop against its blur."""
+"""CrossFuse's weak-aggressive consistency (arXiv 2502.14493): a crop against its blur."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.ops.filters import pad_hw
+from fusejax.ops.numerics import sum_arrays
 from fusejax.typing import Luma, PerImage
 
-_TAPS = (21, 9)  # high, wide
+_TAPS = (21, 9)  # rows, columns
 _SIGMA = (0.1, 5.0)
 
 
-def consistency_loss(fused_y: Luma, key: jax.Array, *, crop: int = 32) -> PerImage:
-    """Mean squared difference of a random crop of the fused image (weak view) and that crop blurred (aggressive view).
+def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32) -> PerImage:
+    """Mean squared difference of a crop of the fused image and its blur.
 
-    One offset and one sigma ~ U(0.1, 5) pixels for the whole batch; the gradient flows through both views. It is a
-    smoothness prior, zero only where the crop is constant: keep its weight small. Images smaller than `crop` pixels are
-    taken whole along that side.
+    The crop is the weak view, its blur the aggressive one. One offset and one sigma ~ U(0.1, 5)
+    pixels are drawn for the whole batch; the gradient flows through both views. This is a
+    smoothness prior, zero only where the crop is constant, so keep its weight small.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        key: random key of the draws.
+        crop: side of the crop in pixels; a shorter side of the image is taken whole.
+
+    Returns:
+        One value per image, not negative.
     """
     for_rows, for_columns, for_sigma = jax.random.split(key, 3)
     b, h, w, _ = fused_y.shape
@@ -29,14 +38,21 @@ def consistency_loss(fused_y: Luma, key: jax.Array, *, crop: int = 32) -> PerIma
 
 
 def aggressive_view(x: Luma, sigma: Float[Array, ""]) -> Luma:
-    """Gaussian blur, 21 taps high and 9 wide, one sigma (pixels) for both; reflected border, edges where too small."""
+    """Gaussian blur of 21 x 9 taps (high x wide) with reflected borders.
+
+    Args:
+        x: luma in any range.
+        sigma: standard deviation in pixels, the same for both axes.
+
+    Returns:
+        The blurred luma.
+    """
     for axis, taps in zip((1, 2), _TAPS, strict=True):
         offsets = jnp.arange(taps) - taps // 2
         weights = jnp.exp(-0.5 * jnp.square(offsets / sigma))
         weights = weights / weights.sum()
         margin, n = taps // 2, x.shape[axis]
-        pads = [(0, 0), (0, 0)]
-        pads[axis - 1] = (margin, margin)
-        padded = pad_hw(x, *pads, "reflect")
-        x = sum(weights[t] * jax.lax.slice_in_dim(padded, t, t + n, axis=axis) for t in range(taps))
+        rows, columns = (margin if a == axis else 0 for a in (1, 2))
+        padded = pad_hw(x, (rows, rows), (columns, columns), "reflect")
+        x = sum_arrays(weights[t] * jax.lax.slice_in_dim(padded, t, t + n, axis=axis) for t in range(taps))
     return x

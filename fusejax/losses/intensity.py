@@ -1,24 +1,52 @@
-"""Intensity terms."""
+"""Brightness of the fused image."""
 
 import jax.numpy as jnp
 
+from fusejax.ops.arrays import equal_shapes
 from fusejax.typing import Luma, PerImage
 
 
+@equal_shapes
 def intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
-    """mean |F - I_ref| per image, in [0, 1] (AngularFuse: intensity against the reference; L1 as in CDDFuse, EMMA)."""
+    """mean |F - I_ref| (AngularFuse, arXiv 2510.12260; L1 as in CDDFuse and EMMA).
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        reference: from `fine_grained_reference`, in [0, 1].
+
+    Returns:
+        One value per image, in [0, 1].
+    """
     return jnp.abs(fused_y - reference).mean(axis=(1, 2, 3))
 
 
+@equal_shapes
 def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
-    """mean (F - I_ref)^2 per image, in [0, 1].
+    """mean (F - I_ref)^2.
 
-    Free for small changes of contrast and dear for large ones: beside terms that reward copying one source it keeps a
-    region from switching to that source longer than the absolute error does.
+    Small changes of contrast cost little and large ones much: beside terms that reward copying one
+    source this keeps a region from switching to that source longer than the absolute error does.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        reference: from `fine_grained_reference`, in [0, 1].
+
+    Returns:
+        One value per image, in [0, 1].
     """
     return jnp.square(fused_y - reference).mean(axis=(1, 2, 3))
 
 
+@equal_shapes
 def maximum_intensity_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """mean |F - max(V, I)| per image, in [0, 1] (CDDFuse, CrossFuse, TC-MoA)."""
+    """mean |F - max(V, I)| (CDDFuse, CrossFuse, TC-MoA).
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, in [0, 1].
+    """
     return jnp.abs(fused_y - jnp.maximum(ir, vi_y)).mean(axis=(1, 2, 3))

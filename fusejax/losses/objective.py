@@ -1,8 +1,8 @@
-"""Objectives as data: weighted lists of named terms, each a pure function of what the step can give it.
+"""Objectives as data: weighted lists of named terms, each a pure function of what it is given.
 
-A term's positional parameters name what it needs: `fused_y`, the clean `ir` and `vi_y`, the fine-grained `reference`
-made from them, the `mask` of object regions, `key`, or one of the model's outputs (`features`, `rebuilt`, ...). Its
-keyword-only parameters are its options.
+The positional parameters of a term name what it needs: `fused_y`, the clean `ir` and `vi_y`, the
+fine-grained `reference` made from them, the `mask` of object regions, a random `key`, or one of the
+model's outputs (`features`, `rebuilt`, ...). Its keyword-only parameters are its options.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from fusejax.losses.angle import (
     angle_direction_loss,
@@ -33,11 +34,13 @@ from fusejax.losses.reconstruction import reconstruction_loss
 from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
 from fusejax.losses.structure import ssim_loss
-from fusejax.ops.boxes import rasterise, thermal_saliency
+from fusejax.ops.arrays import check_equal_shapes
+from fusejax.ops.boxes import rasterize, thermal_saliency
+from fusejax.ops.numerics import sum_arrays
 from fusejax.options import check_options, did_you_mean
 from fusejax.typing import Luma, PerImage
 
-# A new loss is one function, [b] out, and one line here.
+# A new loss is one function that returns [b], and one line here. Configuration files may add to it.
 TERMS: dict[str, Callable[..., PerImage]] = {
     "reference_intensity": intensity_loss,
     "square_intensity": square_intensity_loss,
@@ -61,13 +64,21 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "vif": vif_loss,
 }
 
-# What the step itself can give to a term, whatever the model.
-FROM_THE_STEP = ("ir", "vi_y", "reference", "key")
+# What the objective takes from a batch, if it is there.
+_FROM_BATCH = ("ir", "vi_y", "boxes", "boxes_valid")
+# What every term can be given, whatever the model.
+_ALWAYS_GIVEN = ("ir", "vi_y", "key", "reference")
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where a step is: epochs since the stage and since the run began (arrays or numbers), epochs of the stage."""
+    """Where a step stands in its run.
+
+    Attributes:
+        stage_epoch: epochs since the stage began, a number or a scalar array.
+        run_epoch: epochs since the run began.
+        stage_epochs: epochs of the whole stage.
+    """
 
     stage_epoch: Any
     run_epoch: Any
@@ -75,55 +86,82 @@ class Progress:
 
 
 def term_needs(name: str) -> tuple[str, ...]:
-    """Names of what a term's function is given."""
+    """Names of what a term's function needs, which are its positional parameters."""
     kinds = inspect.signature(TERMS[name]).parameters.values()
     return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
 
 
 def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...], boxes: bool) -> None:
-    """Raises ValueError where a term needs what neither the step nor the model gives; nothing has been compiled yet.
+    """Checks before anything is compiled that every term will be given what it needs.
 
-    Args: boxes: whether the batches hold boxes.
+    Args:
+        objective: the terms.
+        model: name of the network, for messages.
+        provides: names of the network's outputs.
+        boxes: whether the batches hold boxes.
+
+    Raises:
+        ValueError: if a term needs what neither the batch nor the model gives.
     """
-    from fusejax.models import NETWORKS
-
-    given = {*FROM_THE_STEP, *provides}
+    given = {*_ALWAYS_GIVEN, *provides}
     if boxes or objective.regions.fallback != "none":
         given.add("mask")
     for term in objective.terms:
         for need in term_needs(term.name):
-            if need in given:
-                continue
-            if need == "mask":
-                raise ValueError(
-                    f"The loss term {term.name!r} needs boxes, but the batches hold none: set data.max_boxes, or "
-                    "derive regions from the infrared pictures with objective.regions.fallback 'thermal_saliency'."
-                )
-            fitting_models = [m.__name__ for m in NETWORKS.values() if need in m.provides]
-            fitting_terms = [name for name in TERMS if given.issuperset(term_needs(name))]
-            raise ValueError(
-                f"The loss term {term.name!r} needs {need!r}, which {model} does not give. "
-                f"Models that do: {', '.join(fitting_models) or 'none'}; "
-                f"terms that fit {model}: {', '.join(fitting_terms)}."
-            )
+            if need not in given:
+                raise ValueError(_missing(need, term.name, given, model))
+
+
+def _missing(need: str, term: str, given: set[str], model: str) -> str:
+    from fusejax.models import NETWORKS
+
+    if need == "mask":
+        return (
+            f"The loss term {term!r} needs boxes, but the batches hold none: set data.max_boxes, or "
+            "derive regions from the infrared images with objective.regions.fallback 'thermal_saliency'."
+        )
+    fitting_models = [m.__name__ for m in NETWORKS.values() if need in m.provides]
+    fitting_terms = [name for name in TERMS if given.issuperset(term_needs(name))]
+    return (
+        f"The loss term {term!r} needs {need!r}, which {model} does not give. "
+        f"Models that do: {', '.join(fitting_models) or 'none'}; terms that fit {model}: {', '.join(fitting_terms)}."
+    )
+
+
+def objective_inputs(key: Array, outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Any]:
+    """Collects what the terms of an objective can be given.
+
+    Args:
+        key: random key of the step.
+        outputs: of the network.
+        batch: see `fusejax.typing.Batch`.
+
+    Returns:
+        What `evaluate_objective` takes.
+    """
+    return {**outputs, **{name: batch[name] for name in _FROM_BATCH if name in batch}, "key": key}
 
 
 def evaluate_objective(
     config: ObjectiveConfig, given: Mapping[str, Any], progress: Progress
 ) -> tuple[PerImage, dict[str, PerImage]]:
-    """The weighted sum [b] and the unweighted terms by name.
+    """Evaluates all terms.
 
     Args:
-      given: the clean `ir` and `vi_y` [b, h, w, 1] in [0, 1] (never the pair masked by ComMask, whose block borders are
-        edges of the input only), `key`, the model's outputs, and `boxes` [b, n, 4] (x1, y1, x2, y2 in pixels) with
-        `boxes_valid` [b, n] where the data has them.
-      progress: what decaying weights follow.
-    Raises: ValueError where the fused picture and the pair differ in shape.
+        config: the terms.
+        given: the clean `ir` and `vi_y` [b, h, w, 1] in [0, 1] (never the pair masked by ComMask,
+            whose block borders are edges of the input only), `key`, the model's outputs, and
+            `boxes` [b, n, 4] (x1, y1, x2, y2 in pixels) with `boxes_valid` [b, n] if there are any.
+        progress: what decaying weights follow.
+
+    Returns:
+        The weighted sum [b], and the unweighted terms [b] by name.
+
+    Raises:
+        ValueError: if the fused image and the pair differ in shape.
     """
-    shapes = {name: given[name].shape for name in ("fused_y", "ir", "vi_y") if name in given}
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} is {shape}" for name, shape in shapes.items())
-        raise ValueError(f"{listed}; all must be one [b, h, w, 1].")
+    images = {name: given[name] for name in ("fused_y", "ir", "vi_y") if name in given}
+    check_equal_shapes("The objective", **images)
     given = dict(given)
     if "reference" in config.needs:
         given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
@@ -133,7 +171,7 @@ def evaluate_objective(
         term.name: TERMS[term.name](*(given[need] for need in term_needs(term.name)), **term.options)
         for term in config.terms
     }
-    total = sum(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)
+    total = sum_arrays(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)
     return total, parts
 
 
@@ -141,7 +179,7 @@ def _region_mask(config: RegionConfig, given: Mapping[str, Any]) -> Luma:
     if "boxes" not in given:
         return thermal_saliency(given["ir"])
     height, width = given["ir"].shape[1:3]
-    return rasterise(
+    return rasterize(
         given["boxes"],
         given["boxes_valid"],
         height=height,
@@ -152,7 +190,15 @@ def _region_mask(config: RegionConfig, given: Mapping[str, Any]) -> Luma:
 
 
 def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Progress) -> Any:
-    """The factor of `TermConfig.decay` (CrossFuse's beta(e) / beta(0))."""
+    """Factor of a term's weight (CrossFuse's beta(e) / beta(0)).
+
+    Args:
+        decay: see `TermConfig`.
+        progress: where the step stands.
+
+    Returns:
+        A number, or a scalar array.
+    """
     if decay == "none":
         return 1.0
     epoch = progress.stage_epoch if decay == "cosine" else progress.run_epoch
@@ -167,7 +213,7 @@ def check_term(name: str, options: Mapping[str, Any]) -> None:
         options: values of the term's options by name.
 
     Raises:
-        ValueError: if not; the message names the nearest term, or the term's options and their values.
+        ValueError: if not; names the nearest term, or the term's options and their values.
     """
     if name not in TERMS:
         raise ValueError(f"There is no loss term {name!r}{did_you_mean(name, TERMS)} Known: {', '.join(TERMS)}.")

@@ -1,4 +1,6 @@
-"""Fine-grained reference image (AngularFuse, arXiv 2510.12260): sharpened edges blended with an equalised picture."""
+"""Fine-grained reference image (AngularFuse, arXiv 2510.12260): sharp edges and equalization."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -6,41 +8,55 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from fusejax.losses.config import ReferenceConfig
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import gaussian_blur, laplacian
+from fusejax.ops.numerics import sum_arrays
 from fusejax.typing import Luma
 
 LEVELS = 256
 
 
+@equal_shapes
 def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> Luma:
-    """The picture that the fused luma is pulled to: edge_weight * E + equalised_weight * Q + rest * B.
+    """The image that the fused luma is pulled to: edge_weight E + equalised_weight Q + rest B.
 
-    B is the base, E = clip(B - Laplacian(B), 0, 1) with replicated borders, Q the equalised B (specification section
-    4.2 of the method). Carries no gradient.
+    B is the base, E = clip(B - Laplacian(B), 0, 1) with replicated borders, and Q the equalized B
+    (section 4.2 of the method).
 
-    Args: clean (never masked) luma in [0, 1].  Returns: [0, 1].
+    Args:
+        ir: clean (never masked) infrared luma in [0, 1].
+        vi_y: luma of the clean visible image in [0, 1].
+        config: weights, base and equalization.
+
+    Returns:
+        The reference, in [0, 1]; it carries no gradient.
     """
     if config.enhance_first:
         reference = jnp.maximum(_enhance(ir, config), _enhance(vi_y, config))
+    elif config.base == "two_scale":
+        reference = _enhance(two_scale_base(ir, vi_y, sigma=config.base_sigma, headroom=config.headroom), config)
     else:
-        reference = _enhance(_base(ir, vi_y, config), config)
+        reference = _enhance(jnp.maximum(ir, vi_y), config)
     return jax.lax.stop_gradient(reference)
 
 
-def _base(ir: Luma, vi_y: Luma, config: ReferenceConfig) -> Luma:
-    if config.base == "max":
-        return jnp.maximum(ir, vi_y)
-    return two_scale_base(ir, vi_y, sigma=config.base_sigma, headroom=config.headroom)
-
-
+@equal_shapes
 def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False) -> Luma:
-    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1]; sigma in
-    pixels.
+    """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1].
 
-    With `headroom` the second half is first lowered around bright infrared detail that a blown-out
-    visible image has no room for: by V^4 (G' o^8)^(1/8), with o = max(V + max(I - G I, 0) - 1, 0).
-    G' has half the sigma; the power mean stays near the largest o within sigma, and V^4 leaves what
+    With `headroom` the second half is first lowered around bright infrared detail for which a
+    blown-out visible image leaves no room: by V^4 (G' o^8)^(1/8), with
+    o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean stays near the largest o within sigma, and V^4 leaves what
     is dark beside a light as it is.
+
+    Args:
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        sigma: standard deviation of the Gaussian G, in pixels.
+        headroom: make room for bright infrared detail.
+
+    Returns:
+        The base, in [0, 1].
     """
     ir_low, vi_low = gaussian_blur(ir, sigma), gaussian_blur(vi_y, sigma)
     detailed = jnp.maximum(ir_low, vi_low) + (ir - ir_low) + (vi_y - vi_low)
@@ -52,22 +68,38 @@ def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False
 
 def _enhance(x: Luma, config: ReferenceConfig) -> Luma:
     sharp = jnp.clip(x - laplacian(x, padding="edge"), 0.0, 1.0)
-    equal = clahe(x) if config.equalisation == "clahe" else equalise(x)
+    equal = clahe(x) if config.equalisation == "clahe" else equalize(x)
     rest = 1.0 - config.edge_weight - config.equalised_weight
     return config.edge_weight * sharp + config.equalised_weight * equal + rest * x
 
 
-def grey_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:
-    """Level 0..255 of values in [0, 1]. Rounds, because 255 * (n / 255) in float32 can fall just below n."""
+def gray_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:
+    """Levels 0..255 of values in [0, 1].
+
+    Rounds, because 255 * (n / 255) in float32 can fall just below n.
+
+    Args:
+        x: values in [0, 1].
+
+    Returns:
+        Levels of the same shape.
+    """
     return jnp.clip(jnp.round(x * (LEVELS - 1)), 0, LEVELS - 1).astype(jnp.int32)
 
 
 def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
-    """Counts of each level 0..255 along the last axis, exact up to 2^24 values.
+    """Counts each level 0..255 along the last axis, exactly for up to 2^24 values.
 
-    Level 16 i + j is counted in cell (i, j) of a product of two one-hot matrices [n, 16]: a matrix product on every
-    backend, where a scatter-add would serialise on accelerators and comparing each value with each level takes 7 to 20
-    times as long on CPU. 0 and 1 are exact in bfloat16, which halves the memory to 64 bytes per value.
+    Level 16 i + j is counted in cell (i, j) of a product of two one-hot matrices [n, 16]: a matrix
+    product on every backend, where a scatter-add would serialize on accelerators and comparing each
+    value with each level takes 7 to 20 times as long on CPU. 0 and 1 are exact in bfloat16, which
+    halves the memory to 64 bytes per value.
+
+    Args:
+        levels: from 0 to 255.
+
+    Returns:
+        Number of values at each level.
     """
     digits = (levels // 16, levels % 16)
     high, low = ((d[..., None] == jnp.arange(16)).astype(jnp.bfloat16) for d in digits)
@@ -75,10 +107,17 @@ def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
     return counts.reshape(*levels.shape[:-1], LEVELS).astype(jnp.int32)
 
 
-def equalise(x: Luma) -> Luma:
-    """Global histogram equalisation: (cdf(x) - cdf_min) / (N - cdf_min); a picture of one grey level is returned."""
+def equalize(x: Luma) -> Luma:
+    """Global histogram equalization: (cdf(x) - cdf_min) / (N - cdf_min).
+
+    Args:
+        x: luma in [0, 1].
+
+    Returns:
+        Luma in [0, 1]; an image of a single gray level is returned as it is.
+    """
     b, h, w, _ = x.shape
-    levels = grey_levels(x).reshape(b, h * w)
+    levels = gray_levels(x).reshape(b, h * w)
     cdf = jnp.cumsum(histogram(levels), axis=-1)
     smallest = jnp.min(jnp.where(cdf > 0, cdf, h * w), axis=-1, keepdims=True)
     span = h * w - smallest
@@ -88,31 +127,43 @@ def equalise(x: Luma) -> Luma:
 
 
 def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
-    """Contrast-limited adaptive histogram equalisation in OpenCV's convention (Zuiderveld 1994).
+    """Contrast-limited adaptive histogram equalization in OpenCV's convention (Zuiderveld 1994).
 
-    tiles x tiles regions of 256 bins; counts above max(1, floor(clip_limit * area / 256)) are cut and spread evenly
-    over all bins, the remainder one by one at equal steps; the regions' cumulative maps are joined bilinearly. A size
-    that the tiles do not divide is extended at the bottom and right by reflection. Pixel 0 counts as half a tile from
-    the first centre, which is half a pixel too far: a mirrored picture is mirrored only up to that shift. Departures:
-    maps and result are not rounded to 8 bit, and a picture of one grey level is returned as it is.
+    tiles x tiles regions of 256 bins; counts above max(1, floor(clip_limit * area / 256)) are cut
+    off and spread evenly over all bins, the remainder one by one at equal steps; the cumulative
+    maps of the regions are joined bilinearly. A size that the tiles do not divide is extended at
+    the bottom and right by reflection. Pixel 0 counts as half a tile from the first center, which
+    is half a pixel too far, so that a mirrored image is mirrored only up to that shift.
 
-    Args: x in [0, 1], any size.  Returns: [0, 1].
+    Departures from OpenCV: maps and result are not rounded to 8 bit, and an image of a single gray
+    level is returned as it is. Equalization spreads differences, of which such an image has none;
+    OpenCV moves its level to where the redistributed counts happen to add up: 64 of 255 becomes 72
+    at 64x64 pixels and 67 at 256x256. So the reference of a uniform scene keeps its brightness.
+
+    Args:
+        x: luma in [0, 1], of any size.
+        tiles: regions along each side.
+        clip_limit: largest count of a bin, in multiples of the mean count.
+
+    Returns:
+        Luma in [0, 1].
     """
     b, h, w, _ = x.shape
-    plain = grey_levels(x)
+    plain = gray_levels(x)
     levels = _pad_to_tiles(plain[..., 0], tiles)
     th, tw = levels.shape[1] // tiles, levels.shape[2] // tiles
     cells = levels.reshape(b, tiles, th, tiles, tw).swapaxes(2, 3).reshape(b, tiles, tiles, th * tw)
     counts = _clip_counts(histogram(cells), max(1, int(clip_limit * th * tw / LEVELS)))
     table = (jnp.cumsum(counts, axis=-1) / (th * tw)).astype(x.dtype)
-    # Picture by picture: indices into the batch would be gathered from all devices, and the results summed.
-    equal = jax.vmap(lambda *picture: _interpolate(*picture, th, tw))(table, levels[:, :h, :w])[..., None]
+    # Image by image: indices into the batch would be gathered from all devices, the results summed.
+    interpolate = partial(_interpolate, th=th, tw=tw)
+    equal = jax.vmap(interpolate)(table, levels[:, :h, :w])[..., None]
     constant = jnp.all(plain == plain[:, :1, :1], axis=(1, 2, 3), keepdims=True)
     return jnp.where(constant, x, equal)
 
 
 def _pad_to_tiles(levels: Int[Array, "b h w"], tiles: int) -> Int[Array, "b h2 w2"]:
-    """OpenCV's rule: where one side is not divisible both are extended, the divisible one by a whole `tiles` pixels."""
+    """OpenCV's rule: if one side is not divisible, both grow, a divisible one by `tiles` pixels."""
     h, w = levels.shape[1:]
     if h % tiles == 0 and w % tiles == 0:
         return levels
@@ -128,19 +179,19 @@ def _clip_counts(counts: Int[Array, "*batch 256"], limit: int) -> Int[Array, "*b
     return jnp.minimum(counts, limit) + share + gets_one
 
 
-def _interpolate(table: Float[Array, "t t 256"], levels: Int[Array, "h w"], th: int, tw: int) -> Array:
-    """Each pixel's level through the maps of its four nearest tile centres, weighted bilinearly."""
+def _interpolate(table: Float[Array, "t t 256"], levels: Int[Array, "h w"], *, th: int, tw: int) -> Float[Array, "h w"]:
+    """Maps each level with the tables of its four nearest tile centers, weighted bilinearly."""
     tiles = table.shape[0]
-    rows, columns = (_neighbours(n, size, tiles) for n, size in zip(levels.shape, (th, tw), strict=True))
+    rows, columns = (_neighbors(n, size, tiles) for n, size in zip(levels.shape, (th, tw), strict=True))
 
     def row_of_tiles(i: np.ndarray) -> Array:
-        return sum(table[i[:, None], j, levels] * weight for j, weight in columns)
+        return sum_arrays(table[i[:, None], j, levels] * weight for j, weight in columns)
 
-    return sum(row_of_tiles(i) * weight[:, None] for i, weight in rows)
+    return sum_arrays(row_of_tiles(i) * weight[:, None] for i, weight in rows)
 
 
-def _neighbours(n: int, size: int, tiles: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For n pixels along one axis: index and weight of the tile centre before, and of the one after."""
+def _neighbors(n: int, size: int, tiles: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For n pixels along one axis: index and weight of the tile center before and after them."""
     position = np.arange(n) / size - 0.5
     before = np.floor(position).astype(int)
     after_weight = (position - before).astype(np.float32)

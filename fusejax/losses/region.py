@@ -1,16 +1,18 @@
-"""FusionNet's target-aware term (arXiv 2509.11476): the loss on weak object regions."""
+"""FusionNet's target-aware term (arXiv 2509.11476): a loss on weakly labeled object regions."""
 
 from typing import Literal
 
 import jax.numpy as jnp
 
 from fusejax.losses.gradient import joint_gradient_error
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import Padding
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
 @checked_options
+@equal_shapes
 def target_aware_loss(
     fused_y: Luma,
     ir: Luma,
@@ -20,15 +22,26 @@ def target_aware_loss(
     target: Literal["ir", "maximum"] = "ir",
     padding: Padding = "zero",
 ) -> PerImage:
-    """sum M (|F - T| + |g(F) - max(g(I), g(V))|) / (sum M + 1) per image, g = |Kx * .| + |Ky * .| (L_roi, section 3).
+    """sum M (|F - T| + |g(F) - max(g(I), g(V))|) / (sum M + 1), g = |Kx * .| + |Ky * .| (L_roi).
 
-    Our reading: the paper says only that boxes supervise the fusion. Pixels count through M and the one-pixel reach of
-    g. An image with an empty mask has value 0 and no gradient.
+    This is our reading: the paper says only that boxes supervise the fusion. Pixels count through M
+    and the one-pixel reach of g. An image with an empty mask has value 0 and no gradient.
 
     Args:
-      mask: not negative, 0 outside the regions (`fusejax.ops.boxes`); no gradient is meant to pass through it.
-      target: T. `ir` is for boxes of warm classes: it would darken cold cars and lamps; `maximum` is max(I, V).
-      padding: border of g, any that keeps the size.
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        mask: M, not negative, 0 outside the regions (`fusejax.ops.boxes`); no gradient is meant to
+            pass through it.
+        target: T. `ir` is meant for boxes of warm classes, since it would darken cold cars and
+            lamps; `maximum` is max(I, V).
+        padding: of the border for g; any that keeps the size.
+
+    Returns:
+        One value per image, not negative.
+
+    Raises:
+        ValueError: for `valid` padding.
     """
     if padding == "valid":
         raise ValueError("padding 'valid' shrinks the edge map, which must fit the mask; use 'zero' or 'edge'.")

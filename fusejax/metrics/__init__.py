@@ -6,7 +6,7 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
-    from fusejax.metrics.color import colour_deviation
+    from fusejax.metrics.color import color_deviation
     from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
     from fusejax.metrics.edges import average_gradient, edge_intensity, nabf, qabf, spatial_frequency
     from fusejax.metrics.evaluation import evaluate
@@ -19,7 +19,7 @@ with epy.lazy_api_imports(globals()):
         standard_deviation,
         sum_of_correlations_of_differences,
     )
-    from fusejax.metrics.information import cross_entropy, entropy, mutual_information, normalised_mutual_information
+    from fusejax.metrics.information import cross_entropy, entropy, mutual_information, normalized_mutual_information
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
     from fusejax.metrics.running_mean import RunningMean
@@ -36,7 +36,7 @@ __all__ = [
     "RunningMean",
     "average_fusion",
     "average_gradient",
-    "colour_deviation",
+    "color_deviation",
     "correlation",
     "cross_entropy",
     "edge_intensity",
@@ -49,7 +49,7 @@ __all__ = [
     "mse_lower_bound",
     "mutual_information",
     "nabf",
-    "normalised_mutual_information",
+    "normalized_mutual_information",
     "psnr",
     "qabf",
     "qcb",

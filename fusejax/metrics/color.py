@@ -1,18 +1,28 @@
-"""Colour kept from the visible picture."""
+"""Color kept from the visible image."""
 
 import jax.numpy as jnp
 
-from fusejax.ops.numerics import picture_mean, safe_sqrt
+from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.numerics import image_mean, safe_sqrt
 from fusejax.typing import PerImage, Rgb
 
 
-def colour_deviation(fused: Rgb, vi: Rgb) -> PerImage:
-    """CD, mean angle between the RGB vectors of the visible and the fused pixel, 0..pi/2 radians, lower is better.
+@equal_shapes
+def color_deviation(fused: Rgb, vi: Rgb) -> PerImage:
+    """CD, mean angle between the RGB vectors of the visible and the fused pixel (Li & Fu 2024).
 
-    Li & Fu 2024 (FCDFusion). A change of brightness alone costs nothing; pixels that are black in either picture count
-    as zero, as in the authors' code. The angle is taken as atan2(|v x f|, v . f), which stays exact for small angles.
+    A change of brightness alone costs nothing; pixels that are black in either image count as zero,
+    as in the authors' code (FCDFusion). The angle is atan2(|v x f|, v . f), which stays exact for
+    small angles.
+
+    Args:
+        fused: fused RGB in [0, 1].
+        vi: visible RGB in [0, 1].
+
+    Returns:
+        One value per image, 0..pi/2 radians, lower is better.
     """
     sine = safe_sqrt(jnp.square(jnp.cross(vi, fused)).sum(-1))
     cosine = (vi * fused).sum(-1)
     visible = (sine > 0) | (cosine > 0)
-    return picture_mean(jnp.where(visible, jnp.arctan2(sine, jnp.where(visible, cosine, 1.0)), 0.0))
+    return image_mean(jnp.where(visible, jnp.arctan2(sine, jnp.where(visible, cosine, 1.0)), 0.0))

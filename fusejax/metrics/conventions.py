@@ -1,4 +1,4 @@
-"""What each convention computes: plain mappings from a metric's name to a function with its options bound."""
+"""What each convention computes: mappings from names of metrics to functions with bound options."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from functools import partial
 import jax.numpy as jnp
 
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
-from fusejax.metrics.color import colour_deviation
+from fusejax.metrics.color import color_deviation
 from fusejax.ops.color import LUMA_WEIGHTS
 from fusejax.typing import Luma, PerImage, Rgb
 
@@ -17,23 +17,44 @@ USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 
 def _weighted(rgb: Rgb, weights: Sequence[float]) -> Luma:
-    """Weighted sum of the channels without a matrix product, which GPUs may compute in TF32."""
+    """Weighted sum of the channels, not as a matrix product, which GPUs may compute in TF32."""
     red, green, blue = (float(w) * rgb[..., i : i + 1] for i, w in enumerate(weights))
     return red + green + blue
 
 
 def luma(rgb: Rgb) -> Luma:
-    """BT.601 luma, not rounded."""
+    """BT.601 luma, not rounded.
+
+    Args:
+        rgb: in [0, 1].
+
+    Returns:
+        Luma in [0, 1].
+    """
     return _weighted(rgb, LUMA_WEIGHTS)
 
 
 def rounded_luma(rgb: Rgb) -> Luma:
-    """BT.601 luma of 8-bit levels, rounded half to even (CDDFuse)."""
+    """BT.601 luma of 8-bit levels, rounded half to even (CDDFuse).
+
+    Args:
+        rgb: in [0, 1].
+
+    Returns:
+        Luma n / 255.
+    """
     return jnp.round(luma(jnp.round(255.0 * rgb))) / 255.0
 
 
-def matlab_grey(rgb: Rgb) -> Luma:
-    """Matlab's `rgb2gray` of 8-bit levels: weights 0.2989, 0.5870, 0.1140, rounded half away from zero."""
+def matlab_gray(rgb: Rgb) -> Luma:
+    """Matlab's `rgb2gray` of 8-bit levels: weights 0.2989, 0.5870, 0.1140, rounded half up.
+
+    Args:
+        rgb: in [0, 1].
+
+    Returns:
+        Luma n / 255.
+    """
     return jnp.floor(_weighted(jnp.round(255.0 * rgb), (0.2989, 0.5870, 0.1140)) + 0.5) / 255.0
 
 
@@ -42,27 +63,28 @@ class Convention:
     """One way to score.
 
     Attributes:
-        metrics: name -> `metric(fused, ir, vi_y) -> [b]` on luma in [0, 1].
+        name: what options and tables call it.
         summary: the choices, for table headings.
-        quantised: every picture is rounded to 8 bit first.
-        grey: RGB -> luma for colour pictures; None scores each channel and takes the mean of the three.
-        colour: name -> `metric(fused, vi) -> [b]` on RGB.
+        metrics: name -> `metric(fused, ir, vi_y) -> [b]` on luma in [0, 1].
+        quantized: every image is rounded to 8 bit first.
+        gray: RGB -> luma for color images; None scores each channel and averages the scores.
+        color: name -> `metric(fused, vi) -> [b]` on RGB.
     """
 
     name: str
     summary: str
     metrics: Mapping[str, Metric]
-    quantised: bool
-    grey: Callable[[Rgb], Luma] | None
-    colour: Mapping[str, Callable[[Rgb, Rgb], PerImage]] = dataclasses.field(default_factory=dict)
+    quantized: bool
+    gray: Callable[[Rgb], Luma] | None
+    color: Mapping[str, Callable[[Rgb, Rgb], PerImage]] = dataclasses.field(default_factory=dict)
 
 
 EXACT = Convention(
     name="exact",
     summary="definitions of the papers: MI in bits, SSIM with L = 255 and Gaussian window, PSNR with peak 255; "
     "SSIM, MS-SSIM, VIF, CC are means over the two sources; pixels are rounded for histograms only",
-    quantised=False,
-    grey=luma,
+    quantized=False,
+    gray=luma,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
@@ -70,7 +92,7 @@ EXACT = Convention(
         "AG": edges.average_gradient,
         "EI": edges.edge_intensity,
         "MI": information.mutual_information,
-        "NMI": information.normalised_mutual_information,
+        "NMI": information.normalized_mutual_information,
         "CE": information.cross_entropy,
         "FMI_pixel": partial(feature_information.feature_mutual_information, feature="pixel"),
         "FMI_gradient": partial(feature_information.feature_mutual_information, feature="gradient"),
@@ -88,15 +110,15 @@ EXACT = Convention(
         "SSIM": structure.ssim,
         "MS-SSIM": structure.ms_ssim,
     },
-    colour={"CD": colour_deviation},
+    color={"CD": color_deviation},
 )
 
 CDDFUSE = Convention(
     name="cddfuse",
-    summary="CDDFuse's Python evaluator: 8-bit pictures, MI in nats, SSIM 7x7 box with L = 2, PSNR with the fused "
-    "picture's own peak; SSIM, MI and VIF are sums over the two sources",
-    quantised=True,
-    grey=rounded_luma,
+    summary="CDDFuse's Python evaluator: 8-bit images, MI in nats, SSIM 7x7 box with L = 2, PSNR with the fused "
+    "image's own peak; SSIM, MI and VIF are sums over the two sources",
+    quantized=True,
+    gray=rounded_luma,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
@@ -115,10 +137,10 @@ CDDFUSE = Convention(
 
 TANG = Convention(
     name="tang",
-    summary="Linfeng Tang's Matlab toolkit: 8-bit pictures, MI in bits (levels 254 and 255 share a joint cell), MSE on "
-    "0..1, PSNR 48.13 dB too high, SSIM with L = 1, Nabf with the infrared picture as fused; VIF is a sum, SSIM a mean",
-    quantised=True,
-    grey=matlab_grey,
+    summary="Linfeng Tang's Matlab toolkit: 8-bit images, MI in bits (levels 254 and 255 share a joint cell), MSE on "
+    "0..1, PSNR 48.13 dB too high, SSIM with L = 1, Nabf with the infrared image as fused; VIF is a sum, SSIM a mean",
+    quantized=True,
+    gray=matlab_gray,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,
@@ -138,10 +160,10 @@ TANG = Convention(
 
 VIFB = Convention(
     name="vifb",
-    summary="VIFB's Matlab benchmark: 8-bit pictures, per colour channel; MI (nats), Qcb and Qcv after min-max "
+    summary="VIFB's Matlab benchmark: 8-bit images, per color channel; MI (nats), Qcb and Qcv after min-max "
     "stretching, RMSE and PSNR from |F - S| / (H W), SSIM as a sum",
-    quantised=True,
-    grey=None,
+    quantized=True,
+    gray=None,
     metrics={
         "EN": information.entropy,
         "SD": fidelity.standard_deviation,

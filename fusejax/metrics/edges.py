@@ -1,4 +1,4 @@
-"""Sharpness of the fused picture and transfer of edges from the sources, on grey levels 0..255."""
+"""Sharpness of the fused image and transfer of edges from the sources, on gray levels 0..255."""
 
 import math
 from typing import Literal
@@ -8,14 +8,15 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import Padding, sobel
-from fusejax.ops.numerics import divide, picture_mean, picture_sum, safe_sqrt, to_levels, undefined
+from fusejax.ops.numerics import divide, image_mean, image_sum, safe_sqrt, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
 def _arctan_coefficients() -> list[float]:
-    """arctan(t) / t as a polynomial in t**2 on [0, 1], fitted at Chebyshev points; error below 2e-9."""
+    """arctan(t) / t as a polynomial in t**2 on [0, 1], at Chebyshev points; error below 2e-9."""
     t2 = 0.5 + 0.5 * np.cos(np.pi * (np.arange(400) + 0.5) / 400)
     fit = np.polynomial.Chebyshev.fit(t2, np.arctan(np.sqrt(t2)) / np.sqrt(t2), 10, domain=[0, 1])
     return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
@@ -25,9 +26,17 @@ _ARCTAN = _arctan_coefficients()
 
 
 def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
-    """atan(gy / gx) in (-pi/2, pi/2], and pi/2 where gx = 0; absolute error 2e-7.
+    """atan(gy / gx), and pi/2 where gx = 0; absolute error 2e-7.
 
-    `jnp.arctan` is one scalar library call per pixel on CPU, this polynomial vectorises (15 times as fast there).
+    `jnp.arctan` is one scalar library call per pixel on CPU; this polynomial is vectorized and 15
+    times as fast there.
+
+    Args:
+        gx: horizontal gradient.
+        gy: vertical gradient.
+
+    Returns:
+        The angle, in (-pi/2, pi/2].
     """
     steep = jnp.abs(gy) > jnp.abs(gx)
     small, large = jnp.where(steep, gx, gy), jnp.where(steep, gy, gx)
@@ -36,18 +45,25 @@ def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Ar
     for coefficient in reversed(_ARCTAN[:-1]):
         value = value * (t * t) + coefficient
     value = value * t
-    turned = jnp.where(t < 0, -math.pi / 2, math.pi / 2) - value
-    return jnp.where(gx == 0, math.pi / 2, jnp.where(steep, turned, value))
+    complement = jnp.where(t < 0, -math.pi / 2, math.pi / 2) - value
+    return jnp.where(gx == 0, math.pi / 2, jnp.where(steep, complement, value))
 
 
 @checked_options
 def spatial_frequency(
     fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, over: Literal["pixels", "differences"] = "pixels"
 ) -> PerImage:
-    """SF = sqrt(RF^2 + CF^2) of first differences, 0..361 levels, higher is better (Eskicioglu & Fisher 1995).
+    """SF = sqrt(RF^2 + CF^2) of first differences (Eskicioglu & Fisher 1995).
 
-    Args: over: divide by all H*W pixels (the paper, VIFB), or by the number of differences (CDDFuse, Linfeng Tang),
-        which leaves a one-pixel side undefined (NaN).  The sources are not used.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: not used.
+        vi_y: not used.
+        over: divide by all H*W pixels (the paper, VIFB), or by the number of differences (CDDFuse,
+            Linfeng Tang), which leaves a one-pixel side undefined.
+
+    Returns:
+        One value per image, 0..361 levels, higher is better; NaN if undefined.
     """
     x = to_levels(fused)
     pixels = x.shape[1] * x.shape[2]
@@ -57,12 +73,20 @@ def spatial_frequency(
         count = pixels if over == "pixels" else difference.shape[1] * difference.shape[2]
         if count == 0:
             return undefined(x)
-        total = total + (picture_sum(jnp.square(difference)) / count if difference.size else 0.0)
+        total = total + (image_sum(jnp.square(difference)) / count if difference.size else 0.0)
     return safe_sqrt(total)
 
 
 def central_gradient(x: Float[Array, "b h w"], axis: int) -> Float[Array, "b h w"]:
-    """Central differences inside, one-sided ones at the two ends (`numpy.gradient`, Matlab's `gradient`)."""
+    """Central differences, one-sided at the two ends (`numpy.gradient`, Matlab's `gradient`).
+
+    Args:
+        x: in any range, at least two pixels along the axis.
+        axis: 1 for rows, 2 for columns.
+
+    Returns:
+        The differences, of the shape of x.
+    """
     step = jnp.diff(x, axis=axis)
     first, last = (lax.slice_in_dim(step, i, i + 1, axis=axis) for i in (0, step.shape[axis] - 1))
     lower, upper = (jnp.concatenate(parts, axis=axis) for parts in ((first, step), (step, last)))
@@ -78,12 +102,18 @@ def average_gradient(
     difference: Literal["forward", "central"] = "forward",
     over: Literal["pixels", "inner"] = "inner",
 ) -> PerImage:
-    """AG, mean of sqrt((gx^2 + gy^2) / 2), 0..255 levels, higher is better (Cui et al. 2015, Eq. 16).
+    """AG, mean of sqrt((gx^2 + gy^2) / 2) (Cui et al. 2015, Eq. 16).
 
     Args:
-        difference: forward over the (H-1)(W-1) complete pixels (the paper), or central everywhere (all toolkits).
+        fused: fused luma in [0, 1].
+        ir: not used.
+        vi_y: not used.
+        difference: forward over the (H-1)(W-1) complete pixels (the paper), or central everywhere
+            (all toolkits).
         over: divide by (H-1)(W-1) (the paper, Linfeng Tang, VIFB) or by H*W (CDDFuse).
-    NaN where a side has one pixel. The sources are not used.
+
+    Returns:
+        One value per image, 0..255 levels, higher is better; NaN if a side has one pixel.
     """
     x = to_levels(fused)
     height, width = x.shape[1:]
@@ -94,7 +124,7 @@ def average_gradient(
     else:
         gx, gy = central_gradient(x, 2), central_gradient(x, 1)
     count = height * width if over == "pixels" else (height - 1) * (width - 1)
-    return picture_sum(safe_sqrt(0.5 * (gx * gx + gy * gy))) / count
+    return image_sum(safe_sqrt(0.5 * (gx * gx + gy * gy))) / count
 
 
 def _edges(x: Float[Array, "b h w"], padding: Padding) -> tuple[Array, Array]:
@@ -103,25 +133,41 @@ def _edges(x: Float[Array, "b h w"], padding: Padding) -> tuple[Array, Array]:
 
 
 def edge_intensity(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
-    """EI, mean magnitude of the 3x3 Sobel gradient (1-2-1, replicated border), 0..1442, higher is better (VIFB).
+    """EI, mean magnitude of the 3x3 Sobel gradient (1-2-1, replicated border; VIFB).
 
-    The sources are not used.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: not used.
+        vi_y: not used.
+
+    Returns:
+        One value per image, 0..1442 levels, higher is better.
     """
     gx, gy = _edges(to_levels(fused), "edge")
-    return picture_mean(safe_sqrt(gx * gx + gy * gy))
+    return image_mean(safe_sqrt(gx * gx + gy * gy))
 
 
 @checked_options
+@equal_shapes
 def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one") -> PerImage:
-    """Qabf, share of source edges kept in strength and direction, 0..0.975, higher is better (Xydeas & Petrovic 2000).
+    """Qabf, share of source edges kept in strength and direction (Xydeas & Petrovic 2000).
 
-    Sobel with zero border, as all toolkits take it; weights are the source's edge strength (L = 1). The two sigmoids
-    keep a perfect copy at 0.9748. As in all toolkits an upright gradient has angle +pi/2 and never -pi/2, so the sign
-    of gx decides which near-upright neighbours count as aligned: theirs comes from a true convolution, hence -gx here.
-    NaN where no source has any edge (black pictures; the zero border makes an edge around any other).
+    Sobel with zero border, as in all toolkits; weights are the edge strength of the source (L = 1).
+    The two sigmoids limit a perfect copy to 0.9748. As in all toolkits a vertical gradient has
+    angle +pi/2 and never -pi/2, so the sign of gx decides which nearly vertical neighbors count as
+    aligned: theirs comes from a true convolution, hence -gx here.
 
-    Args: equal: relative strength where source and fused edge are equally strong: one, their ratio, or by a slip of all
-        toolkits the strength itself, which saturates the sigmoid (0.9753 for a copy).
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        equal: relative strength where source and fused edge are equally strong: `one`, their ratio,
+            or `strength`, by a slip of all toolkits the strength itself, which saturates the
+            sigmoid (0.9753 for a copy).
+
+    Returns:
+        One value per image, 0..0.975, higher is better; NaN if no source has any edge (black
+        images: the zero border makes an edge around any other).
     """
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
@@ -141,7 +187,7 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"]
     kept = weight = jnp.float32(0.0)
     for source in (ir, vi_y):
         strength, angle = strength_and_angle(source)
-        kept, weight = kept + picture_sum(preserved(strength, angle)), weight + picture_sum(strength)
+        kept, weight = kept + image_sum(preserved(strength, angle)), weight + image_sum(strength)
     return divide(kept, weight)
 
 
@@ -149,11 +195,21 @@ def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:
     return top / (1.0 + jnp.exp(-slope * (x - middle)))
 
 
+@equal_shapes
 def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """Nabf, share of edges in the fused picture that neither source has, 0..1, lower is better (Kumar 2013).
+    """Nabf, share of edges in the fused image that neither source has (Kumar 2013).
 
-    Sobel divided by 8, reflected border; artefacts count where the fused edge is stronger than both sources', weighted
-    by the sources' strength to the power 1.5 (0.001 below strength 2). NaN where a side has one pixel.
+    Sobel divided by 8, reflected border; artifacts count where the fused edge is stronger than
+    those of both sources, weighted by the strength of the source to the power 1.5 (0.001 below
+    strength 2).
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, 0..1, lower is better; NaN if a side has one pixel.
     """
     if min(fused.shape[1:3]) < 2:
         return undefined(to_levels(fused))
@@ -165,7 +221,7 @@ def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     target, target_angle = strength_and_angle(fused)
     sources = [strength_and_angle(source) for source in (ir, vi_y)]
-    artefact = (target > sources[0][0]) & (target > sources[1][0])
+    artifact = (target > sources[0][0]) & (target > sources[1][0])
     lost = weights = jnp.float32(0.0)
     for strength, angle in sources:
         low, high = jnp.minimum(strength, target), jnp.maximum(strength, target)
@@ -173,11 +229,20 @@ def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         alignment = jnp.abs(jnp.abs(angle - target_angle) - math.pi / 2) * (2.0 / math.pi)
         quality = _sigmoid(relative, 0.9999, 19.0, 0.5) * _sigmoid(alignment, 0.9995, 22.0, 0.5)
         weight = jnp.where(strength >= 2.0, strength * safe_sqrt(strength), 0.001)
-        lost = lost + picture_sum(jnp.where(artefact, (1.0 - safe_sqrt(quality)) * weight, 0.0))
-        weights = weights + picture_sum(weight)
+        lost = lost + image_sum(jnp.where(artifact, (1.0 - safe_sqrt(quality)) * weight, 0.0))
+        weights = weights + image_sum(weight)
     return lost / weights
 
 
 def nabf_first_source(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """Nabf as Linfeng Tang's toolkit calls it: its argument order takes the infrared picture for the fused one."""
+    """Nabf as Linfeng Tang's toolkit calls it: the infrared image takes the fused one's place.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, 0..1, lower is better; NaN if a side has one pixel.
+    """
     return nabf(ir, vi_y, fused)

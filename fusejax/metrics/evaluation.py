@@ -2,58 +2,69 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
+from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention, luma
 from fusejax.metrics.table import METRICS
+from fusejax.ops.arrays import unit_image
 from fusejax.ops.backend import by_platform
-from fusejax.ops.numerics import isolate_on_cpu, quantise
+from fusejax.ops.numerics import isolate_on_cpu, quantize
+from fusejax.options import did_you_mean
 from fusejax.typing import PerImage
 
 
 def evaluate(
-    fused: Float[Array, "*m b h w c"],
-    ir: Float[Array, "b h w 1"],
-    vi: Float[Array, "b h w c2"],
-    *,
-    convention: str = "exact",
-    metrics: Sequence[str] | None = None,
-) -> dict[str, Float[Array, "*m b"]]:
-    """Scores a batch of fused pictures in one compiled call: metric name -> one value per picture.
+    fused: Any, ir: Any, vi: Any, *, convention: str = "exact", metrics: Sequence[str] | None = None
+) -> dict[str, Float[Array, "*images"]]:
+    """Scores fused images in one compiled call.
+
+    Takes what `fusejax.fuse` takes and returns: NumPy and JAX arrays, lists and PIL images, as
+    uint8, uint16 or float in [0, 1]. Nothing is rescaled beyond the range of the type: raw thermal
+    values have to be mapped to [0, 1] first, as they were for fusing.
 
     Args:
-        fused: [b, h, w, 1 or 3] in [0, 1]; or [m, b, h, w, c] for m methods on the same pairs, which computes what
-            belongs to the sources once and returns [m, b].
-        ir, vi: the sources in [0, 1]; vi grey or RGB. The convention says how colour becomes grey.
+        fused: [h, w], [h, w, 1] or [h, w, 3]; a batch of them, [b, h, w, c]; or [m, b, h, w, c] for
+            m methods on the same pairs, which computes what belongs to the sources only once.
+        ir: infrared images of the same size; of RGB the luma is used.
+        vi: visible images of the same size, gray or RGB. The convention says how color is reduced.
         convention: a name of `CONVENTIONS`.
-        metrics: names that the convention defines; the nine usual ones that it defines if left out.
-    Returns: NaN where a metric is undefined (`undefined_reason`), never an error inside a batch.
-    Raises: ValueError for unequal sizes, an unknown convention or a metric that the convention lacks.
+        metrics: names that the convention defines; by default the usual nine, as far as it does.
+
+    Returns:
+        Values by name of the metric: one per image, [b] or [m, b], or a scalar if there is no batch
+        axis. NaN where a metric is undefined (`undefined_reason`), never an error inside a batch.
+
+    Raises:
+        ValueError: for unequal sizes, values that are no image, an unknown convention, or metrics
+            that the convention lacks.
     """
     chosen = _convention(convention)
     names = tuple(name for name in USUAL if name in chosen.metrics) if metrics is None else tuple(metrics)
-    _check(fused, ir, vi, chosen, names)
+    _check_names(chosen, names)
+    fused, ir, vi = (unit_image(x, name) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))
+    ir = luma(ir) if ir.shape[-1] == 3 else ir
+    _check_sizes(fused, ir, vi)
     score = partial(_score, convention=convention, metrics=names)
+    if fused.ndim == 3:
+        values = score(fused[None], ir[None], vi[None])
+        return {name: value[0] for name, value in values.items()}
     return jax.vmap(score, in_axes=(0, None, None))(fused, ir, vi) if fused.ndim == 5 else score(fused, ir, vi)
 
 
 def _convention(name: str) -> Convention:
     if name not in CONVENTIONS:
-        raise ValueError(f"convention is {name!r}; expected one of {', '.join(CONVENTIONS)}.")
+        known = ", ".join(CONVENTIONS)
+        raise ValueError(f"convention is {name!r}; expected one of {known}{did_you_mean(name, CONVENTIONS) or '.'}")
     return CONVENTIONS[name]
 
 
-def _check(fused: Array, ir: Array, vi: Array, convention: Convention, names: tuple[str, ...]) -> None:
-    if fused.ndim not in (4, 5) or fused.shape[-4:-1] != ir.shape[:-1] or ir.shape[:-1] != vi.shape[:-1]:
-        raise ValueError(f"fused is {fused.shape}, ir {ir.shape}, vi {vi.shape}; expected equal [b, h, w].")
-    channels = (fused.shape[-1], ir.shape[-1], vi.shape[-1])
-    if channels[0] not in (1, 3) or channels[1] != 1 or channels[2] not in (1, 3):
-        raise ValueError(f"fused, ir, vi have {channels} channels; expected 1 or 3, 1, 1 or 3.")
-    known = [*convention.metrics, *convention.colour]
+def _check_names(convention: Convention, names: tuple[str, ...]) -> None:
+    known = [*convention.metrics, *convention.color]
     missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(
@@ -61,9 +72,17 @@ def _check(fused: Array, ir: Array, vi: Array, convention: Convention, names: tu
         )
 
 
+def _check_sizes(fused: Array, ir: Array, vi: Array) -> None:
+    batched = ir.ndim == 4 and fused.ndim in (4, 5)
+    if not (batched or ir.ndim == fused.ndim == 3) or not fused.shape[-ir.ndim : -1] == ir.shape[:-1] == vi.shape[:-1]:
+        raise ValueError(
+            f"fused is {fused.shape}, ir {ir.shape}, vi {vi.shape}; expected equal sizes [h, w] or [b, h, w]."
+        )
+
+
 @partial(jax.jit, static_argnames=("convention", "metrics"))
 def _score(fused: Array, ir: Array, vi: Array, *, convention: str, metrics: tuple[str, ...]) -> dict[str, PerImage]:
-    """Compiled scoring. A CPU takes the pictures one by one, whose maps then stay in its cache (half the time)."""
+    """Compiled scoring. On CPU image by image: the maps then stay in cache (half the time)."""
     together = partial(_score_together, convention=CONVENTIONS[convention], metrics=metrics)
 
     def one_by_one(*images: Array) -> dict[str, PerImage]:
@@ -76,15 +95,15 @@ def _score(fused: Array, ir: Array, vi: Array, *, convention: str, metrics: tupl
 def _score_together(
     fused: Array, ir: Array, vi: Array, *, convention: Convention, metrics: tuple[str, ...]
 ) -> dict[str, PerImage]:
-    if convention.quantised:
-        fused, ir, vi = quantise(fused), quantise(ir), quantise(vi)
+    if convention.quantized:
+        fused, ir, vi = quantize(fused), quantize(ir), quantize(vi)
     planes = _planes(fused, vi, convention)
 
     def score(name: str, fused: Array, ir: Array, vi: Array, *planes: tuple[Array, Array]) -> PerImage:
         if name in convention.metrics:
             return sum(convention.metrics[name](fused_y, ir, vi_y) for fused_y, vi_y in planes) / len(planes)
         if fused.shape[-1] == vi.shape[-1] == 3:
-            return convention.colour[name](fused, vi)
+            return convention.color[name](fused, vi)
         return jnp.full(fused.shape[0], jnp.nan, jnp.float32)
 
     scores = {}
@@ -97,12 +116,14 @@ def _score_together(
 
 
 def _planes(fused: Array, vi: Array, convention: Convention) -> list[tuple[Array, Array]]:
-    """Grey pairs (fused, visible) to score; the mean over them counts.
+    """Gray pairs (fused, visible) to score; the score is the mean over them.
 
-    Without a grey conversion (VIFB) these are the colour channels; a grey fused picture meets the visible picture's
-    first one. VIFB's SF alone runs over the three channels side by side; here it is the mean over channels as well.
+    Without a gray conversion (VIFB) these are the color channels; a gray fused image is paired with
+    the first channel of the visible one. VIFB computes SF alone over the three channels side by
+    side; here it is the mean over the channels as well.
     """
-    if convention.grey is not None:
-        return [tuple(convention.grey(x) if x.shape[-1] == 3 else x for x in (fused, vi))]
+    if convention.gray is not None:
+        fused, vi = (convention.gray(x) if x.shape[-1] == 3 else x for x in (fused, vi))
+        return [(fused, vi)]
     channels = range(fused.shape[-1])
     return [(fused[..., i : i + 1], vi[..., min(i, vi.shape[-1] - 1)][..., None]) for i in channels]

@@ -1,4 +1,4 @@
-"""Feature mutual information of Haghighat: how well small windows of the sources predict those of the fused picture."""
+"""Feature mutual information of Haghighat: how well source windows predict fused ones."""
 
 from typing import Literal
 
@@ -7,7 +7,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.metrics.edges import central_gradient
-from fusejax.ops.numerics import picture_mean, safe_sqrt, to_levels, undefined
+from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.numerics import image_mean, safe_sqrt, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
@@ -15,20 +16,20 @@ _SIZE = 3
 
 
 def _windows(rows: Float[Array, "b 3 w"]) -> Float[Array, "9 b w2"]:
-    """The 3x3 windows along one row of pixels, read column by column as Matlab does."""
+    """The 3x3 windows along one row of pixels, read column by column as in Matlab."""
     width = rows.shape[-1] - _SIZE + 1
     return jnp.stack([rows[:, i, j : j + width] for j in range(_SIZE) for i in range(_SIZE)])
 
 
 def _distribution(window: Float[Array, "9 b w"]) -> Float[Array, "9 b w"]:
-    """A window scaled to 0..1 and to sum 1; a flat one becomes uniform."""
+    """A window scaled to 0..1 and then to sum 1; a flat one becomes uniform."""
     low, high = window.min(0), window.max(0)
     scaled = jnp.where(high > low, (window - low) / jnp.where(high > low, high - low, 1.0), 1.0)
     return scaled / scaled.sum(0)
 
 
 def _entropy(p: Float[Array, "n b w"]) -> Float[Array, "b w"]:
-    """-sum p log2 |p|; the joint law below can have negative cells, for which the published code takes log2 |p| too."""
+    """-sum p log2 |p|, as in the published code: the joint law can have negative cells."""
     size = jnp.abs(p)
     return -jnp.sum(jnp.where(size > 0, p * jnp.log2(jnp.where(size > 0, size, 1.0)), 0.0), axis=0)
 
@@ -48,9 +49,10 @@ def _correlation(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> Float[Ar
 
 
 def _window_information(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> Float[Array, "b w"]:
-    """2 I(x; y) / (H(x) + H(y)) per window, under a joint law with these marginals and this correlation.
+    """2 I(x; y) / (H(x) + H(y)) per window, under a joint law with these marginals.
 
-    The law mixes independence with the Frechet bound (upper or lower) so as to have the windows' correlation (Nelsen).
+    The law mixes independence with the Frechet bound (upper or lower) such that it has the
+    correlation of the windows (Nelsen).
     """
     p, q = _distribution(x), _distribution(y)
     correlation = _correlation(x, y)
@@ -71,14 +73,23 @@ def _window_information(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> F
 
 
 @checked_options
+@equal_shapes
 def feature_mutual_information(
     fused: Luma, ir: Luma, vi_y: Luma, *, feature: Literal["pixel", "gradient"] = "pixel"
 ) -> PerImage:
-    """FMI, mean over 3x3 windows and both sources of normalised mutual information, 0..1, higher is better.
+    """FMI, mean over 3x3 windows and both sources of the normalized mutual information.
 
-    Haghighat & Razian 2014 (Fast-FMI). NaN where a side is below 3 pixels.
+    Haghighat & Razian 2014 (Fast-FMI).
 
-    Args: feature: grey levels, or their central difference along rows (Matlab's first output of `gradient`).
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        feature: gray levels, or their central difference along rows (the first output of Matlab's
+            `gradient`).
+
+    Returns:
+        One value per image, 0..1, higher is better; NaN if a side is below 3 pixels.
     """
     target, *sources = (to_levels(x) for x in (fused, ir, vi_y))
     if min(target.shape[1:]) < _SIZE:
@@ -90,6 +101,6 @@ def feature_mutual_information(
         f, a, b = (_windows(lax.dynamic_slice_in_dim(x, row, _SIZE, axis=1)) for x in (target, *sources))
         return 0.5 * (_window_information(a, f) + _window_information(b, f))
 
-    # Row by row: the 81 cells of every joint law would take 81 times the picture's memory.
+    # Row by row: the 81 cells of every joint law would take 81 times the memory of the image.
     scores = lax.map(one_row, jnp.arange(target.shape[1] - _SIZE + 1))
-    return picture_mean(jnp.moveaxis(scores, 0, 1))
+    return image_mean(jnp.moveaxis(scores, 0, 1))

@@ -1,44 +1,80 @@
-"""Contrast of the fused picture and its pointwise agreement with the sources, on grey levels 0..255."""
+"""Contrast of the fused image and its agreement with the sources, on gray levels 0..255."""
 
 from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.ops.numerics import centred, combined, pearson, picture_mean, picture_sum, safe_sqrt, to_levels
+from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.numerics import centered, image_mean, image_sum, pearson, safe_sqrt, to_levels
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 
 def standard_deviation(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
-    """SD of the fused grey levels about their mean, divided by N; 0..127.5 levels, higher is better (Rao 1997).
+    """SD, standard deviation of the fused gray levels, divided by N (Rao 1997).
 
-    The sources are not used.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: not used.
+        vi_y: not used.
+
+    Returns:
+        One value per image, 0..127.5 levels, higher is better.
     """
-    return safe_sqrt(picture_mean(jnp.square(centred(to_levels(fused)))))
+    return safe_sqrt(image_mean(jnp.square(centered(to_levels(fused)))))
 
 
+@equal_shapes
 def mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma, *, full_scale: float = 255.0) -> PerImage:
-    """MSE, mean of the two sources' mean squared differences, 0..full_scale squared, lower is better.
+    """MSE, mean of the mean squared differences from the two sources (Jagalingam & Hegde 2015).
 
-    Args: full_scale: 255 counts in grey levels (CDDFuse), 1 in units of the range (Linfeng Tang).
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        full_scale: 255 counts in gray levels (CDDFuse), 1 in units of the range (Linfeng Tang).
+
+    Returns:
+        One value per image, 0..full_scale squared, lower is better.
     """
     target = to_levels(fused)
-    errors = [picture_mean(jnp.square(target - to_levels(source))) for source in (ir, vi_y)]
-    return combined(jnp.stack(errors), "mean") * (full_scale / 255.0) ** 2
+    errors = [image_mean(jnp.square(target - to_levels(source))) for source in (ir, vi_y)]
+    return jnp.stack(errors).mean(0) * (full_scale / 255.0) ** 2
 
 
 def root_mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """RMSE, root of MSE in grey levels, 0..255, lower is better."""
+    """RMSE, root of MSE (Jagalingam & Hegde 2015).
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, 0..255 gray levels, lower is better.
+    """
     return safe_sqrt(mean_squared_error(fused, ir, vi_y))
 
 
+@equal_shapes
 def norm_error(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """VIFB's "Rmse": mean over the sources of |F - S|_2 / (H W), no mean of squares; it shrinks as pictures grow."""
+    """VIFB's "Rmse": mean over the sources of |F - S|_2 / (H W).
+
+    No mean of squares: it shrinks as images grow.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, in gray levels, lower is better.
+    """
     target = to_levels(fused)
     pixels = target.shape[1] * target.shape[2]
-    errors = [safe_sqrt(picture_sum(jnp.square(target - to_levels(source)))) / pixels for source in (ir, vi_y)]
-    return combined(jnp.stack(errors), "mean")
+    errors = [safe_sqrt(image_sum(jnp.square(target - to_levels(source)))) / pixels for source in (ir, vi_y)]
+    return jnp.stack(errors).mean(0)
 
 
 def _decibels(ratio: Float[Array, " b"]) -> Float[Array, " b"]:
@@ -46,37 +82,70 @@ def _decibels(ratio: Float[Array, " b"]) -> Float[Array, " b"]:
 
 
 @checked_options
+@equal_shapes
 def psnr(
     fused: Luma, ir: Luma, vi_y: Luma, *, peak: Literal["255", "fused"] = "255", error_scale: float = 255.0
 ) -> PerImage:
-    """PSNR in dB from the mean of both sources' errors, higher is better; infinite where F equals both sources.
+    """PSNR of the mean of the errors from both sources (Jagalingam & Hegde 2015).
 
     Args:
-        peak: 255, or the largest level of each fused picture (CDDFuse).
-        error_scale: the error's full scale. Linfeng Tang sets 255 squared over an error on 0..1: 48.13 dB more.
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        peak: 255, or the largest level of each fused image (CDDFuse).
+        error_scale: full scale of the error. Linfeng Tang divides 255 squared by an error on 0..1,
+            which gives 48.13 dB more.
+
+    Returns:
+        One value per image in dB, higher is better; infinite if F equals both sources.
     """
     top = jnp.square(to_levels(fused).max((1, 2))) if peak == "fused" else 255.0**2
     return _decibels(top / mean_squared_error(fused, ir, vi_y, full_scale=error_scale))
 
 
 def norm_psnr(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """VIFB's PSNR in dB: 255 squared over its "Rmse" (`norm_error`) instead of over a mean squared error."""
+    """VIFB's PSNR: 255 squared over its "Rmse" (`norm_error`), not over a mean squared error.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image in dB, higher is better.
+    """
     return _decibels(255.0**2 / norm_error(fused, ir, vi_y))
 
 
+@equal_shapes
 def correlation(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """CC, mean Pearson correlation with the two sources, -1..1, higher is better (Deshmukh & Bhosale 2010).
+    """CC, mean Pearson correlation with the two sources (Deshmukh & Bhosale 2010).
 
-    NaN where the fused picture or a source is constant.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, -1..1, higher is better; NaN if the fused image or a source is
+        constant.
     """
     target = to_levels(fused)
     return 0.5 * (pearson(to_levels(ir), target) + pearson(to_levels(vi_y), target))
 
 
+@equal_shapes
 def sum_of_correlations_of_differences(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """SCD = r(F - B, A) + r(F - A, B), -2..2, higher is better (Aslantas & Bendes 2015, Eq. 2 to 4).
+    """SCD = r(F - B, A) + r(F - A, B) (Aslantas & Bendes 2015, Eq. 2 to 4).
 
-    NaN where a source is constant or F minus a source is constant (so wherever F equals a source).
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, -2..2, higher is better; NaN if a source is constant, or F minus a
+        source is (so whenever F equals a source).
     """
     target, first, second = to_levels(fused), to_levels(ir), to_levels(vi_y)
     return pearson(target - second, first) + pearson(target - first, second)

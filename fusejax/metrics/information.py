@@ -1,4 +1,4 @@
-"""Entropy and mutual information of 8-bit grey levels, from exact integer histograms.
+"""Entropy and mutual information of 8-bit gray levels, from exact integer histograms.
 
 Pixels are rounded to the 256 levels of an 8-bit file, so these metrics have no useful gradient.
 """
@@ -11,22 +11,24 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from fusejax.ops.numerics import combined, divide, quantise, stretch, to_levels
+from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.backend import by_platform
+from fusejax.ops.numerics import divide, quantize, stretch, to_levels
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 BINS = 256
-_CHUNK = 4096  # pixels a one-hot product takes at a time: 4 MB of bfloat16 per picture
+_CHUNK = 4096  # pixels that a one-hot product takes at a time: 4 MB of bfloat16 per image
 _BASES = {"bits": math.log(2.0), "nats": 1.0}
 
 
 def _scatter_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[Array, "256 256"]:
-    """Counts by scatter: half a millisecond for 640x480 on a CPU, but serial on accelerators."""
+    """Counts by scatter: half a millisecond for 640x480 on CPU, but serial on accelerators."""
     return jnp.zeros((BINS * BINS,), jnp.int32).at[first * BINS + second].add(1).reshape(BINS, BINS)
 
 
 def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[Array, "256 256"]:
-    """Counts as a product of one-hot matrices, chunk by chunk; exact, since every partial count is below 2**24."""
+    """Counts as products of one-hot matrices; exact, since partial counts stay below 2**24."""
     padding = -first.shape[0] % _CHUNK
     chunks = [jnp.pad(x, (0, padding), constant_values=BINS).reshape(-1, _CHUNK) for x in (first, second)]
 
@@ -39,13 +41,21 @@ def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[
 
 
 def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"]) -> Int[Array, "b 256 256"]:
-    """Number of pixels with level i in `first` and level j in `second`, exact."""
+    """Counts the pixels with level i in `first` and level j in `second`, exactly.
+
+    Args:
+        first: levels from 0 to 255.
+        second: levels from 0 to 255.
+
+    Returns:
+        The counts.
+    """
     first, second = (x.reshape(x.shape[0], -1) for x in (first, second))
-    return lax.platform_dependent(first, second, cpu=jax.vmap(_scatter_histogram), default=jax.vmap(_matmul_histogram))
+    return by_platform(first, second, cpu=jax.vmap(_scatter_histogram), accelerator=jax.vmap(_matmul_histogram))
 
 
 def _integer_levels(x: Luma, stretched: bool) -> Int[Array, "b h w"]:
-    levels = to_levels(quantise(x))
+    levels = to_levels(quantize(x))
     return (stretch(levels) if stretched else levels).astype(jnp.int32)
 
 
@@ -64,7 +74,7 @@ def _entropy_nats(counts: Int[Array, "b 256 *rest"]) -> Float[Array, " b"]:
 
 
 def _information_nats(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
-    """Sum of p(i, j) log(p(i, j) / (p(i) p(j))): no difference of entropies, whose cancellation costs digits."""
+    """Sum of p(i, j) log(p(i, j) / (p(i) p(j))); a difference of entropies would lose digits."""
     joint, row, column = (x.astype(jnp.float32) for x in (joint, joint.sum(2), joint.sum(1)))
     total = row.sum(1)[:, None, None]
     row, column = jnp.maximum(row, 1.0)[:, :, None], jnp.maximum(column, 1.0)[:, None, :]
@@ -80,15 +90,22 @@ def _saturation_gain(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
 
 
 def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
-    """EN, Shannon entropy of the fused grey levels in bits, 0..8, higher is better (Roberts et al. 2008).
+    """EN, Shannon entropy of the fused gray levels (Roberts et al. 2008).
 
-    The sources are not used. A constant picture has entropy 0.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: not used.
+        vi_y: not used.
+
+    Returns:
+        One value per image, 0..8 bits, higher is better; 0 for a constant image.
     """
     levels = _integer_levels(fused, stretched=False)
     return _entropy_nats(joint_histogram(levels, levels).sum(2)) / math.log(2.0)
 
 
 @checked_options
+@equal_shapes
 def mutual_information(
     fused: Luma,
     ir: Luma,
@@ -98,12 +115,19 @@ def mutual_information(
     stretched: bool = False,
     saturated: bool = False,
 ) -> PerImage:
-    """MI = I(F; A) + I(F; B), 0..16 bits, higher is better (Qu et al. 2002).
+    """MI = I(F; A) + I(F; B) (Qu et al. 2002).
 
     Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
         unit: bits (papers, Linfeng Tang's toolkit) or nats (CDDFuse, VIFB).
-        stretched: every picture is first stretched to 0..255 and rounded (VIFB).
-        saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals (Tang's `uint8 + 1`).
+        stretched: every image is first stretched to 0..255 and rounded (VIFB).
+        saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals
+            (`uint8 + 1` in Tang's code).
+
+    Returns:
+        One value per image, 0..16 bits, higher is better.
     """
     levels, *sources = (_integer_levels(x, stretched) for x in (fused, ir, vi_y))
     joints = [joint_histogram(levels, source) for source in sources]
@@ -111,10 +135,18 @@ def mutual_information(
     return (parts[0] + parts[1]) / _BASES[unit]
 
 
-def normalised_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """NMI = 2 I(F;A) / (H(F) + H(A)) + 2 I(F;B) / (H(F) + H(B)), 0..2, higher is better (Hossny et al. 2008).
+@equal_shapes
+def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """NMI = 2 I(F;A) / (H(F) + H(A)) + 2 I(F;B) / (H(F) + H(B)) (Hossny et al. 2008).
 
-    NaN where the fused picture and a source are both constant.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, 0..2, higher is better; NaN if the fused image and a source are both
+        constant.
     """
     levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
     joints = [joint_histogram(levels, source) for source in sources]
@@ -125,10 +157,20 @@ def normalised_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage
     return terms[0] + terms[1]
 
 
+@equal_shapes
 def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """CE, mean over the sources of sum p_S log2(p_S / p_F), in bits, lower is better (VIFB).
+    """CE, mean over the sources of sum p_S log2(p_S / p_F) (VIFB).
 
-    Only levels that occur in both pictures count (as in VIFB), so it is no true divergence and can be negative.
+    Only levels that occur in both images count (as in VIFB), so this is not a true divergence and
+    can be negative.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image in bits, lower is better.
     """
 
     def divergence(joint: Array) -> Array:
@@ -138,4 +180,4 @@ def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         return _staged_sum(p_source / p_source.sum(1, keepdims=True) * jnp.log(ratio)) / math.log(2.0)
 
     levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
-    return combined(jnp.stack([divergence(joint_histogram(levels, source)) for source in sources]), "mean")
+    return jnp.stack([divergence(joint_histogram(levels, source)) for source in sources]).mean(0)

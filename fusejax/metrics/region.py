@@ -1,6 +1,7 @@
-"""Agreement inside object regions (FusionNet, arXiv 2509.11476, section 6), and what averaging the sources would score.
+"""Agreement inside object regions (FusionNet, arXiv 2509.11476, section 6).
 
-The paper defines none of its measures; these readings are ours. Errors are on the range [0, 1], as its table has them.
+The paper defines none of its measures; these readings are ours. Errors are on the range [0, 1], as
+in its table. `average_fusion` and `mse_lower_bound` tell what averaging the sources would score.
 """
 
 from typing import Literal
@@ -9,8 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.metrics.structure import ssim_maps
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import pad_hw
-from fusejax.ops.numerics import divide, picture_mean, picture_sum, to_levels, undefined
+from fusejax.ops.numerics import divide, image_mean, image_sum, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
@@ -18,14 +20,23 @@ _MARGIN = 5
 
 
 @checked_options
+@equal_shapes
 def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["edge", "valid"] = "edge") -> PerImage:
-    """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources; -1..1, higher is better.
+    """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources.
 
-    Gaussian 11x11, sigma 1.5. Every pixel counts its full window, so boxes below 11 pixels see mostly background. With
-    M = 1 it is `ssim(..., border=border)`.
+    Gaussian 11x11, sigma 1.5. Every pixel counts its full window, so boxes below 11 pixels contain
+    mostly background. With M = 1 it is `ssim(..., border=border)`.
 
-    Args: mask: not negative; border: replicated, so that boxes at the border count, or only where the window fits.
-    NaN for images without boxes; with border `valid` also where no window fits.
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        mask: weights M, not negative.
+        border: replicated, so that boxes at the border count, or only where the window fits.
+
+    Returns:
+        One value per image, -1..1, higher is better; NaN for images without boxes, and with border
+        `valid` if no window fits.
     """
     margin = (_MARGIN, _MARGIN)
     target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
@@ -38,28 +49,55 @@ def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["
     return _weighted_mean((luminance * structure).mean(0), weight)
 
 
+@equal_shapes
 def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma) -> PerImage:
-    """Mean squared error weighted with M, mean over both sources, 0..1, lower is better; NaN for images without boxes.
+    """Mean squared error weighted with M, mean over both sources.
 
-    Where it lies below `mse_lower_bound` of the same pixels, it was measured against one source only.
+    A published value below `mse_lower_bound` of the same pixels was measured against one source
+    only.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        mask: weights M, not negative.
+
+    Returns:
+        One value per image, 0..1, lower is better; NaN for images without boxes.
     """
-    squares = sum(jnp.square(fused - source) for source in (ir, vi_y))
+    squares = sum_arrays(jnp.square(fused - source) for source in (ir, vi_y))
     return _weighted_mean(0.5 * squares[..., 0], mask[..., 0])
 
 
+@equal_shapes
 def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None) -> PerImage:
-    """mean (I - V)^2 / 4, 0..0.25: the smallest two-source MSE any picture can have; `average_fusion` has it.
+    """mean (I - V)^2 / 4: the smallest two-source MSE of any image, which `average_fusion` has.
 
-    Args: mask: weights M of `roi_mse`, whose bound it then is; None: every pixel counts alike.
+    Args:
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        mask: weights M of `roi_mse`, whose bound it then is; None: every pixel counts the same.
+
+    Returns:
+        One value per image, 0..0.25.
     """
     squares = 0.25 * jnp.square(ir - vi_y)[..., 0]
-    return picture_mean(squares) if mask is None else _weighted_mean(squares, mask[..., 0])
+    return image_mean(squares) if mask is None else _weighted_mean(squares, mask[..., 0])
 
 
+@equal_shapes
 def average_fusion(ir: Luma, vi_y: Luma) -> Luma:
-    """(I + V) / 2: best in two-source MSE and high in SSIM, so the row to print beside a model's."""
+    """(I + V) / 2: best in two-source MSE and high in SSIM, so the baseline for models.
+
+    Args:
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        Luma in [0, 1].
+    """
     return 0.5 * (ir + vi_y)
 
 
 def _weighted_mean(values: Float[Array, "b h w"], weight: Float[Array, "b h w"]) -> Float[Array, " b"]:
-    return divide(picture_sum(values * weight), picture_sum(weight))
+    return divide(image_sum(values * weight), image_sum(weight))

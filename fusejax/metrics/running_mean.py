@@ -1,7 +1,6 @@
-"""Mean of per-picture values over batches, shards and processes."""
+"""Mean of per-image values over batches, shards and processes."""
 
 from collections.abc import Iterable, Mapping
-from typing import Self
 
 import flax.struct
 import jax
@@ -19,8 +18,15 @@ Counts = dict[str, Int[Array, ""]]
 class RunningMean:
     """Mergeable mean per metric that leaves out, and counts, values that are not finite.
 
-    A pytree of additive scalars: over devices or processes, sum every leaf (`psum`) or gather and `merge`. Sums carry
-    their rounding errors along, so that every split into batches gives the same mean to about float32's last digit.
+    A pytree of additive scalars: over devices or processes, sum every leaf (`psum`), or gather and
+    `merge`. Sums carry their rounding errors along, so that every split into batches gives the same
+    mean to about the last digit of float32.
+
+    Attributes:
+        total: sum of the finite values, by metric.
+        residual: accumulated rounding error of the sum.
+        count: number of finite values.
+        left_out: number of values that are not finite.
     """
 
     total: Scalars
@@ -29,19 +35,41 @@ class RunningMean:
     left_out: Counts
 
     @classmethod
-    def empty(cls, names: Iterable[str]) -> Self:
-        """Nothing seen yet, for the given metrics."""
+    def empty(cls, names: Iterable[str]) -> "RunningMean":
+        """A mean that has seen nothing yet.
+
+        Args:
+            names: of the metrics.
+
+        Returns:
+            The empty mean.
+        """
         names = tuple(names)
         zeros = {name: jnp.zeros((), jnp.float32) for name in names}
         none = {name: jnp.zeros((), jnp.int32) for name in names}
         return cls(total=zeros, residual=dict(zeros), count=none, left_out=dict(none))
 
-    def update(self, values: Mapping[str, PerImage], valid: Bool[Array, " b"] | None = None) -> Self:
-        """Adds a batch. Pictures whose `valid` is False (padding of a last batch) are neither summed nor counted."""
+    def update(self, values: Mapping[str, PerImage], valid: Bool[Array, " b"] | None = None) -> "RunningMean":
+        """Adds a batch.
+
+        Args:
+            values: by metric; those that this mean does not have are ignored.
+            valid: false for padding of a last batch, which is neither summed nor counted.
+
+        Returns:
+            The mean that includes the batch.
+        """
         return self.merge(_summed({name: values[name] for name in self.total}, valid))
 
-    def merge(self, other: Self) -> Self:
-        """Both together, in any order."""
+    def merge(self, other: "RunningMean") -> "RunningMean":
+        """Joins two means; the order does not matter.
+
+        Args:
+            other: of the same metrics.
+
+        Returns:
+            The mean over both.
+        """
         total, residual = {}, {}
         for name in self.total:
             total[name], error = _two_sum(self.total[name], other.total[name])
@@ -53,7 +81,7 @@ class RunningMean:
         return self.replace(total=total, residual=residual, count=count, left_out=left_out)
 
     def result(self) -> Scalars:
-        """Mean per metric; NaN where no value was finite."""
+        """Mean per metric; NaN if no value was finite."""
         return {
             name: jnp.where(self.count[name] > 0, (total + self.residual[name]) / self.count[name], jnp.nan)
             for name, total in self.total.items()

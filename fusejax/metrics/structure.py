@@ -1,4 +1,4 @@
-"""Structural similarity between the fused picture and its sources: SSIM and MS-SSIM, on grey levels 0..255."""
+"""Structural similarity of the fused image and its sources, on gray levels 0..255."""
 
 from typing import Literal
 
@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import pad_hw
-from fusejax.ops.numerics import combined, picture_mean, to_levels, undefined
+from fusejax.ops.numerics import combined, image_mean, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
 Window = Literal["gaussian", "box"]
-
 
 _GAUSSIAN = gaussian_taps(11, 1.5)
 _BOX = 7
@@ -22,7 +22,17 @@ _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 def ssim_maps(
     target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], window: Window, data_range: float
 ) -> tuple[Float[Array, "n b h2 w2"], Float[Array, "n b h2 w2"]]:
-    """The luminance and the contrast-structure factor of SSIM at every position where the window fits."""
+    """The two factors of SSIM at every position where the window fits.
+
+    Args:
+        target: one image.
+        sources: n images to compare it with.
+        window: Gaussian 11x11, sigma 1.5, or 7x7 box with sample covariance N / (N - 1).
+        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2.
+
+    Returns:
+        The luminance and the contrast-structure factor.
+    """
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     if window == "gaussian":
         s, sample = local_statistics(target, sources, _GAUSSIAN), 1.0
@@ -33,6 +43,7 @@ def ssim_maps(
 
 
 @checked_options
+@equal_shapes
 def ssim(
     fused: Luma,
     ir: Luma,
@@ -43,14 +54,22 @@ def ssim(
     border: Literal["valid", "edge"] = "valid",
     combine: Literal["sum", "mean"] = "mean",
 ) -> PerImage:
-    """SSIM of the fused picture with the two sources; each in -1..1, higher is better (Wang et al. 2004).
+    """SSIM of the fused image with the two sources (Wang et al. 2004).
 
     Args:
-        window: Gaussian 11x11, sigma 1.5 (the paper), or 7x7 box with sample covariance N / (N - 1) (scikit-image).
-        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2; CDDFuse's toolkit has 2, Tang's 1.
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        window: Gaussian 11x11, sigma 1.5 (the paper), or 7x7 box with sample covariance N / (N - 1)
+            (scikit-image).
+        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2; 2 in CDDFuse's toolkit,
+            1 in Tang's.
         border: only where the window fits, or everywhere with a replicated border.
         combine: mean (the metric keeps its own range) or sum over the sources.
-    NaN where a side is shorter than the window and the border is `valid`.
+
+    Returns:
+        One value per image, each source in -1..1, higher is better; NaN if a side is shorter than
+        the window and the border is `valid`.
     """
     size = len(_GAUSSIAN) if window == "gaussian" else _BOX
     margin = (size // 2, size // 2)
@@ -58,7 +77,7 @@ def ssim(
     if min(target.shape[1:]) < size:
         return undefined(target)
     luminance, structure = ssim_maps(target, jnp.stack(sources), window, data_range)
-    return combined(picture_mean(luminance * structure), combine)
+    return combined(image_mean(luminance * structure), combine)
 
 
 def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
@@ -70,14 +89,26 @@ def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
 
 
 @checked_options
+@equal_shapes
 def ms_ssim(
     fused: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 255.0, combine: Literal["sum", "mean"] = "mean"
 ) -> PerImage:
-    """MS-SSIM of the fused picture with the two sources; each in 0..1, higher is better (Wang et al. 2003, Eq. 7).
+    """MS-SSIM of the fused image with the two sources (Wang et al. 2003, Eq. 7).
 
-    Five scales, each half the last; mean contrast-structure to the powers 0.0448, 0.2856, 0.3001, 0.2363 and full SSIM
-    to 0.1333 at the last. Negative means count as zero (a fractional power of them does not exist).
-    NaN where a side is below 161 pixels: the window would not fit the last scale.
+    Five scales, each half the one before; mean contrast-structure to the powers 0.0448, 0.2856,
+    0.3001 and 0.2363, and full SSIM to 0.1333 at the last scale. Negative means count as zero,
+    since a fractional power of them does not exist.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2.
+        combine: mean or sum over the sources.
+
+    Returns:
+        One value per image, each source in 0..1, higher is better; NaN if a side is below 161
+        pixels, since the window would not fit the last scale.
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) <= (len(_GAUSSIAN) - 1) * 2 ** (len(_SCALE_POWERS) - 1):
@@ -86,7 +117,7 @@ def ms_ssim(
     for scale, power in enumerate(_SCALE_POWERS):
         luminance, structure = ssim_maps(target, sources, "gaussian", data_range)
         last = scale == len(_SCALE_POWERS) - 1
-        similarity = picture_mean(luminance * structure if last else structure)
+        similarity = image_mean(luminance * structure if last else structure)
         positive = similarity > 0
         product = product * jnp.where(positive, jnp.where(positive, similarity, 1.0) ** power, 0.0)
         target, sources = _halved(target), _halved(sources)

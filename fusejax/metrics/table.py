@@ -143,7 +143,8 @@ METRICS: dict[str, MetricInfo] = {
 def higher_is_better(metric: str) -> bool:
     """Direction of a metric, by name.
 
-    Scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the metric they are named after.
+    Scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the metric they are named
+    after.
     """
     return METRICS[metric.removeprefix("ROI-")].better == "higher"
 

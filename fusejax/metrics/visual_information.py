@@ -1,4 +1,4 @@
-"""Visual information fidelity: how much of the sources' information survives in the fused picture."""
+"""Visual information fidelity: how much information of the sources survives fusion."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.metrics.windows import gaussian_taps, local_mean, local_statistics
-from fusejax.ops.numerics import combined, divide, picture_sum, to_levels, undefined
+from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.numerics import combined, divide, image_sum, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
@@ -23,11 +24,12 @@ MIN_SIDE = 41  # smallest side for which the fourth scale still holds one whole 
 def _channels(
     target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], noise: float
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """Per scale: information (nats) about each source that target and source carry, and the gain, at every window.
+    """Per scale: information (nats) that target and source carry, and the gain, at every window.
 
-    Model of Sheikh & Bovik 2006: target = gain * source + distortion of the local variance, seen through a further
-    channel of variance `noise`. Windows with no variance in the source carry nothing; a negative gain counts as none.
-    Before every scale but the first the pictures are smoothed with that scale's window and halved.
+    Model of Sheikh & Bovik 2006: target = gain * source + distortion of the local variance, seen
+    through a further channel of variance `noise`. Windows without variance in the source carry
+    nothing; a negative gain counts as none. Before every scale but the first the images are
+    smoothed with the window of that scale and halved.
     """
     for scale, taps in enumerate(_WINDOWS):
         if scale:
@@ -43,6 +45,7 @@ def _channels(
 
 
 @checked_options
+@equal_shapes
 def vif(
     fused: Luma,
     ir: Luma,
@@ -51,30 +54,46 @@ def vif(
     combine: Literal["sum", "mean"] = "mean",
     flat_source: float = float("nan"),
 ) -> PerImage:
-    """VIF, pixel-domain VIFp with each source as reference; 0 and up per source, 1 for a copy (Sheikh & Bovik 2006).
+    """VIF, pixel-domain VIFp with each source as reference (Sheikh & Bovik 2006).
 
-    Four scales, Gaussian windows of 17, 9, 5, 3 pixels ('valid'), noise variance 2; information is summed over pixels
-    and scales before the one division.
+    Four scales, Gaussian windows of 17, 9, 5 and 3 pixels ('valid'), noise variance 2; information
+    is summed over pixels and scales before it is divided.
 
     Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
         combine: mean, or the sum over the sources that the fusion toolkits print.
-        flat_source: value for a source that carries no information (constant): NaN, or 1 in CDDFuse.
-    NaN where a side is below 41 pixels.
+        flat_source: value for a source without information (constant): NaN, or 1 in CDDFuse.
+
+    Returns:
+        One value per image, 0 and up per source, 1 for a copy, higher is better; NaN if a side is
+        below 41 pixels.
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
         return undefined(target)
     kept = carried = jnp.float32(0.0)
     for kept_map, carried_map, _ in _channels(target, sources, noise=2.0):
-        kept, carried = kept + picture_sum(kept_map), carried + picture_sum(carried_map)
+        kept, carried = kept + image_sum(kept_map), carried + image_sum(carried_map)
     return combined(jnp.where(carried > 0, divide(kept, carried), flat_source), combine)
 
 
+@equal_shapes
 def viff(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """VIFF of Han et al. 2013: information kept from the source that the fused picture follows less; higher is better.
+    """VIFF, information kept from the source that the fused image follows less (Han et al. 2013).
 
-    Four scales as in `vif`, noise variance 0.005 * 255^2; at every window the source with the smaller gain counts;
-    scale weights 1, 0, 0.15, 1 over 2.15. Above 1 where contrast is raised. NaN where a side is below 41 pixels.
+    Four scales as in `vif`, noise variance 0.005 * 255^2; at every window the source with the
+    smaller gain counts; weights of the scales 1, 0, 0.15, 1 over 2.15.
+
+    Args:
+        fused: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, 0 and up, above 1 if contrast is raised, higher is better; NaN if a
+        side is below 41 pixels.
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
@@ -82,6 +101,6 @@ def viff(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     total = jnp.float32(0.0)
     for weight, (kept, carried, gain) in zip(_HAN_WEIGHTS, _channels(target, sources, _HAN_NOISE), strict=True):
         first = gain[0] < gain[1]
-        kept, carried = (picture_sum(jnp.where(first, x[0], x[1]) + _HAN_FLOOR) for x in (kept, carried))
-        total = total + weight * kept / carried
+        sums = [image_sum(jnp.where(first, x[0], x[1]) + _HAN_FLOOR) for x in (kept, carried)]
+        total = total + weight * sums[0] / sums[1]
     return total

@@ -1,9 +1,10 @@
-"""Local means, variances and covariances under a separable window, with relative error near float32's own.
+"""Local means, variances and covariances under a separable window, precise in float32.
 
-The textbook E[xy] - E[x]E[y] cancels: on 8-bit levels float32 leaves an error of several thousandths, larger than the
-constants of SSIM and VIF in flat areas. Here the law of total covariance splits a window into its rows,
-cov = E_rows[cov within a row] + cov over rows(row means), and each one-dimensional covariance is taken about the
-pixel in the middle of its window. A flat window gives exactly zero.
+The textbook E[xy] - E[x]E[y] cancels: on 8-bit levels float32 leaves an error of several
+thousandths, larger than the constants of SSIM and VIF in flat areas. Here the law of total
+covariance splits a window into its rows, cov = E_rows[cov within a row] + cov over rows(row means),
+and each one-dimensional covariance is taken about the pixel in the middle of its window. A flat
+window gives exactly zero.
 """
 
 from typing import NamedTuple
@@ -38,7 +39,7 @@ def _smooth(x: Array, taps: tuple[float, ...], axis: int, stride: int = 1) -> Ar
 
 
 def _offset(x: Array, taps: tuple[float, ...], axis: int) -> Array:
-    """Weighted mean of a one-dimensional window minus the pixel in its middle; exactly zero on a flat window."""
+    """Weighted mean of a one-dimensional window minus its middle pixel; zero on a flat window."""
     parts = _shifted(x, len(taps), axis)
     middle = parts[len(taps) // 2]
     return sum(w * (part - middle) for w, part in zip(_float32(taps), parts, strict=True))
@@ -57,12 +58,12 @@ def _second_moment(x: Array, y: Array, within: Array | None, taps: tuple[float, 
 
 
 def local_mean(x: Float[Array, "*b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "*b h2 w2"]:
-    """Windowed mean at the positions where the whole window fits ('valid'), every `stride`-th of them."""
+    """Windowed mean at every `stride`-th position where the whole window fits ('valid')."""
     return _smooth(_smooth(x, taps, COLUMNS, stride), taps, ROWS, stride)
 
 
 class Statistics(NamedTuple):
-    """Windowed statistics of a target and its n sources, where the whole window fits; y is the source."""
+    """Windowed statistics of a target x and its n sources y, where the whole window fits."""
 
     mean_x: Float[Array, "b h w"]
     mean_y: Float[Array, "n b h w"]
@@ -74,8 +75,8 @@ class Statistics(NamedTuple):
 def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps: tuple[float, ...]) -> Statistics:
     """Means, variances and covariances E[xy] - E[x]E[y] of a target x and n sources y ('valid').
 
-    Variances are non-negative up to rounding. What belongs to the sources alone does not depend on x, so under `vmap`
-    over several targets it is computed once.
+    Variances are non-negative up to rounding. What belongs to the sources alone does not depend on
+    x, so under `vmap` over several targets it is computed once.
     """
 
     pairs = ((0, 0), (1, 1), (0, 1))
@@ -101,11 +102,12 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
 
 
 def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
-    """Uniform window of size x size pixels, with the textbook E[xy] - E[x]E[y] and the rounding float32 gives it.
+    """Statistics under a uniform window, with the textbook E[xy] - E[x]E[y] and its rounding.
 
-    scikit-image, on float32 pictures, takes this difference of two rounded numbers, and where the constants of SSIM
-    are tiny its rounding shows in the score (2e-4). On 8-bit levels the window sums here are exact integers, so that
-    only those roundings are left; the passes are kept apart lest XLA fuse product and difference without rounding.
+    scikit-image, on float32 images, takes this difference of two rounded numbers, and where the
+    constants of SSIM are tiny its rounding shows in the score (2e-4). On 8-bit levels the window
+    sums here are exact integers, so that only those roundings are left; the passes are kept apart
+    lest XLA fuse product and difference without rounding.
     """
 
     def row_sums(x: Array, y: Array) -> tuple[Array, ...]:
@@ -120,6 +122,7 @@ def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: i
 
 
 def _rounded_quotient(total: Array, count: int) -> Array:
-    """total / count without the error of the rounded reciprocal that XLA multiplies by; whole quotients are exact."""
+    """total / count without the error of the rounded reciprocal that XLA multiplies by."""
+    # Whole quotients come out exactly.
     whole = jnp.floor(total * (1.0 / count))
     return whole + (total - whole * count) * (1.0 / count)

@@ -141,7 +141,7 @@ class SplitPointwise(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b h w o//parts"]]:
+    def __call__(self, x: Float[Array, "b h w c"]) -> list[Float[Array, "b h w _"]]:
         kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features)).astype(self.dtype)
         return [pointwise(x.astype(self.dtype), part) for part in jnp.split(kernel, self.parts, axis=-1)]
 
@@ -215,14 +215,14 @@ class DepthwiseConv3x3(nn.Module):
         ]
 
 
-def _grouped(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 1 c"]) -> Float[Array, "b h w c"]:
+def _grouped(x: Float[Array, "b h_padded w_padded c"], kernel: Float[Array, "3 3 1 c"]) -> Float[Array, "b h w c"]:
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "VALID", dimension_numbers=_NHWC, feature_group_count=x.shape[-1]
     )
 
 
 @jax.custom_vjp
-def stencil(x: Float[Array, "b h+2 w+2 c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "b h w c"]:
+def stencil(x: Float[Array, "b h_padded w_padded c"], kernel: Float[Array, "3 3 c"]) -> Float[Array, "b h w c"]:
     """Depth-wise 3x3 cross-correlation without padding, for CPU.
 
     Written as nine shifted products, which XLA fuses into one pass. XLA's grouped convolution is

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 from jax import lax
-from jaxtyping import Array
 
 # All forms go into the program, which then chooses by the platform that it is lowered for.
 EVERY_PLATFORM = "every"
@@ -33,7 +32,7 @@ def compile_for(platform: str) -> AbstractContextManager:
     return _target(platform)
 
 
-def by_platform(*args: Array, cpu: Callable[..., Any], accelerator: Callable[..., Any]) -> Any:
+def by_platform(*args: Any, cpu: Callable[..., Any], accelerator: Callable[..., Any]) -> Any:
     """Calls the form of an operation that suits the platform.
 
     Args:

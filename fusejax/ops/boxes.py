@@ -1,4 +1,4 @@
-"""Object boxes as masks: the weak regions of target-aware supervision (FusionNet, arXiv 2509.11476)."""
+"""Object boxes as masks: weak regions for target-aware losses (FusionNet, arXiv 2509.11476)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from fusejax.ops.filters import gaussian_blur
 from fusejax.typing import Luma
 
 
-def rasterise(
+def rasterize(
     boxes: Float[Array, "b n 4"],
     valid: Bool[Array, "b n"],
     *,
@@ -17,18 +17,29 @@ def rasterise(
     soft_edge_sigma: float = 0.0,
     area_balanced: bool = False,
 ) -> Luma:
-    """Union of boxes as a mask [b, height, width, 1]: 1 inside, 0 outside (specification section 4, steps 4 to 6).
+    """Draws the union of boxes as a mask: 1 inside, 0 outside (FusionNet, arXiv 2509.11476).
 
-    A pixel belongs to a box iff its centre (j + 0.5, i + 0.5) lies in the half-open [x1, x2) x [y1, y2). So an integer
-    box covers (x2 - x1)(y2 - y1) pixels, and rasterising commutes with flips unless a corner lies on a pixel's centre,
-    which falls on one side of it. A box that covers no centre, or lies outside, adds nothing.
+    A pixel belongs to a box if and only if its center (j + 0.5, i + 0.5) lies in the half-open
+    [x1, x2) x [y1, y2). So a box with integer corners covers (x2 - x1)(y2 - y1) pixels, and flips
+    of boxes and mask agree unless a corner lies exactly on the center of a pixel. A box that covers
+    no center, or lies outside the image, adds nothing.
 
     Args:
-      boxes: x1, y1, x2, y2 in pixels of the picture; boxes may reach over it. n may be 0.
-      valid: false for the entries that fill the list up to n.
-      soft_edge_sigma: in pixels; the mask is blurred with this Gaussian and clipped to its range before. 0: hard edges.
-      area_balanced: each box weighs 1 / sqrt(its pixels in the picture), the larger weight where boxes overlap; each
-        image is scaled so that the mean over the pixels inside its boxes is 1 (after the blur, so values exceed 1).
+        boxes: x1, y1, x2, y2 in pixels of the image; boxes may extend beyond it, and n may be 0.
+        valid: false for entries that only fill the list up to n.
+        height: of the mask, in pixels.
+        width: of the mask, in pixels.
+        soft_edge_sigma: standard deviation in pixels of the Gaussian that blurs the mask, which is
+            then clipped to its range before the blur. 0: hard edges.
+        area_balanced: each box weighs 1 / sqrt(its pixels in the image), and the larger weight
+            counts where boxes overlap. Each image is scaled so that the mean over the pixels inside
+            its boxes is 1, after the blur; so values exceed 1.
+
+    Returns:
+        The mask [b, height, width, 1], not negative.
+
+    Raises:
+        ValueError: if `soft_edge_sigma` is negative.
     """
     if soft_edge_sigma < 0:
         raise ValueError(f"soft_edge_sigma is {soft_edge_sigma} pixels; it must not be negative.")
@@ -51,26 +62,41 @@ def rasterise(
 
 
 def _largest(rows: Float[Array, "b n h"], columns: Float[Array, "b n w"]) -> Float[Array, "b h w"]:
-    """max over n of outer products, at least 0. A scan: one reduction over [b, n, h, w] is 60 times slower on CPU."""
+    """Maximum over n of outer products, at least 0.
 
-    def joined(mask: Array, box: tuple[Array, Array]) -> tuple[Array, None]:
+    A scan, because one reduction over [b, n, h, w] is 60 times slower on CPU.
+    """
+
+    def larger(mask: Array, box: tuple[Array, Array]) -> tuple[Array, None]:
         row, column = box
         return jnp.maximum(mask, row[:, :, None] * column[:, None, :]), None
 
     empty = jnp.zeros((rows.shape[0], rows.shape[2], columns.shape[2]), rows.dtype)
-    return jax.lax.scan(joined, empty, (rows.swapaxes(0, 1), columns.swapaxes(0, 1)))[0]
+    return jax.lax.scan(larger, empty, (rows.swapaxes(0, 1), columns.swapaxes(0, 1)))[0]
 
 
 def thermal_saliency(
     ir: Luma, *, sigma: float = 20.0, start: float = 1.0, full: float = 2.0, noise_floor: float = 0.02
 ) -> Luma:
-    """Weak regions without boxes: what is hotter than its wide surroundings. A fallback of ours, not in the paper.
+    """Marks what is hotter than its wide surroundings: weak regions for data without boxes.
 
-    d = I - Gaussian(I) in units of max(std(d), noise_floor), standard deviation over the image; the mask rises linearly
-    from 0 at `start` to 1 at `full` of these units. Cold objects are not found, nor are hot ones much wider than sigma.
-    Flat pictures give 0, and so does noise that stays within start * noise_floor.
+    A fallback of this library, not in the paper. d = I - Gaussian(I) is measured in units of
+    max(std(d), noise_floor), with the standard deviation over the image; the mask rises linearly
+    from 0 at `start` to 1 at `full` of these units. Cold objects are not found, nor are hot ones
+    much wider than sigma. Flat images give 0, and so does noise within start * noise_floor.
 
-    Args: ir in [0, 1]; sigma in pixels; noise_floor on the scale of ir (0.02 is 5 of 255 levels).  Returns: [0, 1].
+    Args:
+        ir: infrared luma in [0, 1].
+        sigma: standard deviation of the Gaussian, in pixels.
+        start: where the mask begins to rise.
+        full: where it reaches 1.
+        noise_floor: smallest unit, on the scale of `ir` (0.02 is 5 of 255 levels).
+
+    Returns:
+        The mask, in [0, 1].
+
+    Raises:
+        ValueError: if `start` is not below `full`.
     """
     if not start < full:
         raise ValueError(f"start is {start} and full is {full}; the mask rises from start to full.")

@@ -1,7 +1,10 @@
-"""BT.601 full-range colour conversion. Works on NumPy and JAX arrays alike; channels last."""
+"""BT.601 full-range color conversion for NumPy and JAX arrays; channels last."""
 
+import jax
 import numpy as np
 from jaxtyping import Float
+
+AnyArray = np.ndarray | jax.Array
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -14,19 +17,40 @@ _TO_YCBCR = np.stack(
     axis=1,
 ).astype(np.float32)
 _FROM_YCBCR = np.linalg.inv(_TO_YCBCR.astype(np.float64)).astype(np.float32)
-_CHROMA_CENTRE = np.array([0.0, 0.5, 0.5], np.float32)
+_CHROMA_CENTER = np.array([0.0, 0.5, 0.5], np.float32)
 
 
-def rgb_to_luma(rgb: Float[np.ndarray, "*batch h w 3"]) -> Float[np.ndarray, "*batch h w 1"]:
-    """Luma Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). Keeps the range of its input."""
+def rgb_to_luma(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 1"]:
+    """Luma Y = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
+
+    Args:
+        rgb: in any range.
+
+    Returns:
+        Luma in the same range.
+    """
     return (rgb @ LUMA_WEIGHTS)[..., None]
 
 
-def rgb_to_ycbcr(rgb: Float[np.ndarray, "*batch h w 3"]) -> Float[np.ndarray, "*batch h w 3"]:
-    """RGB in [0, 1] to Y in [0, 1] and Cb, Cr in [0, 1] centred at 0.5 (ITU-R BT.601, full range as in JFIF)."""
-    return rgb @ _TO_YCBCR + _CHROMA_CENTRE
+def rgb_to_ycbcr(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 3"]:
+    """Converts RGB to YCbCr (ITU-R BT.601, full range as in JFIF).
+
+    Args:
+        rgb: in [0, 1].
+
+    Returns:
+        Y in [0, 1]; Cb and Cr in [0, 1], centered at 0.5.
+    """
+    return rgb @ _TO_YCBCR + _CHROMA_CENTER
 
 
-def ycbcr_to_rgb(ycbcr: Float[np.ndarray, "*batch h w 3"]) -> Float[np.ndarray, "*batch h w 3"]:
-    """Inverse of `rgb_to_ycbcr`. Not clipped: a changed luma can leave the RGB cube, the caller decides what then."""
-    return (ycbcr - _CHROMA_CENTRE) @ _FROM_YCBCR
+def ycbcr_to_rgb(ycbcr: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 3"]:
+    """Inverse of `rgb_to_ycbcr`.
+
+    Args:
+        ycbcr: Y in [0, 1]; Cb and Cr in [0, 1], centered at 0.5.
+
+    Returns:
+        RGB, not clipped: a changed luma can leave the RGB cube, and the caller decides what to do.
+    """
+    return (ycbcr - _CHROMA_CENTER) @ _FROM_YCBCR

@@ -1,7 +1,7 @@
 """Fixed linear filters on NHWC arrays, shared by losses, metrics and the reference image.
 
-Written as sums of shifted slices: XLA fuses them into one pass on every backend, while a depthwise convolution
-(`feature_group_count = c`) runs several times slower on CPU.
+They are sums of shifted slices, which XLA fuses into one pass on every backend, while a depthwise
+convolution (`feature_group_count = c`) runs several times slower on CPU.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,42 @@ Padding = Literal["edge", "reflect", "symmetric", "zero", "valid"]
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
 
-def pad_hw(x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int, int], padding: Padding) -> Array:
-    """Pads by (before, after) pixels. `reflect` mirrors about the border pixel's centre, `symmetric` about its edge."""
+def pad_hw(
+    x: Float[Array, "b h w c"], rows: tuple[int, int], columns: tuple[int, int], padding: Padding
+) -> Float[Array, "b h2 w2 c"]:
+    """Pads rows and columns.
+
+    Args:
+        x: in any range.
+        rows: pixels added above and below.
+        columns: pixels added on the left and on the right.
+        padding: `reflect` mirrors about the center of the border pixel, `symmetric` about its outer
+            edge; `edge` repeats it; `zero` adds zeros; `valid` adds nothing.
+
+    Returns:
+        The padded array.
+    """
     if padding == "valid":
         return x
     mode = "constant" if padding == "zero" else padding
-    # Picture by picture: `edge` would slice the batch too, whose gradient then travels between devices.
-    return jax.vmap(lambda picture: jnp.pad(picture, (rows, columns, (0, 0)), mode=mode))(x)
+    # Image by image: `edge` would slice the batch too, whose gradient then moves between devices.
+    return jax.vmap(lambda image: jnp.pad(image, (rows, columns, (0, 0)), mode=mode))(x)
 
 
 @checked_options
 def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Padding) -> Float[Array, "b h2 w2 c"]:
-    """Cross-correlates every channel with one small odd-sized 2-D kernel (no flip). `valid` drops the border.
+    """Cross-correlates every channel with one small 2-D kernel (without flipping it).
 
-    Args: x: any range; kernel: [kh, kw], both odd, known at trace time.  Returns: same size as x, or the valid part.
+    Args:
+        x: in any range.
+        kernel: [kh, kw], both odd, known while tracing.
+        padding: of the border, see `pad_hw`; `valid` leaves the border out.
+
+    Returns:
+        Array of the size of `x`, or its valid part.
+
+    Raises:
+        ValueError: if a side of the kernel is even.
     """
     kernel = np.asarray(kernel)
     kh, kw = kernel.shape
@@ -46,15 +68,37 @@ def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Paddin
 
 @checked_options
 def separable_correlate(
-    x: Float[Array, "b h w c"], rows: Sequence[float], columns: Sequence[float], *, padding: Padding
+    x: Float[Array, "b h w c"],
+    rows: Sequence[float] | np.ndarray,
+    columns: Sequence[float] | np.ndarray,
+    *,
+    padding: Padding,
 ) -> Float[Array, "b h2 w2 c"]:
-    """Correlates with outer(rows, columns): one vertical and one horizontal pass."""
-    rows, columns = np.asarray(rows), np.asarray(columns)
-    return correlate(correlate(x, rows[:, None], padding=padding), columns[None, :], padding=padding)
+    """Correlates with outer(rows, columns), in one vertical and one horizontal pass.
+
+    Args:
+        x: in any range.
+        rows: vertical taps, an odd number.
+        columns: horizontal taps, an odd number.
+        padding: of the border, see `pad_hw`.
+
+    Returns:
+        Array of the size of `x`, or its valid part.
+    """
+    vertical, horizontal = np.asarray(rows)[:, None], np.asarray(columns)[None, :]
+    return correlate(correlate(x, vertical, padding=padding), horizontal, padding=padding)
 
 
 def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
-    """One-dimensional Gaussian of `size` taps (pixels), normalised to sum 1 in float64."""
+    """One-dimensional Gaussian, normalized to sum 1 in float64.
+
+    Args:
+        size: number of taps (pixels).
+        sigma: standard deviation in pixels.
+
+    Returns:
+        float64 [size].
+    """
     t = np.arange(size) - (size - 1) / 2
     k = np.exp(-(t**2) / (2 * sigma**2))
     return k / k.sum()
@@ -64,7 +108,15 @@ def gaussian_kernel(size: int, sigma: float) -> np.ndarray:
 def sobel(
     x: Float[Array, "b h w c"], *, padding: Padding = "edge"
 ) -> tuple[Float[Array, "b h2 w2 c"], Float[Array, "b h2 w2 c"]]:
-    """Horizontal and vertical 3x3 Sobel response (1-2-1, not normalised, cross-correlation)."""
+    """Sobel gradient: 3x3, smoothed with 1-2-1, not normalized, as a cross-correlation.
+
+    Args:
+        x: in any range.
+        padding: of the border, see `pad_hw`.
+
+    Returns:
+        The horizontal and the vertical response, in [-4, 4] for x in [0, 1].
+    """
     smooth, difference = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
     gx = separable_correlate(x, smooth, difference, padding=padding)
     gy = separable_correlate(x, difference, smooth, padding=padding)
@@ -73,21 +125,37 @@ def sobel(
 
 @checked_options
 def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float[Array, "b h2 w2 c"]:
-    """Four-neighbour Laplacian with centre -4: sharpening is x minus this."""
+    """Laplacian over the four neighbors, with center -4; x minus this is a sharpened x.
+
+    Args:
+        x: in any range.
+        padding: of the border, see `pad_hw`.
+
+    Returns:
+        Array of the size of `x`, or its valid part.
+    """
     return correlate(x, LAPLACIAN, padding=padding)
 
 
 def gaussian_blur(x: Float[Array, "b h w c"], sigma: float) -> Float[Array, "b h w c"]:
-    """Gaussian blur with symmetric borders, sigma in pixels, cut at 4 sigma.
+    """Gaussian blur with symmetric borders, truncated at 4 sigma.
 
-    Two dense products with banded matrices made at trace time: the cost does not grow with sigma.
+    Two dense products with banded matrices made while tracing, so that the cost does not grow with
+    sigma.
+
+    Args:
+        x: in any range.
+        sigma: standard deviation in pixels.
+
+    Returns:
+        The blurred array.
     """
     rows, columns = (jnp.asarray(_blur_matrix(n, sigma), x.dtype) for n in x.shape[1:3])
     return jnp.einsum("ij,bjkc,lk->bilc", rows, x, columns)
 
 
 def _blur_matrix(n: int, sigma: float) -> np.ndarray:
-    """[n, n]; row i holds the weights of the pixels that make blurred pixel i, mirrored at both ends."""
+    """[n, n]; row i holds the weight of every pixel in blurred pixel i, mirrored at the ends."""
     radius = max(1, round(4 * sigma))
     source = np.mod(np.arange(n)[:, None] + np.arange(-radius, radius + 1), 2 * n)
     source = np.where(source < n, source, 2 * n - 1 - source)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from fusejax.data.annotations import AnnotationError, find_annotation, of_classes, read_boxes
 from fusejax.data.images import as_infrared, image_size, read_image, to_float
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
-from fusejax.ops.boxes import rasterise
+from fusejax.ops.boxes import rasterize
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.progress import track
 from fusejax.report.scores import Scores
@@ -53,14 +53,14 @@ def region_scores(
 
 
 def region_mask(boxes: Float[np.ndarray, "n 4"], *, height: int, width: int) -> Luma:
-    """`rasterise` with hard edges of one picture's boxes, [1, height, width, 1]."""
+    """`rasterize` with hard edges of one picture's boxes, [1, height, width, 1]."""
     padded = np.zeros((1, -(-len(boxes) // _LENGTH) * _LENGTH, 4), np.float32)
     padded[0, : len(boxes)] = boxes
     valid = np.arange(padded.shape[1])[None] < len(boxes)
-    return _rasterise(padded, valid, height=height, width=width)
+    return _rasterize(padded, valid, height=height, width=width)
 
 
-_rasterise = jax.jit(rasterise, static_argnames=("height", "width"))
+_rasterize = jax.jit(rasterize, static_argnames=("height", "width"))
 
 
 def read_region_boxes(

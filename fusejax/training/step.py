@@ -6,16 +6,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fusejax.losses.objective import Progress, evaluate_objective
+from fusejax.losses.objective import Progress, evaluate_objective, objective_inputs
 from fusejax.training.optim import WHOLE, groups_of, learning_rate, update
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState
 
 Batch = dict[str, jax.Array]
 Logs = dict[str, jax.Array]
-
-# What the objective is given of a batch; never the masked inputs, see `evaluate_objective`.
-_OBJECTIVE_INPUTS = ("ir", "vi_y", "boxes", "boxes_valid")
 
 
 def train_step(
@@ -66,7 +63,7 @@ def train_step(
     def loss_fn(trained, part):
         merged = groups | trained
         outputs = outputs_fn(merged if by_module else merged[WHOLE], part["ir_input"], part["vi_input"])
-        given = outputs | {name: part[name] for name in _OBJECTIVE_INPUTS if name in part} | {"key": key}
+        given = objective_inputs(key, outputs, part)
         total, terms = evaluate_objective(stage.config.objective, given, progress)
         return total.mean(), {"loss": total.mean()} | {name: value.mean() for name, value in terms.items()}
 

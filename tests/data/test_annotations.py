@@ -17,7 +17,7 @@ from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.tfds import prepare
 from fusejax.data.transforms import PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, crop_boxes
-from fusejax.ops.boxes import rasterise
+from fusejax.ops.boxes import rasterize
 
 SIZE = (768, 1024)
 M3FD = """<annotation>
@@ -189,7 +189,7 @@ def test_bad_annotations_are_told_before_training_or_left_out(tmp_path):
     assert len(PairFolder(tmp_path)) == 3
 
 
-draw = jax.jit(rasterise, static_argnames=("height", "width"))
+draw = jax.jit(rasterize, static_argnames=("height", "width"))
 
 
 def mask_of(boxes, size):

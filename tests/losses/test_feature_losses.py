@@ -119,18 +119,18 @@ def test_the_blur_is_21_high_and_9_wide(sigma):
 
 def test_consistency_compares_one_crop_of_the_batch_with_its_blur():
     x, key = luma(4), jax.random.key(3)
-    value = consistency_loss(x, key)
+    value = consistency_loss(key, x)
     rows, columns, for_sigma = jax.random.split(key, 3)
     top, left = int(jax.random.randint(rows, (), 0, 9)), int(jax.random.randint(columns, (), 0, 5))
     weak = x[:, top : top + 32, left : left + 32]
     blurred = aggressive_view(weak, jax.random.uniform(for_sigma, minval=0.1, maxval=5.0))
     np.testing.assert_allclose(value, jnp.square(weak - blurred).mean(axis=(1, 2, 3)), rtol=1e-5)
-    assert len({float(consistency_loss(x, jax.random.key(k))[0]) for k in range(4)}) == 4
+    assert len({float(consistency_loss(jax.random.key(k), x)[0]) for k in range(4)}) == 4
 
 
 def test_consistency_is_zero_only_for_constant_crops():
-    np.testing.assert_allclose(consistency_loss(jnp.full((1, 32, 32, 1), 0.7), jax.random.key(0)), 0.0, atol=1e-12)
-    assert (consistency_loss(luma(5, size=(32, 32)), jax.random.key(0)) > 1e-4).all()
+    np.testing.assert_allclose(consistency_loss(jax.random.key(0), jnp.full((1, 32, 32, 1), 0.7)), 0.0, atol=1e-12)
+    assert (consistency_loss(jax.random.key(0), luma(5, size=(32, 32))) > 1e-4).all()
 
 
 def test_consistency_grows_with_sigma_on_a_checkerboard():
@@ -144,9 +144,9 @@ def test_both_views_carry_a_gradient_and_it_matches_finite_differences():
     with jax.enable_x64(True):
         x = jnp.asarray(np.random.default_rng(0).random((1, 6, 7, 1)))
         key = jax.random.key(1)
-        slope = jax.jit(jax.grad(lambda f: consistency_loss(f, key).sum()))(x)
+        slope = jax.jit(jax.grad(lambda f: consistency_loss(key, f).sum()))(x)
         steps = 1e-5 * np.eye(x.size).reshape(-1, *x.shape)
-        values = [float((consistency_loss(x + d, key) - consistency_loss(x - d, key)).sum()) / 2e-5 for d in steps[::5]]
+        values = [float((consistency_loss(key, x + d) - consistency_loss(key, x - d)).sum()) / 2e-5 for d in steps[::5]]
     np.testing.assert_allclose(np.ravel(slope)[::5], values, rtol=1e-5, atol=1e-9)
 
 
@@ -160,7 +160,7 @@ def test_phase_two_costs_nothing_where_all_three_are_equal():
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_losses_have_finite_gradients_on_flat_pictures(value):
     flat = jnp.full((1, 12, 12, 1), value)
-    chex.assert_tree_all_finite(jax.grad(lambda f: consistency_loss(f, jax.random.key(0)).sum())(flat))
+    chex.assert_tree_all_finite(jax.grad(lambda f: consistency_loss(jax.random.key(0), f).sum())(flat))
     chex.assert_tree_all_finite(jax.grad(lambda f: reconstruction_loss(flat, flat, {"ir": f, "vi_y": f}).sum())(flat))
 
 

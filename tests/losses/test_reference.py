@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from fusejax.losses.config import ReferenceConfig
-from fusejax.losses.reference import clahe, equalise, fine_grained_reference, histogram, two_scale_base
+from fusejax.losses.reference import clahe, equalize, fine_grained_reference, histogram, two_scale_base
 
 CONFIGS = {
     "clahe": ReferenceConfig(),
@@ -19,7 +19,7 @@ CONFIGS = {
 }
 PAPER = CONFIGS["clahe"]
 jitted_clahe = jax.jit(clahe, static_argnames=("tiles", "clip_limit"))
-jitted_equalise = jax.jit(equalise)
+jitted_equalise = jax.jit(equalize)
 reference = jax.jit(fine_grained_reference, static_argnames="config")
 
 
@@ -69,20 +69,20 @@ def test_clahe_agrees_with_opencv_on_real_pictures(data_root, path):
 
 def test_equalisation_agrees_with_opencv():
     u8 = picture(2, (50, 61))
-    np.testing.assert_allclose(255 * jitted_equalise(grey(u8))[0, ..., 0], cv2.equalizeHist(u8), atol=0.5 + 1e-3)
+    np.testing.assert_allclose(255 * jitted_equalize(grey(u8))[0, ..., 0], cv2.equalizeHist(u8), atol=0.5 + 1e-3)
 
 
 def test_equalisation_ignores_strictly_increasing_remaps():
     levels = np.random.default_rng(0).integers(0, 64, (1, 20, 22, 1))
     remap = np.cumsum(np.random.default_rng(1).integers(1, 5, 64))  # 64 distinct levels, increasing, below 256
-    plain, remapped = (jitted_equalise(jnp.asarray(x, jnp.float32) / 255) for x in (levels, remap[levels]))
+    plain, remapped = (jitted_equalize(jnp.asarray(x, jnp.float32) / 255) for x in (levels, remap[levels]))
     np.testing.assert_array_equal(plain, remapped)
 
 
 def test_equalisation_is_monotone_and_spans_the_range():
     x = luma(3, batch=1)
     order = np.argsort(np.ravel(x), kind="stable")
-    equal = np.ravel(jitted_equalise(x))[order]
+    equal = np.ravel(jitted_equalize(x))[order]
     assert (np.diff(equal) >= 0).all()
     assert (equal.min(), equal.max()) == (0.0, 1.0)
 

@@ -13,7 +13,7 @@ from fusejax.losses.region import target_aware_loss
 from fusejax.metrics.fidelity import mean_squared_error
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
 from fusejax.metrics.structure import ssim
-from fusejax.ops.boxes import rasterise, thermal_saliency
+from fusejax.ops.boxes import rasterize, thermal_saliency
 
 HEIGHT, WIDTH = 17, 24
 # Per picture: three overlapping boxes of which one reaches out; one thin and one empty box; nothing valid.
@@ -33,7 +33,7 @@ def luma(seed, *, size=(HEIGHT, WIDTH), batch=3):
 
 
 def draw(boxes=BOXES, valid=VALID, *, soft_edge_sigma=0.0, area_balanced=False, size=(HEIGHT, WIDTH)):
-    return jitted_rasterise(
+    return jitted_rasterize(
         jnp.asarray(boxes, jnp.float32),
         jnp.asarray(valid),
         height=size[0],
@@ -43,11 +43,11 @@ def draw(boxes=BOXES, valid=VALID, *, soft_edge_sigma=0.0, area_balanced=False, 
     )
 
 
-jitted_rasterise = jax.jit(rasterise, static_argnames=("height", "width", "soft_edge_sigma", "area_balanced"))
+jitted_rasterize = jax.jit(rasterize, static_argnames=("height", "width", "soft_edge_sigma", "area_balanced"))
 OPTIONS = [{}, {"area_balanced": True}, {"soft_edge_sigma": 2.0}, {"soft_edge_sigma": 2.0, "area_balanced": True}]
 
 
-def rasterise64(boxes, valid, *, soft_edge_sigma=0.0, area_balanced=False):
+def rasterize64(boxes, valid, *, soft_edge_sigma=0.0, area_balanced=False):
     """One picture [h, w], box by box and pixel by pixel."""
     mask = np.zeros((HEIGHT, WIDTH))
     for (x1, y1, x2, y2), ok in zip(boxes.astype(np.float64), valid, strict=True):
@@ -67,7 +67,7 @@ def rasterise64(boxes, valid, *, soft_edge_sigma=0.0, area_balanced=False):
 @pytest.mark.parametrize("options", OPTIONS, ids=["hard", "balanced", "soft", "soft balanced"])
 def test_masks_agree_with_a_loop_over_boxes(options):
     got = draw(**options)
-    want = [rasterise64(b, v, **options) for b, v in zip(BOXES, VALID, strict=True)]
+    want = [rasterize64(b, v, **options) for b, v in zip(BOXES, VALID, strict=True)]
     np.testing.assert_allclose(got[..., 0], want, atol=2e-6)
     np.testing.assert_array_equal(got[2], 0.0)
     chex.assert_type(got, jnp.float32)
@@ -115,7 +115,7 @@ def test_one_compiled_step_takes_none_and_all_boxes():
     @jax.jit
     def step(f, i, v, boxes, valid):
         next(count)
-        return target_aware_loss(f, i, v, rasterise(boxes, valid, height=HEIGHT, width=WIDTH))
+        return target_aware_loss(f, i, v, rasterize(boxes, valid, height=HEIGHT, width=WIDTH))
 
     pictures = [luma(s) for s in range(3)]
     values = [step(*pictures, BOXES, valid) for valid in (VALID, np.zeros_like(VALID), np.ones_like(VALID))]

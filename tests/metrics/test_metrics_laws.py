@@ -17,7 +17,7 @@ from fusejax.metrics.visual_information import vif
 
 SMALL = tuple(name for name in CONVENTIONS["exact"].metrics if name != "MS-SSIM")
 # Float32 against float64. FMI sums entropies of nine cells that nearly cancel, Nabf sums 1 - Q with Q near 1.
-TOLERANCE = {name: 2e-6 for name in SMALL} | {"FMI_pixel": 1e-4, "FMI_gradient": 1e-4, "SCD": 1e-5, "Nabf": 1e-4}
+TOLERANCE = dict.fromkeys(SMALL, 2e-06) | {"FMI_pixel": 1e-4, "FMI_gradient": 1e-4, "SCD": 1e-5, "Nabf": 1e-4}
 
 
 def levels(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -52,7 +52,7 @@ REFERENCES = {
     "AG": lambda f, a, b: reference.average_gradient(f),
     "EI": lambda f, a, b: reference.edge_intensity(f),
     "MI": reference.mutual_information,
-    "NMI": reference.normalised_mutual_information,
+    "NMI": reference.normalized_mutual_information,
     "CE": reference.cross_entropy,
     "FMI_pixel": reference.feature_mutual_information,
     "FMI_gradient": partial(reference.feature_mutual_information, feature="gradient"),
@@ -84,7 +84,7 @@ def test_ms_ssim_matches_the_float64_reading_on_odd_sides():
 
 
 def test_every_metric_has_a_row_in_the_table():
-    defined = {name for c in CONVENTIONS.values() for name in (*c.metrics, *c.colour)}
+    defined = {name for c in CONVENTIONS.values() for name in (*c.metrics, *c.color)}
     assert defined == set(METRICS)
     assert set(USUAL) <= set(CONVENTIONS["exact"].metrics)
 
@@ -281,13 +281,13 @@ def test_errors_name_what_came():
 # Colour.
 
 
-def test_colour_deviation_is_the_angle_of_rgb_vectors():
+def test_color_deviation_is_the_angle_of_rgb_vectors():
     rng = np.random.default_rng(0)
     vi, fused = rng.integers(0, 256, (2, 1, 9, 11, 3)) / 255.0
     vi[0, 0, 0] = 0
     ir = np.zeros((1, 9, 11, 1))
     score = lambda f: evaluate(*(jnp.asarray(x, jnp.float32) for x in (f, ir, vi)), metrics=("CD",))["CD"]  # noqa: E731
-    np.testing.assert_allclose(score(fused), reference.colour_deviation(fused[0], vi[0]), rtol=1e-6)
+    np.testing.assert_allclose(score(fused), reference.color_deviation(fused[0], vi[0]), rtol=1e-6)
     np.testing.assert_allclose(score(0.5 * vi), 0.0, atol=1e-6)  # a change of brightness only
     assert np.isnan(score(fused[..., :1])).all()
 

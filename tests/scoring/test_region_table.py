@@ -15,7 +15,7 @@ from fusejax.data.images import read_image, to_float, write_image
 from fusejax.data.synthetic import SyntheticPairs, write_synthetic_folder
 from fusejax.metrics.fidelity import mean_squared_error
 from fusejax.metrics.region import average_fusion, roi_mse, roi_ssim
-from fusejax.ops.boxes import rasterise
+from fusejax.ops.boxes import rasterize
 from fusejax.ops.color import rgb_to_luma
 from fusejax.scoring.regions import AVERAGE, BOUND, read_region_boxes, region_mask, region_scores
 
@@ -75,7 +75,7 @@ def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, caps
     for name in names:
         half, copy, ir, vi_y = read_planes(pairs, name)
         boxes = read_boxes(pairs / "boxes" / f"{name}.json", size=SIZE).xyxy[None]
-        mask = rasterise(jnp.asarray(boxes), jnp.ones(boxes.shape[:2], bool), height=SIZE[0], width=SIZE[1])
+        mask = rasterize(jnp.asarray(boxes), jnp.ones(boxes.shape[:2], bool), height=SIZE[0], width=SIZE[1])
         assert 0 < mask.mean() < 1
         for row, fused in (("half", half), ("copy", copy), (AVERAGE, np.asarray(average_fusion(ir, vi_y)))):
             got = {k: float(v) for k, v in found[name, row].items() if k not in ("name", "method")}

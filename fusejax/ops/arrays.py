@@ -1,0 +1,168 @@
+"""Arrays as callers hand them over: what counts as an image, and which shapes must agree."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fusejax.typing import Features, Luma, Rgb
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Modes of PIL images whose arrays are pixels; the other ones that can be converted without loss.
+_PIL_MODES = ("L", "RGB", "I;16")
+_PIL_CONVERSIONS = {"1": "L", "P": "RGB"}
+
+
+def as_array(image: Any, name: str) -> np.ndarray | jax.Array:
+    """The array of an image, whatever holds it.
+
+    Args:
+        image: a NumPy or JAX array, a PIL image (gray, RGB, palette, 16 bit), or nested lists.
+            Whole numbers in lists are 8-bit levels.
+        name: what error messages call the image.
+
+    Returns:
+        The array; arrays are returned as they are.
+
+    Raises:
+        ValueError: for anything else (a path, None, a torch tensor, a masked array, ragged lists);
+            the message says what came and what to do.
+    """
+    if isinstance(image, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a masked array; decide what the masked pixels are: {name}.filled(value).")
+    if isinstance(image, np.ndarray | jax.Array):
+        return image
+    kind = type(image)
+    library = kind.__module__.partition(".")[0]
+    if library == "PIL" and hasattr(image, "convert"):
+        return _pil_array(image, name)
+    if isinstance(image, list | tuple):
+        return _list_array(image, name)
+    if isinstance(image, str | bytes) or hasattr(image, "__fspath__"):
+        hint = "; read the file first, for instance with fusejax.data.read_image."
+        raise ValueError(f"{name} is a path, {str(image)!r}{hint}")
+    hint = f"; pass {name}.numpy(force=True), channels last" if library == "torch" else ""
+    raise ValueError(f"{name} is of type {kind.__module__}.{kind.__qualname__}{hint}; expected an array [h, w, c].")
+
+
+def _pil_array(image: Any, name: str) -> np.ndarray:
+    mode = _PIL_CONVERSIONS.get(image.mode, image.mode)
+    if mode not in _PIL_MODES:
+        raise ValueError(f"{name} is a PIL image of mode {image.mode}; convert it to RGB or L first.")
+    return np.asarray(image if mode == image.mode else image.convert(mode))
+
+
+def _list_array(image: list | tuple, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(image)
+    except ValueError as error:
+        raise ValueError(f"{name} is a list of unequal rows ({error}).") from error
+    if array.dtype == np.int64 and array.size and array.min() >= 0 and array.max() <= 255:
+        return array.astype(np.uint8)
+    return array
+
+
+def check_pixels(image: np.ndarray | jax.Array, name: str) -> None:
+    """Checks that an array holds an image, or a batch of them.
+
+    Values are not looked at while JAX traces, nor where the array spans several processes.
+
+    Args:
+        image: [h, w], [h, w, 1], [h, w, 3], or the last two with leading axes.
+        name: what error messages call the image.
+
+    Raises:
+        ValueError: for another shape or no pixels; for a type that is not uint8, uint16 or float;
+            for floats outside [0, 1] or NaN. The message says what came.
+    """
+    floating = jnp.issubdtype(image.dtype, jnp.floating)
+    if image.dtype not in (np.uint8, np.uint16) and not floating:
+        raise ValueError(f"{name} is {image.dtype}; expected uint8, uint16 or float in [0, 1].")
+    if not (image.ndim == 2 or (image.ndim >= 3 and image.shape[-1] in (1, 3))):
+        raise ValueError(f"{name} has shape {image.shape}; expected [h, w], [h, w, 1] or [h, w, 3].")
+    if 0 in image.shape:
+        raise ValueError(f"{name} has shape {image.shape}; it holds no pixels.")
+    unknown = isinstance(image, Tracer) or (isinstance(image, jax.Array) and not image.is_fully_addressable)
+    if not floating or unknown:
+        return
+    low, high = float(image.min()), float(image.max())
+    if np.isnan(low):
+        count = int(jnp.isnan(image).sum())
+        raise ValueError(f"{name} has {count} values that are NaN; floats must lie in [0, 1].")
+    if not (low >= 0 and high <= 1):
+        hint = "; divide 8-bit levels by 255" if 1 < high <= 255 and low >= 0 else ""
+        raise ValueError(f"{name} has values from {low:g} to {high:g}; floats must lie in [0, 1]{hint}.")
+
+
+def unit_image(image: Any, name: str) -> np.ndarray | jax.Array:
+    """An image as float32 in [0, 1] with a channel axis.
+
+    Args:
+        image: [h, w], [h, w, 1] or [h, w, 3], the last two with any leading axes; uint8, uint16
+            (65535 becomes 1) or float in [0, 1]; in any of the forms that `as_array` takes.
+        name: what error messages call the image.
+
+    Returns:
+        float32 [..., h, w, 1 or 3], NumPy unless a JAX array came.
+
+    Raises:
+        ValueError: as `as_array` and `check_pixels` do.
+    """
+    array = as_array(image, name)
+    check_pixels(array, name)
+    array = array[..., None] if array.ndim == 2 else array
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        return array.astype(np.float32)
+    return array.astype(np.float32) / np.iinfo(array.dtype).max
+
+
+def check_equal_shapes(owner: str, **arrays: Any) -> None:
+    """Checks that arrays have one shape, where broadcasting would hide a mistake.
+
+    Args:
+        owner: what error messages call the function that takes the arrays.
+        **arrays: arrays by name, or containers of them.
+
+    Raises:
+        ValueError: if shapes differ; the message lists them.
+    """
+    shapes = {name: [np.shape(leaf) for leaf in jax.tree.leaves(value)] for name, value in arrays.items()}
+    if len({shape for found in shapes.values() for shape in found}) > 1:
+        listed = ", ".join(f"{name} is {found[0]}" for name, found in shapes.items())
+        raise ValueError(f"{owner}: {listed}; all must be one shape.")
+
+
+def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator of losses and metrics: all images that a call hands over must have one shape.
+
+    Images are the arguments annotated `Luma`, `Rgb` or `Features`, also within a tuple, a dict or
+    `... | None`. Nothing is broadcast. Under `jax.jit` the check runs while tracing only.
+
+    Args:
+        function: a function of images.
+
+    Returns:
+        The function, which raises ValueError that lists the shapes if they differ.
+    """
+    hints = get_type_hints(function)
+    positional = list(inspect.signature(function).parameters)
+    images = {name for name in positional if _is_image(hints.get(name))}
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        given = dict(zip(positional, args, strict=False)) | kwargs
+        check_equal_shapes(function.__name__, **{name: given[name] for name in images if name in given})
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _is_image(hint: Any) -> bool:
+    return hint in (Luma, Rgb, Features) or any(map(_is_image, get_args(hint)))
