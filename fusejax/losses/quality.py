@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.metrics.edges import edge_angle
+from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import gaussian_kernel, pad_hw, sobel
 from fusejax.typing import Luma, PerImage
 
@@ -30,6 +31,7 @@ _SSIM_WINDOW = 7
 Planes = Float[Array, "n b h w"]
 
 
+@equal_shapes
 def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """1 - Qabf, in [0.02, 1]: the share of source edges that is lost (Xydeas & Petrovic 2000).
 
@@ -67,6 +69,7 @@ def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
     return 0.9994 * jax.nn.sigmoid(15.0 * (relative - 0.5)) * 0.9879 * jax.nn.sigmoid(22.0 * (aligned - 0.8))
 
 
+@equal_shapes
 def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """1 - SCD / 2, in [0, 2] (Aslantas & Bendes 2015).
 
@@ -84,6 +87,7 @@ def _correlation(x: Luma, y: Luma) -> PerImage:
     return jnp.where(alive, xy * jax.lax.rsqrt(jnp.where(alive, product, 1.0)), 0.0)
 
 
+@equal_shapes
 def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 8.0) -> PerImage:
     """1 - (SSIM(F, I) + SSIM(F, V)) / 2, in [0, 2], as convention `cddfuse` defines SSIM.
 
@@ -107,6 +111,7 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
     return 1.0 - (luminance * structure).mean(axis=(0, 2, 3))
 
 
+@equal_shapes
 def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """1 - (VIF(F, I) + VIF(F, V)) / 2, at most 1; negative where contrast exceeds the sources'.
 
