@@ -20,8 +20,8 @@ def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32) -> PerIma
     smoothness prior, zero only where the crop is constant, so keep its weight small.
 
     Args:
-        fused_y: fused luma in [0, 1].
         key: random key of the draws.
+        fused_y: fused luma in [0, 1].
         crop: side of the crop in pixels; a shorter side of the image is taken whole.
 
     Returns:

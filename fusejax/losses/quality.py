@@ -33,12 +33,20 @@ Planes = Float[Array, "n b h w"]
 
 @equal_shapes
 def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - Qabf, in [0.02, 1]: the share of source edges that is lost (Xydeas & Petrovic 2000).
+    """1 - Qabf: the share of source edges that is lost (Xydeas & Petrovic 2000).
 
     Departures from `fusejax.metrics.edges.qabf`: borders are repeated instead of zero; edges are
     compared by the angle between them as lines, so that two nearly upright edges on either side of
     the vertical count as aligned; strengths are sqrt(gx^2 + gy^2 + 1), which gives flat areas a
     slope.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, in [0.02, 1].
     """
     fused = _levels_gradient(fused_y)
     kept = weight = jnp.zeros(())
@@ -71,10 +79,18 @@ def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
 
 @equal_shapes
 def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - SCD / 2, in [0, 2] (Aslantas & Bendes 2015).
+    """1 - SCD / 2 (Aslantas & Bendes 2015).
 
     SCD correlates what is left of the fused image without one source with the other source. A
     constant source or difference, for which SCD is undefined, counts as not correlated.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, in [0, 2].
     """
     return 1.0 - 0.5 * (_correlation(fused_y - vi_y, ir) + _correlation(fused_y - ir, vi_y))
 
@@ -89,7 +105,7 @@ def _correlation(x: Luma, y: Luma) -> PerImage:
 
 @equal_shapes
 def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 8.0) -> PerImage:
-    """1 - (SSIM(F, I) + SSIM(F, V)) / 2, in [0, 2], as convention `cddfuse` defines SSIM.
+    """1 - (SSIM(F, I) + SSIM(F, V)) / 2, as convention `cddfuse` defines SSIM.
 
     A 7x7 box with sample covariance. Sides below 7 pixels are extended by reflection.
     Departures from `fusejax.metrics.structure.ssim`: every second position, and constants for a
@@ -97,10 +113,13 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
     image, and all gradient comes from flat areas.
 
     Args:
-        fused_y: Luma in [0, 1].
-        ir: Luma in [0, 1].
-        vi_y: Luma in [0, 1].
-        data_range: Range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+        data_range: range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
+
+    Returns:
+        One value per image, in [0, 2].
     """
     fused, sources = _levels(fused_y, ir, vi_y, least=_SSIM_WINDOW)
     mean_f, means, variance_f, variances, covariances = _moments(fused, sources, [1 / _SSIM_WINDOW] * _SSIM_WINDOW)
@@ -113,13 +132,21 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
 
 @equal_shapes
 def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - (VIF(F, I) + VIF(F, V)) / 2, at most 1; negative where contrast exceeds the sources'.
+    """1 - (VIF(F, I) + VIF(F, V)) / 2.
 
     The pixel-domain VIF (Sheikh & Bovik 2006) of `fusejax.metrics.visual_information.vif` at every
     second window position of each scale, which is its mean over a quarter of the windows. A source
     without any variance counts as kept.
 
     Sides below 41 pixels, the least that the fourth scale needs, are extended by reflection.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, at most 1; negative if contrast exceeds that of the sources.
     """
     fused, sources = _levels(fused_y, ir, vi_y, least=_VIF_SIDE)
     kept = carried = jnp.zeros(())
@@ -142,7 +169,7 @@ def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes,
     return fused[None], jnp.stack([ir, vi_y])
 
 
-def _moments(fused: Planes, sources: Planes, taps: Sequence[float]) -> tuple[Array, ...]:
+def _moments(fused: Planes, sources: Planes, taps: Sequence[float] | np.ndarray) -> tuple[Array, ...]:
     """Windowed means of F and sources, their variances, and covariances, at every second position.
 
     Variances are E[x^2] - E[x]^2, not negative; on 8-bit levels float32 leaves an error of a few
@@ -156,7 +183,9 @@ def _moments(fused: Planes, sources: Planes, taps: Sequence[float]) -> tuple[Arr
     return mean_f, means, variance_f, variances, products - mean_f * means
 
 
-def windowed_mean(x: Float[Array, "n b h w"], taps: Sequence[float], *, stride: int) -> Float[Array, "n b h2 w2"]:
+def windowed_mean(
+    x: Float[Array, "n b h w"], taps: Sequence[float] | np.ndarray, *, stride: int
+) -> Float[Array, "n b h2 w2"]:
     """Mean under the window outer(taps, taps) where it fits, at every `stride`-th position along
     both sides.
     """

@@ -46,8 +46,8 @@ def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False
 
     With `headroom` the second half is first lowered around bright infrared detail for which a
     blown-out visible image leaves no room: by V^4 (G' o^8)^(1/8), with
-    o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean stays near the largest o within sigma, and V^4 leaves what
-    is dark beside a light as it is.
+    o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean stays near the
+    largest o within sigma, and V^4 leaves what is dark beside a light as it is.
 
     Args:
         ir: infrared luma in [0, 1].

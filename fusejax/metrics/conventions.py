@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax.numpy as jnp
+import numpy as np
 
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
 from fusejax.metrics.color import color_deviation
@@ -16,7 +17,7 @@ Metric = Callable[[Luma, Luma, Luma], PerImage]
 USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 
-def _weighted(rgb: Rgb, weights: Sequence[float]) -> Luma:
+def _weighted(rgb: Rgb, weights: Sequence[float] | np.ndarray) -> Luma:
     """Weighted sum of the channels, not as a matrix product, which GPUs may compute in TF32."""
     red, green, blue = (float(w) * rgb[..., i : i + 1] for i, w in enumerate(weights))
     return red + green + blue

@@ -13,7 +13,7 @@ from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention, luma
 from fusejax.metrics.table import METRICS
 from fusejax.ops.arrays import unit_image
 from fusejax.ops.backend import by_platform
-from fusejax.ops.numerics import isolate_on_cpu, quantize
+from fusejax.ops.numerics import isolate_on_cpu, quantize, sum_arrays
 from fusejax.options import did_you_mean
 from fusejax.typing import PerImage
 
@@ -101,7 +101,7 @@ def _score_together(
 
     def score(name: str, fused: Array, ir: Array, vi: Array, *planes: tuple[Array, Array]) -> PerImage:
         if name in convention.metrics:
-            return sum(convention.metrics[name](fused_y, ir, vi_y) for fused_y, vi_y in planes) / len(planes)
+            return sum_arrays(convention.metrics[name](fused_y, ir, vi_y) for fused_y, vi_y in planes) / len(planes)
         if fused.shape[-1] == vi.shape[-1] == 3:
             return convention.color[name](fused, vi)
         return jnp.full(fused.shape[0], jnp.nan, jnp.float32)

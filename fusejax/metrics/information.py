@@ -30,14 +30,14 @@ def _scatter_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int
 def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[Array, "256 256"]:
     """Counts as products of one-hot matrices; exact, since partial counts stay below 2**24."""
     padding = -first.shape[0] % _CHUNK
-    chunks = [jnp.pad(x, (0, padding), constant_values=BINS).reshape(-1, _CHUNK) for x in (first, second)]
+    firsts, seconds = (jnp.pad(x, (0, padding), constant_values=BINS).reshape(-1, _CHUNK) for x in (first, second))
 
     def add_chunk(counts: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
         hot_first, hot_second = (jax.nn.one_hot(x, BINS, dtype=jnp.bfloat16) for x in chunk)
         product = jnp.einsum("nf,ns->fs", hot_first, hot_second, preferred_element_type=jnp.float32)
         return counts + product.astype(jnp.int32), None
 
-    return lax.scan(add_chunk, jnp.zeros((BINS, BINS), jnp.int32), tuple(chunks))[0]
+    return lax.scan(add_chunk, jnp.zeros((BINS, BINS), jnp.int32), (firsts, seconds))[0]
 
 
 def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"]) -> Int[Array, "b 256 256"]:

@@ -1,5 +1,6 @@
 """Mean of per-image values over batches, shards and processes."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 import flax.struct
@@ -78,7 +79,7 @@ class RunningMean:
             jax.tree.map(jnp.add, mine, its)
             for mine, its in ((self.count, other.count), (self.left_out, other.left_out))
         )
-        return self.replace(total=total, residual=residual, count=count, left_out=left_out)
+        return dataclasses.replace(self, total=total, residual=residual, count=count, left_out=left_out)
 
     def result(self) -> Scalars:
         """Mean per metric; NaN if no value was finite."""

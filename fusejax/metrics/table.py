@@ -4,151 +4,235 @@ import dataclasses
 from typing import Literal
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class MetricInfo:
     """One row of the table.
 
     Attributes:
+        title: name in words.
         family: metrics of one family share work and are computed together.
         values: range and unit in the `exact` convention.
-        undefined: when the value is NaN.
+        better: which direction is better.
+        source: the publication that defines the metric.
+        undefined: when the value is NaN, in words that fit behind "undefined where".
     """
 
-    family: str
     title: str
+    family: str
     values: str
     better: Literal["higher", "lower"]
     source: str
     undefined: str = "never"
 
 
-_CONSTANT = "the fused picture or a source is constant"
-
 METRICS: dict[str, MetricInfo] = {
-    "EN": MetricInfo("information", "entropy", "0..8 bits", "higher", "Roberts et al. 2008"),
-    "SD": MetricInfo("fidelity", "standard deviation", "0..127.5 levels", "higher", "Rao 1997"),
+    "EN": MetricInfo(
+        title="entropy",
+        family="information",
+        values="0..8 bits",
+        better="higher",
+        source="Roberts et al. 2008",
+    ),
+    "SD": MetricInfo(
+        title="standard deviation",
+        family="fidelity",
+        values="0..127.5 levels",
+        better="higher",
+        source="Rao 1997",
+    ),
     "SF": MetricInfo(
-        "edges",
-        "spatial frequency",
-        "0..361 levels",
-        "higher",
-        "Eskicioglu & Fisher 1995",
-        "a side has one pixel (not in exact)",
+        title="spatial frequency",
+        family="edges",
+        values="0..361 levels",
+        better="higher",
+        source="Eskicioglu & Fisher 1995",
+        undefined="a side has one pixel (not in exact)",
     ),
-    "AG": MetricInfo("edges", "average gradient", "0..255 levels", "higher", "Cui et al. 2015", "a side has one pixel"),
+    "AG": MetricInfo(
+        title="average gradient",
+        family="edges",
+        values="0..255 levels",
+        better="higher",
+        source="Cui et al. 2015",
+        undefined="a side has one pixel",
+    ),
     "EI": MetricInfo(
-        "edges", "edge intensity", "0..1442 levels", "higher", "Rajalingam & Priya 2018; border as in VIFB"
+        title="edge intensity",
+        family="edges",
+        values="0..1442 levels",
+        better="higher",
+        source="Rajalingam & Priya 2018; border as in VIFB",
     ),
-    "MI": MetricInfo("information", "mutual information", "0..16 bits", "higher", "Qu et al. 2002"),
+    "MI": MetricInfo(
+        title="mutual information",
+        family="information",
+        values="0..16 bits",
+        better="higher",
+        source="Qu et al. 2002",
+    ),
     "NMI": MetricInfo(
-        "information",
-        "normalised mutual information",
-        "0..2",
-        "higher",
-        "Hossny et al. 2008",
-        "the fused picture and a source are both constant",
+        title="normalized mutual information",
+        family="information",
+        values="0..2",
+        better="higher",
+        source="Hossny et al. 2008",
+        undefined="the fused image and a source are both constant",
     ),
-    "CE": MetricInfo("information", "cross entropy", "bits", "lower", "Bulanon et al. 2009, as VIFB computes it"),
+    "CE": MetricInfo(
+        title="cross entropy",
+        family="information",
+        values="bits",
+        better="lower",
+        source="Bulanon et al. 2009, as VIFB computes it",
+    ),
     "FMI_pixel": MetricInfo(
-        "feature information",
-        "feature mutual information, grey levels",
-        "0..1",
-        "higher",
-        "Haghighat & Razian 2014",
-        "a side is below 3 pixels",
+        title="feature mutual information, gray levels",
+        family="feature information",
+        values="0..1",
+        better="higher",
+        source="Haghighat & Razian 2014",
+        undefined="a side is below 3 pixels",
     ),
     "FMI_gradient": MetricInfo(
-        "feature information",
-        "feature mutual information, gradients",
-        "0..1",
-        "higher",
-        "Haghighat & Razian 2014",
-        "a side is below 3 pixels",
+        title="feature mutual information, gradients",
+        family="feature information",
+        values="0..1",
+        better="higher",
+        source="Haghighat & Razian 2014",
+        undefined="a side is below 3 pixels",
     ),
-    "CC": MetricInfo("fidelity", "correlation coefficient", "-1..1", "higher", "Deshmukh & Bhosale 2010", _CONSTANT),
+    "CC": MetricInfo(
+        title="correlation coefficient",
+        family="fidelity",
+        values="-1..1",
+        better="higher",
+        source="Deshmukh & Bhosale 2010",
+        undefined="the fused image or a source is constant",
+    ),
     "PSNR": MetricInfo(
-        "fidelity",
-        "peak signal-to-noise ratio",
-        "dB",
-        "higher",
-        "Jagalingam & Hegde 2015",
-        "never; infinite where F equals both",
+        title="peak signal-to-noise ratio",
+        family="fidelity",
+        values="dB",
+        better="higher",
+        source="Jagalingam & Hegde 2015",
+        undefined="never; infinite where F equals both",
     ),
-    "MSE": MetricInfo("fidelity", "mean squared error", "0..65025 levels squared", "lower", "Jagalingam & Hegde 2015"),
-    "RMSE": MetricInfo("fidelity", "root mean squared error", "0..255 levels", "lower", "Jagalingam & Hegde 2015"),
+    "MSE": MetricInfo(
+        title="mean squared error",
+        family="fidelity",
+        values="0..65025 levels squared",
+        better="lower",
+        source="Jagalingam & Hegde 2015",
+    ),
+    "RMSE": MetricInfo(
+        title="root mean squared error",
+        family="fidelity",
+        values="0..255 levels",
+        better="lower",
+        source="Jagalingam & Hegde 2015",
+    ),
     "SCD": MetricInfo(
-        "fidelity",
-        "sum of correlations of differences",
-        "-2..2",
-        "higher",
-        "Aslantas & Bendes 2015",
-        "a source is constant, or the fused picture equals a source up to a constant",
+        title="sum of correlations of differences",
+        family="fidelity",
+        values="-2..2",
+        better="higher",
+        source="Aslantas & Bendes 2015",
+        undefined="a source is constant, or the fused image equals a source up to a constant",
     ),
     "VIF": MetricInfo(
-        "visual information",
-        "visual information fidelity",
-        "0 and up",
-        "higher",
-        "Sheikh & Bovik 2006, pixel domain",
-        "a source is constant, or a side is below 41 pixels",
+        title="visual information fidelity",
+        family="visual information",
+        values="0 and up",
+        better="higher",
+        source="Sheikh & Bovik 2006, pixel domain",
+        undefined="a source is constant, or a side is below 41 pixels",
     ),
     "VIFF": MetricInfo(
-        "visual information",
-        "visual information fidelity for fusion",
-        "0 and up",
-        "higher",
-        "Han et al. 2013",
-        "a side is below 41 pixels",
+        title="visual information fidelity for fusion",
+        family="visual information",
+        values="0 and up",
+        better="higher",
+        source="Han et al. 2013",
+        undefined="a side is below 41 pixels",
     ),
     "Qabf": MetricInfo(
-        "edges", "edge transfer", "0..0.975", "higher", "Xydeas & Petrovic 2000", "no source has an edge"
+        title="edge transfer",
+        family="edges",
+        values="0..0.975",
+        better="higher",
+        source="Xydeas & Petrovic 2000",
+        undefined="no source has an edge",
     ),
-    "Nabf": MetricInfo("edges", "edge artefacts", "0..1", "lower", "Kumar 2013", "a side has one pixel"),
-    "Qcb": MetricInfo("perceptual", "perceived contrast", "0..1", "higher", "Chen & Blum 2009"),
+    "Nabf": MetricInfo(
+        title="edge artifacts",
+        family="edges",
+        values="0..1",
+        better="lower",
+        source="Kumar 2013",
+        undefined="a side has one pixel",
+    ),
+    "Qcb": MetricInfo(
+        title="perceived contrast",
+        family="perceptual",
+        values="0..1",
+        better="higher",
+        source="Chen & Blum 2009",
+    ),
     "Qcv": MetricInfo(
-        "perceptual",
-        "perceived error",
-        "0 and up, levels squared",
-        "lower",
-        "Chen & Varshney 2007",
-        "no source has an edge",
+        title="perceived error",
+        family="perceptual",
+        values="0 and up, levels squared",
+        better="lower",
+        source="Chen & Varshney 2007",
+        undefined="no source has an edge",
     ),
     "SSIM": MetricInfo(
-        "structure",
-        "structural similarity",
-        "-1..1",
-        "higher",
-        "Wang et al. 2004",
-        "a side is below the window (11 or 7)",
+        title="structural similarity",
+        family="structure",
+        values="-1..1",
+        better="higher",
+        source="Wang et al. 2004",
+        undefined="a side is below the window (11 or 7)",
     ),
     "MS-SSIM": MetricInfo(
-        "structure",
-        "multi-scale structural similarity",
-        "0..1",
-        "higher",
-        "Wang et al. 2003",
-        "a side is below 161 pixels",
+        title="multi-scale structural similarity",
+        family="structure",
+        values="0..1",
+        better="higher",
+        source="Wang et al. 2003",
+        undefined="a side is below 161 pixels",
     ),
     "CD": MetricInfo(
-        "colour",
-        "colour deviation",
-        "0..1.571 radians",
-        "lower",
-        "Li & Fu 2024",
-        "the fused or the visible picture is grey",
+        title="color deviation",
+        family="color",
+        values="0..1.571 radians",
+        better="lower",
+        source="Li & Fu 2024",
+        undefined="the fused or the visible image is gray",
     ),
 }
 
 
 def higher_is_better(metric: str) -> bool:
-    """Direction of a metric, by name.
+    """Whether larger values of a metric are better.
 
-    Scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the metric they are named
-    after.
+    Args:
+        metric: its name; scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the
+            metric they are named after.
+
+    Returns:
+        True if higher is better, False if lower is.
     """
     return METRICS[metric.removeprefix("ROI-")].better == "higher"
 
 
 def undefined_reason(name: str) -> str:
-    """When a metric is NaN, in words that fit behind "undefined where"."""
+    """When a metric is NaN.
+
+    Args:
+        name: of the metric.
+
+    Returns:
+        Words that fit behind "undefined where".
+    """
     return METRICS[name].undefined

@@ -7,6 +7,7 @@ and each one-dimensional covariance is taken about the pixel in the middle of it
 window gives exactly zero.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.ops.filters import gaussian_kernel
-from fusejax.ops.numerics import isolate_on_cpu
+from fusejax.ops.numerics import isolate_on_cpu, sum_arrays
 
 ROWS, COLUMNS = -2, -1
 
@@ -35,26 +36,26 @@ def _float32(taps: tuple[float, ...]) -> list[float]:
 
 
 def _smooth(x: Array, taps: tuple[float, ...], axis: int, stride: int = 1) -> Array:
-    return sum(w * part for w, part in zip(_float32(taps), _shifted(x, len(taps), axis, stride), strict=True))
+    return sum_arrays(w * part for w, part in zip(_float32(taps), _shifted(x, len(taps), axis, stride), strict=True))
 
 
 def _offset(x: Array, taps: tuple[float, ...], axis: int) -> Array:
     """Weighted mean of a one-dimensional window minus its middle pixel; zero on a flat window."""
     parts = _shifted(x, len(taps), axis)
     middle = parts[len(taps) // 2]
-    return sum(w * (part - middle) for w, part in zip(_float32(taps), parts, strict=True))
+    return sum_arrays(w * (part - middle) for w, part in zip(_float32(taps), parts, strict=True))
 
 
 def _second_moment(x: Array, y: Array, within: Array | None, taps: tuple[float, ...], axis: int) -> Array:
     """Weighted mean of within + dx * dy, the differences taken from the middle of the window.
 
-    dx * dy is symmetric in x and y, so equal pictures give equal bits and a copy has VIF 1.
+    dx * dy is symmetric in x and y, so equal images give equal bits and a copy has VIF 1.
     """
     xs, ys = _shifted(x, len(taps), axis), _shifted(y, len(taps), axis)
     inner = [0.0] * len(taps) if within is None else _shifted(within, len(taps), axis)
     middle = len(taps) // 2
     products = ((x_i - xs[middle]) * (y_i - ys[middle]) for x_i, y_i in zip(xs, ys, strict=True))
-    return sum(w * (product + part) for w, product, part in zip(_float32(taps), products, inner, strict=True))
+    return sum_arrays(w * (product + part) for w, product, part in zip(_float32(taps), products, inner, strict=True))
 
 
 def local_mean(x: Float[Array, "*b h w"], taps: tuple[float, ...], *, stride: int = 1) -> Float[Array, "*b h2 w2"]:
@@ -78,27 +79,41 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
     Variances are non-negative up to rounding. What belongs to the sources alone does not depend on
     x, so under `vmap` over several targets it is computed once.
     """
+    (mean_x, mean_y), rows = _one_pass((x, y), None, taps, COLUMNS)
+    (mean_x, mean_y), (variance_x, variance_y, covariance) = _one_pass((mean_x, mean_y), rows, taps, ROWS)
+    return Statistics(mean_x, mean_y, variance_x, variance_y, covariance)
 
-    pairs = ((0, 0), (1, 1), (0, 1))
 
-    def one_pass(pictures: list[Array], within: list[Array | None], axis: int) -> tuple[list[Array], list[Array]]:
-        offsets = isolate_on_cpu(lambda *z: [_offset(p, taps, axis) for p in z], *pictures)
-        margin, count = len(taps) // 2, pictures[0].shape[axis] - len(taps) + 1
-        means = [
-            lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in zip(pictures, offsets, strict=True)
-        ]
+def _one_pass(
+    images: tuple[Array, Array], within: tuple[Array, ...] | None, taps: tuple[float, ...], axis: int
+) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+    """Means along an axis, and variances and covariance, to which those `within` rows are added."""
+    x, y = images
+    offset_x, offset_y = isolate_on_cpu(lambda *z: tuple(_offset(p, taps, axis) for p in z), x, y)
+    margin, count = len(taps) // 2, x.shape[axis] - len(taps) + 1
+    mean_x, mean_y = (
+        lax.slice_in_dim(p, margin, margin + count, axis=axis) + o for p, o in ((x, offset_x), (y, offset_y))
+    )
+    second = isolate_on_cpu(partial(_covariances, taps=taps, axis=axis), x, y, offset_x, offset_y, within)
+    return (mean_x, mean_y), second
 
-        def covariances(pictures: list[Array], offsets: list[Array], within: list[Array | None]) -> list[Array]:
-            return [
-                _second_moment(pictures[i], pictures[j], part, taps, axis) - offsets[i] * offsets[j]
-                for (i, j), part in zip(pairs, within, strict=True)
-            ]
 
-        return means, isolate_on_cpu(covariances, pictures, offsets, within)
-
-    means, within = one_pass([x, y], [None] * 3, COLUMNS)
-    means, second = one_pass(means, within, ROWS)
-    return Statistics(*means, *second)
+def _covariances(
+    x: Array,
+    y: Array,
+    offset_x: Array,
+    offset_y: Array,
+    within: tuple[Array, ...] | None,
+    *,
+    taps: tuple[float, ...],
+    axis: int,
+) -> tuple[Array, ...]:
+    """Variance of x, variance of y and their covariance, along an axis."""
+    pairs = ((x, x, offset_x, offset_x), (y, y, offset_y, offset_y), (x, y, offset_x, offset_y))
+    return tuple(
+        _second_moment(a, b, part, taps, axis) - offset_a * offset_b
+        for (a, b, offset_a, offset_b), part in zip(pairs, within or (None,) * 3, strict=True)
+    )
 
 
 def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
@@ -109,16 +124,20 @@ def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: i
     sums here are exact integers, so that only those roundings are left; the passes are kept apart
     lest XLA fuse product and difference without rounding.
     """
+    sums = isolate_on_cpu(partial(_row_sums, size=size), x, y)
+    mean_x, mean_y, xx, yy, xy, square_x, square_y, product = isolate_on_cpu(partial(_box_means, size=size), *sums)
+    return Statistics(mean_x, mean_y, xx - square_x, yy - square_y, xy - product)
 
-    def row_sums(x: Array, y: Array) -> tuple[Array, ...]:
-        return tuple(sum(_shifted(z, size, COLUMNS)) for z in (x, y, x * x, y * y, x * y))
 
-    def means(*rows: Array) -> tuple[Array, ...]:
-        mean_x, mean_y, *second = (_rounded_quotient(sum(_shifted(z, size, ROWS)), size * size) for z in rows)
-        return mean_x, mean_y, *second, mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
+def _row_sums(x: Array, y: Array, *, size: int) -> tuple[Array, ...]:
+    """Sums of x, y, x^2, y^2 and x y along the rows of the windows."""
+    return tuple(sum_arrays(_shifted(z, size, COLUMNS)) for z in (x, y, x * x, y * y, x * y))
 
-    mean_x, mean_y, *second = isolate_on_cpu(means, *isolate_on_cpu(row_sums, x, y))
-    return Statistics(mean_x, mean_y, *(p - q for p, q in zip(second[:3], second[3:], strict=True)))
+
+def _box_means(*rows: Array, size: int) -> tuple[Array, ...]:
+    """Means of x, y, x^2, y^2, x y, and the products of the first two."""
+    mean_x, mean_y, *second = (_rounded_quotient(sum_arrays(_shifted(z, size, ROWS)), size * size) for z in rows)
+    return mean_x, mean_y, *second, mean_x * mean_x, mean_y * mean_y, mean_x * mean_y
 
 
 def _rounded_quotient(total: Array, count: int) -> Array:

@@ -21,7 +21,7 @@ def expected():
     "form",
     [
         lambda x: x,
-        lambda x: (x.astype(np.uint16) * 257),
+        lambda x: x.astype(np.uint16) * 257,
         lambda x: x / 255.0,
         lambda x: x.tolist(),
         Image.fromarray,
@@ -55,7 +55,7 @@ def test_the_luma_of_an_rgb_infrared_image_is_used(expected):
     [
         ((FUSED, IR, None), "vi is of type"),
         ((FUSED.astype(float), IR, VI), "fused has values from 0 to 255; floats must lie"),
-        ((FUSED, IR, np.where(VI == VI.max(), np.nan, VI / 255)), "vi has .* values that are NaN"),
+        ((FUSED, IR, np.where(VI.max() == VI, np.nan, VI / 255)), "vi has .* values that are NaN"),
         ((FUSED, IR[None, ..., None], VI), "expected equal sizes"),
         ((FUSED[1:], IR, VI), "expected equal sizes"),
     ],
