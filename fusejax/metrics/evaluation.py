@@ -46,7 +46,7 @@ def evaluate(
     chosen = _convention(convention)
     names = tuple(name for name in USUAL if name in chosen.metrics) if metrics is None else tuple(metrics)
     _check_names(chosen, names)
-    fused, ir, vi = (unit_image(x, name) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))
+    fused, ir, vi = (jnp.asarray(unit_image(x, name)) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))
     ir = luma(ir) if ir.shape[-1] == 3 else ir
     _check_sizes(fused, ir, vi)
     score = partial(_score, convention=convention, metrics=names)

@@ -54,7 +54,7 @@ def test_the_luma_of_an_rgb_infrared_image_is_used(expected):
     ("arguments", "message"),
     [
         ((FUSED, IR, None), "vi is of type"),
-        ((FUSED.astype(float), IR, VI), "fused has values from 0 to 255; floats must lie"),
+        ((FUSED.astype(float), IR, VI), "fused has values from 2 to 254; floats must lie"),
         ((FUSED, IR, np.where(VI.max() == VI, np.nan, VI / 255)), "vi has .* values that are NaN"),
         ((FUSED, IR[None, ..., None], VI), "expected equal sizes"),
         ((FUSED[1:], IR, VI), "expected equal sizes"),
