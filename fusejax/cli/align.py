@@ -1,4 +1,7 @@
-"""`fusejax align`: patches of an auxiliary set that fit a target set, and the gammas that fit them better."""
+"""`fusejax align`.
+
+Patches of an auxiliary set that fit a target set, and the gammas that fit them better.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from rich.table import Table
 
 from fusejax.cli.parsing import parse
 from fusejax.data.alignment import CHANNELS, AlignConfig, Alignment, align
-from fusejax.data.alignment_plan import AlignedPatches, AlignPlan, VisiblePictures, make_plan, save_plan
+from fusejax.data.alignment_plan import AlignedPatches, AlignPlan, VisibleImages, make_plan, save_plan
 from fusejax.data.folders import PairFolder
 from fusejax.report.progress import track
 
@@ -23,16 +26,19 @@ _LEVELS_A_BIN = 8
 
 @dataclasses.dataclass(frozen=True)
 class AlignOptions:
-    """Chooses the auxiliary patches nearest in brightness to a target set and fits a gamma per colour channel.
+    """Chooses the auxiliary patches nearest in brightness to a target set and fits a gamma per
+    color channel.
 
-    Nothing is written but the plan, which training cuts its patches from, and a picture to judge it by.
+    Nothing is written but the plan, which training cuts its patches from, and an image to judge it
+    by.
 
     Attributes:
       target: pair folder whose brightness is wanted.
       auxiliary: pair folder to choose patches from, named down to the split.
       out: FILE.json, with FILE.png beside it; or a folder for plan.json and plan.png.
       config: what is cut, chosen and fitted.
-      target_split: looked for in a target folder that does not hold the pictures itself; keeps test pictures out.
+      target_split: looked for in a target folder that does not hold the images itself; keeps test
+        images out.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
       overwrite: replace a plan that is already there.
     """
@@ -47,20 +53,23 @@ class AlignOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Watched(VisiblePictures):
+class _Watched(VisibleImages):
     """Reports how far each pass is."""
 
     description: str
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        return track(super().__iter__(), len(self), description=self.description, unit="pictures")
+        return track(super().__iter__(), len(self), description=self.description, unit="images")
 
 
 def align_command(options: AlignOptions) -> AlignPlan:
-    """Aligns, prints the table and writes plan and picture. Raises before any work where they are there already."""
+    """Aligns, prints the table and writes plan and image.
+
+    Raises before any work where they are there already.
+    """
     path = options.out if options.out.suffix.lower() == ".json" else options.out / "plan.json"
-    picture = path.with_suffix(".png")
-    if not options.overwrite and (there := [p for p in (path, picture) if p.exists()]):
+    image = path.with_suffix(".png")
+    if not options.overwrite and (there := [p for p in (path, image) if p.exists()]):
         raise FileExistsError(f"{there[0]} is already there; use --overwrite, or another --out.")
     target = PairFolder(options.target, split=options.target_split, skip_bad=options.skip_bad)
     auxiliary = PairFolder(options.auxiliary, skip_bad=options.skip_bad)
@@ -74,23 +83,23 @@ def align_command(options: AlignOptions) -> AlignPlan:
     )
     plan = make_plan(alignment, auxiliary, options.config)
     save_plan(path, plan)
-    plot_alignment(picture, alignment, plan, auxiliary)
-    _report(plan, path, picture)
+    plot_alignment(image, alignment, plan, auxiliary)
+    _report(plan, path, image)
     return plan
 
 
-def _report(plan: AlignPlan, path: Path, picture: Path) -> None:
+def _report(plan: AlignPlan, path: Path, image: Path) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = _FILE_WIDTH
     console.print(_table(plan))
     console.print(
-        f"{_chosen(plan)}; distance at rank {len(plan.patches)}: {plan.last_distance:.2f} grey levels over the "
+        f"{_chosen(plan)}; distance at rank {len(plan.patches)}: {plan.last_distance:.2f} gray levels over the "
         "three channels"
     )
     for warning in plan.warnings:
         console.print(f"warning: {warning}")
-    console.print(f"written to {path} and {picture}")
+    console.print(f"written to {path} and {image}")
 
 
 def _chosen(plan: AlignPlan) -> str:
@@ -99,7 +108,7 @@ def _chosen(plan: AlignPlan) -> str:
 
 
 def _table(plan: AlignPlan) -> Table:
-    table = Table(title="means, grey levels 0 to 255")
+    table = Table(title="means, gray levels 0 to 255")
     table.add_column("channel")
     for name in ("before", "target", "after", "gamma"):
         table.add_column(name, justify="right")
@@ -110,7 +119,10 @@ def _table(plan: AlignPlan) -> Table:
 
 
 def plot_alignment(path: Path, alignment: Alignment, plan: AlignPlan, auxiliary: PairFolder) -> None:
-    """Histograms before, wanted and after, and patches from the nearest to the last chosen. Written as PNG."""
+    """Histograms before, wanted and after, and patches from the nearest to the last chosen.
+
+    Written as PNG.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -145,12 +157,12 @@ def _plot_histograms(axis, channel: int, alignment: Alignment, plan: AlignPlan) 
     edges = np.arange(0, 257, _LEVELS_A_BIN)
     means = {"before": plan.mean_before, "target": plan.target_mean, "after": plan.mean_after}
     histograms = {"before": alignment.before, "target": alignment.target, "after": alignment.after}
-    for colour, (name, histogram) in zip(("0.7", "k", "C1"), histograms.items(), strict=True):
+    for color, (name, histogram) in zip(("0.7", "k", "C1"), histograms.items(), strict=True):
         counts = histogram[channel].reshape(-1, _LEVELS_A_BIN).sum(axis=1)
-        axis.stairs(100 * counts / counts.sum(), edges, color=colour, label=name, fill=name == "before", linewidth=1.4)
-        axis.axvline(means[name][channel], color=colour, linestyle=":", linewidth=1.2)
+        axis.stairs(100 * counts / counts.sum(), edges, color=color, label=name, fill=name == "before", linewidth=1.4)
+        axis.axvline(means[name][channel], color=color, linestyle=":", linewidth=1.2)
     axis.set_xlim(0, 256)
-    axis.set_xlabel("grey level; dotted: means", fontsize=9)
+    axis.set_xlabel("gray level; dotted: means", fontsize=9)
     before, target, after = (values[channel] for values in means.values())
     axis.set_title(
         f"{CHANNELS[channel]}: gamma {plan.gammas[channel]:.3f}, mean {before:.1f} to {after:.1f}, wanted {target:.1f}",

@@ -1,122 +1,100 @@
-"""`fusejax evaluate`: folders of fused pictures against their sources."""
+"""`fusejax evaluate`: folders of fused images against their sources."""
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import tyro
 from rich.console import Console
 
 from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.data.images import as_infrared, as_visible, image_size, read_image, to_float
-from fusejax.data.pairing import PairError, list_images
-from fusejax.metrics import USUAL, evaluate, undefined_reason
+from fusejax.metrics import undefined_reason
 from fusejax.report.plots import plot_distributions
-from fusejax.report.progress import track
 from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
-from fusejax.scoring.regions import read_region_boxes, score_regions, write_regions
+from fusejax.scoring.folder import evaluate_folders, method_names
+from fusejax.scoring.regions import write_regions
 
-Files = dict[str, Path]
 _FILE_WIDTH = 240
+_EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "regions.csv")
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Scores fused pictures of one or several methods; pictures are matched by file stem.
+    """Scores fused images of one or several methods; images are matched by file stem.
 
     Attributes:
-      fused: folder of fused pictures, grey or colour, 8 or 16 bit; give --fused again for every further method.
-      ir: folder of infrared pictures.
-      vi: folder of visible pictures.
-      convention: whose definitions to use.
-      metrics: names to compute; the nine usual ones by default.
-      boxes: folder of annotations (VOC XML, YOLO, JSON) by the pictures' stems; adds the scores inside the boxes.
-      box_classes: names of the objects that count, in any case; none: all.
-      out: folder for metrics.csv, metrics.json, the comparison table and the plot; with boxes also regions.csv.
+        fused: folder of fused images, gray or color, 8 or 16 bit; give --fused again for every
+            further method.
+        ir: folder of infrared images.
+        vi: folder of visible images.
+        convention: whose definitions to use.
+        metrics: names to compute; by default those of the nine usual ones that the convention
+          defines.
+        boxes: folder of annotations (VOC XML, YOLO, JSON) by the images' stems; adds the scores
+            inside the boxes.
+        box_classes: names of the objects that count, in any case; none: all.
+        resize: `ir` resamples infrared images of another size to that of the visible one.
+        skip_bad: leave out images that a folder lacks or that do not fit, and list them.
+        out: folder for metrics.csv, metrics.json (in a folder for each method if there are
+            several), the comparison table and the plot; with boxes also regions.csv.
+        overwrite: replace existing files in `out`.
     """
 
     fused: tyro.conf.UseAppendAction[tuple[Path, ...]]
     ir: Path
     vi: Path
     convention: Literal["exact", "cddfuse", "tang", "vifb"] = "exact"
-    metrics: tuple[str, ...] = USUAL
+    metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES
+    resize: Literal["ir"] | None = None
+    skip_bad: bool = False
     out: Path | None = None
+    overwrite: bool = False
 
 
 def evaluate_command(options: EvaluateOptions) -> list[Scores]:
-    """Scores, prints the table and writes the files. Raises ValueError before any work where the folders do not fit."""
-    if not options.fused:
-        raise PairError("No fused folder given; name at least one: --fused DIR.")
-    ir, vi = list_images(options.ir), list_images(options.vi)
-    methods = {name: list_images(folder) for name, folder in zip(_names(options.fused), options.fused, strict=True)}
-    for folder, fused in zip(options.fused, methods.values(), strict=True):
-        _check_names(folder, fused, ir, vi)
-    _check_sizes(methods, ir, vi)
-    boxes = None
-    if options.boxes is not None:
-        boxes = read_region_boxes(options.boxes, {s: ir[s] for s in ir.keys() & vi.keys()}, options.box_classes)
-    results = _score(methods, ir, vi, options)
-    _report(results, options)
-    if boxes is not None:
-        _report_regions(score_regions(methods, ir, vi, boxes), len(results[0].names), options)
-    return results
+    """Scores, prints the table and writes the files.
 
-
-def _names(folders: tuple[Path, ...]) -> list[str]:
-    """Folder names, with as many parents before them as it takes to tell them apart."""
-    paths = [folder.resolve() for folder in folders]
-    if len(set(paths)) < len(paths):
-        raise PairError(f"--fused names a folder twice: {', '.join(map(str, folders))}.")
-    depth = 1
-    while len({p.parts[-depth:] for p in paths}) < len(paths):
-        depth += 1
-    return ["/".join(p.parts[-depth:]) for p in paths]
-
-
-def _check_names(folder: Path, fused: Files, ir: Files, vi: Files) -> None:
-    problems = [f"{fused[s]} has no infrared source" for s in fused.keys() - ir.keys()]
-    problems += [f"{fused[s]} has no visible source" for s in fused.keys() - vi.keys()]
-    problems += [f"{s} is among both sources but not in {folder}" for s in (ir.keys() & vi.keys()) - fused.keys()]
-    if problems:
-        lines = "\n  ".join(sorted(problems)[:8])
-        raise PairError(
-            f"{folder}: {len(problems)} names do not match:\n  {lines}\nScores need the same stems everywhere."
-        )
-
-
-def _check_sizes(methods: dict[str, Files], ir: Files, vi: Files) -> None:
-    for fused in methods.values():
-        for stem, path in fused.items():
-            sizes = {p: image_size(p) for p in (path, ir[stem], vi[stem])}
-            if len(set(sizes.values())) > 1:
-                listed = ", ".join(f"{p} is {h}x{w}" for p, (h, w) in sizes.items())
-                raise PairError(f"{listed}; scores need equal sizes, and resampling would change them.")
-
-
-def _score(methods: dict[str, Files], ir: Files, vi: Files, options: EvaluateOptions) -> list[Scores]:
-    """Pair by pair, all methods of a pair at once so that what belongs to the sources is computed once.
-
-    Sorted by size, so that equal sizes share a compiled function; nothing is padded.
+    Raises:
+        ValueError: before any work, if the folders do not fit.
+        OSError: before any work, if `out` cannot be written or holds scores already.
     """
-    stems = sorted(next(iter(methods.values())))
-    metrics, values = tuple(options.metrics), {}
-    order = sorted(stems, key=lambda s: image_size(ir[s]))
-    for stem in track(order, len(order), description="scoring", unit="pairs"):
-        fused = [to_float(read_image(files[stem])) for files in methods.values()]
-        channels = max(x.shape[-1] for x in fused)
-        fused = np.stack([as_visible(x) if channels == 3 else x for x in fused])[:, None]
-        sources = to_float(as_infrared(read_image(ir[stem]))), to_float(read_image(vi[stem]))
-        found = evaluate(fused, *(x[None] for x in sources), convention=options.convention, metrics=metrics)
-        values[stem] = {name: np.asarray(value, np.float64)[:, 0] for name, value in found.items()}
-    return [
-        Scores(method, options.convention, stems, {m: np.array([values[s][m][n] for s in stems]) for m in metrics})
-        for n, method in enumerate(methods)
-    ]
+    if options.out is not None:
+        _check_out(options.out, options.fused, overwrite=options.overwrite)
+    result = evaluate_folders(
+        options.fused,
+        options.ir,
+        options.vi,
+        convention=options.convention,
+        metrics=options.metrics,
+        boxes=options.boxes,
+        box_classes=options.box_classes,
+        resize=options.resize,
+        skip_bad=options.skip_bad,
+    )
+    for line in result.skipped:
+        print(f"left out: {line}")
+    _report(result.methods, options.out)
+    if result.regions:
+        _report_regions(result.regions, len(result.methods[0].names), options)
+    return result.methods
+
+
+def _check_out(out: Path, fused: Sequence[Path], *, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out {out} is a file; name a folder.")
+    above = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(f"--out {out} cannot be written: {above} is not a folder you can write to.")
+    folders = [out, *(out / name.replace("/", "_") for name in (method_names(fused) if len(fused) > 1 else ()))]
+    existing = [folder / name for folder in folders for name in _EXISTING if (folder / name).exists()]
+    if existing and not overwrite:
+        raise FileExistsError(f"{existing[0]} is already there; use --overwrite, or another --out.")
 
 
 def _console() -> Console:
@@ -126,32 +104,31 @@ def _console() -> Console:
     return console
 
 
-def _report_regions(rows: list[Scores], pictures: int, options: EvaluateOptions) -> None:
+def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -> None:
     console, counted = _console(), len(rows[0].names)
     classes = ", ".join(options.box_classes) or "all classes"
-    skipped = f"{pictures - counted} of {pictures} skipped, they have none"
-    console.print(f"inside boxes of {classes}: means over {counted} pictures, errors on [0, 1]; {skipped}")
+    skipped = f"{images - counted} of {images} skipped, they have none"
+    console.print(f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}")
     console.print(terminal_table(rows, title=""))
     if options.out is not None:
         write_regions(options.out / "regions.csv", rows)
 
 
-def _report(results: list[Scores], options: EvaluateOptions) -> None:
+def _report(results: list[Scores], out: Path | None) -> None:
     console = _console()
     console.print(terminal_table(results))
     for scores in results:
         for metric, count in scores.left_out().items():
-            pictures = f"{count} of {len(scores.names)} pictures"
-            console.print(f"{scores.method}: {metric} left out {pictures}; undefined where: {undefined_reason(metric)}")
-    if options.out is None:
+            images = f"{count} of {len(scores.names)} images"
+            console.print(f"{scores.method}: {metric} left out {images}; undefined where: {undefined_reason(metric)}")
+    if out is None:
         return
     for scores in results:
-        folder = options.out if len(results) == 1 else options.out / scores.method.replace("/", "_")
-        write_scores(folder, scores)
+        write_scores(out if len(results) == 1 else out / scores.method.replace("/", "_"), scores)
     if len(results) > 1:
-        (options.out / "comparison.md").write_text(comparison_markdown(results))
-    plot_distributions(options.out / "distributions.png", results)
-    console.print(f"written to {options.out}")
+        (out / "comparison.md").write_text(comparison_markdown(results))
+    plot_distributions(out / "distributions.png", results)
+    console.print(f"written to {out}")
 
 
 def run(arguments: list[str]) -> None:

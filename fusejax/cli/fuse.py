@@ -15,11 +15,13 @@ class FuseOptions:
     Attributes:
         ir: infrared image, or folder of them.
         vi: visible image, or folder of them.
-        out: folder for the fused images; they keep the visible image's stem, size and bit depth, and
-            its format if that is lossless (png, bmp, tif), else png. For one pair also a file name.
+        out: folder for the fused images; they keep the visible image's stem, size and bit depth,
+            and its format if that is lossless (png, bmp, tif), else png. For one pair also a file
+            name.
         weights: shipped name, .safetensors file, or folder of a finished run.
         resize: `ir` resamples infrared images of another size to that of the visible one.
-        keep_ir: also write infrared as the network saw it, to OUT/ir; `fusejax evaluate` can use it.
+        keep_ir: also write infrared as the network saw it, to OUT/ir; `fusejax evaluate` can use
+          it.
         ir_range: values of the infrared files that are black and white: `auto`, `full` (of the file
             type) or LOW HIGH. auto: full for 8 bit and files that use their range; else the
             darkest and brightest values of the whole folder without outliers, which are printed.
@@ -28,7 +30,8 @@ class FuseOptions:
         bits: of the fused images, 8 or 16; by default as the visible image.
         recursive: also fuse the sub-folders, and keep them in OUT.
         overwrite: replace fused images that exist.
-        skip_existing: keep fused images that exist and fuse the rest; continues an interrupted call.
+        skip_existing: keep fused images that exist and fuse the rest; continues an interrupted
+          call.
         skip_bad: leave out unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color, to OUT/panels.
         maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).

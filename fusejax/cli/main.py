@@ -33,8 +33,9 @@ _WARNINGS_SHOWN = 10
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command.
 
-    An error of the user ends with one message and status 2; FUSEJAX_TRACEBACK=1 shows where it arose.
-    An interrupt ends with one line and status 130, except in `fusejax train`, which saves first.
+    An error of the user ends with one message and status 2; FUSEJAX_TRACEBACK=1 shows where it
+    arose. An interrupt ends with one line and status 130, except in `fusejax train`, which saves
+    first.
 
     Args:
         arguments: words after `fusejax`; those of the process by default.

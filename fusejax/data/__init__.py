@@ -1,4 +1,7 @@
-"""Pairs of images: folders, TFDS data sets and made-up scenes, their transforms, and batches of them."""
+"""Pairs of images.
+
+Folders, TFDS data sets and made-up scenes, their transforms, and batches of them.
+"""
 
 from etils import epy
 

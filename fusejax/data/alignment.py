@@ -1,8 +1,10 @@
-"""Top-K selective channel alignment (CrossFuse, arXiv 2502.14493, `top_k_alignment.py`), visible pictures only.
+"""Top-K selective channel alignment (CrossFuse, arXiv 2502.14493, `top_k_alignment.py`), visible
+images only.
 
-From an auxiliary set the K patches nearest in brightness to a target set are chosen, and one gamma per colour channel
-makes their mean the target's. All of it follows from histograms of patches, so pictures come one at a time and memory
-does not grow with their number. Colours are in the order R, G, B on the scale 0..255; the author's code counts B, G, R.
+From an auxiliary set the K patches nearest in brightness to a target set are chosen, and one gamma
+per color channel makes their mean the target's. All of it follows from histograms of patches, so
+images come one at a time and memory does not grow with their number. Colors are in the order R, G,
+B on the scale 0..255; the author's code counts B, G, R.
 """
 
 import dataclasses
@@ -23,7 +25,7 @@ _BISECTIONS = 60  # of a range of log(cap): below the spacing of float64
 _FLOOR_SLACK = 1e-9  # 255 * (x / 255) may fall just short of x, and the floor would take a whole level off
 
 Rgb3 = tuple[float, float, float]
-Pictures = Iterable[tuple[str, np.ndarray]]
+Images = Iterable[tuple[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +34,13 @@ class AlignConfig:
 
     Attributes:
       patch: side of the square patches in pixels.
-      stride: steps between patches in pixels, from the top left corner; incomplete patches are dropped.
+      stride: steps between patches in pixels, from the top left corner; incomplete patches are
+        dropped.
       k: patches to keep; all where there are fewer. The author's scripts say 800 and 1000.
       gamma_cap: gammas stay within 1/cap to cap; a black channel reaches no target at any gamma.
-      order: `choose_then_fit` fits the gammas on the chosen patches (the author's code); `fit_then_choose` fits them on
-        all auxiliary patches and chooses among the corrected ones (the paper, as a review of it describes).
+      order: `choose_then_fit` fits the gammas on the chosen patches (the author's code);
+        `fit_then_choose` fits them on all auxiliary patches and chooses among the corrected ones
+        (the paper, as a review of it describes).
     """
 
     patch: int = 64
@@ -58,7 +62,10 @@ class AlignConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-    """One auxiliary patch: its distance to the target in grey levels, where it lies, its histogram [3, 256]."""
+    """One auxiliary patch.
+
+    Its distance to the target in gray levels, where it lies, its histogram [3, 256].
+    """
 
     distance: float
     name: str
@@ -67,7 +74,10 @@ class Patch:
     histogram: np.ndarray
 
     def rank(self) -> tuple:
-        """What patches are sorted by; the place settles ties, so the order of the pictures never does."""
+        """What patches are sorted by.
+
+        The place settles ties, so the order of the images never does.
+        """
         return self.distance, self.name, self.top, self.left
 
 
@@ -76,12 +86,13 @@ class Alignment:
     """What was chosen and fitted.
 
     Attributes:
-      target, before, after: pooled histograms [3, 256] of the target's patches and of the chosen ones, uncorrected and
-        corrected by the tables.
+      target, before, after: pooled histograms [3, 256] of the target's patches and of the chosen
+        ones, uncorrected and corrected by the tables.
       gammas: one per channel.
       patches: the chosen ones, nearest first.
       seen: auxiliary patches that were compared.
-      warnings: a line for each gamma that ended at its cap, and one where more than half of the patches were kept.
+      warnings: a line for each gamma that ended at its cap, and one where more than half of the
+        patches were kept.
     """
 
     target: np.ndarray
@@ -94,19 +105,23 @@ class Alignment:
 
 
 def eight_bit(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """A visible picture as stored to 8 bit RGB: 16 bit is rounded to the nearest level, grey is repeated."""
+    """A visible image as stored to 8 bit RGB.
+
+    16 bit is rounded to the nearest level, gray is repeated.
+    """
     pixels = as_visible(pixels)
     return pixels if pixels.dtype == np.uint8 else from_float(to_float(pixels), np.uint8)
 
 
-def patch_rows(pictures: Pictures, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
-    """One row of patches after the other: picture's name, top, lefts, histograms int64 [n, 3, 256].
+def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
+    """One row of patches after the other: image's name, top, lefts, histograms int64 [n, 3, 256].
 
-    A picture smaller than the patch holds none. Raises ValueError at the end where no picture held any.
+    An image smaller than the patch holds none. Raises ValueError at the end where no image held
+    any.
     """
     side, largest, found = config.patch, (0, 0, "none"), False
-    for name, picture in pictures:
-        h, w = picture.shape[:2]
+    for name, image in images:
+        h, w = image.shape[:2]
         largest = max(largest, (h, w, name), key=lambda x: min(x[:2]))
         if min(h, w) < side:
             continue
@@ -114,32 +129,36 @@ def patch_rows(pictures: Pictures, config: AlignConfig) -> Iterator[tuple[str, i
         lefts = range(0, w - side + 1, config.stride)
         first_bin = 256 * np.arange(3 * len(lefts)).reshape(-1, 3, 1)
         for top in range(0, h - side + 1, config.stride):
-            windows = sliding_window_view(picture[top : top + side], side, axis=1)[:, :: config.stride]
+            windows = sliding_window_view(image[top : top + side], side, axis=1)[:, :: config.stride]
             counts = np.bincount((windows + first_bin).ravel(), minlength=first_bin.size * 256)
             yield name, top, lefts, counts.reshape(-1, 3, 256)
     if not found:
         h, w, name = largest
-        raise ValueError(f"No patch of {side}x{side} fits: the largest picture, {name}, is {h}x{w}; lower the patch.")
+        raise ValueError(f"No patch of {side}x{side} fits: the largest image, {name}, is {w}x{h}; lower the patch.")
 
 
-def pooled_histogram(pictures: Pictures, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
-    """Grey levels of all patches together, per channel. Patches have one size: its mean is the mean of patch means."""
-    return sum(counts.sum(axis=0) for _, _, _, counts in patch_rows(pictures, config))
+def pooled_histogram(images: Images, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
+    """Gray levels of all patches together, per channel.
+
+    Patches have one size: its mean is the mean of patch means.
+    """
+    return sum(counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
 
 
 def channel_means(histograms: Int[np.ndarray, "*n 3 256"], levels: np.ndarray = IDENTITY) -> Float[np.ndarray, "*n 3"]:
-    """Means per channel where grey level x counts as `levels[channel, x]`."""
+    """Means per channel where gray level x counts as `levels[channel, x]`."""
     return (histograms * levels).sum(axis=-1) / histograms.sum(axis=-1)
 
 
 class NearestPatches:
-    """The k patches nearest to a target, nearest first, while rows of patches come in; never holds more than k.
+    """The k patches nearest to a target, nearest first, while rows of patches come in; never holds
+    more than k.
 
-    distance = sum over channels of |mean of the patch - mean of the target|, grey levels.
+    distance = sum over channels of |mean of the patch - mean of the target|, gray levels.
 
     Args:
       target_mean: R, G, B.
-      levels: [3, 256], what each grey level counts as; the identity compares patches as they are.
+      levels: [3, 256], what each gray level counts as; the identity compares patches as they are.
     """
 
     def __init__(self, target_mean: np.ndarray, k: int, levels: np.ndarray = IDENTITY):
@@ -165,7 +184,10 @@ def gamma_curve(gamma: float) -> Float[np.ndarray, "256"]:
 
 
 def gamma_table(gamma: float) -> UInt8[np.ndarray, "256"]:
-    """`gamma_curve` rounded down to grey levels, as the author's code does; 0 and 255 stay, 1 changes nothing."""
+    """`gamma_curve` rounded down to gray levels, as the author's code does.
+
+    0 and 255 stay, 1 changes nothing.
+    """
     return np.floor(gamma_curve(gamma) + _FLOOR_SLACK).astype(np.uint8)
 
 
@@ -182,9 +204,9 @@ def fit_gamma(
 ) -> float:
     """The gamma in [1/cap, cap] that brings the mean of one channel nearest to the target.
 
-    The mean never falls as gamma rises, so bisection in log gamma finds it; the author's code minimises the same
-    distance by Nelder-Mead. Through the table it is met to within the share of pixels in one grey level, through
-    `gamma_curve` to rounding.
+    The mean never falls as gamma rises, so bisection in log gamma finds it; the author's code
+    minimizes the same distance by Nelder-Mead. Through the table it is met to within the share of
+    pixels in one gray level, through `gamma_curve` to rounding.
     """
 
     def excess(log_gamma: float) -> float:
@@ -207,13 +229,20 @@ def fit_gamma(
     return min(max(nearest, 1 / cap), cap)
 
 
-def align(target: Pictures, auxiliary: Pictures, config: AlignConfig) -> Alignment:
+def align(target: Images, auxiliary: Images, config: AlignConfig) -> Alignment:
     """Chooses the patches and fits the gammas.
 
     Args:
-      target, auxiliary: (name, uint8 [h, w, 3]) one after the other; names are unique. `fit_then_choose` goes through
-        `auxiliary` twice, so it must not be a generator then.
-    Raises: ValueError where no patch fits into any picture of a set.
+        target: (name, uint8 [h, w, 3]) one after the other; names are unique.
+        auxiliary: likewise. `fit_then_choose` goes through it twice, so it must not be a generator
+            then.
+        config: what is cut, chosen and fitted.
+
+    Returns:
+        The chosen patches, the gammas and the histograms to judge them by.
+
+    Raises:
+        ValueError: if no patch fits into any image of a set.
     """
     wanted = pooled_histogram(target, config)
     target_mean = channel_means(wanted)

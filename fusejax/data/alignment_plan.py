@@ -1,4 +1,6 @@
-"""What channel alignment decided, as a small JSON file, and the aligned patches cut on the fly from it."""
+"""What channel alignment decided, as a small JSON file, and the aligned patches cut on the fly from
+it.
+"""
 
 import dataclasses
 import json
@@ -19,14 +21,16 @@ _SHOWN = 3
 
 @dataclasses.dataclass(frozen=True)
 class AlignPlan:
-    """Everything needed to cut the aligned patches again, and what to judge them by. Colours are R, G, B in 0..255.
+    """Everything needed to cut the aligned patches again, and what to judge them by. Colors are R,
+    G, B in 0..255.
 
     Attributes:
       config: what was asked for.
-      target_mean, mean_before, mean_after: of the target's patches, of the chosen ones, of those after the tables.
+      target_mean, mean_before, mean_after: of the target's patches, of the chosen ones, of those
+        after the tables.
       gammas: one per channel.
-      last_distance: distance of the last chosen patch in grey levels, summed over the channels (`fit_then_choose`: of
-        the corrected patch).
+      last_distance: distance of the last chosen patch in gray levels, summed over the channels
+        (`fit_then_choose`: of the corrected patch).
       seen: auxiliary patches that were compared.
       warnings: a line for each reason to doubt the result.
       pictures: (height, width) of every auxiliary pair by name; a folder with others is refused.
@@ -53,11 +57,11 @@ class AlignPlan:
         for name, top, left in self.patches:
             h, w = self.pictures.get(name, (0, 0))
             if not (0 <= top <= h - self.config.patch and 0 <= left <= w - self.config.patch):
-                raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside of the pictures listed.")
+                raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside of the images listed.")
 
 
 def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) -> AlignPlan:
-    """The plan of an alignment whose auxiliary pictures came from the folder."""
+    """The plan of an alignment whose auxiliary images came from the folder."""
     target, before, after = (
         tuple(channel_means(h).tolist()) for h in (alignment.target, alignment.before, alignment.after)
     )
@@ -70,7 +74,7 @@ def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) 
         last_distance=alignment.patches[-1].distance,
         seen=alignment.seen,
         warnings=alignment.warnings,
-        pictures=picture_sizes(auxiliary),
+        pictures=image_sizes(auxiliary),
         patches=tuple((p.name, p.top, p.left) for p in alignment.patches),
     )
 
@@ -83,7 +87,10 @@ def save_plan(path: str | Path, plan: AlignPlan) -> None:
 
 
 def load_plan(path: str | Path) -> AlignPlan:
-    """Raises ValueError that names the file and what is wrong: no JSON, another version, a key missing or unknown."""
+    """Raises ValueError that names the file and what is wrong.
+
+    No JSON, another version, a key missing or unknown.
+    """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.get("version") != VERSION:
@@ -104,7 +111,7 @@ def _check_complete(cls: type, values: dict) -> None:
         raise ValueError(f"{cls.__name__} lacks {', '.join(missing)}")
 
 
-def picture_sizes(folder: PairFolder) -> dict[str, tuple[int, int]]:
+def image_sizes(folder: PairFolder) -> dict[str, tuple[int, int]]:
     """(height, width) of every pair by name, from the headers."""
     with ThreadPoolExecutor() as pool:
         sizes = pool.map(lambda pair: image_size(pair.vi), folder.pairs)
@@ -127,8 +134,11 @@ def _folder_problems(expected: dict[str, tuple[int, int]], found: dict[str, tupl
 
 
 @dataclasses.dataclass(frozen=True)
-class VisiblePictures:
-    """Visible pictures of a folder as `align` takes them, read one at a time; may be gone through again."""
+class VisibleImages:
+    """Visible images of a folder as `align` takes them, read one at a time.
+
+    May be gone through again.
+    """
 
     folder: PairFolder
 
@@ -141,21 +151,24 @@ class VisiblePictures:
 
 
 class AlignedPatches:
-    """Random-access source of a plan's patches: `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`, nearest first.
+    """Random-access source of a plan's patches: `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`,
+    nearest first.
 
-    Visible is corrected by the gamma tables; infrared stays as stored. The tables have 256 entries, so 16 bit visible
-    comes out as 8 bit. Every element decodes its pair anew. An id is name_top_left.
+    Visible is corrected by the gamma tables; infrared stays as stored. The tables have 256 entries,
+    so 16 bit visible comes out as 8 bit. Every element decodes its pair anew. An id is
+    name_top_left.
 
     Args:
       auxiliary: the folder that the plan was made from.
-    Raises: ValueError naming what differs where names or sizes in the folder are not the plan's. Pixels are not
+    Raises: ValueError naming what differs where names or sizes in the folder are not the plan's.
+    Pixels are not
       compared.
     """
 
     def __init__(self, auxiliary: PairFolder, plan: AlignPlan):
-        if problems := _folder_problems(plan.pictures, picture_sizes(auxiliary)):
+        if problems := _folder_problems(plan.pictures, image_sizes(auxiliary)):
             raise ValueError(
-                f"The alignment plan was made from other auxiliary pictures: {'; '.join(problems)}. "
+                f"The alignment plan was made from other auxiliary images: {'; '.join(problems)}. "
                 "Give the folder it was made from, or run `fusejax align` again."
             )
         self.auxiliary, self.plan = auxiliary, plan

@@ -1,18 +1,22 @@
-"""Object boxes, weak labels of a pair, from annotation files: Pascal VOC XML (M3FD, LLVIP), YOLO text, JSON lists."""
+"""Object boxes, weak labels of a pair, from annotation files.
+
+Pascal VOC XML (M3FD, LLVIP), YOLO text, JSON lists.
+"""
 
 import dataclasses
 import json
 import math
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 CLASSES_FILE = "classes.txt"
 
-# YOLO files hold rounded shares of the sides: edges may lie this much outside of the picture, in pixels.
+# YOLO files hold rounded shares of the sides: edges may lie this much outside of the image, in
+# pixels.
 _YOLO_ROUNDING = 0.5
 
 
@@ -22,7 +26,7 @@ class AnnotationError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-    """Labels, and corners x1, y1, x2, y2 in pixels, inside of the picture, in the file's order."""
+    """Labels, and corners x1, y1, x2, y2 in pixels, inside of the image, in the file's order."""
 
     labels: tuple[str, ...]
     xyxy: Float[np.ndarray, "n 4"]
@@ -33,25 +37,32 @@ _Found = tuple[str, str, Sequence[float]]
 
 
 def find_annotation(folder: str | Path, stem: str) -> Path | None:
-    """The annotation of the picture `stem`, of any kind; None without one. AnnotationError where there are several."""
+    """The annotation of the image `stem`, of any kind.
+
+    None without one. AnnotationError where there are several.
+    """
     paths = [path for suffix in _READERS if (path := Path(folder) / f"{stem}{suffix}").is_file()]
     if len(paths) > 1:
-        raise AnnotationError(f"{paths[0]} and {paths[1].name} annotate the same picture; keep one of them.")
+        raise AnnotationError(f"{paths[0]} and {paths[1].name} annotate the same image; keep one of them.")
     return paths[0] if paths else None
 
 
 def read_boxes(path: str | Path, *, size: tuple[int, int], classes: Sequence[str] | None = None) -> Boxes:
-    """Boxes of one picture, by the file's suffix.
+    """Boxes of one image, by the file's suffix.
 
-    .xml: Pascal VOC, bndbox in pixels taken as it stands (no shift by one). .txt: YOLO, `class cx cy w h` with the
-    centre and sides in shares of the picture and the class counted from 0. .json: a list of {label, xyxy} in pixels.
+    .xml: Pascal VOC, bndbox in pixels taken as it stands (no shift by one). .txt: YOLO, `class cx
+    cy w h` with the center and sides in shares of the image and the class counted from 0. .json: a
+    list of {label, xyxy} in pixels.
 
     Args:
-      size: (height, width) of the picture in pixels.
-      classes: names that are allowed, in any case; labels come back in this spelling. For YOLO also what the numbers
-        stand for. None: any name, and for YOLO the lines of a classes.txt beside the file.
-    Raises: AnnotationError naming the file and the line or box: missing, of another kind, malformed, of an unknown
-      class, without area, outside of the picture.
+      path: annotation file.
+      size: (height, width) of the image in pixels.
+      classes: names that are allowed, in any case; labels come back in this spelling. For YOLO also
+        what the numbers stand for. None: any name, and for YOLO the lines of a classes.txt beside
+        the file.
+    Raises: AnnotationError naming the file and the line or box: missing, of another kind,
+    malformed, of an unknown
+      class, without area, outside of the image.
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS:
@@ -83,7 +94,7 @@ def _check_box(xyxy: Sequence[float], where: str, size: tuple[int, int]) -> None
     if x2 <= x1 or y2 <= y1:
         raise AnnotationError(f"{where}: {shown} has no area; x1, y1, x2, y2 need x1 < x2 and y1 < y2.")
     if x1 < 0 or y1 < 0 or x2 > w or y2 > h:
-        raise AnnotationError(f"{where}: {shown} is not a box inside a {h}x{w} picture.")
+        raise AnnotationError(f"{where}: {shown} is not a box inside a {w}x{h} image.")
 
 
 def _text(path: Path) -> str:
@@ -94,12 +105,12 @@ def _text(path: Path) -> str:
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
-    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:  # noqa: ARG002
         # Entities, external ones included, can only come from here.
         raise AnnotationError("a document type is declared; annotations need none, remove it")
 
 
-def _read_voc(path: Path, size: tuple[int, int], classes: Sequence[str] | None) -> Iterator[_Found]:
+def _read_voc(path: Path, size: tuple[int, int], classes: Sequence[str] | None) -> Iterator[_Found]:  # noqa: ARG001
     try:
         root = ElementTree.parse(path, ElementTree.XMLParser(target=_NoDoctype())).getroot()
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
@@ -141,7 +152,7 @@ def _class_names(path: Path) -> list[str]:
     return [line.strip() for line in _text(file).splitlines() if line.strip()]
 
 
-def _read_json(path: Path, size: tuple[int, int], classes: Sequence[str] | None) -> Iterator[_Found]:
+def _read_json(path: Path, size: tuple[int, int], classes: Sequence[str] | None) -> Iterator[_Found]:  # noqa: ARG001
     try:
         entries = json.loads(_text(path))
     except json.JSONDecodeError as error:

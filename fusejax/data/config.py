@@ -5,7 +5,8 @@ from typing import Literal
 
 from fusejax.options import check_choices
 
-# What counts as an object unless a setting says otherwise: FusionNet's classes, with LLVIP's "person".
+# What counts as an object unless a setting says otherwise: FusionNet's classes, with LLVIP's
+# "person".
 OBJECT_CLASSES = ("people", "car", "bus", "motorcycle", "truck", "person")
 
 
@@ -17,9 +18,10 @@ class ComMaskConfig:
       probability: share of pairs that are masked at all, so that the network also sees clean pairs.
       patch_sizes: side k of a square cell in pixels, drawn per pair.
       keep: probability rho that a cell shows infrared (`grid`) or stays visible in both (`random`).
-      variant: `grid`, complementary matrices: every pixel is seen in exactly one modality; `random`, a random subset
-        of the cells is hidden, half of it in infrared and half in visible, the rest stays visible in both.
-      fill: what hidden pixels hold: `zero`, or `mean` of that picture.
+      variant: `grid`, complementary matrices: every pixel is seen in exactly one modality;
+        `random`, a random subset of the cells is hidden, half of it in infrared and half in
+        visible, the rest stays visible in both.
+      fill: what hidden pixels hold: `zero`, or `mean` of that image.
     """
 
     probability: float = 0.5
@@ -68,27 +70,33 @@ class DataConfig:
     Attributes:
       root: folder of the data; holds the infrared and the visible folder, or `folders` below it do.
       folders: pair folders relative to `root`; empty: `root` itself, unless `tfds` names something.
-      split: looked for in a training folder that does not hold the pictures itself (MSRS's train/ir, train/vi).
-      tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the folders.
+      split: looked for in a training folder that does not hold the images itself (MSRS's train/ir,
+        train/vi).
+      tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the
+        folders.
       synthetic: number of made-up pairs, added to the others.
-      auxiliary: pair folder of a foreign set relative to `root`, named down to the split, of which the patches that
-        `alignment` names are added.
+      auxiliary: pair folder of a foreign set relative to `root`, named down to the split, of which
+        the patches that `alignment` names are added.
       alignment: plan written by `fusejax align`; empty: the folder's pairs are added as they are.
-      shares: how much of the training samples each source gives (folders, tfds, synthetic, auxiliary, in this order),
-        relative; empty: every pair alike.
-      validation: pair folders relative to `root` that are scored during training, named down to the split; empty: none.
+      shares: how much of the training samples each source gives (folders, tfds, synthetic,
+        auxiliary, in this order), relative; empty: every pair alike.
+      validation: pair folders relative to `root` that are scored during training, named down to the
+        split; empty: none.
       crop: side of the square training crop in pixels.
       max_boxes: object boxes that a sample brings along, the largest of its crop; 0: none are read.
-      box_classes: names of the objects that count, in any case; empty: all. The default is FusionNet's, with LLVIP's
-        "person".
-      box_share: share of the crops, of pairs with boxes, that are drawn around a box; FusionNet's is 0.5.
+      box_classes: names of the objects that count, in any case; empty: all. The default is
+        FusionNet's, with LLVIP's "person".
+      box_share: share of the crops, of pairs with boxes, that are drawn around a box; FusionNet's
+        is 0.5.
       box_keep: share of the boxes that is used; drawn once per box, for ablations.
-      box_jitter: shift of each edge of a box, uniform up to this share of its side; drawn once, for ablations.
+      box_jitter: shift of each edge of a box, uniform up to this share of its side; drawn once, for
+        ablations.
       com_mask: complementary masks on the network's inputs; None for none.
       augment: changes of brightness, contrast, glare and noise; None for none.
       skip_bad: leave out unusable pairs and list them, instead of stopping.
-      keep_decoded: keep every pair that has been read in memory, decoded. For small sets and fast networks: decoding
-        eight 640x480 pairs takes longer than a training step of the light network.
+      keep_decoded: keep every pair that has been read in memory, decoded. For small sets and fast
+        networks: decoding eight 640x480 pairs takes longer than a training step of the light
+        network.
       workers: worker processes; 0 reads in threads of this process.
     """
 

@@ -25,7 +25,8 @@ def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Pa
 
     Args:
         folder: the folder above the two.
-        split: if both hold a folder of this name, that is used (LLVIP's infrared/train, visible/train).
+        split: if both hold a folder of this name, that is used (LLVIP's infrared/train,
+          visible/train).
 
     Returns:
         (infrared, visible), or None if there is neither.
@@ -48,7 +49,8 @@ def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Pa
 def find_annotations(ir: Path) -> Path | None:
     """Finds the folder of annotations next to an infrared folder, under the field's usual names.
 
-    Next to LLVIP's infrared/train it is Annotations/train, or Annotations if that has no such folder.
+    Next to LLVIP's infrared/train it is Annotations/train, or Annotations if that has no such
+    folder.
 
     Args:
         ir: folder of infrared images.
@@ -71,8 +73,8 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
     """Finds where a data set keeps its pairs.
 
     Args:
-        root: holds the two folders (RoadScene, M3FD), or a folder `split` that holds them (MSRS), or
-            one folder per sequence, each of which holds them (video sets); also a split, then
+        root: holds the two folders (RoadScene, M3FD), or a folder `split` that holds them (MSRS),
+            or one folder per sequence, each of which holds them (video sets); also a split, then
             sequences.
         split: name of the split, such as "train", if the root has several.
 
@@ -111,7 +113,8 @@ class Source(Protocol):
 
 
 class PairFolder:
-    """Random-access source of the pairs in a folder: `{"id": str, "ir": [h, w, 1], "vi": [h, w, 3]}`.
+    """Random-access source of the pairs in a folder: `{"id": str, "ir": [h, w, 1], "vi": [h, w,
+    3]}`.
 
     Headers are read when it is opened, pixels only when an element is asked for; they stay uint8 or
     uint16 until the crop is cut.
@@ -130,8 +133,8 @@ class PairFolder:
         skipped: a line for each pair that `skip_bad` left out.
 
     Raises:
-        PairError: with every kind of unusable pair, see `match_pairs`; with `boxes`, bad annotations
-            as well.
+        PairError: with every kind of unusable pair, see `match_pairs`; with `boxes`, bad
+            annotations as well.
     """
 
     def __init__(

@@ -123,7 +123,10 @@ def check_is_file(path: Path) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation; Pillow would decode a whole PNG only to look for EXIF data behind its pixels."""
+    """EXIF orientation.
+
+    Pillow would decode a whole PNG only to look for EXIF data behind its pixels.
+    """
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return UPRIGHT
     value = image.getexif().get(_ORIENTATION_TAG, UPRIGHT)
@@ -148,7 +151,8 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
 
 
 def _decodes(image: Image.Image) -> bool:
-    """Settles a suspicion: a JPEG with a video behind it is complete, and some TIFF writers count wrongly.
+    """Settles a suspicion: a JPEG with a video behind it is complete, and some TIFF writers count
+    wrongly.
 
     A PNG without its end is refused unseen: OpenCV reads none, and nothing belongs behind that end.
     """

@@ -118,7 +118,10 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
 
 
 def _decode_turned_tiff(path: str | os.PathLike) -> Pixels:
-    """Upright pixels. OpenCV 5 turns a TIFF itself, but fails where rows and columns are exchanged."""
+    """Upright pixels.
+
+    OpenCV 5 turns a TIFF itself, but fails where rows and columns are exchanged.
+    """
     with Image.open(path) as image:
         try:
             pixels = np.asarray(image if image.mode in ("L", "RGB", "F", "I;16") else image.convert("RGB"))

@@ -1,7 +1,8 @@
-"""ComMask, AngularFuse's complementary input masks (arXiv 2510.12260). NumPy, for the input pipeline.
+"""ComMask, AngularFuse's complementary input masks (arXiv 2510.12260). NumPy, for the input
+pipeline.
 
-The masks touch the network's inputs only; losses and the reference use the clean pair, because block borders are
-strong edges that no scene has.
+The masks touch the network's inputs only; losses and the reference use the clean pair, because
+block borders are strong edges that no scene has.
 """
 
 import numpy as np
@@ -14,7 +15,10 @@ Mask = Bool[np.ndarray, "h w 1"]
 
 
 def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMaskConfig) -> tuple[Plane, Plane]:
-    """The pair as the network sees it: (ir * M_ir, vi_y * M_vi), or the pair itself with probability 1 - p."""
+    """The pair as the network sees it.
+
+    (ir * M_ir, vi_y * M_vi), or the pair itself with probability 1 - p.
+    """
     if rng.random() >= config.probability:
         return ir, vi_y
     patch = int(rng.choice(config.patch_sizes))
@@ -28,7 +32,10 @@ def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMas
 def draw_masks(
     size: tuple[int, int], patch: int, *, rng: np.random.Generator, config: ComMaskConfig
 ) -> tuple[Mask, Mask]:
-    """True where infrared, and where visible, can be seen; constant in each square cell (the last may be cut)."""
+    """True where infrared, and where visible, can be seen.
+
+    Constant in each square cell (the last may be cut).
+    """
     cells = tuple(-(-side // patch) for side in size)
     kept = rng.random(cells) < config.keep
     if config.variant == "grid":

@@ -37,7 +37,10 @@ class PairPaths:
 
 @dataclasses.dataclass
 class Scan:
-    """Result of scanning one or more folder pairs: the usable pairs, and a line for every other stem."""
+    """Result of scanning one or more folder pairs.
+
+    The usable pairs, and a line for every other stem.
+    """
 
     pairs: list[PairPaths] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)

@@ -1,8 +1,9 @@
 """From a data configuration to batches, with grain's Dataset API.
 
-Batch k of a run is a function of (configuration, seed, k) alone: shuffling, crops, flips and masks are drawn from the
-global index of a sample, before the sequence is dealt out to processes and workers. A process gets contiguous rows of
-each batch, so that the batch put together from all processes is the same array whatever their number.
+Batch k of a run is a function of (configuration, seed, k) alone: shuffling, crops, flips and masks
+are drawn from the global index of a sample, before the sequence is dealt out to processes and
+workers. A process gets contiguous rows of each batch, so that the batch put together from all
+processes is the same array whatever their number.
 """
 
 from collections.abc import Sequence
@@ -21,10 +22,11 @@ from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, Rand
 
 
 def open_sources(config: DataConfig) -> list:
-    """The random-access sources that a configuration names, in order: folders, TFDS sets, made-up pairs.
+    """The random-access sources that a configuration names, in order: folders, TFDS sets, made-up
+    pairs.
 
-    Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be trained on, pictures
-    smaller than the crop included.
+    Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be
+    trained on, images smaller than the crop included.
     """
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
@@ -61,7 +63,10 @@ def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:
-    """Validation pairs in fixed order, whole pictures as stored; None where the configuration names no folder."""
+    """Validation pairs in fixed order, whole images as stored.
+
+    None where the configuration names no folder.
+    """
     if not config.validation:
         return None
     return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)
@@ -77,18 +82,28 @@ def training_batches(
     shard_count: int = 1,
     samples_seen: int = 0,
 ) -> grain.IterDataset:
-    """Endless batches for one process of `shard_count`; all processes together see one and the same sequence.
+    """Endless batches for one process; all processes together see one and the same sequence.
 
     Args:
-      sources: from `open_sources`.
-      batch_size: pairs in a batch of this process; the batch of all has `shard_count` times as many.
-      shard_index: which rows of it: the first `batch_size` for 0, the next for 1, ...
-      samples_seen: where the sequence is taken up, counted in samples of all processes since the start. Unlike an
-        iterator's state it holds for any number of processes and workers.
-    Returns: dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input` what the network
-      is given, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also `boxes` float32 [b, max_boxes, 4], x1,
-      y1, x2, y2 in pixels of the crop, and `boxes_valid` bool [b, max_boxes]. The iterator has `get_state` and
-      `set_state`; a state fits iterators made with the same arguments and number of workers.
+        sources: from `open_sources`.
+        config: crop, boxes, masks and workers.
+        batch_size: pairs in a batch of this process; the batch of all has `shard_count` times as
+            many.
+        seed: of the order and every random draw.
+        shard_index: which rows of the batch of all: the first `batch_size` for 0, the next for 1, ...
+        shard_count: number of processes.
+        samples_seen: where the sequence is continued, counted in samples of all processes since
+            the start. Unlike an iterator's state it holds for any number of processes and workers.
+
+    Returns:
+        Dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input`
+        what the network is given, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also
+        `boxes` float32 [b, max_boxes, 4], x1, y1, x2, y2 in pixels of the crop, and `boxes_valid` bool
+        [b, max_boxes]. The iterator has `get_state` and `set_state`; a state fits iterators made
+        with the same arguments and number of workers.
+
+    Raises:
+        ValueError: for a shard that does not exist.
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}: the index must be 0 to {shard_count - 1}.")
@@ -108,7 +123,7 @@ def training_batches(
 
 
 class _RowsOfProcess(grain.MapDataset):
-    """Of every `stride` samples, from the sample `first` on, so many `rows` in their order."""
+    """Takes `rows` samples out of every `stride`, starting at `first`."""
 
     def __init__(self, samples: grain.MapDataset, *, rows: int, stride: int, first: int):
         super().__init__(samples)
@@ -125,9 +140,13 @@ class _RowsOfProcess(grain.MapDataset):
 
 
 def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:
-    """The endless sequence of single samples. Element i depends on (sources, configuration, seed, i) alone."""
+    """The endless sequence of single samples.
+
+    Element i depends on (sources, configuration, seed, i) alone.
+    """
     if config.max_boxes:
-        # Not a step of the sequence: grain's draws follow from a step's place in it, and boxes must not move them.
+        # Not a step of the sequence: grain's draws follow from a step's place in it, and boxes must
+        # not move them.
         select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter)
         sources = [MappedSource(source, select.map) for source in sources]
     if config.shares:

@@ -1,9 +1,10 @@
-"""Made-up infrared-visible pairs, drawn by code from a seed: for the demo, tests and notebooks; nothing to download.
+"""Made-up infrared-visible pairs, drawn by code from a seed: for the demo, tests and notebooks;
+nothing to download.
 
-A street by day or by night. A scene holds what surfaces reflect, what shines by itself, and how warm things are; the
-visible picture is reflectance times light, the infrared one is warmth. So each tells what the other does not: road
-markings, signs, lit windows and colour in the visible; people and engines in the dark, a warm pipe behind a wall and a
-warm manhole in the infrared.
+A street by day or by night. A scene holds what surfaces reflect, what shines by itself, and how
+warm things are; the visible image is reflectance times light, the infrared one is warmth. So each
+tells what the other does not: road markings, signs, lit windows and color in the visible; people
+and engines in the dark, a warm pipe behind a wall and a warm manhole in the infrared.
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ import numpy as np
 
 from fusejax.data.images import from_float, write_image
 
-Colour = tuple[float, float, float] | np.ndarray
+Color = tuple[float, float, float] | np.ndarray
 
 # Shapes in units of their box: x to the right, y down, the ground at y = 1.
 _CAR = ((0, 0.9), (0, 0.56), (0.04, 0.47), (0.22, 0.42), (0.35, 0.06), (0.72, 0.04), (0.9, 0.43), (1, 0.52), (1, 0.9))
@@ -48,7 +49,10 @@ class SyntheticPairs:
 def write_synthetic_folder(
     root: str | Path, *, count: int, size: tuple[int, int] = (256, 256), seed: int = 0, boxes: bool = False
 ) -> None:
-    """Writes `count` pairs as root/ir/NAME.png and root/vi/NAME.png; with boxes also root/boxes/NAME.json."""
+    """Writes `count` pairs as root/ir/NAME.png and root/vi/NAME.png.
+
+    With boxes also root/boxes/NAME.json.
+    """
     root = Path(root)
     for pair in SyntheticPairs(count, size, seed):
         for kind in ("ir", "vi"):
@@ -61,9 +65,11 @@ def write_synthetic_folder(
 
 
 def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str, str | np.ndarray | tuple[str, ...]]:
-    """One pair of (height, width) pixels, 16 or more each; every draw follows from the seed. Odd seeds are nights.
+    """One pair of (height, width) pixels, 16 or more each; every draw follows from the seed. Odd
+    seeds are nights.
 
-    Returns: `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1, x2, y2) in pixels;
+    Returns: `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1,
+    x2, y2) in pixels;
       `labels`, "person" or "car" for each box.
     """
     if min(size) < 16:
@@ -84,7 +90,10 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str
 
 
 class _Scene:
-    """What is painted on: reflectance and own light [h, w, 3], warmth and shade [h, w], all about 0..1."""
+    """What is painted on.
+
+    Reflectance and own light [h, w, 3], warmth and shade [h, w], all about 0..1.
+    """
 
     def __init__(self, rng: np.random.Generator, h: int, w: int, *, night: bool):
         self.rng, self.h, self.w, self.night = rng, h, w, night
@@ -104,7 +113,9 @@ class _Scene:
         return cv2.resize(coarse, (self.w, self.h), interpolation=cv2.INTER_CUBIC)
 
     def cover(self, outline: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
-        """The window around a polygon of (x, y) points, and the share of each of its pixels inside, anti-aliased."""
+        """The window around a polygon of (x, y) points, and the share of each of its pixels inside,
+        anti-aliased.
+        """
         outline = np.asarray(outline)
         limits = np.array([self.w, self.h])
         x1, y1 = np.clip(np.floor(outline.min(axis=0)).astype(int) - 1, 0, limits)
@@ -116,13 +127,16 @@ class _Scene:
         return np.s_[y1:y2, x1:x2], mask.astype(np.float32) / 255
 
     def paint(
-        self, outline: np.ndarray, colour: Colour | None = None, warmth: float | None = None, rough: float = 0.0
+        self, outline: np.ndarray, color: Color | None = None, warmth: float | None = None, rough: float = 0.0
     ) -> None:
-        """Fills a polygon with a reflectance, a warmth, or both; `rough` is the depth of the colour's texture."""
+        """Fills a polygon with a reflectance, a warmth, or both.
+
+        `rough` is the depth of the color's texture.
+        """
         window, share = self.cover(outline)
         texture = rough * self.rough[window]
-        if colour is not None:
-            textured = np.asarray(colour, np.float32) * (1 + texture)[..., None]
+        if color is not None:
+            textured = np.asarray(color, np.float32) * (1 + texture)[..., None]
             self.reflectance[window] += share[..., None] * (textured - self.reflectance[window])
             self.shine[window] *= 1 - share[..., None]
         if warmth is not None:
@@ -183,10 +197,10 @@ def _draw_house(scene: _Scene, x: float, width: float, top: float) -> None:
 def _draw_street(scene: _Scene) -> None:
     rng, h, w, far = scene.rng, scene.h, scene.w, scene.vanishing
     left, right = -w * rng.uniform(0.0, 0.3), w * rng.uniform(1.0, 1.3)
-    for wider, colour, warmth in ((0.22, (0.52, 0.5, 0.47), 0.36), (0.0, (0.3, 0.3, 0.32), 0.42)):  # pavement, road
+    for wider, color, warmth in ((0.22, (0.52, 0.5, 0.47), 0.36), (0.0, (0.3, 0.3, 0.32), 0.42)):  # pavement, road
         gap = np.array([0.012 * w * (1 + 2 * wider), 0])
         near = (right + wider * w, h + 1), (left - wider * w, h + 1)
-        scene.paint(np.array([far - gap, far + gap, *near]), colour, warmth, rough=0.12)
+        scene.paint(np.array([far - gap, far + gap, *near]), color, warmth, rough=0.12)
     middle = np.array([(left + right) / 2, h])
     for t in np.geomspace(0.06, 0.8, 7):  # markings: visible only
         near, away = (far + (middle - far) * s for s in (1.25 * t, t))
@@ -201,7 +215,10 @@ def _draw_street(scene: _Scene) -> None:
 
 
 def _draw_lamps(scene: _Scene) -> list[np.ndarray]:
-    """One to three lamp posts beside the road; returns where their heads are, as (x, y, height of the post)."""
+    """One to three lamp posts beside the road.
+
+    Returns where their heads are, as (x, y, height of the post).
+    """
     lamps = []
     for side in scene.rng.permutation([-1, 1, 1])[: scene.rng.integers(1, 4)]:
         depth = scene.rng.uniform(0.15, 0.5)
@@ -273,11 +290,13 @@ def _draw_car(scene: _Scene, x: float, y: float, width: float, height: float) ->
 
 
 def _visible(scene: _Scene, lamps: list[np.ndarray]) -> np.ndarray:
-    """Reflectance times light plus own light, softened by a lens, with the noise of little light. [h, w, 3]"""
+    """Reflectance times light plus own light, softened by a lens, with the noise of little light.
+    [h, w, 3]
+    """
     noise = scene.rng.standard_normal((scene.h, scene.w, 3), np.float32)
     if not scene.night:
-        picture = scene.reflectance * scene.shade[..., None] * (1.05, 1.0, 0.94) + scene.shine
-        return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 0.6) + 0.006 * noise
+        image = scene.reflectance * scene.shade[..., None] * (1.05, 1.0, 0.94) + scene.shine
+        return cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.6) + 0.006 * noise
     y, x = np.mgrid[: scene.h, : scene.w].astype(np.float32)
     light = np.full((scene.h, scene.w), 0.045, np.float32)
     glare = np.zeros_like(light)
@@ -287,8 +306,8 @@ def _visible(scene: _Scene, lamps: list[np.ndarray]) -> np.ndarray:
         from_head = np.hypot(x - lamp_x, y - lamp_y) / tall
         glare += np.exp(-((from_head / 0.05) ** 2)) + 0.1 * np.exp(-from_head / 0.12)
     warm = np.array([1.0, 0.84, 0.58], np.float32)
-    picture = scene.reflectance * light[..., None] * warm + scene.shine + glare[..., None] * warm
-    return cv2.GaussianBlur(picture, (0, 0), 0.8) + 0.01 * noise
+    image = scene.reflectance * light[..., None] * warm + scene.shine + glare[..., None] * warm
+    return cv2.GaussianBlur(image, (0, 0), 0.8) + 0.01 * noise
 
 
 def _infrared(scene: _Scene) -> np.ndarray:

@@ -1,6 +1,8 @@
-"""Random transforms of a pair, for grain: each draw comes from the generator that grain derives from (seed, index).
+"""Random transforms of a pair, for grain: each draw comes from the generator that grain derives
+from (seed, index).
 
-A pair may hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, n names; both follow the pictures.
+A pair may hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, n names; both
+follow the images.
 """
 
 import dataclasses
@@ -16,7 +18,8 @@ from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
 from fusejax.ops.color import rgb_to_luma
 
-# What must be left of a box in a crop (FusionNet, specification section 4, step 3): share of its area, pixels a side.
+# What must be left of a box in a crop (FusionNet, specification section 4, step 3): share of its
+# area, pixels a side.
 MIN_AREA_SHARE = 0.2
 MIN_SIDE = 4
 
@@ -34,18 +37,21 @@ def _areas(boxes: BoxArray) -> Float[np.ndarray, " n"]:
 
 
 def crop_boxes(boxes: BoxArray, *, top: int, left: int, size: int) -> tuple[BoxArray, Bool[np.ndarray, " n"]]:
-    """Boxes in the coordinates of a size x size window, clipped to it, and whether enough of each is left."""
+    """Boxes in the coordinates of a size x size window, clipped to it, and whether enough of each
+    is left.
+    """
     cut = np.clip(boxes - np.array([left, top, left, top], np.float32), 0, size)
     return cut, ((cut[:, 2:] - cut[:, :2]) >= MIN_SIDE).all(axis=1) & (_areas(cut) >= MIN_AREA_SHARE * _areas(boxes))
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomPairedCrop(grain.transforms.RandomMap):
-    """Cuts the same size x size window (pixels) from both pictures of the pair.
+    """Cuts the same size x size window (pixels) from both images of the pair.
 
-    Boxes are shifted and clipped; those of which less than 20 % of the area or under 4 pixels of a side are left are
-    dropped. With probability `box_share` the window is drawn from those that hold the centre of one of the boxes, at
-    least 2 pixels from its border; of the other windows some hold one by chance. Paper: 0.5.
+    Boxes are shifted and clipped; those of which less than 20 % of the area or under 4 pixels of a
+    side are left are dropped. With probability `box_share` the window is drawn from those that hold
+    the center of one of the boxes, at least 2 pixels from its border; of the other windows some
+    hold one by chance. Paper: 0.5.
     """
 
     size: int
@@ -54,10 +60,11 @@ class RandomPairedCrop(grain.transforms.RandomMap):
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         h, w = pair["ir"].shape[:2]
         if min(h, w) < self.size:
-            raise ValueError(f"{pair['id']}: picture {h}x{w} is smaller than the crop {self.size}; lower data.crop.")
+            raise ValueError(f"{pair['id']}: image {w}x{h} is smaller than the crop {self.size}; lower data.crop.")
         top, left = rng.integers(h - self.size + 1), rng.integers(w - self.size + 1)
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
-        # Drawn after the free window, so that pairs without boxes get the same window with any share.
+        # Drawn after the free window, so that pairs without boxes get the same window with any
+        # share.
         if self.box_share and len(aims := self._aims(boxes)) and rng.random() < self.box_share:
             left, top = self._around(aims[rng.integers(len(aims))], (w, h), rng)
         window = np.s_[top : top + self.size, left : left + self.size]
@@ -74,16 +81,19 @@ class RandomPairedCrop(grain.transforms.RandomMap):
         held = np.minimum(sides, self.size)
         return boxes[(held >= MIN_SIDE).all(axis=1) & (held.prod(axis=1) >= MIN_AREA_SHARE * sides.prod(axis=1))]
 
-    def _around(self, box: Float[np.ndarray, "4"], picture: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """(left, top) of a window that holds the middle MIN_SIDE pixels of the box. `picture` is (width, height)."""
-        centre, last = (box[:2] + box[2:]) / 2, np.array(picture) - self.size
-        low = np.clip(np.ceil(centre + MIN_SIDE / 2 - self.size), 0, last)
-        high = np.clip(np.floor(centre - MIN_SIDE / 2), low, last)
+    def _around(self, box: Float[np.ndarray, "4"], image: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(left, top) of a window that holds the middle MIN_SIDE pixels of the box.
+
+        `image` is (width, height).
+        """
+        center, last = (box[:2] + box[2:]) / 2, np.array(image) - self.size
+        low = np.clip(np.ceil(center + MIN_SIDE / 2 - self.size), 0, last)
+        high = np.clip(np.floor(center - MIN_SIDE / 2), low, last)
         return rng.integers(low.astype(int), high.astype(int) + 1)
 
 
 class RandomPairedFlip(grain.transforms.RandomMap):
-    """Mirrors both pictures and the boxes, each axis with probability 1/2."""
+    """Mirrors both images and the boxes, each axis with probability 1/2."""
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         for axis in (0, 1):
@@ -95,14 +105,17 @@ class RandomPairedFlip(grain.transforms.RandomMap):
 
 
 def _flip_boxes(boxes: BoxArray, axis: int, side: int) -> BoxArray:
-    """Mirrored along rows (axis 0) or columns (axis 1) of a picture with so many."""
+    """Mirrored along rows (axis 0) or columns (axis 1) of an image with so many."""
     flipped, first = boxes.copy(), 1 - axis
     flipped[:, [first, first + 2]] = side - boxes[:, [first + 2, first]]
     return flipped
 
 
 class ToLuma(grain.transforms.Map):
-    """Integer pixels to what training needs: `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]. Boxes stay."""
+    """Integer pixels to what training needs.
+
+    `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]. Boxes stay.
+    """
 
     def map(self, pair: dict) -> dict:
         ir, vi = (to_float(pair[k]) for k in ("ir", "vi"))
@@ -112,7 +125,10 @@ class ToLuma(grain.transforms.Map):
 
 @dataclasses.dataclass(frozen=True)
 class MaskInputs(grain.transforms.RandomMap):
-    """Adds the network's inputs `ir_input`, `vi_input`: ComMask on the pair, or the clean pair where config is None."""
+    """Adds the network's inputs `ir_input`, `vi_input`.
+
+    ComMask on the pair, or the clean pair where config is None.
+    """
 
     config: ComMaskConfig | None
 
@@ -125,15 +141,18 @@ class MaskInputs(grain.transforms.RandomMap):
 
 @dataclasses.dataclass(frozen=True)
 class SelectBoxes(grain.transforms.Map):
-    """Which boxes of a pair are used at all, and how exact they are; before the crop. Every pair gets `boxes`.
+    """Which boxes of a pair are used at all, and how exact they are; before the crop. Every pair
+    gets `boxes`.
 
-    Keeping and shifting are ours, to see what fewer and worse labels cost. They are drawn from the pair's id and the
-    box's place in its list alone: the same in every epoch and run, and with a larger share only boxes are added.
+    Keeping and shifting are ours, to see what fewer and worse labels cost. They are drawn from the
+    pair's id and the box's place in its list alone: the same in every epoch and run, and with a
+    larger share only boxes are added.
 
     Attributes:
       classes: names that are kept, in any case; empty: all.
       keep: share of the boxes that is kept.
-      jitter: each edge is shifted by up to this share of the box's side, uniformly; then clipped to the picture.
+      jitter: each edge is shifted by up to this share of the box's side, uniformly; then clipped to
+        the image.
     """
 
     classes: tuple[str, ...] = ()
@@ -157,7 +176,8 @@ class SelectBoxes(grain.transforms.Map):
 class PadBoxes(grain.transforms.Map):
     """Boxes of any number to arrays of one shape, so that pairs can be stacked; labels go.
 
-    `boxes` float32 [max_boxes, 4], the largest ones in their order, then zeros, and `boxes_valid` bool [max_boxes].
+    `boxes` float32 [max_boxes, 4], the largest ones in their order, then zeros, and `boxes_valid`
+    bool [max_boxes].
 
     Attributes:
       max_boxes: 0 takes the boxes out of the pair.

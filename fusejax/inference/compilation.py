@@ -9,7 +9,8 @@ _LEAST_SECONDS = 0.5  # what compiles faster is not worth a file
 
 
 def keep_compilations() -> None:
-    """Makes JAX keep compiled functions in the user's cache folder, unless a folder is chosen already.
+    """Makes JAX keep compiled functions in the user's cache folder, unless a folder is chosen
+    already.
 
     A first 640x480 pair takes half the time afterwards. JAX_COMPILATION_CACHE_DIR or
     `jax.config.update("jax_compilation_cache_dir", ...)` choose another folder.

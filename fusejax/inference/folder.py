@@ -34,7 +34,8 @@ from fusejax.report.progress import track
 _THREADS = 4
 _READ_AHEAD = 4
 _PENDING_WRITES = 8
-# Mean difference between the color channels, in shares of the range, from which infrared is in color.
+# Mean difference between the color channels, in shares of the range, from which infrared is in
+# color.
 _COLORED = 0.02
 
 
@@ -97,8 +98,9 @@ def fuse_folder(
     Args:
         ir: infrared image, or folder.
         vi: visible image, or folder.
-        out: folder for the fused images; they keep the visible image's stem, size and bit depth, and
-            its format if that is lossless (png, bmp, tif), else png. For one pair also a file name.
+        out: folder for the fused images; they keep the visible image's stem, size and bit depth,
+            and its format if that is lossless (png, bmp, tif), else png. For one pair also a file
+            name.
         weights: shipped name, .safetensors file, or folder of a finished run.
         resize: "ir" resamples infrared images of another size to that of the visible one.
         keep_ir: also write the infrared images as the network saw them, to OUT/ir.
@@ -119,8 +121,8 @@ def fuse_folder(
         The files written and kept, and what was left out.
 
     Raises:
-        ValueError: before any work, if sources, options or weights cannot be used; while reading, if
-            an image is damaged (with `skip_bad` it is left out).
+        ValueError: before any work, if sources, options or weights cannot be used; while reading,
+            if an image is damaged (with `skip_bad` it is left out).
         OSError: if existing images are in the way or a file cannot be written; it names the file.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
@@ -150,7 +152,10 @@ def fuse_folder(
 
 
 def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
-    """The range of infrared values for each type of pixels; types that are missing use their full range."""
+    """The range of infrared values for each type of pixels.
+
+    Types that are missing use their full range.
+    """
     if not isinstance(ir_range, str):
         return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
     if ir_range == "full":
@@ -170,7 +175,10 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
 def _fuse_all(
     jobs: Sequence[Job], fuser: Fuser, settings: _Settings, *, skip_bad: bool
 ) -> tuple[list[Path], list[str]]:
-    """Fuses pair by pair; returns the files written and a line for each pair that could not be read."""
+    """Fuses pair by pair.
+
+    Returns the files written and a line for each pair that could not be read.
+    """
     written, bad = [], []
     pending: deque[Future] = deque()
     compiled: set[tuple[int, int]] = set()
@@ -225,7 +233,10 @@ def _map_ahead(pool: ThreadPoolExecutor, function, items: Sequence) -> Iterator:
 
 
 def _read(pair: PairPaths, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray] | str:
-    """Pixels, infrared in the size of the visible image; or what is wrong, if that may be skipped."""
+    """Pixels, infrared in the size of the visible image.
+
+    Or what is wrong, if that may be skipped.
+    """
     try:
         ir, vi = read_thermal(pair.ir), read_image(pair.vi)
     except (ImageError, OSError) as error:

@@ -70,8 +70,8 @@ def bucket(side: int, network_multiple: int = 1) -> int:
 class Fuser:
     """A network with its weights, ready for images of any size.
 
-    Each image is extended at the bottom and right to a bucket that depends on its own size only, and
-    cropped back; its result depends neither on the bucket nor on the other images.
+    Each image is extended at the bottom and right to a bucket that depends on its own size only,
+    and cropped back; its result depends neither on the bucket nor on the other images.
     """
 
     def __init__(
@@ -256,8 +256,8 @@ def fuse(
         Array of the shape and type of `vi`: color in, color out.
 
     Raises:
-        ValueError: for sizes that differ, other shapes or types, NaN, and floats outside [0, 1] where
-            they are not allowed.
+        ValueError: for sizes that differ, other shapes or types, NaN, and floats outside [0, 1]
+            where they are not allowed.
     """
     return _loaded(str(weights)).fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)
 

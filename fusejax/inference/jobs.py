@@ -1,4 +1,7 @@
-"""What a call of `fuse_folder` has to do: pairs, output files, and every check that needs no pixels."""
+"""What a call of `fuse_folder` has to do.
+
+Pairs, output files, and every check that needs no pixels.
+"""
 
 import dataclasses
 import os

@@ -1,7 +1,8 @@
 """Infrared values as cameras store them, mapped to [0, 1].
 
-Cameras store counts of 10 to 16 bits, or temperatures, of which a scene fills a small part. Dividing
-such values by the largest one that the file can hold would leave the network an almost uniform image.
+Cameras store counts of 10 to 16 bits, or temperatures, of which a scene fills a small part.
+Dividing such values by the largest one that the file can hold would leave the network an almost
+uniform image.
 """
 
 import math
@@ -54,7 +55,8 @@ def full_range(dtype: np.dtype | type) -> Range:
 
 
 def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
-    """Least and greatest value without outliers: 0.01 and 99.99 % quantiles after a 3x3 median filter.
+    """Least and greatest value without outliers: 0.01 and 99.99 % quantiles after a 3x3 median
+    filter.
 
     Args:
         ir: uint8, uint16 or float values.
@@ -68,12 +70,13 @@ def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
 
 
 def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.dtype, Range]:
-    """One range per type for all images of a camera, so that frames keep their relation to each other.
+    """One range per type for all images of a camera, so that frames keep their relation to each
+    other.
 
-    8-bit images and floats in [0, 1] use the range of their type. So do wider integers that look like
-    a display image: every value a multiple of 257 (8 bit stored in 16), or a span of at least half of
-    the values of 8, 10, 12, 14 or 16 bits, whose range is then taken. Anything else, raw counts and
-    temperatures, uses the least and greatest of the images' `robust_extremes`.
+    8-bit images and floats in [0, 1] use the range of their type. So do wider integers that look
+    like a display image: every value a multiple of 257 (8 bit stored in 16), or a span of at least
+    half of the values of 8, 10, 12, 14 or 16 bits, whose range is then taken. Anything else, raw
+    counts and temperatures, uses the least and greatest of the images' `robust_extremes`.
 
     Args:
         images: read once, one after the other.

@@ -1,1 +1,11 @@
 """Scoring folders of images with the metrics of `fusejax.metrics`."""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.scoring.folder import FolderScores, evaluate_folders
+
+__all__ = [
+    "FolderScores",
+    "evaluate_folders",
+]

@@ -1,6 +1,8 @@
-"""Scores inside object boxes, always beside the plain average's and the least error that any picture can have.
+"""Scores inside object boxes, always beside the plain average's and the least error that any image
+can have.
 
-FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification), by the functions of `fusejax.metrics.region`.
+FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification), by the functions of
+`fusejax.metrics.region`.
 """
 
 import csv
@@ -33,7 +35,8 @@ _LENGTH = 16
 def region_scores(
     fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma
 ) -> dict[str, Float[Array, "m+2 b"]]:
-    """`REGION_METRICS` of m methods, then of the plain average, then the least value of each error, in rows.
+    """`REGION_METRICS` of m methods, then of the plain average, then the least value of each error,
+    in rows.
 
     NaN: the bound of ROI-SSIM, which has none; ROI-SSIM and ROI-MSE of images with an empty mask.
     """
@@ -53,7 +56,7 @@ def region_scores(
 
 
 def region_mask(boxes: Float[np.ndarray, "n 4"], *, height: int, width: int) -> Luma:
-    """`rasterize` with hard edges of one picture's boxes, [1, height, width, 1]."""
+    """`rasterize` with hard edges of one image's boxes, [1, height, width, 1]."""
     padded = np.zeros((1, -(-len(boxes) // _LENGTH) * _LENGTH, 4), np.float32)
     padded[0, : len(boxes)] = boxes
     valid = np.arange(padded.shape[1])[None] < len(boxes)
@@ -64,27 +67,29 @@ _rasterize = jax.jit(rasterize, static_argnames=("height", "width"))
 
 
 def read_region_boxes(
-    folder: Path, pictures: Mapping[str, Path], classes: Sequence[str]
+    folder: Path, images: Mapping[str, Path], classes: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "n 4"]]:
-    """Boxes of the classes (any case; all where none is named) by stem, of the pictures that have any.
+    """Boxes of the classes (any case; all where none is named) by stem, of the images that have
+    any.
 
-    Boxes that hold no pixel's centre count as none.
-    Raises: AnnotationError for a missing folder, a bad annotation (file and line or box), and where no box is left.
+    Boxes that hold no pixel's center count as none.
+    Raises: AnnotationError for a missing folder, a bad annotation (file and line or box), and where
+    no box is left.
     """
     if not folder.is_dir():
         raise AnnotationError(f"{folder} is not a folder of annotations.")
     found, labels = {}, set()
-    for stem, picture in pictures.items():
+    for stem, image in images.items():
         if (path := find_annotation(folder, stem)) is None:
             continue
-        boxes = read_boxes(path, size=image_size(picture))
+        boxes = read_boxes(path, size=image_size(image))
         labels.update(boxes.labels)
         first, last = np.split(np.ceil(boxes.xyxy - 0.5), 2, axis=1)
         if (kept := of_classes(boxes.labels, classes) & (first < last).all(axis=1)).any():
             found[stem] = boxes.xyxy[kept]
     if not found:
         raise AnnotationError(
-            f"{folder} holds no box of the classes {', '.join(classes) or '(all)'} for these pictures; "
+            f"{folder} holds no box of the classes {', '.join(classes) or '(all)'} for these images; "
             f"classes found: {', '.join(sorted(labels)) or 'none'}."
         )
     return found
@@ -96,7 +101,8 @@ def score_regions(
     vi: Mapping[str, Path],
     boxes: Mapping[str, Float[np.ndarray, "n 4"]],
 ) -> list[Scores]:
-    """`region_scores` of picture files by stem, on luma: a `Scores` per method, the plain average and the bound.
+    """`region_scores` of image files by stem, on luma: a `Scores` per method, the plain average and
+    the bound.
 
     The bound holds the errors alone.
     """
@@ -117,7 +123,7 @@ def score_regions(
 
 
 def write_regions(path: Path, rows: Sequence[Scores]) -> None:
-    """One line per picture and row of the table, full precision; empty where there is no value."""
+    """One line per image and row of the table, full precision; empty where there is no value."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

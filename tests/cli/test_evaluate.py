@@ -102,10 +102,42 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
         evaluate_command(options(pairs, tmp_path / "few"))
     for path in fused.glob("*.png"):
         write_image(tmp_path / "small" / path.name, np.zeros((4, 4), np.uint8))
-    with pytest.raises(ValueError, match=r"is 4x4, .* is 40x48"):
+    with pytest.raises(ValueError, match=r"is 4x4, .* is 48x40"):
         evaluate_command(options(pairs, tmp_path / "small"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty holds no images"):
         evaluate_command(options(pairs, tmp_path / "empty"))
     with pytest.raises(ValueError, match="names a folder twice"):
         evaluate_command(options(pairs, fused, fused))
+
+
+def test_conventions_score_what_they_define(pairs, fused):
+    (scores,) = evaluate_command(options(pairs, fused, convention="vifb", metrics=None))
+    assert "EN" in scores.values
+    assert "SCD" not in scores.values
+    for metrics, message in (((), "No metric given"), (("EN", "XX"), "does not define XX")):
+        with pytest.raises(ValueError, match=message):
+            evaluate_command(options(pairs, fused, metrics=metrics))
+
+
+def test_existing_scores_are_kept_unless_asked(pairs, fused, tmp_path):
+    evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path))
+    with pytest.raises(FileExistsError, match=r"metrics\.csv is already there; use --overwrite"):
+        evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path))
+    evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path, overwrite=True))
+    with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
+        evaluate_command(options(pairs, fused, out=tmp_path / "metrics.csv"))
+
+
+def test_bad_images_are_left_out_and_infrared_is_resampled(pairs, fused, tmp_path, capsys):
+    for path in (pairs / "ir").iterdir():
+        write_image(tmp_path / "ir" / path.name, read_image(path)[::2, ::2])
+    for path in list(fused.iterdir())[1:]:
+        write_image(tmp_path / "few" / path.name, read_image(path))
+    with pytest.raises(ValueError, match=r"is 24x20.*--resize ir|(?s:is 24x20.*--resize ir)"):
+        evaluate_command(options(pairs, fused, ir=tmp_path / "ir"))
+    (scores,) = evaluate_command(
+        options(pairs, tmp_path / "few", ir=tmp_path / "ir", metrics=("EN",), resize="ir", skip_bad=True)
+    )
+    assert len(scores.names) == 2
+    assert "left out: " in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """`fusejax fuse` end to end on made-up pairs."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -23,7 +23,7 @@ from fusejax.data.alignment import (
     patch_rows,
     pooled_histogram,
 )
-from fusejax.data.alignment_plan import AlignedPatches, VisiblePictures, load_plan, make_plan, save_plan
+from fusejax.data.alignment_plan import AlignedPatches, VisibleImages, load_plan, make_plan, save_plan
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import read_image, write_image
 
@@ -213,7 +213,7 @@ def test_grey_and_sixteen_bit_pictures(tmp_path):
         assert_array_equal(eight_bit(vi), np.repeat(grey, 3, axis=-1))
     folder = write_folder(tmp_path, named.items())
     config = dataclasses.replace(CONFIG, k=100)
-    found = align(pictures(3, first=50), VisiblePictures(folder), config)
+    found = align(pictures(3, first=50), VisibleImages(folder), config)
     assert all((p.histogram == p.histogram[0]).all() for p in found.patches)
     patches = AlignedPatches(folder, make_plan(found, folder, config))
     by_id = {p["id"]: p["vi"] for p in patches}
@@ -223,7 +223,7 @@ def test_grey_and_sixteen_bit_pictures(tmp_path):
 
 def test_pictures_smaller_than_the_patch():
     small = [("a", picture(0, (7, 40))), ("b", picture(1, (6, 6)))]
-    with pytest.raises(ValueError, match=r"No patch of 8x8 fits: the largest picture, a, is 7x40; lower the patch"):
+    with pytest.raises(ValueError, match=r"No patch of 8x8 fits: the largest image, a, is 40x7; lower the patch"):
         align(pictures(3), small, CONFIG)
     assert {p.name for p in align(pictures(3), [*small, ("c", picture(2))], CONFIG).patches} == {"c"}
 
@@ -241,7 +241,7 @@ def test_nonsense_is_refused(wrong):
 def planned(tmp_path_factory):
     root = tmp_path_factory.mktemp("auxiliary")
     folder = write_folder(root, pictures(10, scale=160))
-    found = align(pictures(4, first=50), VisiblePictures(folder), CONFIG)
+    found = align(pictures(4, first=50), VisibleImages(folder), CONFIG)
     return root, make_plan(found, folder, CONFIG)
 
 
@@ -328,7 +328,7 @@ def test_command(folders, capsys):
     plan = align_command(options)
     assert sorted(p.name for p in options.out.iterdir()) == ["plan.json", "plan.png"]
     assert load_plan(options.out / "plan.json") == plan
-    trained_on = channel_means(pooled_histogram(VisiblePictures(PairFolder(folders / "target" / "train")), CONFIG))
+    trained_on = channel_means(pooled_histogram(VisibleImages(PairFolder(folders / "target" / "train")), CONFIG))
     assert plan.target_mean == tuple(trained_on)
     said = capsys.readouterr().out
     for value in (f"{plan.mean_before[0]:.2f}", f"{plan.gammas[2]:.4f}", f"at rank 10: {plan.last_distance:.2f}"):

@@ -109,7 +109,7 @@ BAD = [
     ("a.txt", "\n2 .5 .5 .1 .1", r"a\.txt, line 2: class 2 is unknown; there are 2: car, person"),
     ("a.txt", "-1 .5 .5 .1 .1", r"a\.txt, line 1: class -1 is unknown"),
     ("a.txt", "0 .5 .5 .1 0", r"a\.txt, line 1: \(45, 25, 55, 25\) has no area; .* y1 < y2"),
-    ("a.txt", "0 .98 .5 .1 .1", r"a\.txt, line 1: \(93, 22\.5, 103, 27\.5\) is not a box inside a 50x100 picture"),
+    ("a.txt", "0 .98 .5 .1 .1", r"a\.txt, line 1: \(93, 22\.5, 103, 27\.5\) is not a box inside a 100x50 image"),
     ("a.txt", "0 nan .5 .1 .1", r"a\.txt, line 1: .* are not finite"),
     ("a.json", '[\n{"label": "car" "xyxy"', r"a\.json, line 2: malformed JSON \(Expecting ','"),
     ("a.json", "{}", r"a\.json: expected a list of \{label, xyxy\}, found dict"),
@@ -119,7 +119,7 @@ BAD = [
     ("a.json", listed(1, 2, 3, True), r"a\.json, box 2: .*does not hold"),
     ("a.json", listed(1, 2, 3, 4, label=7), r"a\.json, box 2: .*does not hold"),
     ("a.json", listed(1, 2, 3, 4, label="dog"), r"a\.json, box 2: class 'dog' is unknown"),
-    ("a.json", listed(1, 2, 3, 50.5), r"a\.json, box 2: \(1, 2, 3, 50\.5\) is not a box inside a 50x100 picture"),
+    ("a.json", listed(1, 2, 3, 50.5), r"a\.json, box 2: \(1, 2, 3, 50\.5\) is not a box inside a 100x50 image"),
     ("a.json", listed(-1, 2, 3, 4), r"a\.json, box 2: \(-1, 2, 3, 4\) is not a box inside"),
 ]
 
@@ -141,7 +141,7 @@ def test_other_bad_files(tmp_path):
     with pytest.raises(AnnotationError, match=r"b\.json: not a text file"):
         read_boxes(tmp_path / "b.json", size=SIZE)
     write(tmp_path / "a.xml", M3FD)
-    with pytest.raises(AnnotationError, match=r"a\.xml and a\.txt annotate the same picture; keep one"):
+    with pytest.raises(AnnotationError, match=r"a\.xml and a\.txt annotate the same image; keep one"):
         find_annotation(tmp_path, "a")
     assert find_annotation(tmp_path, "c") is None
 
@@ -183,7 +183,7 @@ def test_bad_annotations_are_told_before_training_or_left_out(tmp_path):
     write(tmp_path / "boxes" / "b.json", listed(1, 2, 17, 4))
     write(tmp_path / "boxes" / "c.json", "[]")
     write(tmp_path / "boxes" / "c.xml", voc())
-    with pytest.raises(PairError, match=r"(?s)2 of 3 pairs.*c\.xml and c\.json.*b\.json, box 2: .* a 12x16 picture"):
+    with pytest.raises(PairError, match=r"(?s)2 of 3 pairs.*c\.xml and c\.json.*b\.json, box 2: .* a 16x12 image"):
         PairFolder(tmp_path, boxes=True)
     assert [p["id"] for p in PairFolder(tmp_path, boxes=True, skip_bad=True)] == ["a"]
     assert len(PairFolder(tmp_path)) == 3

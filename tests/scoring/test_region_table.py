@@ -25,7 +25,7 @@ ROWS = ("half", "copy", AVERAGE, BOUND)
 
 @pytest.fixture
 def pairs(tmp_path):
-    """Four pairs, of which the first has no annotation and the second only a lamp; two methods of fused pictures."""
+    """Four pairs, of which the first has no annotation and the second only a lamp; two methods of fused images."""
     root = tmp_path / "set"
     write_synthetic_folder(root, count=4, size=SIZE, boxes=True)
     (root / "boxes" / "day_000000.json").unlink()
@@ -68,7 +68,7 @@ def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, caps
     run(pairs, "--out", str(tmp_path / "out"))
     printed = capsys.readouterr().out
     assert "inside boxes of people, car, bus" in printed
-    assert "means over 2 pictures, errors on [0, 1]; 2 of 4 skipped, they have none" in printed
+    assert "means over 2 images, errors on [0, 1]; 2 of 4 skipped, they have none" in printed
     found = rows_of(tmp_path / "out")
     names = ("day_000002", "night_000003")
     assert list(found) == [(name, row) for name in names for row in ROWS]
@@ -103,12 +103,12 @@ def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, caps
 def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
     run(pairs, "--out", str(tmp_path / "lamps"), "--box-classes", "LAMP", methods=("half",))
     printed = capsys.readouterr().out
-    assert "inside boxes of LAMP: means over 1 pictures" in printed and "3 of 4 skipped" in printed
+    assert "inside boxes of LAMP: means over 1 images" in printed and "3 of 4 skipped" in printed
     assert {name for name, _ in rows_of(tmp_path / "lamps")} == {"night_000001"}
-    pictures = {path.stem: path for path in (pairs / "ir").iterdir()}
-    every = read_region_boxes(pairs / "boxes", pictures, ())
-    people = read_region_boxes(pairs / "boxes", pictures, ("person",))
-    cars = read_region_boxes(pairs / "boxes", pictures, ("car",))
+    images = {path.stem: path for path in (pairs / "ir").iterdir()}
+    every = read_region_boxes(pairs / "boxes", images, ())
+    people = read_region_boxes(pairs / "boxes", images, ("person",))
+    cars = read_region_boxes(pairs / "boxes", images, ("car",))
     assert every["night_000001"].tolist() == [[1, 1, 20, 20]]
     counts = [sum(map(len, found.values())) for found in (every, people, cars)]
     assert counts[0] == counts[1] + counts[2] + 1
@@ -124,7 +124,7 @@ def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
             '[{"label": "car", "xyxy": [1, 1, 49, 9]}]',
             "box 1: (1, 1, 49, 9) is not a box inside a 40",
         ),
-        ("day_000002.xml", "<annotation/>", "annotate the same picture; keep one"),
+        ("day_000002.xml", "<annotation/>", "annotate the same image; keep one"),
     ],
 )
 def test_bad_annotations_are_refused_before_any_work(pairs, tmp_path, capsys, name, text, message):
@@ -139,7 +139,7 @@ def test_bad_annotations_are_refused_before_any_work(pairs, tmp_path, capsys, na
 
 def test_a_class_without_boxes_and_a_missing_folder_are_refused(pairs, tmp_path, capsys):
     for arguments, message in [
-        (["--box-classes", "dog"], "holds no box of the classes dog for these pictures; classes found: "),
+        (["--box-classes", "dog"], "holds no box of the classes dog for these images; classes found: "),
         (["--boxes", str(tmp_path / "none")], "none is not a folder of annotations"),
     ]:
         with pytest.raises(SystemExit):
@@ -156,7 +156,7 @@ def test_boxes_between_pixel_centres_count_as_none(tmp_path):
     assert region_mask(found, height=SIZE[0], width=SIZE[1]).sum() == 2
 
 
-def test_pictures_of_a_batch_and_methods_do_not_see_each_other():
+def test_images_of_a_batch_and_methods_do_not_see_each_other():
     fused, ir, vi_y = (jnp.asarray(np.random.default_rng(s).random((2, *SIZE, 1)), jnp.float32) for s in range(3))
     mask = jnp.zeros_like(ir).at[0, 4:20, 6:30].set(1.0)
     together = region_scores(jnp.stack([fused, ir]), ir, vi_y, mask)

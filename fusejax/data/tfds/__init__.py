@@ -1,4 +1,5 @@
-"""Public data sets through TensorFlow Datasets, as ArrayRecord files, built and read without TensorFlow.
+"""Public data sets through TensorFlow Datasets, as ArrayRecord files, built and read without
+TensorFlow.
 
 python -m fusejax.data.tfds roadscene [--data-dir DIR] [--manual-dir DIR]
 """
@@ -13,10 +14,11 @@ from fusejax.data.tfds.records import Records
 
 
 class TfdsPairs:
-    """Random-access source of a prepared data set; yields what `PairFolder` yields, and boxes where the set has them.
+    """Random-access source of a prepared data set; yields what `PairFolder` yields, and boxes where
+    the set has them.
 
-    `{"id": str, "ir": uint8 [h, w, 1], "vi": uint8 [h, w, 3]}`; with boxes also `boxes` float32 [n, 4] (x1, y1, x2, y2)
-    in pixels and `labels`, int32 [n], or n class names where `named_labels`.
+    `{"id": str, "ir": uint8 [h, w, 1], "vi": uint8 [h, w, 3]}`; with boxes also `boxes` float32 [n,
+    4] (x1, y1, x2, y2) in pixels and `labels`, int32 [n], or n class names where `named_labels`.
     """
 
     def __init__(self, folder: Path, split: str, *, named_labels: bool = False):
@@ -63,14 +65,20 @@ def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
 
 
 def prepare(name: str, *, data_dir: str | None = None, manual_dir: str | None = None) -> Path:
-    """Downloads (or reads from `manual_dir`) and writes the ArrayRecord files; returns their folder."""
+    """Downloads (or reads from `manual_dir`) and writes the ArrayRecord files.
+
+    Returns their folder.
+    """
     builder = _builder(name, data_dir)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
     return Path(builder.data_dir)
 
 
 def open_tfds(name: str, *, data_dir: str | None = None, split: str = "train", named_labels: bool = False) -> TfdsPairs:
-    """A prepared set by name. Raises ValueError with the command that prepares it where it is not there yet."""
+    """A prepared set by name.
+
+    Raises ValueError with the command that prepares it where it is not there yet.
+    """
     folder = Path(_builder(name, data_dir).data_dir)
     if not (folder / "dataset_info.json").is_file():
         where = f" --data-dir {data_dir}" if data_dir else ""

@@ -1,4 +1,7 @@
-"""TFDS builders of the field's public sets. They hold addresses and layouts; the pictures stay with their owners."""
+"""TFDS builders of the field's public sets.
+
+They hold addresses and layouts; the images stay with their owners.
+"""
 
 import zipfile
 from pathlib import Path
@@ -10,7 +13,10 @@ from fusejax.data.tfds.pairs import examples, pair_info
 
 
 class RoadScene(tfds.core.GeneratorBasedBuilder):
-    """221 aligned road pairs; one split, `train`: slice it (`train[:80%]`), mindful that neighbours look alike."""
+    """221 aligned road pairs.
+
+    One split, `train`: slice it (`train[:80%]`), mindful that neighbors look alike.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     NAME = "roadscene"
@@ -20,7 +26,7 @@ class RoadScene(tfds.core.GeneratorBasedBuilder):
         return pair_info(
             self,
             description="RoadScene: 221 aligned infrared-visible road scenes cut from FLIR video. The repository "
-            "states no licence; the frames derive from FLIR's sample set, whose terms apply.",
+            "states no license; the frames derive from FLIR's sample set, whose terms apply.",
             homepage="https://github.com/hanna-xu/RoadScene",
             citation="@article{xu2022u2fusion, title={U2Fusion}, author={Xu, Han and others}, journal={TPAMI}, "
             "year={2022}}",
@@ -45,7 +51,7 @@ class Msrs(tfds.core.GeneratorBasedBuilder):
         return pair_info(
             self,
             description="MSRS: multi-spectral road scenarios, derived from MFNet with enhanced infrared. The "
-            "repository states no licence and asks to cite PIAFusion.",
+            "repository states no license and asks to cite PIAFusion.",
             homepage="https://github.com/Linfeng-Tang/MSRS",
             citation="@article{tang2022piafusion, title={PIAFusion}, author={Tang, Linfeng and others}, "
             "journal={Information Fusion}, year={2022}}",
@@ -60,7 +66,10 @@ class Msrs(tfds.core.GeneratorBasedBuilder):
 
 
 class Llvip(tfds.core.GeneratorBasedBuilder):
-    """LLVIP: 15,488 pairs of dark streets, 1280x1024, with boxes of persons. For non-commercial use only."""
+    """LLVIP.
+
+    15,488 pairs of dark streets, 1280x1024, with boxes of persons. For non-commercial use only.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     NAME = "llvip"
@@ -101,7 +110,10 @@ class M3fdConfig(tfds.core.BuilderConfig):
 
 
 class M3fd(tfds.core.GeneratorBasedBuilder):
-    """M3FD: 4,200 pairs with boxes (`m3fd/detection`, default) and 300 without (`m3fd/fusion`), 1024x768."""
+    """M3FD.
+
+    4,200 pairs with boxes (`m3fd/detection`, default) and 300 without (`m3fd/fusion`), 1024x768.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     NAME = "m3fd"
@@ -118,7 +130,7 @@ class M3fd(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return pair_info(
             self,
-            description="M3FD: multi-scenario multi-modality pairs. No licence statement is known: research only.",
+            description="M3FD: multi-scenario multi-modality pairs. No license statement is known: research only.",
             homepage="https://github.com/JinyuanLiu-CV/TarDAL",
             citation="@inproceedings{liu2022tardal, title={Target-aware Dual Adversarial Learning}, "
             "author={Liu, Jinyuan and others}, booktitle={CVPR}, year={2022}}",

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from fusejax.data.annotations import AnnotationError, read_boxes
-from fusejax.data.pairing import match_pairs
 from fusejax.data.images import as_infrared, as_visible, read_image
+from fusejax.data.pairing import match_pairs
 
 __all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]
 
@@ -17,7 +17,10 @@ __all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]
 def pair_info(
     builder: tfds.core.DatasetBuilder, *, description: str, homepage: str, citation: str, labels: Sequence[str] = ()
 ) -> tfds.core.DatasetInfo:
-    """Features of a pair: `id`, `ir` [h, w, 1] uint8, `vi` RGB [h, w, 3] uint8 and, with labels, boxes."""
+    """Features of a pair.
+
+    `id`, `ir` [h, w, 1] uint8, `vi` RGB [h, w, 3] uint8 and, with labels, boxes.
+    """
     features = {
         "id": tfds.features.Text(),
         "ir": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
@@ -39,7 +42,10 @@ def pair_info(
 def examples(
     ir: Path, vi: Path, *, annotations: Path | None = None, labels: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict]]:
-    """(key, example) of every pair of two folders, matched by stem; boxes from VOC files of the same stem."""
+    """(key, example) of every pair of two folders, matched by stem.
+
+    Boxes from VOC files of the same stem.
+    """
     pairs, _ = match_pairs(ir, vi)
     for pair in pairs:
         pixels = {"ir": as_infrared(_to_8_bit(read_image(pair.ir))), "vi": as_visible(_to_8_bit(read_image(pair.vi)))}
@@ -60,9 +66,10 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def read_voc(path: Path, size: tuple[int, int], labels: Sequence[str]) -> list[dict]:
-    """Boxes of a Pascal VOC file, relative to a picture of `size` (height, width).
+    """Boxes of a Pascal VOC file, relative to an image of `size` (height, width).
 
-    Raises: AnnotationError naming file and box, see `read_boxes`; every picture of a set with boxes needs its file.
+    Raises: AnnotationError naming file and box, see `read_boxes`; every image of a set with boxes
+    needs its file.
     """
     found, (h, w) = read_boxes(path, size=size, classes=labels), size
     return [

@@ -11,10 +11,12 @@ _BUFFER = 32_768  # bytes, as TFDS has it
 
 
 class Records:
-    """Decoded records of a split; opening it reads no file, and each file is opened when its first record is asked for.
+    """Decoded records of a split; opening it reads no file, and each file is opened when its first
+    record is asked for.
 
-    TFDS's own data source asks array_record for a list of positions, and version 0.8.6 then goes through the whole
-    index of the file for each record: 62 µs where the file holds 50,000. A range is found at once, in 5 µs.
+    TFDS's own data source asks array_record for a list of positions, and version 0.8.6 then goes
+    through the whole index of the file for each record: 62 µs where the file holds 50,000. A range
+    is found at once, in 5 µs.
     """
 
     def __init__(self, info: tfds.core.DatasetInfo, split: str):
