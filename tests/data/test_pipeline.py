@@ -92,7 +92,7 @@ def test_both_pictures_get_the_same_window_and_mirror():
 
 def test_a_crop_that_does_not_fit_names_the_picture():
     ir, vi = positions(15, 40)
-    with pytest.raises(ValueError, match=r"FLIR_07: picture 15x40 is smaller than the crop 16; lower data\.crop"):
+    with pytest.raises(ValueError, match=r"FLIR_07: image 40x15 is smaller than the crop 16; lower data\.crop"):
         RandomPairedCrop(CROP).random_map({"id": "FLIR_07", "ir": ir, "vi": vi}, np.random.default_rng(0))
 
 
@@ -240,7 +240,7 @@ def test_unusable_configurations_say_what_to_set(config):
 
 def test_pictures_smaller_than_the_crop_are_told_before_training(config):
     large = DataConfig(**{**vars(config), "crop": 22})
-    with pytest.raises(PairError, match=r"p0\.png is 20x44, smaller than the crop of 22 pixels"):
+    with pytest.raises(PairError, match=r"p0\.png is 44x20, smaller than the crop of 22 pixels"):
         open_sources(large)
     sources = open_sources(DataConfig(**{**vars(large), "skip_bad": True}))
     assert [len(s.skipped) for s in sources] == [1, 0]
@@ -270,5 +270,5 @@ def test_auxiliary_pairs_join_with_and_without_a_plan(tmp_path):
         open_sources(dataclasses.replace(aligned, crop=24))
     with pytest.raises(ValueError, match=r"name the folder that its patches are cut from in data\.auxiliary"):
         dataclasses.replace(aligned, auxiliary="")
-    with pytest.raises(ValueError, match="made from other auxiliary pictures"):
+    with pytest.raises(ValueError, match="made from other auxiliary images"):
         open_sources(dataclasses.replace(aligned, auxiliary="own"))
