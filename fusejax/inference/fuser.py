@@ -83,8 +83,8 @@ class Fuser:
             params: parameters of the network.
             model_config: of the network.
             tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in
-                tiles if the network needs more memory than there is. The result differs by less
-                than a gray level of 255, see `fusejax.inference.tiles`.
+                tiles if the network needs more memory than there is. How far the result of
+                tiles differs from that of the whole image: see `fusejax.inference.tiles`.
             memory: bytes that the process may use, for `auto`; by default half of the machine's.
         """
         keep_compilations()
