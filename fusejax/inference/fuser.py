@@ -5,7 +5,7 @@ import functools
 import math
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from fusejax.inference.thermal import (
 )
 from fusejax.inference.tiles import fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
+from fusejax.ops.arrays import as_array
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
@@ -92,9 +93,7 @@ class Fuser:
         self.tile, self.memory = tile, memory
 
     @classmethod
-    def load(
-        cls, weights: str | Path = "light", *, tile: str | int = "auto", memory: int | None = None
-    ) -> "Fuser":
+    def load(cls, weights: str | Path = "light", *, tile: str | int = "auto", memory: int | None = None) -> "Fuser":
         """Loads weights.
 
         Args:
@@ -151,8 +150,8 @@ class Fuser:
 
     def fuse(
         self,
-        ir: Shaped[np.ndarray, "..."],
-        vi: Shaped[np.ndarray, "..."],
+        ir: Any,
+        vi: Any,
         *,
         stretch: bool = False,
         ir_range: RangeOption = "auto",
@@ -163,8 +162,8 @@ class Fuser:
 
     def fuse_pair(
         self,
-        ir: Shaped[np.ndarray, "..."],
-        vi: Shaped[np.ndarray, "..."],
+        ir: Any,
+        vi: Any,
         *,
         stretch: bool = False,
         ir_range: RangeOption = "auto",
@@ -187,6 +186,7 @@ class Fuser:
             ValueError: see `fuse`; and if the network has no maps.
         """
         ir_range = check_range(ir_range)
+        ir, vi = np.asarray(as_array(ir, "ir")), np.asarray(as_array(vi, "vi"))
         _check_pair(ir, vi)
         vi_rgb = _unit_visible(vi)
         ir_y = _unit_infrared(ir, ir_range, ir_polarity)
@@ -224,8 +224,8 @@ def _loaded(weights: str) -> Fuser:
 
 
 def fuse(
-    ir: Shaped[np.ndarray, "..."],
-    vi: Shaped[np.ndarray, "..."],
+    ir: Any,
+    vi: Any,
     *,
     weights: str | Path = "light",
     stretch: bool = False,
