@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.folder import FusedFolder, fuse_folder
@@ -69,7 +69,7 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         ValueError: see `fuse_folder`.
         OSError: see `fuse_folder`.
     """
-    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     result = fuse_folder(**given | {"ir_range": parse_range(options.ir_range)})
     _report(result, options.out)
     return result.written

@@ -119,8 +119,8 @@ def _read_voc(path: Path, size: tuple[int, int], classes: Sequence[str] | None) 
         where = f"{path}, box {n}"
         texts = {k: found.findtext(f"bndbox/{k}") for k in ("xmin", "ymin", "xmax", "ymax")}
         try:
-            xyxy = [float(text) for text in texts.values()]
-        except (TypeError, ValueError) as error:
+            xyxy = [float(text or "") for text in texts.values()]
+        except ValueError as error:
             raise AnnotationError(f"{where}: bndbox {texts} does not hold four numbers.") from error
         if not (label := (found.findtext("name") or "").strip()):
             raise AnnotationError(f"{where}: no name.")

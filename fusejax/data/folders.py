@@ -42,8 +42,8 @@ def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Pa
     if not ir or not vi:
         names = INFRARED_NAMES if vi else VISIBLE_NAMES
         raise PairError(f"{ir or vi} has no partner: {folder} needs one of the folders {', '.join(names)} beside it.")
-    inner = tuple(_subfolders(p).get((split or "").lower()) for p in (ir, vi))
-    return inner if all(inner) else (ir, vi)
+    inner_ir, inner_vi = (_subfolders(p).get((split or "").lower()) for p in (ir, vi))
+    return (inner_ir, inner_vi) if inner_ir and inner_vi else (ir, vi)
 
 
 def find_annotations(ir: Path) -> Path | None:
@@ -65,7 +65,7 @@ def find_annotations(ir: Path) -> Path | None:
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
-    """Sub-folders by name in lower case, without hidden ones and leftovers of archives (__MACOSX)."""
+    """Sub-folders by lower-case name, without hidden ones and leftovers of archives (__MACOSX)."""
     return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
 
 

@@ -144,8 +144,9 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
         tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
         blocks = [zip(tags[at], tags[size], strict=False) for at, size in _TIFF_BLOCKS if at in tags and size in tags]
         return any(start + count > length for block in blocks for start, count in block)
-    if image.format == "BMP" and image.tile and image.tile[0][0] == "raw":
-        _, _, start, (_, row_bytes, _) = image.tile[0]
+    tile = getattr(image, "tile", None)
+    if image.format == "BMP" and tile and tile[0][0] == "raw":
+        _, _, start, (_, row_bytes, _) = tile[0]
         return start + row_bytes * image.size[1] > length
     return False
 

@@ -90,7 +90,8 @@ def training_batches(
         batch_size: pairs in a batch of this process; the batch of all has `shard_count` times as
             many.
         seed: of the order and every random draw.
-        shard_index: which rows of the batch of all: the first `batch_size` for 0, the next for 1, ...
+        shard_index: which rows of the batch of all: the first `batch_size` for 0, the next for 1,
+          ...
         shard_count: number of processes.
         samples_seen: where the sequence is continued, counted in samples of all processes since
             the start. Unlike an iterator's state it holds for any number of processes and workers.
@@ -98,9 +99,9 @@ def training_batches(
     Returns:
         Dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input`
         what the network is given, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also
-        `boxes` float32 [b, max_boxes, 4], x1, y1, x2, y2 in pixels of the crop, and `boxes_valid` bool
-        [b, max_boxes]. The iterator has `get_state` and `set_state`; a state fits iterators made
-        with the same arguments and number of workers.
+        `boxes` float32 [b, max_boxes, 4], x1, y1, x2, y2 in pixels of the crop, and `boxes_valid`
+        bool [b, max_boxes]. The iterator has `get_state` and `set_state`; a state fits iterators
+        made with the same arguments and number of workers.
 
     Raises:
         ValueError: for a shard that does not exist.

@@ -106,7 +106,7 @@ class _Scene:
         self.rough = 0.4 * self.grain[14] + 0.4 * self.grain[50] + 0.25 * rng.standard_normal((h, w), np.float32)
 
     def noise(self, cells: int) -> np.ndarray:
-        """[h, w] smooth noise, mean 0, deviation about 1, with so many cells along the longer side."""
+        """Smooth noise [h, w], mean 0, deviation about 1, `cells` along the longer side."""
         longer = max(self.h, self.w)
         shape = [max(2, cells * side // longer) for side in (self.h, self.w)]
         coarse = self.rng.standard_normal(shape, np.float32)

@@ -15,7 +15,7 @@ def keep_compilations() -> None:
     A first 640x480 pair takes half the time afterwards. JAX_COMPILATION_CACHE_DIR or
     `jax.config.update("jax_compilation_cache_dir", ...)` choose another folder.
     """
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ or jax.config.jax_compilation_cache_dir:
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or getattr(jax.config, "jax_compilation_cache_dir", None):
         return
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jax.config.update("jax_compilation_cache_dir", str(cache / "fusejax" / "jax"))

@@ -60,7 +60,7 @@ class _Settings:
 
     out: Path
     stretch: bool
-    bits: int | None
+    bits: Literal[8, 16] | None
     polarity: Polarity
     ranges: dict[np.dtype, Range]
     keep_ir: bool

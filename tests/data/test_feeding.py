@@ -1,4 +1,8 @@
-"""Feeding: the batch of all processes is one array whatever their number; prepared sets open by their index alone."""
+"""Feeding.
+
+The batch of all processes is one array whatever their number; prepared sets open by their index
+alone.
+"""
 
 import dataclasses
 import itertools
@@ -140,7 +144,10 @@ def test_records_are_those_of_tfds(prepared, split):
 
 
 def test_a_record_is_asked_for_by_its_range_alone(prepared, monkeypatch):
-    """Asked for a list of positions, array_record goes through the whole index: an epoch would cost pairs squared."""
+    """Asked for a list of positions, array_record goes through the whole index.
+
+    An epoch would cost pairs squared.
+    """
     asked = []
 
     class Reader:

@@ -1,4 +1,6 @@
-"""Pairing by stem over the field's layouts, and one message for each way in which a folder can be bad."""
+"""Pairing by stem over the field's layouts, and one message for each way in which a folder can be
+bad.
+"""
 
 import re
 

@@ -1,4 +1,7 @@
-"""Image files: every kind that the field stores, both depths, and each way in which a file can be bad."""
+"""Image files.
+
+Every kind that the field stores, both depths, and each way in which a file can be bad.
+"""
 
 import io
 

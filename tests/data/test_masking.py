@@ -1,4 +1,7 @@
-"""ComMask's laws: binary, complementary, kept share, constant cells, deterministic, absent with p = 0."""
+"""ComMask's laws.
+
+Binary, complementary, kept share, constant cells, deterministic, absent with p = 0.
+"""
 
 import numpy as np
 import pytest

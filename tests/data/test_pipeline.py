@@ -1,4 +1,7 @@
-"""The input pipeline: what a batch is, and that it follows from (configuration, seed, index) alone."""
+"""The input pipeline.
+
+What a batch is, and that it follows from (configuration, seed, index) alone.
+"""
 
 import dataclasses
 import itertools

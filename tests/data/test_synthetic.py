@@ -1,4 +1,7 @@
-"""Made-up pairs: drawn from the seed alone, and telling, so that one modality knows what the other does not."""
+"""Made-up pairs.
+
+Drawn from the seed alone, and telling, so that one modality knows what the other does not.
+"""
 
 import pickle
 

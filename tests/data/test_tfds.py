@@ -1,4 +1,7 @@
-"""The TFDS builders on small archives in the sets' true layouts; built and read without TensorFlow."""
+"""The TFDS builders on small archives in the sets' true layouts.
+
+Built and read without TensorFlow.
+"""
 
 import functools
 import http.server
@@ -50,7 +53,10 @@ def make_zip(folder, target):
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch):
-    """Serves an archive on loopback in place of a builder's address; the builder downloads it as it would there."""
+    """Serves an archive on loopback in place of a builder's address.
+
+    The builder downloads it as it would there.
+    """
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -130,9 +136,9 @@ def test_m3fd_has_two_configurations(tmp_path):
 
 
 def test_missing_archives_and_sets_say_what_to_do(tmp_path):
+    (tmp_path / "manual").mkdir()
+    (tmp_path / "manual" / "other.zip").touch()  # TFDS itself refuses an empty folder
     with pytest.raises(FileNotFoundError, match=r"LLVIP\.zip is missing\. Agree to the terms"):
-        (tmp_path / "manual").mkdir()
-        (tmp_path / "manual" / "other.zip").touch()  # TFDS itself refuses an empty folder
         prepare("llvip", data_dir=str(tmp_path / "data"), manual_dir=str(tmp_path / "manual"))
     with pytest.raises(ValueError, match=r"roadscene is not prepared in .* run: python -m fusejax.data.tfds roadscene"):
         open_tfds("roadscene", data_dir=str(tmp_path / "data"))

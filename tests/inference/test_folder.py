@@ -1,4 +1,7 @@
-"""Fusing files and folders: what is written where, what is kept, and every input that is refused."""
+"""Fusing files and folders.
+
+What is written where, what is kept, and every input that is refused.
+"""
 
 import os
 
@@ -144,7 +147,7 @@ def test_a_full_disk_is_named(pairs, weights, tmp_path):
 
     os.replace = fail
     try:
-        with pytest.raises(OSError, match="No space left on device: '.*day_000000.png'"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*day_000000\.png'"):
             fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights)
     finally:
         os.replace = original

@@ -25,7 +25,10 @@ ROWS = ("half", "copy", AVERAGE, BOUND)
 
 @pytest.fixture
 def pairs(tmp_path):
-    """Four pairs, of which the first has no annotation and the second only a lamp; two methods of fused images."""
+    """Four pairs, of which the first has no annotation and the second only a lamp.
+
+    Two methods of fused images.
+    """
     root = tmp_path / "set"
     write_synthetic_folder(root, count=4, size=SIZE, boxes=True)
     (root / "boxes" / "day_000000.json").unlink()
