@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from fusejax.metrics.structure import ssim_maps
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import pad_hw
-from fusejax.ops.numerics import divide, image_mean, image_sum, to_levels, undefined
+from fusejax.ops.numerics import divide, image_mean, image_sum, sum_arrays, to_levels, undefined
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
