@@ -1,10 +1,10 @@
-"""How much padding an image to a bucket, instead of a multiple of 8, changes its inside.
+"""How much putting an image on an array of a bucket's size changes its result: it should not.
 
     python scripts/padding_effect.py --data-root DIR --sets roadscene/val [--weights angularfuse]
     [--pairs 12]
 
-Attention looks at the whole picture, so padding reaches everywhere. Prints gray levels of 255, over
-the pictures.
+Compares with the network on the image alone, padded only to what the network needs. Prints gray
+levels of 255, over the images.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from fusejax.weights.files import load_weights
 
 @dataclasses.dataclass(frozen=True)
 class PaddingOptions:
-    """Which pictures to look at; the first `pairs` of every set."""
+    """Which images to look at; the first `pairs` of every set."""
 
     data_root: Path
     sets: tuple[str, ...] = ("roadscene/val",)
