@@ -3,7 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 
-from fusejax.losses import ObjectiveConfig, Progress, RegionConfig, TermConfig, channel_correlation, evaluate_objective
+from fusejax.losses import (
+    ObjectiveConfig,
+    Progress,
+    RegionConfig,
+    TermConfig,
+    channel_correlation,
+    evaluate_objective,
+    maximum_intensity_loss,
+)
 from fusejax.ops.numerics import quantize, to_levels
 
 
@@ -12,7 +20,7 @@ def maps(*values):
 
 
 def test_correlation_of_nearly_flat_maps_fades_to_zero():
-    """|a'| |b'| = 2e-8 lies below the published epsilon, float32's 1.2e-7: <a', b'> / (eps + 2e-8) = 0.14."""
+    """|a'| |b'| = 2e-8 is below the published epsilon, 1.2e-7: <a', b'> / (eps + 2e-8) = 0.14."""
     faint = maps(1e-4, -1e-4)
     np.testing.assert_allclose(channel_correlation(faint, faint), 2e-8 / (2e-8 + np.finfo(np.float32).eps), rtol=1e-4)
 
@@ -49,3 +57,10 @@ def test_the_soft_edge_of_the_regions_reaches_the_loss():
 
     assert total(0.0) == 0.0
     assert total(1.5) > 1e-3
+
+
+def test_maximum_intensity_pulls_to_the_brighter_source():
+    ir, vi_y = jnp.full((1, 2, 2, 1), 0.75), jnp.full((1, 2, 2, 1), 0.25)
+    np.testing.assert_array_equal(maximum_intensity_loss(ir, ir, vi_y), 0.0)
+    np.testing.assert_array_equal(maximum_intensity_loss(vi_y, ir, vi_y), 0.5)
+    np.testing.assert_array_equal(maximum_intensity_loss(vi_y, vi_y, ir), 0.5)
