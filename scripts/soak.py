@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
@@ -179,8 +178,8 @@ class SoakOptions:
     seed: int = 0
     minutes: float = 60.0
     out: Path | None = None
-    child: Annotated[Path | None, tyro.conf.Suppress] = None
-    steps: Annotated[int, tyro.conf.Suppress] = 0
+    child: Path | None = None
+    steps: int = 0
 
 
 def main(options: SoakOptions) -> None:

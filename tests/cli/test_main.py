@@ -91,8 +91,9 @@ def test_errors_of_the_system_are_one_line_that_names_the_file(monkeypatch, caps
 
 
 BUSY = """
-import sys, time
+import signal, sys, time
 from fusejax.cli import fuse, main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells ignore it
 def busy(_):
     print("ready", flush=True)
     {work}

@@ -152,7 +152,7 @@ def test_missing_archives_and_sets_say_what_to_do(tmp_path):
         (None, "no such annotation"),
         ("<annotation>", "malformed XML"),
         (voc(("dog", 1, 1, 3, 3)), "box 1: class 'dog' is unknown; expected one of person"),
-        (voc(("person", 1, 1, 3, 3), ("person", 5, 1, 30, 3)), r"box 2: \(5, 1, 30, 3\) is not a box inside a 12x16"),
+        (voc(("person", 1, 1, 3, 3), ("person", 5, 1, 30, 3)), r"box 2: \(5, 1, 30, 3\) is not a box inside a 16x12"),
         (voc(("person", "x", 1, 3, 3)), "box 1: bndbox .* does not hold four numbers"),
     ],
 )

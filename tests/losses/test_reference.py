@@ -19,7 +19,7 @@ CONFIGS = {
 }
 PAPER = CONFIGS["clahe"]
 jitted_clahe = jax.jit(clahe, static_argnames=("tiles", "clip_limit"))
-jitted_equalise = jax.jit(equalize)
+jitted_equalize = jax.jit(equalize)
 reference = jax.jit(fine_grained_reference, static_argnames="config")
 
 

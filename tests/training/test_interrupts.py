@@ -11,7 +11,7 @@ from fusejax.training.interrupts import StopRequest
 stop = StopRequest()
 with stop.watch(lambda text: print(text, flush=True)):
     print("ready", flush=True)
-    sys.stdin.readline() if len(sys.argv) < 2 else ctypes.CDLL(None).usleep(60_000_000)
+    sys.stdin.readline() if len(sys.argv) < 2 else [ctypes.CDLL(None).poll(0, 0, 60_000) for _ in range(9)]
 print("stopping", stop.reached(1), flush=True)
 """
 
