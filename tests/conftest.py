@@ -1,4 +1,4 @@
-"""Shared settings: CPU, compiled functions kept between runs, and the data folder for tests on real pairs."""
+"""Shared settings: CPU, compiled functions kept between runs, a browser, and real pairs."""
 
 import os
 from pathlib import Path
@@ -10,20 +10,28 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 import numpy as np  # noqa: E402 - the settings above must come before JAX is imported
 import pytest  # noqa: E402
+from browser import open_browser  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Folder of real pairs; the test is reported as skipped where FUSEJAX_DATA does not name one."""
+    """Folder of real pairs; the test is skipped where FUSEJAX_DATA does not name one."""
     root = os.environ.get("FUSEJAX_DATA")
     if not root:
         pytest.skip("FUSEJAX_DATA does not name a folder of real pairs")
     return Path(root)
 
 
+@pytest.fixture(scope="module")  # not longer: no other event loop, such as Orbax's, can run while it is open
+def browser():
+    """A headless Chromium, `playwright.sync_api.Browser`; skipped where there is none."""
+    with open_browser() as browser:
+        yield browser
+
+
 @pytest.fixture
 def say(record_property):
-    """Keeps a line for the end of the report: measured errors, which pytest hides while tests pass."""
+    """Keeps a line for the end of the report, which pytest hides while tests pass."""
     return lambda line: record_property("measured", line)
 
 
