@@ -12,12 +12,13 @@ from typing import Literal
 import jax
 import numpy as np
 
-from fusejax.data.image_headers import ImageError, ImageWarning, bits_per_sample
-from fusejax.data.images import as_infrared, from_float, read_image, read_thermal, resample, to_float, write_image
-from fusejax.data.pairing import PairError, PairPaths, size_text
+from fusejax.data.image_headers import ImageWarning, bits_per_sample
+from fusejax.data.images import as_infrared, read_thermal
+from fusejax.data.pairing import size_text
 from fusejax.inference.fuser import Fused, Fuser, bucket
 from fusejax.inference.jobs import Job, Jobs, find_jobs
 from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.pair_files import Advice, Settings, read_pair, write_result
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -27,16 +28,11 @@ from fusejax.inference.thermal import (
     describe_range,
     full_range,
 )
-from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import labeled_row
 from fusejax.report.progress import track
 
 _THREADS = 4
 _READ_AHEAD = 4
 _PENDING_WRITES = 8
-# Mean difference between the color channels, in shares of the range, from which infrared is in
-# color.
-_COLORED = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,20 +48,6 @@ class FusedFolder:
     written: list[Path]
     existing: list[Path]
     skipped: list[str]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Settings:
-    """Options of `fuse_folder` that every pair needs."""
-
-    out: Path
-    stretch: bool
-    bits: Literal[8, 16] | None
-    polarity: Polarity
-    ranges: dict[np.dtype, Range]
-    keep_ir: bool
-    panel: bool
-    maps: bool
 
 
 def fuse_folder(
@@ -146,7 +128,7 @@ def fuse_folder(
         fuser.check_maps()
     ranges = _find_ranges(jobs, ir_range)
     folder = out if out != jobs.todo[0].target else out.parent
-    settings = _Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps)
+    settings = Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps)
     written, bad = _fuse_all(jobs.todo, fuser, settings, skip_bad=skip_bad)
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
@@ -172,9 +154,7 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
     return ranges
 
 
-def _fuse_all(
-    jobs: Sequence[Job], fuser: Fuser, settings: _Settings, *, skip_bad: bool
-) -> tuple[list[Path], list[str]]:
+def _fuse_all(jobs: Sequence[Job], fuser: Fuser, settings: Settings, *, skip_bad: bool) -> tuple[list[Path], list[str]]:
     """Fuses pair by pair.
 
     Returns the files written and a line for each pair that could not be read.
@@ -182,9 +162,9 @@ def _fuse_all(
     written, bad = [], []
     pending: deque[Future] = deque()
     compiled: set[tuple[int, int]] = set()
-    advice = _Advice()
+    advice = Advice()
     with ThreadPoolExecutor(_THREADS) as pool:
-        loaded = _map_ahead(pool, lambda job: _read(job.pair, skip_bad=skip_bad), jobs)
+        loaded = _map_ahead(pool, lambda job: read_pair(job.pair, skip_bad=skip_bad), jobs)
         for job, pair in zip(jobs, track(loaded, len(jobs), description="fusing", unit="pairs"), strict=True):
             if isinstance(pair, str):
                 bad.append(pair)
@@ -193,7 +173,7 @@ def _fuse_all(
             advice.check(job.pair, ir, vi)
             _announce(vi.shape[:2], compiled)
             fused = _fuse_one(job, as_infrared(ir), vi, fuser, settings)
-            pending.append(pool.submit(_write, job, vi, fused, settings))
+            pending.append(pool.submit(write_result, job, vi, fused, settings))
             while len(pending) > _PENDING_WRITES or (pending and pending[0].done()):
                 pending.popleft().result()
             written.append(job.target)
@@ -202,7 +182,7 @@ def _fuse_all(
     return written, bad
 
 
-def _fuse_one(job: Job, ir: np.ndarray, vi: np.ndarray, fuser: Fuser, settings: _Settings) -> Fused:
+def _fuse_one(job: Job, ir: np.ndarray, vi: np.ndarray, fuser: Fuser, settings: Settings) -> Fused:
     chosen = settings.ranges.get(ir.dtype, full_range(ir.dtype))
     try:
         return fuser.fuse_pair(
@@ -232,76 +212,9 @@ def _map_ahead(pool: ThreadPoolExecutor, function, items: Sequence) -> Iterator:
         yield waiting.popleft().result()
 
 
-def _read(pair: PairPaths, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray] | str:
-    """Pixels, infrared in the size of the visible image.
-
-    Or what is wrong, if that may be skipped.
-    """
-    try:
-        ir, vi = read_thermal(pair.ir), read_image(pair.vi)
-    except (ImageError, OSError) as error:
-        if skip_bad:
-            return str(error)
-        raise
-    return resample(ir, height=vi.shape[0], width=vi.shape[1]), vi
-
-
 def _announce(size: tuple[int, int], compiled: set[tuple[int, int]]) -> None:
     padded = bucket(size[0]), bucket(size[1])
     if padded not in compiled:
         compiled.add(padded)
         text = f"compiling the network for images of up to {size_text(padded)}, once per size (kept for later runs)"
         print(text, file=sys.stderr, flush=True)
-
-
-class _Advice:
-    """Warns once if the sources look exchanged or the infrared image is in false color."""
-
-    def __init__(self):
-        self.given = False
-
-    def check(self, pair: PairPaths, ir: np.ndarray, vi: np.ndarray) -> None:
-        """Looks at every eighth pixel of one pair."""
-        if self.given or not _is_colored(ir):
-            return
-        self.given = True
-        if _is_colored(vi):
-            text = f"{pair.ir} is in color; its luma is used, which is not temperature if the colors are a palette."
-        else:
-            text = f"{pair.ir} is in color and {pair.vi} is gray; are --ir and --vi exchanged?"
-        warnings.warn(text, ImageWarning, stacklevel=4)
-
-
-def _is_colored(pixels: np.ndarray) -> bool:
-    if pixels.shape[-1] == 1 or np.issubdtype(pixels.dtype, np.floating):
-        return False
-    return bool(np.ptp(to_float(pixels[::8, ::8]), axis=-1).mean() > _COLORED)
-
-
-def _write(job: Job, vi: np.ndarray, fused: Fused, settings: _Settings) -> None:
-    """Writes all files of a pair, the fused image last: if it exists, the others do."""
-    out, name = settings.out, Path(job.pair.id).parent / job.target.stem
-    if settings.keep_ir:
-        deep = bits_per_sample(job.pair.ir) > 8
-        write_image(out / "ir" / f"{name}.png", from_float(fused.ir, np.uint16 if deep else np.uint8))
-    if settings.panel:
-        write_image(out / "panels" / f"{name}.png", _panel(vi, fused))
-    if settings.maps:
-        from fusejax.report.maps import write_maps  # Matplotlib is slow to import
-
-        (out / "maps" / name.parent).mkdir(parents=True, exist_ok=True)
-        write_maps(
-            out / "maps" / name.parent, name.name, fused.maps, ir=fused.ir, vi=to_float(vi), fused=to_float(fused.image)
-        )
-    write_image(job.target, fused.image)
-
-
-def _panel(vi: np.ndarray, fused: Fused) -> np.ndarray:
-    color = to_float(fused.image)
-    images = {"infrared": fused.ir, "visible": to_float(vi)}
-    if color.shape[-1] == 1:
-        return labeled_row(images | {"fused": color})
-    return labeled_row(images | {"fused": rgb_to_luma(color), "fused in color": color})
-
-
-__all__ = ["FusedFolder", "PairError", "fuse_folder"]

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,32 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fusejax.data.images import from_float, to_float
+from fusejax.data.images import from_float
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import apply_within, extension_index, without_remat
 from fusejax.inference.memory import choose_core
-from fusejax.inference.thermal import (
-    Polarity,
-    Range,
-    RangeOption,
-    automatic_ranges,
-    check_range,
-    describe_range,
-    full_range,
-    to_unit,
-)
+from fusejax.inference.pair_arrays import Plane, check_pair, stretch_pair, unit_infrared, unit_visible
+from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.arrays import as_array
-from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
 
 Luma = Float[np.ndarray, "b h w 1"]
-Plane = Float[np.ndarray, "*b h w 1"]
-
-# A pair in which neither image varies more holds noise only, which must not be stretched.
-_LEAST_SPAN = 1.5 / 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +174,9 @@ class Fuser:
         """
         ir_range = check_range(ir_range)
         ir, vi = np.asarray(as_array(ir, "ir")), np.asarray(as_array(vi, "vi"))
-        _check_pair(ir, vi)
-        vi_rgb = _unit_visible(vi)
-        ir_y = _unit_infrared(ir, ir_range, ir_polarity)
+        check_pair(ir, vi)
+        vi_rgb = unit_visible(vi)
+        ir_y = unit_infrared(ir, ir_range, ir_polarity)
         gray = vi_rgb.shape[-1] == 1
         vi_y = vi_rgb if gray else rgb_to_luma(vi_rgb)
         batched = ir_y.ndim == 4
@@ -198,7 +185,7 @@ class Fuser:
         if not batched:
             fused_y, found = fused_y[0], {name: values[0] for name, values in found.items()}
         if stretch:
-            fused_y = np.where(np.maximum(_span(ir_y), _span(vi_y)) > _LEAST_SPAN, stretch_range(fused_y), fused_y)
+            fused_y = stretch_pair(fused_y, ir_y, vi_y)
         fused = (fused_y if gray else recolor(fused_y, vi_rgb)).reshape(vi.shape)
         dtype = np.dtype({8: np.uint8, 16: np.uint16}[bits] if bits else vi.dtype)
         image = fused.astype(dtype) if np.issubdtype(dtype, np.floating) else from_float(fused, dtype)
@@ -260,73 +247,3 @@ def fuse(
             where they are not allowed.
     """
     return _loaded(str(weights)).fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)
-
-
-def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h w 3"]) -> Float[np.ndarray, "*b h w 3"]:
-    """RGB with luma `fused_y` and the chroma of `vi`, all in [0, 1]; clipped to the RGB cube."""
-    chroma = rgb_to_ycbcr(vi)[..., 1:]
-    return np.clip(ycbcr_to_rgb(np.concatenate([fused_y, chroma], axis=-1)), 0.0, 1.0)
-
-
-def stretch_range(fused_y: Plane) -> Plane:
-    """Maps each image linearly onto [0, 1]; a constant one is left as it is."""
-    low, span = fused_y.min(axis=(-3, -2, -1), keepdims=True), _span(fused_y)
-    return np.where(span > 0, (fused_y - low) / np.where(span > 0, span, 1), fused_y)
-
-
-def _span(x: Plane) -> Float[np.ndarray, "*b 1 1 1"]:
-    return np.ptp(x, axis=(-3, -2, -1), keepdims=True)
-
-
-def _unit_visible(vi: np.ndarray) -> Float[np.ndarray, "*b h w c"]:
-    """float32 in [0, 1] with a channel axis."""
-    vi = vi if vi.ndim >= 3 else vi[..., None]
-    return vi.astype(np.float32) if np.issubdtype(vi.dtype, np.floating) else to_float(vi)
-
-
-def _unit_infrared(ir: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Plane:
-    """One channel, float32 in [0, 1], hot is bright."""
-    ir = ir if ir.ndim >= 3 else ir[..., None]
-    chosen = _choose_range(ir, ir_range)
-    unit = to_unit(ir, chosen, polarity=polarity)
-    return rgb_to_luma(unit) if ir.shape[-1] == 3 else unit
-
-
-def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
-    if not isinstance(ir_range, str):
-        return ir_range
-    chosen = full_range(ir.dtype)
-    if ir_range == "auto" and ir.dtype != np.uint8:
-        planes = ir.reshape(-1, *ir.shape[-3:])  # every image of a batch
-        chosen = automatic_ranges(x.mean(axis=-1, keepdims=True).astype(x.dtype) for x in planes)[ir.dtype]
-        if line := describe_range(chosen, ir.dtype):
-            warnings.warn(line, stacklevel=5)
-    elif np.issubdtype(ir.dtype, np.floating) and not (ir.min() >= 0 and ir.max() <= 1):
-        raise ValueError(
-            f"ir has values from {ir.min():g} to {ir.max():g}; floats must lie in [0, 1], or choose another ir_range."
-        )
-    return chosen
-
-
-def _check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
-    for name, x in (("ir", ir), ("vi", vi)):
-        if x.dtype not in (np.uint8, np.uint16) and not np.issubdtype(x.dtype, np.floating):
-            raise ValueError(f"{name} is {x.dtype}; expected uint8, uint16 or float in [0, 1].")
-        if not (x.ndim == 2 or (x.ndim in (3, 4) and x.shape[-1] in (1, 3))):
-            raise ValueError(f"{name} has shape {x.shape}; expected [h, w], [h, w, 1] or [h, w, 3].")
-        if 0 in x.shape:
-            raise ValueError(f"{name} has shape {x.shape}; it holds no pixels.")
-        if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
-            raise ValueError(f"{name} has values that are not finite; replace them first.")
-    if np.issubdtype(vi.dtype, np.floating) and not (vi.min() >= 0 and vi.max() <= 1):
-        raise ValueError(f"vi has values from {vi.min():g} to {vi.max():g}; floats must lie in [0, 1].")
-    ir_size, vi_size = (x.shape[:2] if x.ndim < 4 else x.shape[:3] for x in (ir, vi))
-    if ir_size != vi_size or (ir.ndim == 4) != (vi.ndim == 4):
-        sizes = [_size_text(size) for size in (ir_size, vi_size)]
-        raise ValueError(f"ir is {sizes[0]} but vi is {sizes[1]} (width x height); register the pair first.")
-
-
-def _size_text(size: tuple[int, ...]) -> str:
-    """Width x height, and the number of images of a batch."""
-    text = f"{size[-1]}x{size[-2]}"
-    return text if len(size) == 2 else f"{size[0]} images of {text}"

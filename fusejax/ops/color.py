@@ -54,3 +54,17 @@ def ycbcr_to_rgb(ycbcr: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*ba
         RGB, not clipped: a changed luma can leave the RGB cube, and the caller decides what to do.
     """
     return (ycbcr - _CHROMA_CENTER) @ _FROM_YCBCR
+
+
+def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h w 3"]) -> Float[np.ndarray, "*b h w 3"]:
+    """Gives a fused luma the chroma of the visible image.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        vi: visible RGB in [0, 1].
+
+    Returns:
+        RGB, clipped to [0, 1].
+    """
+    chroma = rgb_to_ycbcr(vi)[..., 1:]
+    return np.clip(ycbcr_to_rgb(np.concatenate([fused_y, chroma], axis=-1)), 0.0, 1.0)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from fusejax.data.images import to_float, write_image
-from fusejax.inference.fuser import Fuser, recolor
-from fusejax.ops.color import rgb_to_luma
+from fusejax.inference.fuser import Fuser
+from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.report.panels import labeled_row, stacked
 from fusejax.studies.ablation import Ablation, run_folder
 from fusejax.studies.run import open_pairs

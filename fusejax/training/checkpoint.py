@@ -5,11 +5,8 @@ All methods of `Checkpoints` are collective: every process of a run calls them i
 
 import contextlib
 import dataclasses
-import itertools
 import logging
 import math
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
@@ -18,7 +15,8 @@ from orbax.checkpoint import checkpoint_managers
 
 from fusejax.training import checks
 from fusejax.training.fingerprint import fingerprints, sha256
-from fusejax.training.processes import barrier, on_any_process
+from fusejax.training.processes import on_any_process
+from fusejax.training.saved_step import Damage, KeepBest, move_aside, read_json, read_step
 from fusejax.training.state import TrainState
 
 # Orbax logs a failed save with several tracebacks; the run reports it in one line.
@@ -33,10 +31,6 @@ class DamagedCheckpoint(ValueError):
 
 class CheckpointFailed(RuntimeError):
     """Saving failed for good; the message names the reason and the last good step."""
-
-
-class _Damage(Exception):
-    """What is wrong with the step that is being read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +76,7 @@ class Checkpoints:
         # Orbax's own metrics are not used: a damaged file of them would keep the manager from
         # starting.
         keep = checkpoint_managers.AnyPreservationPolicy(
-            [checkpoint_managers.LatestN(keep_newest), _Best(self._scores)]
+            [checkpoint_managers.LatestN(keep_newest), KeepBest(self._scores)]
         )
         options = ocp.CheckpointManagerOptions(preservation_policy=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
@@ -194,15 +188,15 @@ class Checkpoints:
         damage: dict[int, str] = {}
         for candidate in tried:
             try:
-                state, data, messages = self._read(candidate, target, config, override)
-            except _Damage as error:
+                state, data, messages = read_step(self._manager, candidate, target, config, override=override)
+            except Damage as error:
                 damage[candidate] = f"{self._folder / str(candidate)} is damaged: {error}."
                 if not allow_older or candidate == tried[-1]:
                     older = [s for s in tried if s not in damage]
                     raise DamagedCheckpoint("\n".join((*damage.values(), _advice(older)))) from error.__cause__
             else:
                 break
-        moved = self._move_aside(list(damage))
+        moved = move_aside(self._manager, list(damage))
         skipped = (f"{damage[s]} It is now {moved[s].name}; the run goes back to step {candidate}." for s in damage)
         return Restored(candidate, state, data, (*skipped, *messages))
 
@@ -279,83 +273,11 @@ class Checkpoints:
             Exception: if access, memory or the network fail.
         """
         try:
-            return self._read_json(step, "meta")["scores"]
+            return read_json(self._manager, step, "meta")["scores"]
         except Exception as error:
             if not checks.means_damage(error):
                 raise
             return None
-
-    def _read_json(self, step: int, item: str) -> Any:
-        return self._manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.JsonRestore()}))[item]
-
-    def _read(self, step: int, target: TrainState, config: dict, override: bool) -> tuple[Any, dict, list[str]]:
-        """State, data position and messages of a step.
-
-        Raises:
-            _Damage: if the step is damaged.
-            ValueError: if it belongs to another run or model.
-        """
-        meta = _attempt("meta", lambda: self._read_json(step, "meta"))
-        saved = {name: _attempt(name, lambda name=name: self._read_json(step, name)) for name in ("config", "data")}
-        sums = meta.get("sha256") or {}
-        hashed = saved | {"meta": {k: v for k, v in meta.items() if k != "sha256"}}
-        if changed := [name for name, value in hashed.items() if sums.get(name) != sha256(value)]:
-            raise _Damage(f"item {', '.join(map(repr, changed))} is not what was saved (SHA-256 differs)")
-        messages = checks.check_same_run(saved["config"], config, self._folder, override=override)
-        checks.check_same_leaves(meta["leaves"], target, self._folder / str(step))
-        composite = ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        state = _attempt("state", lambda: self._manager.restore(step, args=composite)["state"])
-        wrong = [name for name, value in fingerprints(state).items() if value != meta["leaves"][name][-1]]
-        if wrong:
-            raise _Damage(f"item 'state' has other values than were saved in {checks.summarize_list(wrong)}")
-        return state, saved["data"], messages
-
-    def _move_aside(self, steps: list[int]) -> dict[int, epath.Path]:
-        """Renames damaged steps to names that Orbax does not list."""
-        aside = {}
-        for step in steps:
-            names = itertools.chain([f"{step}.damaged"], (f"{step}.damaged-{n}" for n in itertools.count(2)))
-            aside[step] = next(path for name in names if not (path := self._folder / name).exists())
-        if steps:
-            barrier("fusejax: names for damaged steps chosen")
-            if jax.process_index() == 0:
-                for step in steps:
-                    (self._folder / str(step)).rename(aside[step])
-            barrier("fusejax: damaged steps renamed")
-            self._manager.reload()
-        return aside
-
-
-class _Best:
-    """Orbax's policy that keeps the step with the best score."""
-
-    def __init__(self, scores: dict[int, float]) -> None:
-        self._scores = scores  # the same dict as that of Checkpoints
-
-    def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:  # noqa: ARG002 - Orbax's signature
-        """Whether to keep each of the steps."""
-        scores = self._scores
-        best = max((i.step for i in checkpoints if i.step in scores), key=lambda s: (scores[s], s), default=None)
-        return [info.step == best for info in checkpoints]
-
-
-def _attempt(item: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns.
-
-    Raises:
-        _Damage: on all processes if it fails on one, so that none waits for another.
-    """
-    result = error = None
-    try:
-        result = read()
-    except Exception as caught:
-        if not checks.means_damage(caught):
-            raise
-        error = caught
-    if on_any_process(error is not None):
-        cause = checks.error_summary(error) if error else "another process could not read it"
-        raise _Damage(f"item {item!r} cannot be read ({cause})") from error
-    return result
 
 
 def _advice(older: list[int]) -> str:

@@ -6,9 +6,9 @@ from jax.experimental import multihost_utils
 
 from fusejax.data.folders import JoinedSource
 from fusejax.data.images import to_float
-from fusejax.inference.fuser import Fuser, recolor
+from fusejax.inference.fuser import Fuser
 from fusejax.metrics import USUAL, RunningMean, evaluate
-from fusejax.ops.color import rgb_to_luma
+from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.report.panels import RgbImage, labeled_row
 
 CONVENTION = "cddfuse"

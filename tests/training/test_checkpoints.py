@@ -272,7 +272,7 @@ def test_reading_without_access_is_not_taken_for_damage(folder, monkeypatch):
         def refuse(*args, **kwargs):
             raise PermissionError(13, "Permission denied", "meta")
 
-        monkeypatch.setattr(checkpoints, "_read_json", refuse)
+        monkeypatch.setattr("fusejax.training.saved_step.read_json", refuse)
         with pytest.raises(PermissionError):
             checkpoints.restore(target(), config=CONFIG, allow_older=True)
     assert (folder / "3").is_dir()
