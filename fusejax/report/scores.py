@@ -38,6 +38,50 @@ class Scores:
         return {k: n for k, n in counts.items() if n}
 
 
+@dataclasses.dataclass(frozen=True)
+class FolderScores:
+    """Scores of one or several methods on the same pairs, with the files that they belong to.
+
+    Tables, plots and pages are made from this alone:
+
+        for scores in result.methods:                # one for each method, in the order given
+            for n, name in enumerate(scores.names):  # the same images for every method
+                scores.values["VIF"][n]              # NaN where undefined
+                result.fused[scores.method][name], result.ir[name], result.vi[name]  # the files
+
+    `fusejax.metrics.higher_is_better(metric)` tells the direction of a metric, `METRICS[metric]`
+    its title, range and source, and `CONVENTIONS[scores.convention].summary` what was computed.
+
+    Attributes:
+        conventions: by name of the convention, the scores of each method. All hold the same images
+            in the same order; the metrics are those that the convention defines.
+        regions: scores inside object boxes, with those of the plain average and the least errors
+            that any image can have; empty without boxes.
+        skipped: a line for each image that was left out.
+        ir: infrared file of each image, by its name. It has another size than the visible one
+            where it was resampled (`resize`).
+        vi: visible file of each image, by its name.
+        fused: fused file of each image, by the name of the method and then of the image.
+    """
+
+    conventions: dict[str, list[Scores]]
+    regions: list[Scores]
+    skipped: list[str]
+    ir: dict[str, Path]
+    vi: dict[str, Path]
+    fused: dict[str, dict[str, Path]]
+
+    @property
+    def methods(self) -> list[Scores]:
+        """Scores of each method under the first convention, in the order of the folders."""
+        return next(iter(self.conventions.values()))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the images, the same for every method and convention."""
+        return self.methods[0].names
+
+
 def write_scores(folder: Path, scores: Scores) -> None:
     """Writes metrics.csv and metrics.json.
 

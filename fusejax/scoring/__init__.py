@@ -3,7 +3,8 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
-    from fusejax.scoring.folder import FolderScores, evaluate_folders
+    from fusejax.report.scores import FolderScores
+    from fusejax.scoring.folder import evaluate_folders
 
 __all__ = [
     "FolderScores",

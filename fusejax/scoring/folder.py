@@ -1,6 +1,5 @@
 """Scoring folders of fused images against their sources."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,27 +13,11 @@ from fusejax.data.pairing import PairError, list_images, size_text
 from fusejax.inference.compilation import keep_compilations
 from fusejax.metrics import USUAL, evaluate
 from fusejax.report.progress import track
-from fusejax.report.scores import Scores
+from fusejax.report.scores import FolderScores, Scores
 from fusejax.scoring.regions import read_region_boxes, score_regions
 
 Files = dict[str, Path]
 _SHOWN = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderScores:
-    """What `evaluate_folders` found.
-
-    Attributes:
-        methods: scores of each method, in the order of the folders.
-        regions: scores inside object boxes, with those of the plain average and the least errors
-            that any image can have; empty without boxes.
-        skipped: a line for each image that was left out.
-    """
-
-    methods: list[Scores]
-    regions: list[Scores]
-    skipped: list[str]
 
 
 def evaluate_folders(
@@ -97,7 +80,7 @@ def evaluate_folders(
     keep_compilations()
     scores = _score(method_files, ir_files, vi_files, convention=convention, metrics=metrics)
     regions = [] if found_boxes is None else score_regions(method_files, ir_files, vi_files, found_boxes)
-    return FolderScores(scores, regions, list(problems.values()))
+    return FolderScores({convention: scores}, regions, list(problems.values()), ir_files, vi_files, method_files)
 
 
 def method_names(folders: Sequence[Path]) -> list[str]:
