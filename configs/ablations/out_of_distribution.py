@@ -16,6 +16,8 @@ from fusejax.studies.preparation import AlignmentPlan
 from fusejax.studies.variants import with_data, without_term
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
+# Not the author's grid: one patch of each of these small auxiliary images would be seen.
+CROPS = {"patch_stride": 0, "flips": True}
 SETS = {
     "roadscene/val": "in distribution",
     "tno/test_dev": "out of it",
@@ -33,7 +35,7 @@ def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
     base = load_config("crossfuse" if full_size else "crossfuse_small")
     variants = {}
     for name, changes in data.items():
-        whole = with_data(base, root=str(data_root), folders=(TARGET,), **changes)
+        whole = with_data(base, root=str(data_root), folders=(TARGET,), **CROPS, **changes)
         variants[f"{name} without consistency"] = without_term(whole, "consistency")
         variants[f"{name} with consistency"] = whole
     title = "CrossFuse, training data and consistency term"

@@ -14,13 +14,15 @@ from fusejax.studies.preparation import AlignmentPlan
 from fusejax.studies.variants import with_data
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
+# Not the author's grid: one patch of each of these small auxiliary images would be seen.
+CROPS = {"patch_stride": 0, "flips": True}
 SETS = {"roadscene/val": "in distribution", "tno/test_dev": "out of it", "vifb/test_dev": "out of it"}
 NUMBERS = (200, 800, 2000)
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:
     base = load_config("crossfuse" if full_size else "crossfuse_small")
-    base = with_data(base, root=str(data_root), folders=(TARGET,))
+    base = with_data(base, root=str(data_root), folders=(TARGET,), **CROPS)
     plans = {
         k: AlignmentPlan(data_root / TARGET, data_root / AUXILIARY, out / f"plan_{k}.json", AlignConfig(stride=64, k=k))
         for k in NUMBERS

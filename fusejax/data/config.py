@@ -83,6 +83,10 @@ class DataConfig:
       validation: pair folders relative to `root` that are scored during training, named down to the
         split; empty: none.
       crop: side of the square training crop in pixels.
+      patch_stride: pairs are cut into patches of `crop` pixels that lie so many pixels apart on a
+        fixed grid from the top left corner, each a training sample of its own (CrossFuse: 200);
+        0: a crop of each pair is drawn at random. Aligned patches are such patches already.
+      flips: whether samples are mirrored at random, along each axis with probability 1/2.
       max_boxes: object boxes that a sample brings along, the largest of its crop; 0: none are read.
       box_classes: names of the objects that count, in any case; empty: all. The default is
         FusionNet's, with LLVIP's "person".
@@ -110,6 +114,8 @@ class DataConfig:
     shares: tuple[float, ...] = ()
     validation: tuple[str, ...] = ()
     crop: int = 128
+    patch_stride: int = 0
+    flips: bool = True
     max_boxes: int = 0
     box_classes: tuple[str, ...] = OBJECT_CLASSES
     box_share: float = 0.0
@@ -122,7 +128,7 @@ class DataConfig:
     workers: int = 0
 
     def __post_init__(self):
-        for name, least in (("crop", 1), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
+        for name, least in (("crop", 1), ("patch_stride", 0), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
         if self.alignment and not self.auxiliary:

@@ -16,6 +16,7 @@ from fusejax.data.alignment_plan import AlignedPatches, load_plan
 from fusejax.data.augmentation import Augment
 from fusejax.data.config import DataConfig
 from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
+from fusejax.data.grid import PatchGrid, pair_sizes
 from fusejax.data.memory import KeptInMemory
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, ToLuma
@@ -23,7 +24,7 @@ from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, Rand
 
 def open_sources(config: DataConfig) -> list:
     """The random-access sources that a configuration names, in order: folders, TFDS sets, made-up
-    pairs.
+    pairs, auxiliary pairs; of patches on a grid where the configuration asks for one.
 
     Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be
     trained on, images smaller than the crop included.
@@ -47,7 +48,15 @@ def open_sources(config: DataConfig) -> list:
         )
     if config.shares and len(config.shares) != len(sources):
         raise ValueError(f"data.shares names {len(config.shares)} shares but there are {len(sources)} sources.")
-    return [KeptInMemory(source) for source in sources] if config.keep_decoded else sources
+    return [_prepared(source, config) for source in sources]
+
+
+def _prepared(source: Sequence, config: DataConfig) -> Sequence:
+    """The source kept in memory, cut into patches, both or neither, as the configuration says."""
+    kept = KeptInMemory(source) if config.keep_decoded else source
+    if not config.patch_stride or isinstance(source, AlignedPatches):
+        return kept
+    return PatchGrid(kept, pair_sizes(source), size=config.crop, stride=config.patch_stride)
 
 
 def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
@@ -155,12 +164,8 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
         pairs = grain.MapDataset.mix(parts, weights=config.shares)
     else:
         pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
-    pairs = (
-        pairs.seed(seed)
-        .random_map(RandomPairedCrop(config.crop, config.box_share))
-        .random_map(RandomPairedFlip())
-        .map(ToLuma())
-        .random_map(MaskInputs(config.com_mask))
-        .map(PadBoxes(config.max_boxes))
-    )
+    pairs = pairs.seed(seed).random_map(RandomPairedCrop(config.crop, config.box_share))
+    if config.flips:
+        pairs = pairs.random_map(RandomPairedFlip())
+    pairs = pairs.map(ToLuma()).random_map(MaskInputs(config.com_mask)).map(PadBoxes(config.max_boxes))
     return pairs if config.augment is None else pairs.random_map(Augment(config.augment))

@@ -44,6 +44,17 @@ def crop_boxes(boxes: BoxArray, *, top: int, left: int, size: int) -> tuple[BoxA
     return cut, ((cut[:, 2:] - cut[:, :2]) >= MIN_SIDE).all(axis=1) & (_areas(cut) >= MIN_AREA_SHARE * _areas(boxes))
 
 
+def cut_pair(pair: dict, *, top: int, left: int, size: int) -> dict:
+    """The size x size window (pixels) of both images of a pair, with the boxes that `crop_boxes`
+    keeps.
+    """
+    window = np.s_[top : top + size, left : left + size]
+    cut = pair | {k: pair[k][window] for k in ("ir", "vi")}
+    if not len(boxes := pair.get("boxes", ())):
+        return cut
+    return _with_boxes(cut, *crop_boxes(boxes, top=top, left=left, size=size))
+
+
 @dataclasses.dataclass(frozen=True)
 class RandomPairedCrop(grain.transforms.RandomMap):
     """Cuts the same size x size window (pixels) from both images of the pair.
@@ -67,13 +78,7 @@ class RandomPairedCrop(grain.transforms.RandomMap):
         # share.
         if self.box_share and len(aims := self._aims(boxes)) and rng.random() < self.box_share:
             left, top = self._around(aims[rng.integers(len(aims))], (w, h), rng)
-        window = np.s_[top : top + self.size, left : left + self.size]
-        cropped = pair | {k: pair[k][window] for k in ("ir", "vi")}
-        return (
-            _with_boxes(cropped, *crop_boxes(boxes, top=int(top), left=int(left), size=self.size))
-            if len(boxes)
-            else cropped
-        )
+        return cut_pair(pair, top=int(top), left=int(left), size=self.size)
 
     def _aims(self, boxes: BoxArray) -> Float[np.ndarray, "m 4"]:
         """Boxes of which a window can hold enough."""
