@@ -41,7 +41,7 @@ class FeedingOptions:
     """What to measure.
 
     Attributes:
-      pairs: sizes of made-up ArrayRecord sets of 20x20 pictures whose epochs are timed, instead of
+      pairs: sizes of made-up ArrayRecord sets of 20x20 images whose epochs are timed, instead of
       the speeds.
       count: made-up pairs of 480x640 where no data_root is given; also the most that go into the
       ArrayRecord set.
@@ -156,11 +156,11 @@ def speeds(options: FeedingOptions) -> None:
             write_synthetic_folder(folder, count=options.count, size=SIZE)
         config = DataConfig(root=options.data_root or folder, folders=options.folders, crop=options.crop)
         start = time.perf_counter()
-        pictures = open_sources(config)[0]
+        images = open_sources(config)[0]
         elapsed = time.perf_counter() - start
-        print(f"{'folder: headers checked':34} {2 * len(pictures) / elapsed:8.0f} files/s, {2 * len(pictures)} files")
-        records = write_records(Path(folder) / "records", pictures, min(options.count, len(pictures)))
-        sources = {"folder": (pictures, None), "ArrayRecord": (TfdsPairs(records, "train"), records)}
+        print(f"{'folder: headers checked':34} {2 * len(images) / elapsed:8.0f} files/s, {2 * len(images)} files")
+        records = write_records(Path(folder) / "records", images, min(options.count, len(images)))
+        sources = {"folder": (images, None), "ArrayRecord": (TfdsPairs(records, "train"), records)}
         step = tiny_step()
         for (name, (source, where)), workers in itertools.product(sources.items(), options.workers):
             config = dataclasses.replace(config, workers=workers)

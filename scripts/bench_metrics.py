@@ -2,10 +2,10 @@
 
     python scripts/bench_metrics.py [--rounds 7] [--batch 2]
 
-Both score the same made-up 640x480 pictures in turns within one process, after compiling; the table
-gives pictures per second (median of the rounds) and the ratio with its smallest and largest round.
+Both score the same made-up 640x480 images in turns within one process, after compiling; the table
+gives images per second (median of the rounds) and the ratio with its smallest and largest round.
 The reference runs in one thread, as NumPy and SciPy do. The peak memory is that of a fresh process
-which scores one 3840x2160 picture.
+which scores one 3840x2160 image.
 """
 
 import dataclasses
@@ -39,7 +39,7 @@ REFERENCES: dict[str, Callable[..., float]] = {
 }
 
 
-def pictures(batch: int, height: int, width: int) -> list[np.ndarray]:
+def images(batch: int, height: int, width: int) -> list[np.ndarray]:
     """Fused, infrared, visible: [batch, height, width] smooth random levels 0..255."""
     rng = np.random.default_rng(0)
     coarse = rng.normal(size=(2, batch, height // 8, width // 8))
@@ -54,7 +54,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def compare(names: tuple[str, ...], levels: list[np.ndarray], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures per second of package and reference, one value per round, run in turns."""
+    """Images per second of package and reference, one value per round, run in turns."""
     batch = len(levels[0])
     arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in levels]
     ours = lambda: evaluate(*arrays, metrics=names)  # noqa: E731
@@ -68,7 +68,7 @@ def compare(names: tuple[str, ...], levels: list[np.ndarray], rounds: int) -> tu
 
 def peak_memory() -> str:
     """Scores one 4K image in this process; a line with the time and the largest resident size."""
-    arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in pictures(1, 2160, 3840)]
+    arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in images(1, 2160, 3840)]
     first = seconds(lambda: evaluate(*arrays))
     again = seconds(lambda: evaluate(*arrays))
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -97,7 +97,7 @@ def main(options: MetricsOptions) -> None:
     if options.memory_only:
         print(peak_memory())
         return
-    levels = pictures(options.batch, 480, 640)
+    levels = images(options.batch, 480, 640)
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, 640x480, batches of {options.batch}")
     print(f"{'metrics':<10}{'package/s':>12}{'reference/s':>13}{'ratio':>8}  (smallest .. largest of {options.rounds})")
     for names in (*((name,) for name in USUAL), USUAL):

@@ -48,7 +48,7 @@ def main(options: PaddingOptions) -> None:
             rows.append((difference.mean(), difference.max(), inside.mean(), inside.max()))
             print(f"{pair['id']:24} {h}x{w} in {bucket(h)}x{bucket(w)}: mean {rows[-1][0]:.3f}, max {rows[-1][1]:.2f}")
     mean, largest, inside_mean, inside_max = np.array(rows).T
-    print(f"all of the picture: mean {mean.mean():.3f}, largest {largest.max():.2f} gray levels")
+    print(f"all of the image: mean {mean.mean():.3f}, largest {largest.max():.2f} gray levels")
     print(f"without the last eighth at the padded sides: mean {inside_mean.mean():.3f}, largest {inside_max.max():.2f}")
 
 

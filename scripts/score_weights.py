@@ -26,7 +26,7 @@ class ScoreOptions:
     Attributes:
       data_root: folder that holds the sets.
       sets: pair folders below it.
-      out: fused pictures and scores go here, a folder per set.
+      out: fused images and scores go here, a folder per set.
       weights: shipped name, .safetensors file or folder of a run.
       convention: whose definitions to use.
     """
@@ -39,7 +39,7 @@ class ScoreOptions:
 
 
 def apply_rules(ir_folder: Path, vi_folder: Path, out: Path) -> None:
-    """Gray pictures of the rules that need no model: average, maximum, and each source as it is."""
+    """Gray images of the rules that need no model: average, maximum, and each source as it is."""
     pairs, _ = match_pairs(ir_folder, vi_folder)
     for pair in pairs:
         ir = as_infrared(read_image(pair.ir))
@@ -47,8 +47,8 @@ def apply_rules(ir_folder: Path, vi_folder: Path, out: Path) -> None:
         vi_y = np.round(rgb_to_luma(vi) if vi.shape[-1] == 3 else vi).astype(np.uint8)
         average = np.round((ir.astype(np.float32) + vi_y) / 2).astype(np.uint8)
         fused = {"average": average, "maximum": np.maximum(ir, vi_y), "visible only": vi_y, "infrared only": ir}
-        for rule, picture in fused.items():
-            write_image(out / rule / f"{pair.id}.png", picture)
+        for rule, image in fused.items():
+            write_image(out / rule / f"{pair.id}.png", image)
 
 
 def main(options: ScoreOptions) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv where it is missing, installs fusejax with the test extra and runs the tests.
+# Makes .venv where it is missing, installs fusejax with the test extra and runs the linters and the tests.
 # Usage: bash scripts/test.sh [--fast] [pytest arguments]
 # --fast                      only the everyday tests: nothing that compiles for long or starts processes
 # FUSEJAX_DATA=DIR            also run the tests on real pairs kept there
@@ -14,5 +14,9 @@ if [ "${1:-}" = --fast ]; then
   shift
   selection=(-m "not slow")
 fi
+echo "ruff, codespell, basedpyright"
+.venv/bin/ruff check .
+.venv/bin/codespell fusejax configs scripts tests colabs README.md CHANGELOG.md
+.venv/bin/basedpyright --level error
 # Two at a time: compiling, which most tests spend their time on, keeps one core busy.
 exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "${selection[@]}" "$@"

@@ -1,6 +1,8 @@
-"""CrossFuse once more, in PyTorch, written from the specification; submodules carry the names of the author's files.
+"""CrossFuse once more, in PyTorch, written from the specification; submodules carry the names of
+the author's files.
 
-An independent reading: depth-wise, grouped and padded convolutions, normalisation and attention are PyTorch's own.
+An independent reading: depth-wise, grouped and padded convolutions, normalization and attention are
+PyTorch's own.
 """
 
 import torch
@@ -174,12 +176,14 @@ class Twin(nn.Module):
         return self.DIDF_Decoder(*fused, vi_y)
 
     def checkpoint(self, prefix="module."):
-        """As the author's script saves it: one dict of named tensors for each of the four modules."""
+        """As the author's script saves it: a dict of named tensors for each of the four modules."""
         return {name: {prefix + k: v for k, v in m.state_dict().items()} for name, m in self.named_children()}
 
 
 def randomize(module, seed):
-    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance of their input."""
+    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance
+    of their input.
+    """
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():
         noise = torch.randn(parameter.shape, generator=generator)

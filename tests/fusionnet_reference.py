@@ -1,6 +1,8 @@
-"""FusionNet once more, in float64 NumPy and SciPy, written from the specification and not from the JAX module.
+"""FusionNet once more, in float64 NumPy and SciPy, written from the specification and not from the
+JAX module.
 
-An independent reading: concatenations are built, 3x3 windows are gathered, up-sampling interpolates at half-pixel
+An independent reading: concatenations are built, 3x3 windows are gathered, up-sampling interpolates
+at half-pixel
 coordinates. Parameters are the tree of the JAX module.
 """
 

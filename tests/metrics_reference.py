@@ -1,4 +1,5 @@
-"""Independent float64 reading of the metrics in NumPy and SciPy. One picture [h, w] of levels 0..255 at a time.
+"""Independent float64 reading of the metrics in NumPy and SciPy. One image [h, w] of levels
+0..255 at a time.
 
 Written from the papers and a description of the toolkits, with library routines wherever one exists
 (convolution, histograms, FFT), so that it shares no arithmetic with the package.
@@ -297,7 +298,7 @@ def qcv(f, a, b):
     return error / weight
 
 
-# Colour
+# Color
 
 
 def color_deviation(fused, vi):

@@ -1,4 +1,5 @@
-"""The AngularFuse U-Net once more, in PyTorch, written from the specification and not from the JAX modules.
+"""The AngularFuse U-Net once more, in PyTorch, written from the specification and not from the JAX
+modules.
 
 An independent reading: concatenations, grouped and transposed convolutions are PyTorch's own.
 """
@@ -104,21 +105,26 @@ class UFuser(nn.Module):
         return torch.sigmoid(self.head(y))
 
 
+def _in_torch(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+    """Name and layout of a JAX parameter in the twin."""
+    *path, last = name.split("/")
+    if last == "scale" and path[-1] == "attention":
+        return ".".join([*path, last]), value.reshape(-1, 1, 1)
+    if last == "kernel" and value.ndim == 2:
+        value = value.T[..., None, None]
+    elif last == "kernel":
+        value = value.transpose(2, 3, 0, 1) if path[-1].startswith("up") else value.transpose(3, 2, 0, 1)
+    return ".".join([*path, {"kernel": "weight", "scale": "weight"}.get(last, last)]), value
+
+
 def load_flat(twin: UFuser, flat: dict[str, np.ndarray]) -> None:
-    """Copies parameters named as in the JAX tree, joined with "/". Every parameter must be met exactly once."""
+    """Copies parameters named as in the JAX tree, joined with "/".
+
+    Every parameter must be met exactly once.
+    """
     own = dict(twin.named_parameters())
-    for name, value in flat.items():
-        *path, last = name.split("/")
-        value, torch_name = (
-            np.asarray(value),
-            ".".join([*path, {"kernel": "weight", "scale": "weight"}.get(last, last)]),
-        )
-        if last == "scale" and path[-1] == "attention":
-            torch_name, value = ".".join([*path, last]), value.reshape(-1, 1, 1)
-        elif last == "kernel" and value.ndim == 2:
-            value = value.T[..., None, None]
-        elif last == "kernel":
-            value = value.transpose(2, 3, 0, 1) if path[-1].startswith("up") else value.transpose(3, 2, 0, 1)
+    for name, array in flat.items():
+        torch_name, value = _in_torch(name, np.asarray(array))
         parameter = own.pop(torch_name)
         if tuple(parameter.shape) != value.shape:
             raise ValueError(f"{name} is {value.shape} but {torch_name} is {tuple(parameter.shape)}")

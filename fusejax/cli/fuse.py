@@ -70,7 +70,8 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         OSError: see `fuse_folder`.
     """
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    result = fuse_folder(**given | {"ir_range": parse_range(options.ir_range)})
+    given["ir_range"] = parse_range(options.ir_range)
+    result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
 

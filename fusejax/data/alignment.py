@@ -1,13 +1,13 @@
-"""Top-K selective channel alignment (CrossFuse, arXiv 2502.14493, `top_k_alignment.py`), visible
-images only.
+"""Top-K selective channel alignment (CrossFuse, arXiv 2502.14493), visible images only.
 
 From an auxiliary set the K patches nearest in brightness to a target set are chosen, and one gamma
 per color channel makes their mean the target's. All of it follows from histograms of patches, so
 images come one at a time and memory does not grow with their number. Colors are in the order R, G,
-B on the scale 0..255; the author's code counts B, G, R.
+B on the scale 0..255; the author's code, `top_k_alignment.py`, counts B, G, R.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
@@ -142,7 +142,8 @@ def pooled_histogram(images: Images, config: AlignConfig) -> Int[np.ndarray, "3 
 
     Patches have one size: its mean is the mean of patch means.
     """
-    return sum(counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
+    rows = (counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
+    return functools.reduce(np.add, rows)
 
 
 def channel_means(histograms: Int[np.ndarray, "*n 3 256"], levels: np.ndarray = IDENTITY) -> Float[np.ndarray, "*n 3"]:
@@ -248,14 +249,14 @@ def align(target: Images, auxiliary: Images, config: AlignConfig) -> Alignment:
     target_mean = channel_means(wanted)
 
     def fit(histogram: np.ndarray) -> Rgb3:
-        return tuple(fit_gamma(histogram[c], float(target_mean[c]), cap=config.gamma_cap) for c in range(3))
+        red, green, blue = (fit_gamma(histogram[c], float(target_mean[c]), cap=config.gamma_cap) for c in range(3))
+        return red, green, blue
 
-    choose_first = config.order == "choose_then_fit"
-    gammas = None if choose_first else fit(pooled_histogram(auxiliary, config))
-    nearest = NearestPatches(target_mean, config.k, IDENTITY if choose_first else gamma_tables(gammas))
+    gammas = None if config.order == "choose_then_fit" else fit(pooled_histogram(auxiliary, config))
+    nearest = NearestPatches(target_mean, config.k, IDENTITY if gammas is None else gamma_tables(gammas))
     for row in patch_rows(auxiliary, config):
         nearest.add(*row)
-    before = sum(patch.histogram.astype(np.int64) for patch in nearest.best)
+    before = np.stack([patch.histogram for patch in nearest.best]).sum(axis=0, dtype=np.int64)
     gammas = gammas or fit(before)
     after = _moved(before, gamma_tables(gammas))
     return Alignment(

@@ -161,10 +161,10 @@ def _read_json(path: Path, size: tuple[int, int], classes: Sequence[str] | None)
         raise AnnotationError(f"{path}: expected a list of {{label, xyxy}}, found {type(entries).__name__}.")
     for n, entry in enumerate(entries, start=1):
         label, xyxy = (entry.get(k) if isinstance(entry, dict) else None for k in ("label", "xyxy"))
-        numbers = isinstance(xyxy, list) and len(xyxy) == 4 and all(type(v) in (int, float) for v in xyxy)
-        if not (isinstance(label, str) and label and numbers):
+        numbers = xyxy if isinstance(xyxy, list) and all(type(v) in (int, float) for v in xyxy) else []
+        if not (isinstance(label, str) and label and len(numbers) == 4):
             raise AnnotationError(f"{path}, box {n}: {entry!r} does not hold a label and xyxy, four numbers.")
-        yield f"{path}, box {n}", label, [float(value) for value in xyxy]
+        yield f"{path}, box {n}", label, [float(value) for value in numbers]
 
 
 _READERS = {".xml": _read_voc, ".txt": _read_yolo, ".json": _read_json}

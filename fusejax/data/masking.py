@@ -1,5 +1,4 @@
-"""ComMask, AngularFuse's complementary input masks (arXiv 2510.12260). NumPy, for the input
-pipeline.
+"""ComMask, AngularFuse's complementary input masks (arXiv 2510.12260), in NumPy.
 
 The masks touch the network's inputs only; losses and the reference use the clean pair, because
 block borders are strong edges that no scene has.
@@ -22,11 +21,12 @@ def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMas
     if rng.random() >= config.probability:
         return ir, vi_y
     patch = int(rng.choice(config.patch_sizes))
-    masks = draw_masks(ir.shape[:2], patch, rng=rng, config=config)
-    return tuple(
-        np.where(mask, x, x.dtype.type(0) if config.fill == "zero" else x.mean())
-        for x, mask in zip((ir, vi_y), masks, strict=True)
-    )
+    ir_mask, vi_mask = draw_masks(ir.shape[:2], patch, rng=rng, config=config)
+    return _hide(ir, ir_mask, config.fill), _hide(vi_y, vi_mask, config.fill)
+
+
+def _hide(x: Plane, mask: Mask, fill: str) -> Plane:
+    return np.where(mask, x, x.dtype.type(0) if fill == "zero" else x.mean())
 
 
 def draw_masks(
@@ -43,4 +43,7 @@ def draw_masks(
     else:
         hides_ir = rng.random(cells) < 0.5
         ir_cells, vi_cells = kept | ~hides_ir, kept | hides_ir
-    return tuple(np.kron(c, np.ones((patch, patch), bool))[: size[0], : size[1], None] for c in (ir_cells, vi_cells))
+    ir_mask, vi_mask = (
+        np.kron(c, np.ones((patch, patch), bool))[: size[0], : size[1], None] for c in (ir_cells, vi_cells)
+    )
+    return ir_mask, vi_mask

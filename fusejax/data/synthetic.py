@@ -16,6 +16,7 @@ import numpy as np
 from fusejax.data.images import from_float, write_image
 from fusejax.data.synthetic_scene import Scene, draw_background
 from fusejax.data.synthetic_targets import draw_targets
+from fusejax.typing import Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SyntheticPairs:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray | tuple[str, ...]]:
+    def __getitem__(self, index: int) -> Pair:
         if not 0 <= index < self.count:
             raise IndexError(f"index {index} of {self.count} pairs.")
         return synthetic_pair(self.seed * 1_000_003 + index, size=self.size)
@@ -44,16 +45,16 @@ def write_synthetic_folder(
     """
     root = Path(root)
     for pair in SyntheticPairs(count, size, seed):
-        for kind in ("ir", "vi"):
-            write_image(root / kind / f"{pair['id']}.png", pair[kind])
+        for kind, pixels in (("ir", pair["ir"]), ("vi", pair["vi"])):
+            write_image(root / kind / f"{pair['id']}.png", pixels)
         if boxes:
             (root / "boxes").mkdir(exist_ok=True)
-            objects = zip(pair["labels"], pair["boxes"].tolist(), strict=True)
+            objects = zip(pair.get("labels", ()), pair.get("boxes", np.empty((0, 4))).tolist(), strict=True)
             text = json.dumps([{"label": label, "xyxy": xyxy} for label, xyxy in objects])
             (root / "boxes" / f"{pair['id']}.json").write_text(text + "\n")
 
 
-def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> dict[str, str | np.ndarray | tuple[str, ...]]:
+def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> Pair:
     """Draws one pair; everything follows from the seed.
 
     Args:

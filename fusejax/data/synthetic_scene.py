@@ -135,8 +135,8 @@ def _draw_street(scene: Scene) -> None:
         near, away = (far + (middle - far) * s for s in (1.25 * t, t))
         half = np.array([0.012 * w * t, 0])
         scene.paint(np.array([away - half, away + half, near + half * 1.25, near - half * 1.25]), (0.85, 0.85, 0.8))
-    hole = far + (middle - far) * rng.uniform(0.4, 0.85) + (w * rng.uniform(-0.15, 0.15), 0)  # infrared only
-    scene.paint(disc(*hole, 0.022 * w, 0.012 * h), warmth=0.62)
+    hole_x, hole_y = far + (middle - far) * rng.uniform(0.4, 0.85) + (w * rng.uniform(-0.15, 0.15), 0)
+    scene.paint(disc(hole_x, hole_y, 0.022 * w, 0.012 * h), warmth=0.62)  # infrared only
     x, y, radius = w * rng.uniform(0.05, 0.22), scene.horizon + 0.02 * h, max(2.0, 0.024 * w)  # a sign: visible only
     scene.paint(box(x - 0.1 * radius, y, x + 0.1 * radius, y + 5 * radius), (0.5, 0.5, 0.52))
     scene.paint(disc(x, y, radius, radius), (0.78, 0.08, 0.08))

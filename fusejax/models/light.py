@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from fusejax.models.config import LightConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise
 from fusejax.models.layers import GlobalMean
+from fusejax.ops.numerics import sum_arrays
 from fusejax.typing import Luma
 
 Cells = Float[Array, "b h//r w//r c"]
@@ -95,8 +96,8 @@ def fine(x: Plane) -> Plane:
     """x minus its 5x5 binomial blur, borders repeated."""
     h, w = x.shape[1:]
     padded = jnp.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge")
-    rows = sum(t * padded[:, i : i + h] for i, t in enumerate(_SMOOTH))
-    return x - sum(t * rows[:, :, i : i + w] for i, t in enumerate(_SMOOTH))
+    rows = sum_arrays(t * padded[:, i : i + h] for i, t in enumerate(_SMOOTH))
+    return x - sum_arrays(t * rows[:, :, i : i + w] for i, t in enumerate(_SMOOTH))
 
 
 def pad_to_cells(x: Plane, cell: int) -> Float[Array, "b h2 w2"]:

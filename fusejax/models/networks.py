@@ -43,7 +43,8 @@ class Network(Protocol):
         ...
 
 
-NETWORKS: dict[type, type[nn.Module]] = {
+# Classes of Flax modules that fulfill `Network`, which static types cannot say of a class.
+NETWORKS: dict[type, Any] = {
     AngularFuseConfig: AngularFuse,
     CrossFuseConfig: CrossFuse,
     FusionNetConfig: FusionNet,

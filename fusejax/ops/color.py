@@ -1,10 +1,12 @@
 """BT.601 full-range color conversion for NumPy and JAX arrays; channels last."""
 
+from typing import TypeVar
+
 import jax
 import numpy as np
 from jaxtyping import Float
 
-AnyArray = np.ndarray | jax.Array
+AnyArray = TypeVar("AnyArray", np.ndarray, jax.Array)  # NumPy gives NumPy, JAX gives JAX
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 

@@ -59,7 +59,7 @@ def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Paddin
     kernel = np.asarray(kernel)
     kh, kw = kernel.shape
     if kh % 2 == 0 or kw % 2 == 0:
-        raise ValueError(f"kernel is {kh}x{kw}; both sides must be odd so that the result is centred.")
+        raise ValueError(f"kernel is {kh}x{kw}; both sides must be odd so that the result is centered.")
     x = pad_hw(x, (kh // 2, kh // 2), (kw // 2, kw // 2), padding)
     h, w = x.shape[1] - kh + 1, x.shape[2] - kw + 1
     taps = [float(kernel[i, j]) * x[:, i : i + h, j : j + w] for i in range(kh) for j in range(kw) if kernel[i, j] != 0]

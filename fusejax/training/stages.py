@@ -23,7 +23,7 @@ class Stage:
 
     @property
     def scored(self) -> bool:
-        """Whether the fused picture is trained, so that scoring it means something."""
+        """Whether the fused image is trained, so that scoring it means something."""
         return "fused_y" in self.config.objective.needs
 
 

@@ -100,7 +100,7 @@ def test_maps_are_written_with_their_scale_and_refused_where_there_are_none(tmp_
     for name in ("alpha", "w_ir", "w_vi"):
         image = read_image(maps / f"{stem}_{name}.png")
         assert image.shape == (48, 64, 3)
-        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3  # colours of a map that varies
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3  # colors of a map that varies
     with pytest.raises(SystemExit):
         main(["fuse", *folders, "--out", str(tmp_path / "other"), "--maps"])
     assert "Light has no maps; networks that do: FusionNet." in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A network of a few hundred parameters on made-up pairs, four steps: for tests of the whole path."""
+"""Four steps of a network of a few hundred parameters on made-up pairs: for end-to-end tests."""
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.config import ComMaskConfig, DataConfig

@@ -1,4 +1,4 @@
-"""CrossFuse's two stages with a network of a few hundred parameters on made-up pairs: two steps each."""
+"""CrossFuse's two stages, two steps each, with a network of a few hundred parameters."""
 
 import dataclasses
 

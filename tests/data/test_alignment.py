@@ -31,16 +31,16 @@ CONFIG = AlignConfig(patch=8, stride=12, k=10)
 SIZES = ((20, 32), (33, 21), (8, 8), (7, 40), (45, 30))
 
 
-def picture(seed, size=(20, 32), scale=255.0):
-    """Smooth colour patches, so that patch means differ."""
+def image(seed, size=(20, 32), scale=255.0):
+    """Smooth color patches, so that patch means differ."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(0, scale, (size[0] // 6 + 1, size[1] // 6 + 1, 3))
     fine = np.kron(coarse, np.ones((6, 6, 1)))[: size[0], : size[1]] + rng.normal(0, 6, (*size, 3))
     return np.clip(fine, 0, 255).astype(np.uint8)
 
 
-def pictures(count, *, first=0, scale=255.0):
-    return [(f"p{n:02d}", picture(first + n, SIZES[n % len(SIZES)], scale)) for n in range(count)]
+def images_named(count, *, first=0, scale=255.0):
+    return [(f"p{n:02d}", image(first + n, SIZES[n % len(SIZES)], scale)) for n in range(count)]
 
 
 def write_folder(root, named):
@@ -65,7 +65,7 @@ def all_patches(named, config):
 
 
 def test_choice_and_statistics_equal_plain_loops():
-    target, auxiliary = pictures(7, first=50, scale=180), pictures(10)
+    target, auxiliary = images_named(7, first=50, scale=180), images_named(10)
     found = align(target, auxiliary, CONFIG)
     wanted = np.mean([p.mean(axis=(0, 1)) for *_, p in all_patches(target, CONFIG)], axis=0)
     assert_allclose(channel_means(found.target), wanted, rtol=1e-12)
@@ -80,9 +80,9 @@ def test_choice_and_statistics_equal_plain_loops():
 
 @pytest.mark.parametrize("k", [9, 10, 11, 12])  # some of them cut between two patches of equal distance
 @pytest.mark.parametrize("order", ["choose_then_fit", "fit_then_choose"])
-def test_the_order_of_the_pictures_does_not_matter(order, k):
+def test_the_order_of_the_images_does_not_matter(order, k):
     config = dataclasses.replace(CONFIG, order=order, k=k)
-    target, auxiliary = pictures(5, first=50), pictures(12)
+    target, auxiliary = images_named(5, first=50), images_named(12)
     auxiliary += [(f"again_{name}", vi) for name, vi in auxiliary[:4]]  # equal distances
     expected = align(target, auxiliary, config)
     for seed in range(3):
@@ -93,15 +93,15 @@ def test_the_order_of_the_pictures_does_not_matter(order, k):
 
 
 def test_more_patches_asked_for_than_there_are():
-    found = align(pictures(3, first=50), pictures(4), dataclasses.replace(CONFIG, k=10_000))
-    assert len(found.patches) == found.seen == sum(1 for _ in all_patches(pictures(4), CONFIG))
+    found = align(images_named(3, first=50), images_named(4), dataclasses.replace(CONFIG, k=10_000))
+    assert len(found.patches) == found.seen == sum(1 for _ in all_patches(images_named(4), CONFIG))
     assert "more than half" in found.warnings[-1]
-    assert not align(pictures(3, first=50), pictures(12), CONFIG).warnings
+    assert not align(images_named(3, first=50), images_named(12), CONFIG).warnings
 
 
 def test_never_more_than_k_patches_are_held():
     nearest = NearestPatches(np.full(3, 120.0), 10)
-    for row in patch_rows(pictures(40), CONFIG):
+    for row in patch_rows(images_named(40), CONFIG):
         nearest.add(*row)
         assert len(nearest.best) == min(10, nearest.seen)
         assert all(p.histogram.base is None for p in nearest.best)
@@ -110,7 +110,7 @@ def test_never_more_than_k_patches_are_held():
 
 def test_dense_patches_overlap():
     config = dataclasses.replace(CONFIG, stride=1, patch=5)
-    named = [("a", picture(0, (9, 11)))]
+    named = [("a", image(0, (9, 11)))]
     rows = np.concatenate([counts for *_, counts in patch_rows(named, config)])
     cut = [p for *_, p in all_patches(named, config)]
     assert rows.shape == (5 * 7, 3, 256)
@@ -118,11 +118,11 @@ def test_dense_patches_overlap():
 
 
 def test_agreeing_means_need_no_gamma():
-    found = align(pictures(6), pictures(6), dataclasses.replace(CONFIG, k=10_000))
+    found = align(images_named(6), images_named(6), dataclasses.replace(CONFIG, k=10_000))
     assert_allclose(found.gammas, 1, atol=1e-9)
     assert_array_equal(found.after, found.before)
     flat = [("flat", np.full((8, 8, 3), 90, np.uint8))]
-    found = align(flat, [*pictures(3), *flat], dataclasses.replace(CONFIG, k=1))
+    found = align(flat, [*images_named(3), *flat], dataclasses.replace(CONFIG, k=1))
     assert (places(found), found.patches[0].distance, found.gammas) == ([("flat", 0, 0)], 0, (1, 1, 1))
 
 
@@ -162,7 +162,7 @@ def test_the_nearer_side_of_a_step_is_taken(target, reached):
 @pytest.mark.parametrize("curve", [gamma_curve, gamma_table])
 @pytest.mark.parametrize("target", [(120.0, 150.0, 90.0), (60.0, 200.0, 128.0)])
 def test_no_worse_than_the_authors_search(curve, target):
-    histogram = pooled_histogram(pictures(6, scale=200), CONFIG)
+    histogram = pooled_histogram(images_named(6, scale=200), CONFIG)
 
     def objective(gammas):
         if min(gammas) < 1e-3:
@@ -176,21 +176,21 @@ def test_no_worse_than_the_authors_search(curve, target):
 
 
 def test_a_black_channel_is_capped_with_a_warning():
-    dark = [(name, vi * np.array([1, 1, 0], np.uint8)) for name, vi in pictures(8)]
-    found = align(pictures(3, first=50), dark, CONFIG)
+    dark = [(name, vi * np.array([1, 1, 0], np.uint8)) for name, vi in images_named(8)]
+    found = align(images_named(3, first=50), dark, CONFIG)
     assert found.gammas[2] == 20
     assert max(found.gammas[:2]) < 20
     assert [w.split(":")[0] for w in found.warnings] == ["blue"]
     assert "mean 0.00" in found.warnings[0]
     assert "too dark" in found.warnings[0]
     white = [("white", np.full((8, 8, 3), 255, np.uint8))]
-    found = align(pictures(3, first=50), white, CONFIG)
+    found = align(images_named(3, first=50), white, CONFIG)
     assert found.gammas == (1 / 20,) * 3
     assert "too bright" in found.warnings[0]
 
 
 def test_both_orders_do_what_they_say():
-    target, auxiliary = pictures(6, first=50), pictures(12, scale=140)
+    target, auxiliary = images_named(6, first=50), images_named(12, scale=140)
     chosen_first = align(target, auxiliary, CONFIG)
     fitted_first = align(target, auxiliary, dataclasses.replace(CONFIG, order="fit_then_choose"))
     wanted, pooled = channel_means(chosen_first.target), pooled_histogram(auxiliary, CONFIG)
@@ -205,15 +205,15 @@ def test_both_orders_do_what_they_say():
     assert places(fitted_first) != places(chosen_first)
 
 
-def test_grey_and_sixteen_bit_pictures(tmp_path):
-    grey = picture(1, (20, 32))[..., :1]
-    grey = np.minimum(grey, 254)
-    named = {"one": grey, "three": np.repeat(grey, 3, axis=-1), "deep": grey.astype(np.uint16) * 257 + 100}
+def test_gray_and_sixteen_bit_images(tmp_path):
+    gray = image(1, (20, 32))[..., :1]
+    gray = np.minimum(gray, 254)
+    named = {"one": gray, "three": np.repeat(gray, 3, axis=-1), "deep": gray.astype(np.uint16) * 257 + 100}
     for vi in named.values():
-        assert_array_equal(eight_bit(vi), np.repeat(grey, 3, axis=-1))
+        assert_array_equal(eight_bit(vi), np.repeat(gray, 3, axis=-1))
     folder = write_folder(tmp_path, named.items())
     config = dataclasses.replace(CONFIG, k=100)
-    found = align(pictures(3, first=50), VisibleImages(folder), config)
+    found = align(images_named(3, first=50), VisibleImages(folder), config)
     assert all((p.histogram == p.histogram[0]).all() for p in found.patches)
     patches = AlignedPatches(folder, make_plan(found, folder, config))
     by_id = {p["id"]: p["vi"] for p in patches}
@@ -221,11 +221,11 @@ def test_grey_and_sixteen_bit_pictures(tmp_path):
     assert_array_equal(by_id["deep_0_12"], by_id["one_0_12"])
 
 
-def test_pictures_smaller_than_the_patch():
-    small = [("a", picture(0, (7, 40))), ("b", picture(1, (6, 6)))]
+def test_images_smaller_than_the_patch():
+    small = [("a", image(0, (7, 40))), ("b", image(1, (6, 6)))]
     with pytest.raises(ValueError, match=r"No patch of 8x8 fits: the largest image, a, is 40x7; lower the patch"):
-        align(pictures(3), small, CONFIG)
-    assert {p.name for p in align(pictures(3), [*small, ("c", picture(2))], CONFIG).patches} == {"c"}
+        align(images_named(3), small, CONFIG)
+    assert {p.name for p in align(images_named(3), [*small, ("c", image(2))], CONFIG).patches} == {"c"}
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_nonsense_is_refused(wrong):
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory):
     root = tmp_path_factory.mktemp("auxiliary")
-    folder = write_folder(root, pictures(10, scale=160))
-    found = align(pictures(4, first=50), VisibleImages(folder), CONFIG)
+    folder = write_folder(root, images_named(10, scale=160))
+    found = align(images_named(4, first=50), VisibleImages(folder), CONFIG)
     return root, make_plan(found, folder, CONFIG)
 
 
@@ -304,11 +304,11 @@ def test_a_damaged_plan_is_refused(planned, tmp_path, spoil, message):
         load_plan(path)
 
 
-def test_a_plan_for_other_pictures_is_refused(planned, tmp_path):
+def test_a_plan_for_other_images_is_refused(planned, tmp_path):
     _, plan = planned
-    named = dict(pictures(10))
+    named = dict(images_named(10))
     del named["p01"]
-    named |= {"new": picture(0), "p02": picture(0, (16, 24))}
+    named |= {"new": image(0), "p02": image(0, (16, 24))}
     folder = write_folder(tmp_path, named.items())
     expected = r"1 missing \(p01\); 1 new \(new\); 1 of another size \(p02 is 16x24 and was 8x8\)"
     with pytest.raises(ValueError, match=expected):
@@ -317,9 +317,9 @@ def test_a_plan_for_other_pictures_is_refused(planned, tmp_path):
 
 @pytest.fixture
 def folders(tmp_path):
-    write_folder(tmp_path / "target" / "train", pictures(4, first=50))
-    write_folder(tmp_path / "target" / "test", pictures(4, scale=20))
-    write_folder(tmp_path / "auxiliary", pictures(10, scale=160))
+    write_folder(tmp_path / "target" / "train", images_named(4, first=50))
+    write_folder(tmp_path / "target" / "test", images_named(4, scale=20))
+    write_folder(tmp_path / "auxiliary", images_named(10, scale=160))
     return tmp_path
 
 

@@ -23,7 +23,7 @@ def masks(seed, *, size=(64, 64), patch=8, **options):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_grid_shows_every_pixel_in_exactly_one_picture(size):
+def test_grid_shows_every_pixel_in_exactly_one_image(size):
     for seed in range(5):
         ir_mask, vi_mask = masks(seed, size=size)
         assert ir_mask.shape == vi_mask.shape == (*size, 1)
@@ -32,7 +32,7 @@ def test_grid_shows_every_pixel_in_exactly_one_picture(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_random_hides_no_pixel_in_both_pictures(size):
+def test_random_hides_no_pixel_in_both_images(size):
     for seed in range(5):
         ir_mask, vi_mask = masks(seed, size=size, variant="random")
         assert (ir_mask | vi_mask).all()
@@ -54,7 +54,7 @@ def test_grid_shows_infrared_in_the_kept_share(keep):
     assert abs(ir_mask.mean() - keep) < 0.008
 
 
-def test_random_hides_both_pictures_equally_often():
+def test_random_hides_both_images_equally_often():
     ir_mask, vi_mask = masks(0, size=(256, 256), patch=1, keep=0.6, variant="random")
     assert abs((~ir_mask).mean() - 0.2) < 0.008
     assert abs((~vi_mask).mean() - 0.2) < 0.008

@@ -74,7 +74,7 @@ def test_a_batch_is_what_training_needs(config):
         assert 0 <= batch[name].min() <= batch[name].max() <= 1
 
 
-def test_both_pictures_get_the_same_window_and_mirror():
+def test_both_images_get_the_same_window_and_mirror():
     crop, flip, luma = RandomPairedCrop(CROP), RandomPairedFlip(), ToLuma()
     rng = np.random.default_rng(0)
     ir, vi = positions(40, 60)
@@ -93,7 +93,7 @@ def test_both_pictures_get_the_same_window_and_mirror():
     assert (min(tops), max(tops), min(lefts), max(lefts)) == (0, 40 - CROP, 0, 60 - CROP)  # borders included
 
 
-def test_a_crop_that_does_not_fit_names_the_picture():
+def test_a_crop_that_does_not_fit_names_the_image():
     ir, vi = positions(15, 40)
     with pytest.raises(ValueError, match=r"FLIR_07: image 40x15 is smaller than the crop 16; lower data\.crop"):
         RandomPairedCrop(CROP).random_map({"id": "FLIR_07", "ir": ir, "vi": vi}, np.random.default_rng(0))
@@ -241,7 +241,7 @@ def test_unusable_configurations_say_what_to_set(config):
         DataConfig(shares=(1.0, 0.0))
 
 
-def test_pictures_smaller_than_the_crop_are_told_before_training(config):
+def test_images_smaller_than_the_crop_are_told_before_training(config):
     large = DataConfig(**{**vars(config), "crop": 22})
     with pytest.raises(PairError, match=r"p0\.png is 44x20, smaller than the crop of 22 pixels"):
         open_sources(large)

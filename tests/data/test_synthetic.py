@@ -21,7 +21,7 @@ def pair(seed, size=(128, 160)):
 
 
 def contrast(plane, box):
-    """|mean inside - mean of the ring around| of a box, in grey levels of 0..1."""
+    """|mean inside - mean of the ring around| of a box, in gray levels of 0..1."""
     x1, y1, x2, y2 = (round(float(v)) for v in box)
     margin = 6
     inside = plane[y1:y2, x1:x2]
@@ -87,7 +87,7 @@ def test_some_edges_are_known_to_one_modality_only():
         assert ((edges_vi > 0.05) & (edges_ir < 0.02)).sum() > 20
 
 
-def test_the_visible_picture_is_coloured():
+def test_the_visible_image_is_colored():
     for seed in (0, 1):
         assert np.abs(rgb_to_ycbcr(to_float(pair(seed)["vi"]))[..., 1:] - 0.5).max() > 0.1
 

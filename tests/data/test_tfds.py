@@ -23,15 +23,15 @@ from fusejax.data.tfds.pairs import AnnotationError, read_voc
 H, W = 12, 16
 
 
-def picture(seed, channels):
+def image(seed, channels):
     return np.random.default_rng(seed).integers(0, 256, (H, W, channels), dtype=np.uint8)
 
 
 def write_pairs(ir, vi, names, *, suffix=".png", ir_channels=1):
     for n, name in enumerate(names):
-        grey = picture(n, 1)
-        write_image(ir / f"{name}{suffix}", np.repeat(grey, ir_channels, axis=-1))
-        write_image(vi / f"{name}{suffix}", picture(100 + n, 3))
+        gray = image(n, 1)
+        write_image(ir / f"{name}{suffix}", np.repeat(gray, ir_channels, axis=-1))
+        write_image(vi / f"{name}{suffix}", image(100 + n, 3))
 
 
 def voc(*boxes):
@@ -73,15 +73,15 @@ def serve(tmp_path, monkeypatch):
 def test_roadscene(tmp_path, serve):
     root = tmp_path / "src" / "RoadScene-master"
     write_pairs(root / "cropinfrared", root / "crop_LR_visible", ["FLIR_1", "FLIR_2"], ir_channels=3)
-    write_image(root / "crop_HR_visible" / "FLIR_1.png", picture(9, 3))
+    write_image(root / "crop_HR_visible" / "FLIR_1.png", image(9, 3))
     archive = make_zip(tmp_path / "src", tmp_path / "master.zip")
     serve(RoadScene, archive)
     prepare("roadscene", data_dir=str(tmp_path / "data"))
     source = open_tfds("roadscene", data_dir=str(tmp_path / "data"))
     pairs = {p["id"]: p for p in (source[n] for n in range(len(source)))}
     assert sorted(pairs) == ["FLIR_1", "FLIR_2"]
-    np.testing.assert_array_equal(pairs["FLIR_2"]["ir"], picture(1, 1))
-    np.testing.assert_array_equal(pairs["FLIR_2"]["vi"], picture(101, 3))
+    np.testing.assert_array_equal(pairs["FLIR_2"]["ir"], image(1, 1))
+    np.testing.assert_array_equal(pairs["FLIR_2"]["vi"], image(101, 3))
     copy = pickle.loads(pickle.dumps(source))  # grain sends sources to worker processes this way
     np.testing.assert_array_equal(copy[0]["vi"], source[0]["vi"])
     assert len(list(grain.MapDataset.source(source).map(lambda p: p["id"]))) == 2
@@ -173,6 +173,6 @@ def test_damaged_records_are_refused(tmp_path, serve):
     prepare("roadscene", data_dir=str(tmp_path / "data"))
     source = open_tfds("roadscene", data_dir=str(tmp_path / "data"))
     assert isinstance(source, TfdsPairs)
-    source._source = [{"id": b"a", "ir": picture(0, 3), "vi": picture(0, 3)}]
+    source._source = [{"id": b"a", "ir": image(0, 3), "vi": image(0, 3)}]
     with pytest.raises(ValueError, match=r"record 0: ir .* prepare the set again"):
         source[0]

@@ -1,4 +1,6 @@
-"""Every network with every gradient loss, masks on and off; what does not fit is refused; the README's example."""
+"""Every network with every gradient loss, masks on and off; what does not fit is refused; the
+README's example.
+"""
 
 import dataclasses
 import functools
@@ -91,14 +93,14 @@ def test_one_compiled_training_step_serves_no_boxes_and_the_most():
 
 
 def example_inputs(rng, kinds):
-    """What any term may be given: pictures of the kinds named, b = 2."""
+    """What any term may be given: images of the kinds named, b = 2."""
 
-    def picture(kind):
+    def image(kind):
         if kind == "textured":
             return jnp.asarray(rng.random((2, 16, 20, 1)), jnp.float32)
-        return jnp.full((2, 16, 20, 1), {"black": 0.0, "grey": 0.5, "white": 1.0}[kind])
+        return jnp.full((2, 16, 20, 1), {"black": 0.0, "gray": 0.5, "white": 1.0}[kind])
 
-    fused_y, ir, vi_y = map(picture, kinds)
+    fused_y, ir, vi_y = map(image, kinds)
     features = {k: jnp.asarray(rng.standard_normal((2, 8, 8, 4)), jnp.float32) for k in
                 ("ir_base", "vi_base", "ir_detail", "vi_detail")}  # fmt: skip
     boxes = {"boxes": jnp.asarray([[[2.0, 2, 9, 9]], [[0.0, 0, 0, 0]]]), "boxes_valid": jnp.asarray([[True], [False]])}
@@ -109,7 +111,9 @@ def example_inputs(rng, kinds):
 
 @pytest.mark.parametrize("name", TERMS)
 def test_every_term_is_finite_with_its_gradient(name, rng):
-    """Over flat, zero, saturated, identical and textured pictures; a new loss is covered by being listed."""
+    """Over flat, zero, saturated, identical and textured images; a new loss is covered by being
+    listed.
+    """
     config = ObjectiveConfig((TermConfig(name),))
 
     @jax.jit
@@ -120,7 +124,7 @@ def test_every_term_is_finite_with_its_gradient(name, rng):
 
         return evaluate_objective(config, given, Progress(0, 0, 1.0))[0], jax.grad(total)(given["fused_y"])
 
-    kinds = ("black", "grey", "white", "textured")
+    kinds = ("black", "gray", "white", "textured")
     for fused in kinds:
         for source in kinds:
             value, slope = value_and_slope(example_inputs(rng, (fused, source, "textured")))

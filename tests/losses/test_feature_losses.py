@@ -1,4 +1,4 @@
-"""CrossFuse's losses on features, rebuilt pictures and views of the fused picture."""
+"""CrossFuse's losses on features, rebuilt images and views of the fused image."""
 
 import itertools
 
@@ -68,7 +68,9 @@ def test_constant_maps_have_correlation_zero_and_finite_slopes():
 
 
 def ssim64(a, b):
-    """Mean of clip((1 - SSIM) / 2, 0, 1), Gaussian 11, sigma 1.5, reflected borders, range 1; [h, w] each."""
+    """Mean of clip((1 - SSIM) / 2, 0, 1), Gaussian 11, sigma 1.5, reflected borders, range 1; [h,
+    w] each.
+    """
     t = np.arange(11) - 5.0
     window = np.exp(-(t**2) / (2 * 1.5**2))
     window = np.outer(window, window) / window.sum() ** 2
@@ -104,7 +106,9 @@ def test_perfect_reconstruction_costs_nothing():
 
 @pytest.mark.parametrize("sigma", [0.1, 0.7, 5.0])
 def test_the_blur_is_21_high_and_9_wide(sigma):
-    """Against SciPy with the window written out, reflected about the border pixel as PyTorch's `reflect`."""
+    """Against SciPy with the window written out, reflected about the border pixel as PyTorch's
+    `reflect`.
+    """
     x = luma(3, size=(32, 32))
     rows, columns = (np.exp(-0.5 * (np.arange(-m, m + 1) / sigma) ** 2) for m in (10, 4))
     window = np.outer(rows / rows.sum(), columns / columns.sum())
@@ -136,7 +140,8 @@ def test_consistency_is_zero_only_for_constant_crops():
 def test_consistency_grows_with_sigma_on_a_checkerboard():
     board = jnp.asarray(np.indices((32, 32)).sum(0) % 2, jnp.float32)[None, ..., None]
     values = [float(jnp.square(board - aggressive_view(board, jnp.float32(s))).mean()) for s in (0.1, 0.3, 0.6, 1, 5)]
-    # Cut after 9 taps, the widest window leaves 1/189 of the board's contrast: 3e-4 less than at sigma 1.
+    # Cut after 9 taps, the widest window leaves 1/189 of the board's contrast: 3e-4 less than at
+    # sigma 1.
     assert values[0] < 1e-6 and np.all(np.diff(values) >= -5e-4) and values[-1] > 0.2
 
 
@@ -158,7 +163,7 @@ def test_phase_two_costs_nothing_where_all_three_are_equal():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_losses_have_finite_gradients_on_flat_pictures(value):
+def test_losses_have_finite_gradients_on_flat_images(value):
     flat = jnp.full((1, 12, 12, 1), value)
     chex.assert_tree_all_finite(jax.grad(lambda f: consistency_loss(jax.random.key(0), f).sum())(flat))
     chex.assert_tree_all_finite(jax.grad(lambda f: reconstruction_loss(flat, flat, {"ir": f, "vi_y": f}).sum())(flat))

@@ -1,4 +1,6 @@
-"""Gradient, structure and intensity losses on a source pair: against float64 readings, and the laws they must obey."""
+"""Gradient, structure and intensity losses on a source pair: against float64 readings, and the laws
+they must obey.
+"""
 
 import functools
 import itertools
@@ -69,8 +71,8 @@ def shrink64(x, level):
     for axis in (0, 1):
         n = x.shape[axis]
         m = max(1, round(n / 2**level))
-        centres = (np.arange(m) + 0.5) * n / m - 0.5
-        x = np.apply_along_axis(lambda line, n=n, centres=centres: np.interp(centres, np.arange(n), line), axis, x)
+        centers = (np.arange(m) + 0.5) * n / m - 0.5
+        x = np.apply_along_axis(lambda line, n=n, centers=centers: np.interp(centers, np.arange(n), line), axis, x)
     return x
 
 
@@ -86,7 +88,7 @@ def aware64(f, i, v, weights=THIRDS, border="zero", gate="hard"):
 
 
 def ssim_map64(x, y):
-    """Textbook E[xy] - E[x]E[y], mirrored about the border pixel's centre."""
+    """Textbook E[xy] - E[x]E[y], mirrored about the border pixel's center."""
     mean = functools.partial(ndimage.gaussian_filter, sigma=1.5, radius=5, mode="mirror")
     x_m, y_m = mean(x), mean(y)
     variances = mean(x * x) - x_m**2 + mean(y * y) - y_m**2
@@ -123,12 +125,16 @@ SLOPED = ("joint", "axiswise", "signed sum", "aware", "aware soft", "ssim", "dss
 
 @jax.jit
 def every_slope(f, i, v):
-    """Values, and gradients of their sums over the batch, by name; other weights and borders are the same code."""
+    """Values, and gradients of their sums over the batch, by name; other weights and borders are
+    the same code.
+    """
     losses = {name: loss for name, (loss, _) in CASES.items() if name in SLOPED}
-    with_value = {
-        name: jax.value_and_grad(lambda f, loss=loss: (lambda x: (x.sum(), x))(loss(f, i, v)), has_aux=True)(f)
-        for name, loss in losses.items()
-    }
+
+    def summed(f, loss):
+        values = loss(f, i, v)
+        return values.sum(), values
+
+    with_value = {name: jax.value_and_grad(summed, has_aux=True)(f, loss) for name, loss in losses.items()}
     return {name: (value, slope) for name, ((_, value), slope) in with_value.items()}
 
 
@@ -140,11 +146,11 @@ similarity = jax.jit(ssim_map)
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (12, 16), (33, 48)])
 def test_losses_agree_with_float64(size):
-    pictures = [luma(s, size=size) for s in range(3)]
-    of_each_image = zip(*(np.asarray(p, np.float64)[..., 0] for p in pictures), strict=True)
+    images = [luma(s, size=size) for s in range(3)]
+    of_each_image = zip(*(np.asarray(p, np.float64)[..., 0] for p in images), strict=True)
     want = [{name: reference(*x) for name, (_, reference) in CASES.items()} for x in of_each_image]
     want = {name: np.array([w[name] for w in want]) for name in CASES}
-    chex.assert_trees_all_close(every_loss(*pictures), want, rtol=1e-6, atol=1e-6)
+    chex.assert_trees_all_close(every_loss(*images), want, rtol=1e-6, atol=1e-6)
 
 
 def test_gradients_agree_with_finite_differences_in_float64():
@@ -160,11 +166,11 @@ def test_gradients_agree_with_finite_differences_in_float64():
             np.testing.assert_allclose(exact.ravel(), slopes, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
-def test_flat_and_identical_pictures_give_finite_values_and_gradients():
-    """Every combination of black, grey, white and textured pictures, as one batch."""
+def test_flat_and_identical_images_give_finite_values_and_gradients():
+    """Every combination of black, gray, white and textured images, as one batch."""
     kinds = [*(jnp.full((1, 12, 16, 1), v) for v in (0.0, 0.5, 1.0)), luma(0, batch=1)]
-    pictures = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
-    both = every_slope(*pictures)
+    images = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
+    both = every_slope(*images)
     chex.assert_tree_all_finite(both)
     for name, (value, _) in both.items():
         chex.assert_shape(value, (64,))
@@ -174,9 +180,9 @@ def test_flat_and_identical_pictures_give_finite_values_and_gradients():
 
 
 def test_an_image_does_not_depend_on_its_batch_mates():
-    pictures = [luma(s) for s in range(3)]
-    others = [jnp.stack([p[0], 0.5 * p[1]]) for p in pictures]
-    here, there = every_loss(*pictures), every_loss(*others)
+    images = [luma(s) for s in range(3)]
+    others = [jnp.stack([p[0], 0.5 * p[1]]) for p in images]
+    here, there = every_loss(*images), every_loss(*others)
     for name in CASES:
         assert here[name][0] == there[name][0]
         assert here[name][1] != there[name][1]
@@ -189,15 +195,15 @@ def test_gradient_targets_carry_no_gradient():
 
 
 def test_gradient_losses_are_homogeneous():
-    pictures = [luma(s) for s in range(3)]
-    scaled = every_loss(*(0.3 * p for p in pictures))
+    images = [luma(s) for s in range(3)]
+    scaled = every_loss(*(0.3 * p for p in images))
     for name in GRADIENT_LOSSES.keys() - {"aware soft"}:
-        np.testing.assert_allclose(scaled[name], 0.3 * every_loss(*pictures)[name], rtol=1e-6)
+        np.testing.assert_allclose(scaled[name], 0.3 * every_loss(*images)[name], rtol=1e-6)
 
 
-def test_negating_all_pictures_changes_no_gradient_loss():
-    pictures = [luma(s) for s in range(3)]
-    here, there = every_loss(*pictures), every_loss(*(-p for p in pictures))
+def test_negating_all_images_changes_no_gradient_loss():
+    images = [luma(s) for s in range(3)]
+    here, there = every_loss(*images), every_loss(*(-p for p in images))
     for name in GRADIENT_LOSSES:
         np.testing.assert_array_equal(there[name], here[name])
 
@@ -217,15 +223,18 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
-def test_turning_all_pictures_changes_nothing(turn):
-    """12x16: flips commute with the resize where both sides are multiples of 4. The signed sum favours one diagonal."""
-    pictures = [luma(s) for s in range(3)]
-    here, there = every_loss(*pictures), every_loss(*map(turn, pictures))
+def test_turning_all_images_changes_nothing(turn):
+    """12x16: flips commute with the resize where both sides are multiples of 4.
+
+    The signed sum favors one diagonal.
+    """
+    images = [luma(s) for s in range(3)]
+    here, there = every_loss(*images), every_loss(*map(turn, images))
     for name in CASES.keys() - {"signed sum"}:
         np.testing.assert_allclose(there[name], here[name], rtol=1e-6)
 
 
-def test_direction_aware_loss_is_zero_where_the_fused_picture_has_the_targets():
+def test_direction_aware_loss_is_zero_where_the_fused_image_has_the_targets():
     v = luma(1)
     for i in (jnp.zeros_like(v), v):
         np.testing.assert_array_equal(aware(v, i, v), 0.0)
@@ -234,7 +243,9 @@ def test_direction_aware_loss_is_zero_where_the_fused_picture_has_the_targets():
 
 
 def test_each_scale_counts():
-    """A change that the finest scale does not see moves the coarser ones, and the weights say how much."""
+    """A change that the finest scale does not see moves the coarser ones, and the weights say how
+    much.
+    """
     f, i, v = (luma(s) for s in range(3))
     parts = [sum(aware(*(shrink(x, level) for x in (f, i, v)), weights=(1.0,))) for level in range(3)]
     for weights in (THIRDS, GOLDEN_WEIGHTS, (0.0, 1.0), (0.0, 0.0, 1.0)):
@@ -250,7 +261,10 @@ def test_inverted_contrast_is_seen_by_the_direction_aware_loss_only():
 
 
 def test_the_four_sign_patterns_of_a_ramp():
-    """V has gx = 0.08 and gy = 0.16: twice the axes of the wrong sign. The conventional loss sees none of it."""
+    """V has gx = 0.08 and gy = 0.16: twice the axes of the wrong sign.
+
+    The conventional loss sees none of it.
+    """
     v, flat = ramp(0.01, 0.02), jnp.zeros((1, 12, 16, 1))
     for (x, y), want in {(1, 1): 0.0, (-1, 1): 0.16, (1, -1): 0.32, (-1, -1): 0.48}.items():
         f = ramp(0.01 * x, 0.02 * y)
@@ -267,10 +281,10 @@ def test_signed_sum_is_blind_to_one_diagonal():
 
 
 def test_a_common_constant_changes_nothing_without_false_borders():
-    pictures = [jnp.round(luma(s) * 255) / 256 for s in range(3)]  # so that adding rounds nothing
-    lifted = [p + 0.25 for p in pictures]
+    images = [jnp.round(luma(s) * 255) / 256 for s in range(3)]  # so that adding rounds nothing
+    lifted = [p + 0.25 for p in images]
     for padding in ("valid", "edge"):
-        here, there = aware(*pictures, padding=padding), aware(*lifted, padding=padding)
+        here, there = aware(*images, padding=padding), aware(*lifted, padding=padding)
         np.testing.assert_allclose(there, here, rtol=1e-6)
 
 
@@ -322,11 +336,11 @@ def test_antialiased_shrinking_agrees_with_jax(size):
         got = shrink(x, level, antialias=True)
         np.testing.assert_allclose(got, jax.image.resize(x, shape, "linear", antialias=True), atol=2e-6)
         assert jnp.abs(got - shrink(x, level)).max() > 0.05
-    pictures = [luma(s, size=size) for s in range(3)]
-    assert (aware(*pictures, antialias=True) < aware(*pictures)).all()
+    images = [luma(s, size=size) for s in range(3)]
+    assert (aware(*images, antialias=True) < aware(*images)).all()
 
 
-def test_structure_terms_of_equal_and_of_opposite_pictures():
+def test_structure_terms_of_equal_and_of_opposite_images():
     v = luma(0)
     np.testing.assert_allclose(similarity(v, jnp.stack([v, v])), 1.0, atol=1e-6)
     inverted = every_loss(1 - v, v, v)

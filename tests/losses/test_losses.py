@@ -37,7 +37,9 @@ def angular(
     *, gradient_source="sources", direction_weighting="magnitude", gradient_weight=10.0, direction_weight=1.0,
     reference=GLOBAL,
 ):  # fmt: skip
-    """The objective, (fused_y, ir, vi_y) -> total and parts, with short names for the parts; jitted."""
+    """The objective, (fused_y, ir, vi_y) -> total and parts, with short names for the parts;
+    jitted.
+    """
     kind = "angle" if gradient_source == "sources" else "reference"
     terms = (
         TermConfig("reference_intensity"),
@@ -74,7 +76,10 @@ def norm64(g):
 
 
 def objective64(fused_y, ir, vi_y, *, gradient_source, direction_weighting):
-    """Section 3 of the specification in float64; returns totals [b] and parts [b]. I_ref comes from the library."""
+    """Section 3 of the specification in float64; returns totals [b] and parts [b].
+
+    I_ref comes from the library.
+    """
     reference = np.asarray(jitted_reference(ir, vi_y, config=GLOBAL), np.float64)
     g_f, g_i, g_v = sobel64(fused_y), sobel64(ir), sobel64(vi_y)
     g_r = sobel64(reference) if gradient_source == "reference" else np.where(norm64(g_v) >= norm64(g_i), g_v, g_i)
@@ -92,7 +97,9 @@ def objective64(fused_y, ir, vi_y, *, gradient_source, direction_weighting):
 @pytest.mark.parametrize("direction_weighting", WEIGHTINGS)
 @pytest.mark.parametrize("gradient_source", SOURCES)
 def test_objective_and_its_gradient_agree_with_float64(gradient_source, direction_weighting):
-    """Central differences of the float64 formulas: 1e-3 covers float32 in the value, the kinks of | | lie far off."""
+    """Central differences of the float64 formulas: 1e-3 covers float32 in the value, the kinks of |
+    | lie far off.
+    """
     choices = {"gradient_source": gradient_source, "direction_weighting": direction_weighting}
     fused_y, ir, vi_y = (luma(s, size=(5, 6), batch=1) for s in range(3))
     total, parts = objective(fused_y, ir, vi_y, **choices)
@@ -143,7 +150,10 @@ def test_ties_go_to_the_visible():
 
 @pytest.mark.parametrize("gradient_source", SOURCES)
 def test_angle_terms_vanish_where_the_fused_gradient_is_the_selected_one(gradient_source):
-    """IR = 0 and F = V, or F = I_ref. What is left is eps: eps^2 / |G|^2 per pixel, below 1e-3 on this texture."""
+    """IR = 0 and F = V, or F = I_ref.
+
+    What is left is eps: eps^2 / |G|^2 per pixel, below 1e-3 on this texture.
+    """
     ir, vi_y = jnp.zeros((2, 16, 16, 1)), luma(1)
     fused_y = vi_y if gradient_source == "sources" else jitted_reference(ir, vi_y, config=GLOBAL)
     _, parts = objective(fused_y, ir, vi_y, gradient_source=gradient_source)
@@ -193,10 +203,10 @@ TURNS = {
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
 @pytest.mark.parametrize("gradient_source", SOURCES)
-def test_turning_all_pictures_changes_nothing(gradient_source, turn):
-    pictures = [luma(s, size=(12, 17)) for s in range(3)]
-    want = objective(*pictures, gradient_source=gradient_source)
-    chex.assert_trees_all_close(objective(*map(turn, pictures), gradient_source=gradient_source), want, rtol=1e-5)
+def test_turning_all_images_changes_nothing(gradient_source, turn):
+    images = [luma(s, size=(12, 17)) for s in range(3)]
+    want = objective(*images, gradient_source=gradient_source)
+    chex.assert_trees_all_close(objective(*map(turn, images), gradient_source=gradient_source), want, rtol=1e-5)
 
 
 def test_exchanging_the_sources_changes_nothing():
@@ -205,10 +215,10 @@ def test_exchanging_the_sources_changes_nothing():
 
 
 def test_an_image_does_not_depend_on_its_batch_mates():
-    pictures = [luma(s, batch=3) for s in range(3)]
+    images = [luma(s, batch=3) for s in range(3)]
     options = {"reference": ReferenceConfig()}
-    together = objective(*pictures, **options)
-    alone = [objective(*(p[i : i + 1] for p in pictures), **options) for i in range(3)]
+    together = objective(*images, **options)
+    alone = [objective(*(p[i : i + 1] for p in images), **options) for i in range(3)]
     chex.assert_trees_all_close(together, jax.tree.map(lambda *x: jnp.concatenate(x), *alone), rtol=1e-6)
 
 
@@ -217,24 +227,26 @@ FLAT = [jnp.full((1, 16, 16, 1), v) for v in (0.0, 0.5, 1.0)]
 
 @pytest.mark.parametrize("direction_weighting", WEIGHTINGS)
 @pytest.mark.parametrize("gradient_source", SOURCES)
-def test_flat_pictures_give_finite_values_and_gradients(gradient_source, direction_weighting):
-    """Every combination of black, grey, white and textured pictures, as one batch."""
+def test_flat_images_give_finite_values_and_gradients(gradient_source, direction_weighting):
+    """Every combination of black, gray, white and textured images, as one batch."""
     choices = {"gradient_source": gradient_source, "direction_weighting": direction_weighting}
     choices["reference"] = ReferenceConfig()
     kinds = [*FLAT, luma(0, batch=1)]
-    pictures = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
-    chex.assert_tree_all_finite(objective(*pictures, **choices))
-    chex.assert_tree_all_finite(objective_gradient(*pictures, **choices))
+    images = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
+    chex.assert_tree_all_finite(objective(*images, **choices))
+    chex.assert_tree_all_finite(objective_gradient(*images, **choices))
 
 
-def test_vector_loss_is_finite_on_flat_and_on_identical_pictures():
+def test_vector_loss_is_finite_on_flat_and_on_identical_images():
     slope = jax.jit(jax.grad(lambda f, r: gradient_vector_loss(sobel(f), sobel(r)).sum()))
     for fused_y, reference in itertools.product([*FLAT, luma(0, batch=1)], repeat=2):
         chex.assert_tree_all_finite(slope(fused_y, reference))
 
 
 def test_gradients_agree_with_finite_differences_in_float64():
-    """Each term by itself; the pixels are random, so that no norm difference lies within a step of its kink."""
+    """Each term by itself; the pixels are random, so that no norm difference lies within a step of
+    its kink.
+    """
     terms = {
         "intensity": intensity_loss,
         "magnitude": lambda f, r: magnitude_loss(sobel(f), sobel(r)),

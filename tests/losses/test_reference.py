@@ -1,4 +1,6 @@
-"""The reference image: CLAHE and global equalisation against OpenCV, and the laws of its ingredients."""
+"""The reference image: CLAHE and global equalization against OpenCV, and the laws of its
+ingredients.
+"""
 
 import chex
 import cv2
@@ -23,7 +25,7 @@ jitted_equalize = jax.jit(equalize)
 reference = jax.jit(fine_grained_reference, static_argnames="config")
 
 
-def picture(seed, size):
+def gray_image(seed, size):
     """8-bit, with the smooth regions and uneven histogram of a photograph."""
     x = np.random.default_rng(seed).standard_normal(size)
     x = ndimage.gaussian_filter(x, 3) * 6 + 0.15 * ndimage.gaussian_filter(x, 0.7)
@@ -31,55 +33,58 @@ def picture(seed, size):
 
 
 def luma(seed, *, size=(24, 20), batch=2):
-    return jnp.asarray([picture(seed + 100 * i, size)[..., None] for i in range(batch)], jnp.float32) / 255
+    return jnp.asarray([gray_image(seed + 100 * i, size)[..., None] for i in range(batch)], jnp.float32) / 255
 
 
-def grey(u8):
+def gray(u8):
     return jnp.asarray(u8, jnp.float32)[None, ..., None] / 255
 
 
 def assert_close_to_opencv(ours, opencv):
-    """Within 1 grey level on 99.9 % of the pixels (OpenCV rounds its maps and its result), and nowhere far off."""
+    """Within 1 gray level on 99.9 % of the pixels (OpenCV rounds its maps and its result), and
+    nowhere far off.
+    """
     distance = np.abs(np.round(255 * np.asarray(ours)[0, ..., 0]) - opencv.astype(int))
     assert (distance <= 1).mean() >= 0.999
     assert distance.max() <= 2
 
 
-# Divisible by the 8 tiles; one side not; both not; fewer pixels than tiles; single rows, columns and pixels.
+# Divisible by the 8 tiles; one side not; both not; fewer pixels than tiles; single rows, columns
+# and pixels.
 @pytest.mark.parametrize("size", [(96, 128), (40, 56), (120, 97), (97, 131), (5, 7), (3, 40), (1, 9), (9, 1)])
 def test_clahe_agrees_with_opencv(size):
-    u8 = picture(0, size)
-    assert_close_to_opencv(jitted_clahe(grey(u8)), cv2.createCLAHE(2.0, (8, 8)).apply(u8))
+    u8 = gray_image(0, size)
+    assert_close_to_opencv(jitted_clahe(gray(u8)), cv2.createCLAHE(2.0, (8, 8)).apply(u8))
 
 
 @pytest.mark.parametrize(("tiles", "clip_limit"), [(4, 1.0), (4, 8.0), (5, 40.0)])
 def test_clahe_options_agree_with_opencv(tiles, clip_limit):
-    u8 = picture(1, (60, 70))
-    ours = jitted_clahe(grey(u8), tiles=tiles, clip_limit=clip_limit)
+    u8 = gray_image(1, (60, 70))
+    ours = jitted_clahe(gray(u8), tiles=tiles, clip_limit=clip_limit)
     assert_close_to_opencv(ours, cv2.createCLAHE(clip_limit, (tiles, tiles)).apply(u8))
 
 
 @pytest.mark.parametrize(
     "path", ["roadscene/val/vi", "roadscene/val/ir", "msrs/test_dev/ir", "msrs/test_dev/vi", "tno/test_dev/ir"]
 )
-def test_clahe_agrees_with_opencv_on_real_pictures(data_root, path):
+def test_clahe_agrees_with_opencv_on_real_images(data_root, path):
     u8 = cv2.imread(str(min((data_root / path).iterdir())), cv2.IMREAD_GRAYSCALE)
-    assert_close_to_opencv(jitted_clahe(grey(u8)), cv2.createCLAHE(2.0, (8, 8)).apply(u8))
+    assert_close_to_opencv(jitted_clahe(gray(u8)), cv2.createCLAHE(2.0, (8, 8)).apply(u8))
 
 
-def test_equalisation_agrees_with_opencv():
-    u8 = picture(2, (50, 61))
-    np.testing.assert_allclose(255 * jitted_equalize(grey(u8))[0, ..., 0], cv2.equalizeHist(u8), atol=0.5 + 1e-3)
+def test_equalization_agrees_with_opencv():
+    u8 = gray_image(2, (50, 61))
+    np.testing.assert_allclose(255 * jitted_equalize(gray(u8))[0, ..., 0], cv2.equalizeHist(u8), atol=0.5 + 1e-3)
 
 
-def test_equalisation_ignores_strictly_increasing_remaps():
+def test_equalization_ignores_strictly_increasing_remaps():
     levels = np.random.default_rng(0).integers(0, 64, (1, 20, 22, 1))
     remap = np.cumsum(np.random.default_rng(1).integers(1, 5, 64))  # 64 distinct levels, increasing, below 256
     plain, remapped = (jitted_equalize(jnp.asarray(x, jnp.float32) / 255) for x in (levels, remap[levels]))
     np.testing.assert_array_equal(plain, remapped)
 
 
-def test_equalisation_is_monotone_and_spans_the_range():
+def test_equalization_is_monotone_and_spans_the_range():
     x = luma(3, batch=1)
     order = np.argsort(np.ravel(x), kind="stable")
     equal = np.ravel(jitted_equalize(x))[order]
@@ -150,13 +155,13 @@ def test_any_size_gives_values_in_range(config, size):
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_constant_pictures_stay_as_they_are(config):
+def test_constant_images_stay_as_they_are(config):
     x = jnp.concatenate([jnp.full((1, 24, 20, 1), value) for value in (0.0, 0.3, 1.0)])
     np.testing.assert_allclose(reference(x, x, config=config), x, atol=1e-6)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_a_picture_does_not_depend_on_its_batch_mates(config):
+def test_an_image_does_not_depend_on_its_batch_mates(config):
     ir, vi_y = luma(0), luma(1)
     replaced = reference(ir.at[1].set(1.0), vi_y, config=config)
     np.testing.assert_array_equal(replaced[0], reference(ir, vi_y, config=config)[0])

@@ -1,4 +1,4 @@
-"""Boxes, the loss and the metrics on them: against float64 readings, and the laws they must obey."""
+"""Boxes, their loss and metrics: against float64 readings, and the laws they must obey."""
 
 import itertools
 
@@ -16,7 +16,8 @@ from fusejax.metrics.structure import ssim
 from fusejax.ops.boxes import rasterize, thermal_saliency
 
 HEIGHT, WIDTH = 17, 24
-# Per picture: three overlapping boxes of which one reaches out; one thin and one empty box; nothing valid.
+# Per image: three overlapping boxes of which one reaches out; one thin and one empty box; nothing
+# valid.
 BOXES = np.array(
     [
         [[2, 3, 9, 8], [5.2, 4.7, 14.9, 12.1], [18, 10, 40, 30], [0, 0, 24, 17]],
@@ -48,7 +49,7 @@ OPTIONS = [{}, {"area_balanced": True}, {"soft_edge_sigma": 2.0}, {"soft_edge_si
 
 
 def rasterize64(boxes, valid, *, soft_edge_sigma=0.0, area_balanced=False):
-    """One picture [h, w], box by box and pixel by pixel."""
+    """One image [h, w], box by box and pixel by pixel."""
     mask = np.zeros((HEIGHT, WIDTH))
     for (x1, y1, x2, y2), ok in zip(boxes.astype(np.float64), valid, strict=True):
         inside = [
@@ -117,8 +118,8 @@ def test_one_compiled_step_takes_none_and_all_boxes():
         next(count)
         return target_aware_loss(f, i, v, rasterize(boxes, valid, height=HEIGHT, width=WIDTH))
 
-    pictures = [luma(s) for s in range(3)]
-    values = [step(*pictures, BOXES, valid) for valid in (VALID, np.zeros_like(VALID), np.ones_like(VALID))]
+    images = [luma(s) for s in range(3)]
+    values = [step(*images, BOXES, valid) for valid in (VALID, np.zeros_like(VALID), np.ones_like(VALID))]
     assert next(count) == 1
     chex.assert_tree_all_finite(values)
     np.testing.assert_array_equal(values[1], 0.0)
@@ -126,15 +127,15 @@ def test_one_compiled_step_takes_none_and_all_boxes():
 
 
 def test_bad_options_are_refused():
-    pictures = [luma(s) for s in range(3)]
+    images = [luma(s) for s in range(3)]
     with pytest.raises(ValueError, match="must not be negative"):
         draw(soft_edge_sigma=-1.0)
     with pytest.raises(ValueError, match="rises from start to full"):
         thermal_saliency(luma(0), start=2.0, full=2.0)
     with pytest.raises(ValueError, match="target is 'vi'"):
-        target_aware_loss(*pictures, luma(3), target="vi")
+        target_aware_loss(*images, luma(3), target="vi")
     with pytest.raises(ValueError, match="must fit the mask"):
-        target_aware_loss(*pictures, luma(3), padding="valid")
+        target_aware_loss(*images, luma(3), padding="valid")
 
 
 saliency = jax.jit(thermal_saliency, static_argnames=("sigma", "start", "full", "noise_floor"))
@@ -154,7 +155,7 @@ def test_saliency_agrees_with_float64():
         np.testing.assert_allclose(got, np.clip(difference / difference.std() - 1, 0, 1), atol=1e-5)
 
 
-def test_saliency_finds_what_is_hot_and_nothing_in_flat_or_noisy_pictures():
+def test_saliency_finds_what_is_hot_and_nothing_in_flat_or_noisy_images():
     mask = saliency(scene())
     np.testing.assert_array_equal(mask[0, 20:28, 30:36], 1.0)
     assert mask.sum() == 48
@@ -186,17 +187,17 @@ def target_aware64(f, i, v, m, target):
     return (m * (np.abs(f - goal) + gradient)).sum() / (m.sum() + 1)
 
 
-def planes(*pictures):
-    return zip(*(np.asarray(p, np.float64)[..., 0] for p in pictures), strict=True)
+def planes(*images):
+    return zip(*(np.asarray(p, np.float64)[..., 0] for p in images), strict=True)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 48)])
 def test_target_aware_loss_agrees_with_float64(size):
-    pictures = [luma(s, size=size) for s in range(3)]
+    images = [luma(s, size=size) for s in range(3)]
     for mask in (draw(size=size), luma(9, size=size)):
         for target in TARGETS:
-            want = [target_aware64(*x, target) for x in planes(*pictures, mask)]
-            np.testing.assert_allclose(loss(*pictures, mask, target=target), want, rtol=1e-6, atol=1e-6)
+            want = [target_aware64(*x, target) for x in planes(*images, mask)]
+            np.testing.assert_allclose(loss(*images, mask, target=target), want, rtol=1e-6, atol=1e-6)
 
 
 def test_target_aware_gradients_agree_with_finite_differences_in_float64():
@@ -211,21 +212,21 @@ def test_target_aware_gradients_agree_with_finite_differences_in_float64():
 
 
 def test_images_without_boxes_have_neither_loss_nor_gradient():
-    pictures, mask = [luma(s) for s in range(3)], draw()
-    for target, slope in zip(TARGETS, slopes(*pictures, mask), strict=True):
-        value = loss(*pictures, mask, target=target)
+    images, mask = [luma(s) for s in range(3)], draw()
+    for target, slope in zip(TARGETS, slopes(*images, mask), strict=True):
+        value = loss(*images, mask, target=target)
         assert (value[:2] > 0).all()
         assert value[2] == 0
         assert slope[:2].any(axis=(1, 2, 3)).all()
         np.testing.assert_array_equal(slope[2], 0.0)
 
 
-def test_target_aware_gradients_are_finite_on_flat_and_identical_pictures():
+def test_target_aware_gradients_are_finite_on_flat_and_identical_images():
     kinds = [*(jnp.full((1, HEIGHT, WIDTH, 1), v) for v in (0.0, 0.5, 1.0)), luma(0, batch=1)]
-    pictures = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
+    images = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]
     mask = jnp.concatenate([draw()[:1]] * 64)
-    chex.assert_tree_all_finite([loss(*pictures, mask), *slopes(*pictures, mask)])
-    np.testing.assert_array_equal(loss(*pictures, mask)[::21], 0.0)  # F = I = V
+    chex.assert_tree_all_finite([loss(*images, mask), *slopes(*images, mask)])
+    np.testing.assert_array_equal(loss(*images, mask)[::21], 0.0)  # F = I = V
 
 
 def test_pixels_beyond_the_reach_of_the_edge_filter_do_not_count():
@@ -240,7 +241,9 @@ def test_pixels_beyond_the_reach_of_the_edge_filter_do_not_count():
 
 
 def test_a_larger_error_inside_the_boxes_costs_more():
-    """F = I plus a constant, visible black: inside a wide box only the intensity part moves, and by M / (M + 1)."""
+    """F = I plus a constant, visible black: inside a wide box only the intensity part moves, and by
+    M / (M + 1).
+    """
     i, mask = 0.5 * luma(0), draw([[[4, 4, 12, 10]]] * 3, [[True]] * 3)
     values = [loss(i + error, i, jnp.zeros_like(i), mask)[0] for error in (0.0, 0.1, 0.2, 0.4)]
     np.testing.assert_allclose(values, np.array([0.0, 0.1, 0.2, 0.4]) * 48 / 49, atol=1e-6)
@@ -262,26 +265,26 @@ def ssim_map64(x, y):
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 24)])
 def test_region_metrics_agree_with_float64(size):
-    pictures, mask = [luma(s, size=size) for s in range(3)], luma(9, size=size)
+    images, mask = [luma(s, size=size) for s in range(3)], luma(9, size=size)
     want = {"ssim": [], "valid": [], "mse": []}
-    for f, i, v, m in planes(*pictures, mask):
+    for f, i, v, m in planes(*images, mask):
         similarity, inside = (ssim_map64(f, i) + ssim_map64(f, v)) / 2, np.s_[5:-5, 5:-5]
         want["ssim"].append(np.average(similarity, weights=m))
         want["valid"].append(np.average(similarity[inside], weights=m[inside]) if min(size) > 10 else np.nan)
         want["mse"].append(np.average(((f - i) ** 2 + (f - v) ** 2) / 2, weights=m))
-    np.testing.assert_allclose(roi_similarity(*pictures, mask), want["ssim"], atol=1e-6)
-    np.testing.assert_allclose(roi_similarity(*pictures, mask, border="valid"), want["valid"], atol=1e-6)
-    np.testing.assert_allclose(roi_mse(*pictures, mask), want["mse"], rtol=1e-6)
+    np.testing.assert_allclose(roi_similarity(*images, mask), want["ssim"], atol=1e-6)
+    np.testing.assert_allclose(roi_similarity(*images, mask, border="valid"), want["valid"], atol=1e-6)
+    np.testing.assert_allclose(roi_mse(*images, mask), want["mse"], rtol=1e-6)
 
 
-def test_the_whole_picture_as_region_gives_the_plain_metrics():
-    pictures = [luma(s) for s in range(3)]
-    ones = jnp.ones_like(pictures[0])
+def test_the_whole_image_as_region_gives_the_plain_metrics():
+    images = [luma(s) for s in range(3)]
+    ones = jnp.ones_like(images[0])
     for border in ("edge", "valid"):
         np.testing.assert_allclose(
-            roi_similarity(*pictures, ones, border=border), plain_ssim(*pictures, border=border), atol=1e-6
+            roi_similarity(*images, ones, border=border), plain_ssim(*images, border=border), atol=1e-6
         )
-    np.testing.assert_allclose(roi_mse(*pictures, ones), mean_squared_error(*pictures, full_scale=1.0), rtol=1e-6)
+    np.testing.assert_allclose(roi_mse(*images, ones), mean_squared_error(*images, full_scale=1.0), rtol=1e-6)
 
 
 def test_region_similarity_is_one_iff_all_windows_on_the_region_agree():
@@ -293,17 +296,17 @@ def test_region_similarity_is_one_iff_all_windows_on_the_region_agree():
 
 
 def test_images_without_regions_are_undefined():
-    pictures, mask = [luma(s) for s in range(3)], draw()
-    for value in (roi_similarity(*pictures, mask), roi_mse(*pictures, mask)):
+    images, mask = [luma(s) for s in range(3)], draw()
+    for value in (roi_similarity(*images, mask), roi_mse(*images, mask)):
         np.testing.assert_array_equal(np.isnan(value), [False, False, True])
     corner = draw([[[0, 0, 4, 4]]] * 3, [[True]] * 3)
-    assert jnp.isfinite(roi_similarity(*pictures, corner)).all()
-    assert jnp.isnan(roi_similarity(*pictures, corner, border="valid")).all()
+    assert jnp.isfinite(roi_similarity(*images, corner)).all()
+    assert jnp.isnan(roi_similarity(*images, corner, border="valid")).all()
     small = [luma(s, size=(8, 24)) for s in range(4)]
     assert jnp.isnan(roi_similarity(*small, border="valid")).all()
 
 
-def test_averaging_reaches_the_bound_that_no_picture_beats():
+def test_averaging_reaches_the_bound_that_no_image_beats():
     f, i, v = (luma(s) for s in range(3))
     ones, bound = jnp.ones_like(f), mse_lower_bound(i, v)
     np.testing.assert_allclose(bound, np.square(np.asarray(i - v, np.float64)).mean((1, 2, 3)) / 4, rtol=1e-6)

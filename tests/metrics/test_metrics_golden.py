@@ -1,4 +1,6 @@
-"""Metrics against public toolkits: on pictures made by a formula here, and on the real pairs beside FUSEJAX_DATA."""
+"""Metrics against public toolkits: on images made by a formula here, and on the real pairs beside
+FUSEJAX_DATA.
+"""
 
 import json
 from pathlib import Path
@@ -12,8 +14,10 @@ from PIL import Image
 from fusejax.metrics import evaluate
 from fusejax.metrics.structure import ms_ssim, ssim
 
-# Relative tolerances. The toolkits compute EN, MI, VIF and Qabf in float64; this package has float32 throughout and was
-# seen to stay below 5e-7 for all of them. CDDFuse's own SSIM rests on float32 differences that cancel: 2e-5 was seen.
+# Relative tolerances. The toolkits compute EN, MI, VIF and Qabf in float64; this package has
+# float32 throughout and was
+# seen to stay below 5e-7 for all of them. CDDFuse's own SSIM rests on float32 differences that
+# cancel: 2e-5 was seen.
 EXACT, FLOAT32 = 1e-6, 1e-4
 TOLERANCES = {
     "cddfuse_python": {
@@ -30,7 +34,8 @@ TOLERANCES = {
     },
 }
 CONVENTION = {"cddfuse_python": "cddfuse", "linfeng_octave": "tang", "vifb_octave": "vifb"}
-# Names of the toolkits' values where they differ. Tang's own Nabf call swaps the arguments; both are recorded.
+# Names of the toolkits' values where they differ. Tang's own Nabf call swaps the arguments; both
+# are recorded.
 NAMES = {
     "cddfuse_python": {"VIFF": "VIF", "SSIM_data_range_255": None},
     "linfeng_octave": {"SSIM_shim": "SSIM", "Nabf": None, "Nabf_as_called_by_toolkit": "Nabf", "MS_SSIM": None},
@@ -50,7 +55,9 @@ NAMES = {
 
 
 def relative_error(got: float, expected: float | None) -> float:
-    """Zero where both are undefined, infinite where one is; Nabf can be exactly zero, hence the floor."""
+    """Zero where both are undefined, infinite where one is; Nabf can be exactly zero, hence the
+    floor.
+    """
     if expected is None or np.isnan(got):
         return 0.0 if expected is None and np.isnan(got) else np.inf
     return abs(got - expected) / max(abs(expected), 1e-9)
@@ -60,8 +67,8 @@ def errors_of(toolkit: str, got: dict[str, np.ndarray], values: list[dict]) -> d
     """Worst relative error per metric; fails on a value that this package does not reproduce."""
     worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
     for i, record in enumerate(values):
-        for name, expected in record.items():
-            name = NAMES[toolkit].get(name, name)
+        for its_name, expected in record.items():
+            name = NAMES[toolkit].get(its_name, its_name)
             if name is not None:
                 worst[name] = max(worst[name], relative_error(float(got[name][i]), expected))
     return worst
@@ -73,11 +80,11 @@ def assert_within(toolkit: str, worst: dict[str, float], say) -> None:
     assert not failures
 
 
-# Pictures made by a formula: anybody can run these.
+# Images made by a formula: anybody can run these.
 
 
 def formula_sources(pair: str) -> tuple[np.ndarray, np.ndarray]:
-    """Infrared and visible picture, integers 0..255."""
+    """Infrared and visible image, integers 0..255."""
     y, x = np.mgrid[
         : {"blocks": 96, "noise": 97, "dark": 120}[pair], : {"blocks": 128, "noise": 131, "dark": 160}[pair]
     ]
@@ -105,18 +112,18 @@ FUSION_RULES = {
 }
 
 
-def batch(pictures: list[np.ndarray]) -> jnp.ndarray:
-    return jnp.asarray(np.stack(pictures)[..., None], jnp.float32) / 255.0
+def batch(images: list[np.ndarray]) -> jnp.ndarray:
+    return jnp.asarray(np.stack(images)[..., None], jnp.float32) / 255.0
 
 
 @pytest.mark.parametrize("pair", ["blocks", "noise", "dark"])
-def test_formula_pictures_score_as_the_public_evaluator_says(pair, say):
+def test_formula_images_score_as_the_public_evaluator_says(pair, say):
     records = json.loads((Path(__file__).parent / "metrics_formula.json").read_text())["records"]
     records = [r for r in records if r["pair"] == pair]
     ir, vi = formula_sources(pair)
     fused = [FUSION_RULES[r["fused"]](ir, vi) for r in records]
-    for picture, record in zip(fused, records, strict=True):
-        assert (ir.sum(), vi.sum(), picture.sum()) == tuple(record["sums"][k] for k in ("ir", "vi", "fused"))
+    for image, record in zip(fused, records, strict=True):
+        assert (ir.sum(), vi.sum(), image.sum()) == tuple(record["sums"][k] for k in ("ir", "vi", "fused"))
     arrays = batch(fused), batch([ir] * len(records)), batch([vi] * len(records))
     got = evaluate(*arrays, convention="cddfuse", metrics=tuple(TOLERANCES["cddfuse_python"]))
     assert_within("cddfuse_python", errors_of("cddfuse_python", got, [r["values"] for r in records]), say)
@@ -129,7 +136,7 @@ def test_formula_pictures_score_as_the_public_evaluator_says(pair, say):
 
 @pytest.fixture(scope="module")
 def golden(data_root) -> dict:
-    """Records by pair, each with its pictures as batches."""
+    """Records by pair, each with its images as batches."""
     folder = data_root.parent / "golden"
     if not folder.is_dir():
         pytest.skip(f"{folder.name}/ is not beside FUSEJAX_DATA")
@@ -162,23 +169,28 @@ def test_nabf_in_its_own_argument_order(golden):
 
 
 def test_han_viff(golden):
-    """That toolkit takes float32 differences that cancel, and picks a source per window by comparing their ratios.
+    """That toolkit takes float32 differences that cancel, and picks a source per window by
+    comparing their ratios.
 
-    Its values are 8e-4 away from float64, and as far from the same steps in another float32 convolution.
+    Its values are 8e-4 away from float64, and as far from the same steps in another float32
+    convolution.
     """
     for pair in ("g06", "g07"):
         records, arrays = golden[pair]
         expected = [r["values"]["topanxal_torch"]["VIFF"] for r in records]
         got = evaluate(*arrays, metrics=("VIFF",))["VIFF"]
         planes = (np.float64(255) * np.asarray(x)[..., 0] for x in arrays)
-        exact = [reference.viff(*(np.round(x) for x in pictures)) for pictures in zip(*planes, strict=True)]
+        exact = [reference.viff(*(np.round(x) for x in images)) for images in zip(*planes, strict=True)]
         np.testing.assert_allclose(got, exact, rtol=1e-5)
-        # The toolkit's own float32 is up to 8e-4 away from its formula in float64 on the low-contrast pair.
+        # The toolkit's own float32 is up to 8e-4 away from its formula in float64 on the low-
+        # contrast pair.
         np.testing.assert_allclose(got, expected, rtol=FLOAT32 if pair == "g06" else 1e-3)
 
 
 def test_ms_ssim_with_the_zoo_range_quirk(golden):
-    """Even sides only: where a side is odd that toolkit pads the picture with zeros before it halves it."""
+    """Even sides only: where a side is odd that toolkit pads the image with zeros before it
+    halves it.
+    """
     records, arrays = golden["g02"]
     expected = [r["values"]["ivif_zoo_python"]["MS_SSIM"] for r in records]
     np.testing.assert_allclose(ms_ssim(*arrays, data_range=1.0, combine="sum"), expected, rtol=FLOAT32)

@@ -16,12 +16,15 @@ from fusejax.metrics.structure import ms_ssim, ssim
 from fusejax.metrics.visual_information import vif
 
 SMALL = tuple(name for name in CONVENTIONS["exact"].metrics if name != "MS-SSIM")
-# Float32 against float64. FMI sums entropies of nine cells that nearly cancel, Nabf sums 1 - Q with Q near 1.
+# Float32 against float64. FMI sums entropies of nine cells that nearly cancel, Nabf sums 1 - Q with
+# Q near 1.
 TOLERANCE = dict.fromkeys(SMALL, 2e-06) | {"FMI_pixel": 1e-4, "FMI_gradient": 1e-4, "SCD": 1e-5, "Nabf": 1e-4}
 
 
 def levels(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Smooth random 8-bit levels with a flat, saturated corner, where cancelling variances would show."""
+    """Smooth random 8-bit levels with a flat, saturated corner, where cancelling variances would
+    show.
+    """
     rng = np.random.default_rng(seed)
     coarse = rng.normal(size=(*shape[:-2], -(-shape[-2] // 6), -(-shape[-1] // 6)))
     x = np.kron(coarse, np.ones((6, 6)))[..., : shape[-2], : shape[-1]] * 45 + 120 + 6 * rng.normal(size=shape)
@@ -29,8 +32,8 @@ def levels(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.clip(np.rint(x), 0, 255)
 
 
-def arrays(*pictures: np.ndarray) -> list[jnp.ndarray]:
-    return [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in pictures]
+def arrays(*images: np.ndarray) -> list[jnp.ndarray]:
+    return [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in images]
 
 
 SHAPE = (2, 44, 47)
@@ -41,7 +44,7 @@ FUSED = np.clip(FUSED, 0, 255)
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, jnp.ndarray]:
-    """All metrics of the exact convention that these small pictures allow, in one compiled call."""
+    """All metrics of the exact convention that these small images allow, in one compiled call."""
     return evaluate(*arrays(FUSED, IR, VI), metrics=SMALL)
 
 
@@ -90,7 +93,7 @@ def test_every_metric_has_a_row_in_the_table():
 
 
 # One answer, however it is computed. The bound is float32's rounding under another order of sums.
-ORDER = dict(rtol=2e-6, atol=1e-7)
+ORDER = {"rtol": 2e-6, "atol": 1e-7}
 
 
 @pytest.mark.parametrize("name", ["EN", "SD", "SF", "AG", "MI", "SCD", "Qabf", "SSIM"])
@@ -114,7 +117,7 @@ def test_several_methods_at_once_are_each_method_alone(scores):
         np.testing.assert_allclose(value[0], scores[name], **ORDER)
 
 
-def test_vmap_over_single_pictures_is_the_batch(scores):
+def test_vmap_over_single_images_is_the_batch(scores):
     f, a, b = (x[:, None] for x in arrays(FUSED, IR, VI))
     for name in ("SSIM", "Qabf", "MI"):
         value = jax.jit(jax.vmap(CONVENTIONS["exact"].metrics[name]))(f, a, b)[:, 0]
@@ -169,7 +172,9 @@ def test_edge_angle_is_the_arctangent_of_the_ratio():
 
 
 def test_histogram_by_products_is_the_histogram_by_scatter():
-    """The form for accelerators, over several chunks with a ragged end, gives the same exact counts."""
+    """The form for accelerators, over several chunks with a ragged end, gives the same exact
+    counts.
+    """
     first, second = (jnp.asarray(levels(seed, (67, 71)).astype(np.int32).ravel()) for seed in (1, 2))
     counts = _matmul_histogram(first, second)
     np.testing.assert_array_equal(counts, _scatter_histogram(first, second))
@@ -189,7 +194,7 @@ def test_conventions_differ_as_stated(scores):
 @pytest.mark.parametrize(
     "metric", [ssim, vif, spatial_frequency, average_gradient, correlation], ids=lambda m: m.__name__
 )
-def test_gradient_is_finite_on_flat_pictures_and_lives_elsewhere(metric):
+def test_gradient_is_finite_on_flat_images_and_lives_elsewhere(metric):
     gradient = jax.jit(jax.grad(lambda f, a, b: metric(f, a, b).sum()))
     flat = jnp.full((1, 42, 43, 1), 0.5)
     f, a, b = (x[:1, :42, :43] for x in arrays(FUSED, IR, VI))
@@ -202,11 +207,11 @@ def test_scd_gradient_is_finite_where_it_is_undefined():
     gradient = jax.jit(jax.grad(lambda f, a, b: sum_of_correlations_of_differences(f, a, b).sum()))
     flat = jnp.full((1, 9, 9, 1), 0.5)
     a, b = (x[:1, 20:29, 20:29] for x in arrays(IR, VI))
-    for pictures in ((flat, flat, flat), (a, a, b), (flat, a, b)):
-        assert np.isfinite(gradient(*pictures)).all()
+    for images in ((flat, flat, flat), (a, a, b), (flat, a, b)):
+        assert np.isfinite(gradient(*images)).all()
 
 
-def test_ms_ssim_gradient_is_finite_on_flat_and_on_opposed_pictures():
+def test_ms_ssim_gradient_is_finite_on_flat_and_on_opposed_images():
     a = arrays(levels(6, (1, 161, 161)))[0]
     flat = jnp.full_like(a, 0.5)
     gradient = jax.jit(jax.grad(lambda f, a, b: ms_ssim(f, a, b).sum()))
@@ -218,7 +223,7 @@ def test_ms_ssim_gradient_is_finite_on_flat_and_on_opposed_pictures():
     "metric", [ssim, average_gradient, sum_of_correlations_of_differences], ids=lambda m: m.__name__
 )
 def test_gradient_matches_a_finite_difference(metric):
-    rng = np.random.default_rng(0)  # not 8-bit: AG has a kink wherever two neighbours are equal
+    rng = np.random.default_rng(0)  # not 8-bit: AG has a kink wherever two neighbors are equal
     f, a, b, direction = jnp.asarray(rng.random((4, 1, 16, 16, 1)), jnp.float32)
     value = jax.jit(lambda t: metric(f + t * direction, a, b).sum())
     step = 2e-3  # pixels in [0, 1]; half a level
@@ -238,7 +243,7 @@ def test_undefined_metrics_are_nan_and_the_rest_of_the_batch_is_not():
     assert "equals a source" in undefined_reason("SCD")
 
 
-def test_constant_pictures():
+def test_constant_images():
     constant = np.full(SHAPE, 100.0)
     got = {name: float(v[0]) for name, v in evaluate(*arrays(constant, constant, constant), metrics=SMALL).items()}
     assert {name for name, value in got.items() if np.isnan(value)} == {"NMI", "CC", "SCD", "VIF"}
@@ -263,8 +268,8 @@ TOO_SMALL = {"AG", "VIF", "VIFF", "SSIM", "MS-SSIM", "Nabf", "FMI_pixel", "FMI_g
     ("size", "undefined"), [((1, 1), TOO_SMALL | {"CC", "SCD", "NMI", "Qabf", "Qcv"}), ((1, 9), TOO_SMALL)]
 )
 def test_sides_below_a_window_give_nan_and_no_error(size, undefined):
-    pictures = arrays(*(levels(seed, (30, 40))[None, 15 : 15 + size[0], 25 : 25 + size[1]] for seed in (1, 2, 3)))
-    got = evaluate(*pictures, metrics=tuple(CONVENTIONS["exact"].metrics))
+    images = arrays(*(levels(seed, (30, 40))[None, 15 : 15 + size[0], 25 : 25 + size[1]] for seed in (1, 2, 3)))
+    got = evaluate(*images, metrics=tuple(CONVENTIONS["exact"].metrics))
     assert {name for name, value in got.items() if np.isnan(value).any()} == undefined
 
 
@@ -278,7 +283,7 @@ def test_errors_name_what_came():
         evaluate(f, a, b, convention="cddfuse", metrics=("EN", "Qcb"))
 
 
-# Colour.
+# Color.
 
 
 def test_color_deviation_is_the_angle_of_rgb_vectors():
@@ -292,14 +297,14 @@ def test_color_deviation_is_the_angle_of_rgb_vectors():
     assert np.isnan(score(fused[..., :1])).all()
 
 
-def test_colour_pictures_become_grey_as_the_convention_says():
+def test_color_images_become_gray_as_the_convention_says():
     rng = np.random.default_rng(1)
     rgb = rng.integers(0, 256, (1, 12, 13, 3)) / 255.0
     ir = rng.integers(0, 256, (1, 12, 13, 1)) / 255.0
     f, a, b = (jnp.asarray(x, jnp.float32) for x in (rgb, ir, rgb))
-    grey = np.rint(rgb[0] * 255 @ np.array([0.299, 0.587, 0.114]))
+    gray = np.rint(rgb[0] * 255 @ np.array([0.299, 0.587, 0.114]))
     got = evaluate(f, a, b, convention="cddfuse", metrics=("EN", "SD"))
-    np.testing.assert_allclose([got["EN"][0], got["SD"][0]], [reference.entropy(grey), grey.std()], rtol=1e-6)
+    np.testing.assert_allclose([got["EN"][0], got["SD"][0]], [reference.entropy(gray), gray.std()], rtol=1e-6)
     channels = evaluate(f, a, b, convention="vifb", metrics=("EN",))["EN"]
     np.testing.assert_allclose(
         channels, np.mean([reference.entropy(rgb[0, ..., c] * 255) for c in range(3)]), rtol=1e-6

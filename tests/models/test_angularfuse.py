@@ -68,7 +68,7 @@ def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
 
 
 def test_divisible_sizes_are_not_touched_by_padding(tiny):
-    """A picture extended by hand as the network extends it gives the same inside."""
+    """A image extended by hand as the network extends it gives the same inside."""
     model, params = tiny
     ir, vi_y = luma(0, 1, 9, 11), luma(1, 1, 9, 11)
     by_hand = [np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect") for x in (ir, vi_y)]
@@ -159,9 +159,9 @@ def test_attention_rows_sum_to_one_and_ignore_pixel_order():
     x = np.random.default_rng(0).standard_normal((1, 4, 4, 8)).astype(np.float32)
     layer = ChannelAttention(2)
     params = layer.init(jax.random.key(0), x)
-    centre_only = np.zeros((3, 3, 24, 24), np.float32)
-    centre_only[1, 1] = np.eye(24)
-    params["params"]["qkv_mix"]["kernel"] = centre_only
+    center_only = np.zeros((3, 3, 24, 24), np.float32)
+    center_only[1, 1] = np.eye(24)
+    params["params"]["qkv_mix"]["kernel"] = center_only
     order = np.random.default_rng(1).permutation(16)
     shuffled = x.reshape(1, 16, 8)[:, order].reshape(x.shape)
     expected = layer.apply(params, x).reshape(1, 16, 8)[:, order].reshape(x.shape)

@@ -70,7 +70,7 @@ def test_stencil_is_the_grouped_convolution_with_its_gradients(padding):
     np.testing.assert_allclose(stencil(x, kernel), grouped(x, kernel), atol=1e-5)
 
 
-def attention_without_neighbours(x, *, value=None):
+def attention_without_neighbors(x, *, value=None):
     """Depth-wise attention whose 3x3 is the middle tap alone; `value` replaces v by a constant."""
     layer = ChannelAttention(2, depthwise=True)
     params = random_params(layer, x)
@@ -87,13 +87,13 @@ def test_attention_does_not_know_the_order_of_the_pixels():
     x = features((1, 4, 6, 8))
     order = np.random.default_rng(0).permutation(24)
     shuffled = x.reshape(1, 24, 8)[:, order].reshape(x.shape)
-    expected = attention_without_neighbours(x).reshape(1, 24, 8)[:, order]
-    np.testing.assert_allclose(attention_without_neighbours(shuffled).reshape(1, 24, 8), expected, atol=1e-5)
+    expected = attention_without_neighbors(x).reshape(1, 24, 8)[:, order]
+    np.testing.assert_allclose(attention_without_neighbors(shuffled).reshape(1, 24, 8), expected, atol=1e-5)
     assert float(jnp.abs(expected - x.reshape(1, 24, 8)).max()) > 0.1
 
 
 def test_rows_of_the_attention_sum_to_one():
-    np.testing.assert_allclose(attention_without_neighbours(features(), value=0.7), 0.7, atol=1e-6)
+    np.testing.assert_allclose(attention_without_neighbors(features(), value=0.7), 0.7, atol=1e-6)
 
 
 def test_coupling_is_invertible():

@@ -174,17 +174,17 @@ def test_forced_alpha_shows_only_one_stream(logit, stays):
     assert np.abs(fuse(TINY, params, *other)[0] - fused_y).max() > 1e-3
 
 
-def test_forced_alpha_in_image_space_is_one_picture_plus_the_residual():
+def test_forced_alpha_in_image_space_is_one_image_plus_the_residual():
     params, (ir, vi_y) = random_params(IMAGE), pair()
-    for logit, picture in ((EXTREME, ir), (-EXTREME, vi_y)):
+    for logit, source in ((EXTREME, ir), (-EXTREME, vi_y)):
         forced = force_alpha(params, logit)
-        np.testing.assert_array_equal(fuse(IMAGE, without_residual(forced), ir, vi_y)[0], picture)
+        np.testing.assert_array_equal(fuse(IMAGE, without_residual(forced), ir, vi_y)[0], source)
         decoded = fuse(dataclasses.replace(IMAGE, image_space_alpha=False), forced, ir, vi_y)[0]
         residual = np.log(decoded) - np.log1p(-decoded)  # undoes the sigmoid
-        np.testing.assert_allclose(fuse(IMAGE, forced, ir, vi_y)[0], picture + residual, atol=1e-5)
+        np.testing.assert_allclose(fuse(IMAGE, forced, ir, vi_y)[0], source + residual, atol=1e-5)
 
 
-def test_image_space_without_residual_stays_between_the_pictures():
+def test_image_space_without_residual_stays_between_the_images():
     ir, vi_y = pair()
     fused_y, aux = fuse(IMAGE, without_residual(random_params(IMAGE)), ir, vi_y)
     assert np.ptp(aux["alpha"]) > 0.01

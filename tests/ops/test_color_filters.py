@@ -1,4 +1,6 @@
-"""Colour conversion against Pillow's JFIF and its inverse; filters against SciPy in float64 for every padding."""
+"""Color conversion against Pillow's JFIF and its inverse; filters against SciPy in float64 for
+every padding.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -34,19 +36,19 @@ def image(rng):
 
 
 def per_plane(function, x):
-    """Applies a 2-D SciPy filter to each channel of each picture, in float64."""
+    """Applies a 2-D SciPy filter to each channel of each image, in float64."""
     planes = np.moveaxis(np.asarray(x, np.float64), -1, 1)
     return np.moveaxis(np.array([[function(p) for p in channels] for channels in planes]), 1, -1)
 
 
 @pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
-def test_colour_survives_the_round_trip(rgb, array):
+def test_color_survives_the_round_trip(rgb, array):
     ycbcr = rgb_to_ycbcr(array(rgb))
     assert ycbcr.dtype == np.float32
     np.testing.assert_allclose(ycbcr_to_rgb(ycbcr), rgb, atol=1e-6)
 
 
-def test_numpy_and_jax_give_the_same_colours(rgb):
+def test_numpy_and_jax_give_the_same_colors(rgb):
     for convert in (rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb):
         on_numpy, on_jax = convert(rgb), convert(jnp.asarray(rgb))
         assert isinstance(on_numpy, np.ndarray)
@@ -54,17 +56,19 @@ def test_numpy_and_jax_give_the_same_colours(rgb):
         np.testing.assert_allclose(on_jax, on_numpy, atol=1e-6)
 
 
-def test_colour_agrees_with_pillow():
-    """Pillow's conversion is JFIF's and rounds to 8 bit, so half a level and its fixed-point error remain."""
+def test_color_agrees_with_pillow():
+    """Pillow's conversion is JFIF's and rounds to 8 bit, so half a level and its fixed-point error
+    remain.
+    """
     u8 = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     ours = 255 * rgb_to_ycbcr(u8.astype(np.float32) / 255)
-    ours[..., 1:] += 0.5  # JFIF's chroma is centred at 128, not at 127.5
+    ours[..., 1:] += 0.5  # JFIF's chroma is centered at 128, not at 127.5
     theirs = np.asarray(Image.fromarray(u8).convert("YCbCr"), np.float64)
     np.testing.assert_allclose(np.clip(ours, 0, 255), theirs, atol=1.01)
 
 
 @pytest.mark.parametrize(
-    ("colour", "expected"),
+    ("color", "expected"),
     [
         ((1, 0, 0), (0.299, 0.5 - 0.299 / 1.772, 1.0)),
         ((0, 1, 0), (0.587, 0.5 - 0.587 / 1.772, 0.5 - 0.587 / 1.402)),
@@ -73,16 +77,16 @@ def test_colour_agrees_with_pillow():
         ((1, 1, 1), (1.0, 0.5, 0.5)),
     ],
 )
-def test_pure_colours_have_the_values_of_bt601(colour, expected):
-    np.testing.assert_allclose(rgb_to_ycbcr(np.array([[colour]], np.float32))[0, 0], expected, atol=1e-6)
+def test_pure_colors_have_the_values_of_bt601(color, expected):
+    np.testing.assert_allclose(rgb_to_ycbcr(np.array([[color]], np.float32))[0, 0], expected, atol=1e-6)
 
 
-def test_grey_stays_grey(rng):
-    grey = np.repeat(rng.random((5, 6, 1), np.float32), 3, axis=-1)
-    ycbcr = rgb_to_ycbcr(grey)
-    np.testing.assert_allclose(ycbcr[..., 0], grey[..., 0], atol=1e-6)
+def test_gray_stays_gray(rng):
+    gray = np.repeat(rng.random((5, 6, 1), np.float32), 3, axis=-1)
+    ycbcr = rgb_to_ycbcr(gray)
+    np.testing.assert_allclose(ycbcr[..., 0], gray[..., 0], atol=1e-6)
     np.testing.assert_allclose(ycbcr[..., 1:], 0.5, atol=1e-6)
-    np.testing.assert_allclose(rgb_to_luma(grey), grey[..., :1], atol=1e-6)
+    np.testing.assert_allclose(rgb_to_luma(gray), gray[..., :1], atol=1e-6)
 
 
 def test_luma_is_the_first_channel(rgb):
@@ -158,13 +162,13 @@ def test_default_borders_make_no_edges():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (2, 2)])
 @pytest.mark.parametrize("padding", ["edge", "symmetric", "zero"])
-def test_pictures_smaller_than_the_kernel(size, padding):
+def test_images_smaller_than_the_kernel(size, padding):
     x = np.random.default_rng(0).random((1, *size, 1), np.float32)
     want = per_plane(lambda p: ndimage.correlate(p, KERNEL, mode=SCIPY_MODE[padding]), x)
     np.testing.assert_allclose(correlate(jnp.asarray(x), KERNEL, padding=padding), want, **CLOSE)
 
 
-@pytest.mark.parametrize("sigma", [0.8, 2.0, 6.0])  # at 6 the kernel is wider than the picture
+@pytest.mark.parametrize("sigma", [0.8, 2.0, 6.0])  # at 6 the kernel is wider than the image
 def test_gaussian_blur_agrees_with_scipy(image, sigma):
     want = per_plane(lambda p: ndimage.gaussian_filter(p, sigma, mode="reflect", truncate=4.0), image)
     np.testing.assert_allclose(gaussian_blur(jnp.asarray(image), sigma), want, **CLOSE)

@@ -79,7 +79,7 @@ def arrays(case, kind, axis):
 @pytest.mark.parametrize("name", ["data", "angularfuse", "crossfuse"])
 @pytest.mark.slow
 def test_data_parallel_sums_each_gradient_once(costs, name):
-    """Also those of kernels that are used in parts, or in a larger form, and no picture leaves its
+    """Also those of kernels that are used in parts, or in a larger form, and no image leaves its
     device.
     """
     case = costs[name]
@@ -112,9 +112,9 @@ def test_on_both_axes_only_parts_go_along_data(costs):
 
 @pytest.mark.slow
 def test_memory_is_what_the_shardings_say(costs):
-    pictures = 4 * (8 // 4) * 16 * 16 * 4  # four float32 arrays, two pictures on each device
+    images = 4 * (8 // 4) * 16 * 16 * 4  # four float32 arrays, two images on each device
     for case in costs.values():
-        assert case["batch"] == pictures
+        assert case["batch"] == images
         assert 0 <= case["arguments"] - case["state"] - case["batch"] <= 16  # the key
         assert case["temporaries"] > 0
     data, fsdp = costs["data"], costs["fsdp"]

@@ -120,7 +120,7 @@ def test_stages_are_named_where_the_start_line_names_them(tmp_path, capsys):
     assert [s.name for s in segments(read_history(tmp_path))] == ["first", "second"]
 
 
-def test_the_picture_is_written_and_grows_with_what_is_logged(tmp_path):
+def test_the_image_is_written_and_grows_with_what_is_logged(tmp_path):
     write(tmp_path, LINES)
     main(["report", str(tmp_path), "--out", str(tmp_path / "other" / "few.png")])
     main(["report", str(write(tmp_path / "bare", LINES[1:3]))])

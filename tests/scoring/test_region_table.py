@@ -36,7 +36,7 @@ def pairs(tmp_path):
     for path in (root / "vi").iterdir():
         vi = read_image(path)
         write_image(tmp_path / "half" / path.name, read_image(root / "ir" / path.name) // 2)
-        write_image(tmp_path / "copy" / path.name, vi)  # in colour: its luma counts
+        write_image(tmp_path / "copy" / path.name, vi)  # in color: its luma counts
     return root
 
 
@@ -150,7 +150,7 @@ def test_a_class_without_boxes_and_a_missing_folder_are_refused(pairs, tmp_path,
         assert message in capsys.readouterr().err
 
 
-def test_boxes_between_pixel_centres_count_as_none(tmp_path):
+def test_boxes_between_pixel_centers_count_as_none(tmp_path):
     write_image(tmp_path / "a.png", np.zeros(SIZE, np.uint8))
     entries = [{"label": "car", "xyxy": xyxy} for xyxy in ([0.6, 0, 1.4, 9], [3, 2.5, 5, 3.5], [3, 2.6, 5, 3.5])]
     (tmp_path / "a.json").write_text(json.dumps(entries))

@@ -161,7 +161,7 @@ def test_a_run_of_eight_devices_goes_on_with_one_with_four_and_in_two_processes(
         finish(launch(workdir, pairs, **arrangement))
         assert [line["step"] for line in logged(workdir)] == list(range(1, 21))
         for line, expected in zip(logged(workdir), logged(unbroken), strict=True):
-            assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)  # of the same pictures
+            assert line["loss"] == pytest.approx(expected["loss"], rel=1e-5)  # of the same images
         say(f"8 devices, 2 x 4 fsdp, then {name}, against 1: {difference(unbroken, workdir):.1e}")
         assert difference(unbroken, workdir) < 1e-5
 

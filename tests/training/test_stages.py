@@ -58,7 +58,7 @@ def test_going_on_within_and_exactly_between_stages_equals_the_unbroken_run(unbr
     jax.tree.map(np.testing.assert_array_equal, resumed, expected)  # bit-equal on one CPU device
     assert saved_state(tmp_path, 4, "data") == {"samples_seen": 32}
     assert "stage 'fuse': steps 3 to 4" in capsys.readouterr().out
-    # The first stage leaves the fusion layers and their optimisers alone.
+    # The first stage leaves the fusion layers and their optimizers alone.
     counts = {name: int(group["count"]) for name, group in between["opt_state"].items()}
     assert counts == {"encoder": 2, "decoder": 2, "base_fusion": 0, "detail_fusion": 0}
     assert all(not np.any(x) for x in jax.tree.leaves(between["opt_state"]["base_fusion"]["mu"]))

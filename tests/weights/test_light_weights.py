@@ -60,7 +60,9 @@ def luma_pair(size):
 
 @pytest.mark.parametrize("shift", [1, 2, 3])
 def test_the_grid_of_cells_does_not_show(fuser, shift, say):
-    """What a shift of the pair by less than a cell changes, against the same pixels; in levels of 255."""
+    """What a shift of the pair by less than a cell changes, against the same pixels; in levels of
+    255.
+    """
     ir, vi_y = luma_pair((160, 192))
     here = fuser.fuse_luma(ir[:, :-4, :-4], vi_y[:, :-4, :-4])
     window = np.s_[:, shift : shift - 4 or None, shift : shift - 4 or None]

@@ -30,8 +30,8 @@ def test_weights_are_the_documented_network():
     assert metadata["config"]["data"]["root"] == ""
 
 
-def test_targets_that_the_night_hides_are_in_the_fused_picture(fuser):
-    """Where infrared shows a warm target and the visible picture almost nothing, the fused picture
+def test_targets_that_the_night_hides_are_in_the_fused_image(fuser):
+    """Where infrared shows a warm target and the visible image almost nothing, the fused image
     shows the target.
     """
     gains = []
@@ -47,7 +47,7 @@ def test_targets_that_the_night_hides_are_in_the_fused_picture(fuser):
     assert np.mean(gains) > 0.2
 
 
-def test_the_public_function_keeps_colour(fuser):
+def test_the_public_function_keeps_color(fuser):
     pair = synthetic_pair(2, size=(64, 96))
     fused = fusejax.fuse(pair["ir"], pair["vi"], weights="angularfuse")
     assert fused.shape == pair["vi"].shape

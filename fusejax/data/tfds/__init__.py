@@ -5,12 +5,14 @@ python -m fusejax.data.tfds roadscene [--data-dir DIR] [--manual-dir DIR]
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from fusejax.data.tfds.builders import BUILDERS
 from fusejax.data.tfds.records import Records
+from fusejax.typing import Pair
 
 
 class TfdsPairs:
@@ -27,7 +29,7 @@ class TfdsPairs:
 
     def _open(self):
         builder = tfds.builder_from_directory(self._folder)
-        features = builder.info.features
+        features: Any = builder.info.features
         self._names = features["boxes"]["label"].names if self._named_labels and "boxes" in features else None
         return Records(builder.info, self._split)
 
@@ -42,18 +44,18 @@ class TfdsPairs:
     def __len__(self) -> int:
         return len(self._source)
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray | tuple[str, ...]]:
+    def __getitem__(self, index: int) -> Pair:
         record = self._source[index]
         ir, vi = record["ir"], record["vi"]
         if ir.shape[-1] != 1 or vi.shape[-1] != 3 or ir.shape[:2] != vi.shape[:2]:
             raise ValueError(f"{self._folder}, record {index}: ir {ir.shape}, vi {vi.shape}; prepare the set again.")
-        pair = {"id": record["id"].decode(), "ir": ir, "vi": vi}
+        pair: Pair = {"id": record["id"].decode(), "ir": ir, "vi": vi}
         if "boxes" in record:
             boxes = np.array(record["boxes"]["bbox"], np.float32).reshape(-1, 4)  # ymin xmin ymax xmax, relative
             h, w = ir.shape[:2]
             pair["boxes"] = boxes[:, [1, 0, 3, 2]] * np.array([w, h, w, h], np.float32)
             labels = np.array(record["boxes"]["label"], np.int32).reshape(-1)
-            pair["labels"] = tuple(self._names[n] for n in labels) if self._named_labels else labels
+            pair["labels"] = labels if self._names is None else tuple(self._names[n] for n in labels)
         return pair
 
 

@@ -5,6 +5,7 @@ They hold addresses and layouts; the images stay with their owners.
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -134,17 +135,22 @@ class M3fd(tfds.core.GeneratorBasedBuilder):
             homepage="https://github.com/JinyuanLiu-CV/TarDAL",
             citation="@inproceedings{liu2022tardal, title={Target-aware Dual Adversarial Learning}, "
             "author={Liu, Jinyuan and others}, booktitle={CVPR}, year={2022}}",
-            labels=self.LABELS if self.builder_config.name == "detection" else (),
+            labels=self.LABELS if self._has_boxes else (),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-        extracted = _unpack(dl_manager, _manual_file(dl_manager, self.builder_config.archive, self))
+        config: Any = self.builder_config
+        extracted = _unpack(dl_manager, _manual_file(dl_manager, config.archive, self))
         (ir, vi), *_ = find_pair_folders(extracted).values()
         return {"train": self._generate_examples(ir, vi)}
 
     def _generate_examples(self, ir: Path, vi: Path):
-        boxes = ir.parent / "Annotation" if self.builder_config.name == "detection" else None
+        boxes = ir.parent / "Annotation" if self._has_boxes else None
         return examples(ir, vi, annotations=boxes, labels=self.LABELS)
+
+    @property
+    def _has_boxes(self) -> bool:
+        return self.builder_config is not None and self.builder_config.name == "detection"
 
 
 BUILDERS = {builder.NAME: builder for builder in (RoadScene, Msrs, Llvip, M3fd)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def examples(
     pairs, _ = match_pairs(ir, vi)
     for pair in pairs:
         pixels = {"ir": as_infrared(_to_8_bit(read_image(pair.ir))), "vi": as_visible(_to_8_bit(read_image(pair.vi)))}
-        example = {"id": pair.id} | {k: _png(v) for k, v in pixels.items()}
+        example: dict[str, Any] = {"id": pair.id} | {k: _png(v) for k, v in pixels.items()}
         if annotations is not None:
             example["boxes"] = read_voc(annotations / f"{pair.id}.xml", pixels["ir"].shape[:2], labels)
         yield pair.id, example

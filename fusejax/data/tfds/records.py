@@ -2,6 +2,7 @@
 
 import bisect
 import itertools
+from typing import Any
 
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
@@ -11,8 +12,7 @@ _BUFFER = 32_768  # bytes, as TFDS has it
 
 
 class Records:
-    """Decoded records of a split; opening it reads no file, and each file is opened when its first
-    record is asked for.
+    """Decoded records of a split; each file is opened when its first record is asked for.
 
     TFDS's own data source asks array_record for a list of positions, and version 0.8.6 then goes
     through the whole index of the file for each record: 62 µs where the file holds 50,000. A range
@@ -20,7 +20,8 @@ class Records:
     """
 
     def __init__(self, info: tfds.core.DatasetInfo, split: str):
-        self._features, self._files = info.features, info.splits[split].file_instructions
+        self._features: Any = info.features
+        self._files = info.splits[split].file_instructions
         self._ends = list(itertools.accumulate(file.take for file in self._files))
         self._readers: dict[int, ArrayRecordReader] = {}
 
