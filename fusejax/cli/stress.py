@@ -1,0 +1,98 @@
+"""`fusejax stress`: how methods bear degraded sources."""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from fusejax.cli.parsing import parse
+from fusejax.robustness.stress import METRICS, stress_folders, write_inputs
+from fusejax.robustness.stress_figures import draw_curves, draw_grid
+from fusejax.robustness.stress_tables import markdown, write_csv
+
+_TABLE, _CSV, _GRID = "stress.md", "stress.csv", "grid.png"
+
+
+@dataclasses.dataclass(frozen=True)
+class StressOptions:
+    """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
+
+    Attributes:
+        ir: folder of infrared images.
+        vi: folder of visible images, of the same stems and sizes.
+        out: folder for stress.md, stress.csv, the curves and the grid of images.
+        weights: shipped names, .safetensors files, folders of runs, or exported files (.onnx,
+            .stablehlo).
+        fused: NAME=DIR, images that another method made of the degraded inputs: DIR/clean/a.png,
+            DIR/ir_blur_1/a.png and so on.
+        write_inputs: also write the degraded inputs to this folder, for methods that run elsewhere;
+            adversarial noise is made for the first of the weights.
+        degradations: names of those to try; by default all.
+        pairs: how many pairs to use, evenly spread over the folder; by default all.
+        convention: whose definitions the metrics follow.
+        metrics: to compute; by default four that compare with both sources.
+        overwrite: replace existing files in `out`.
+    """
+
+    ir: Path
+    vi: Path
+    out: Path | None = None
+    weights: tuple[str, ...] = ()
+    fused: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    write_inputs: Path | None = None
+    degradations: tuple[str, ...] | None = None
+    pairs: int | None = None
+    convention: str = "exact"
+    metrics: tuple[str, ...] = METRICS
+    overwrite: bool = False
+
+
+def stress_command(options: StressOptions) -> None:
+    """Writes what the options ask for and prints where.
+
+    Raises:
+        ValueError: before any work, if folders, weights or names do not fit.
+        OSError: before any work, if files are in the way.
+    """
+    fused = dict(_name_and_folder(text) for text in options.fused)
+    if options.out is None and options.write_inputs is None:
+        raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
+    if options.out is not None and not options.overwrite and (options.out / _TABLE).exists():
+        raise FileExistsError(f"{options.out / _TABLE} is already there; use --overwrite, or another --out.")
+    if options.write_inputs is not None:
+        weights = options.weights[0] if options.weights else None
+        chosen = {"weights": weights, "kinds": options.degradations, "pairs": options.pairs}
+        count = write_inputs(options.ir, options.vi, options.write_inputs, **chosen)
+        print(f"{count} conditions written to {options.write_inputs}")
+    if options.out is None:
+        return
+    result = stress_folders(
+        options.ir,
+        options.vi,
+        weights=options.weights,
+        fused=fused,
+        kinds=options.degradations,
+        pairs=options.pairs,
+        convention=options.convention,
+        metrics=options.metrics,
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = markdown(result)
+    write_csv(options.out / _CSV, result)
+    curves = draw_curves(options.out, result)
+    draw_grid(options.out / _GRID, result)
+    (options.out / _TABLE).write_text(text)
+    print(text.partition("\n## Every strength")[0])
+    print(f"written to {options.out}: {_TABLE}, {_CSV}, {_GRID}, {', '.join(path.name for path in curves)}")
+
+
+def _name_and_folder(text: str) -> tuple[str, Path]:
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise ValueError(f"--fused is {text!r}; give NAME=DIR.")
+    return name, Path(folder)
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    stress_command(parse(StressOptions, "stress", arguments))

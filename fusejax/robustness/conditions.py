@@ -1,0 +1,191 @@
+"""The conditions of the stress study: which degradation of which source, how strong. All fixed."""
+
+import dataclasses
+import zlib
+from collections.abc import Mapping
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import simplejpeg
+from jaxtyping import Float, UInt8
+
+from fusejax.data.images import from_float
+from fusejax.inference.fuser import bucket
+from fusejax.robustness import degradations
+
+Source = Literal["ir", "vi", "both"]
+Pixels = UInt8[np.ndarray, "h w c"]
+
+SEED = 0
+CLEAN = "clean"
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A degradation and the strengths that are tried, from mild to severe.
+
+    Attributes:
+        title: in tables.
+        unit: of the strengths.
+        strengths: in the unit.
+        scale: a strength times this is what the function takes.
+        function: what is done to the image; None for what is no array function (JPEG, and the
+            adversarial noise, which needs a network).
+    """
+
+    title: str
+    unit: str
+    strengths: tuple[float, ...]
+    scale: float = 1.0
+    function: degradations.Degradation | None = None
+
+
+_LEVEL = 1 / 255
+
+KINDS: Mapping[str, Kind] = {
+    "gaussian_noise": Kind("Gaussian noise", "levels", (5, 10, 20, 40), _LEVEL, degradations.gaussian_noise),
+    "poisson_noise": Kind("Poisson noise", "% of white a photon", (0.25, 1, 4, 10), 0.01, degradations.poisson_noise),
+    "stripes": Kind("stripes", "levels", (4, 8, 16, 32), _LEVEL, degradations.stripes),
+    "blur": Kind("blur", "pixels", (0.5, 1, 2, 4), 1.0, degradations.blur),
+    "low_light": Kind("low light", "stops", (1, 2, 3, 5), 1.0, degradations.low_light),
+    "overexposure": Kind("overexposure", "stops", (0.5, 1, 2, 3), 1.0, degradations.overexposure),
+    "fog": Kind("fog", "optical depth", (0.5, 1, 2, 4), 1.0, degradations.fog),
+    "jpeg": Kind("JPEG", "100 - quality", (20, 50, 75, 90)),
+    "shift": Kind("shift", "pixels", (1, 2, 4, 8), 1.0, degradations.shift),
+    "rotation": Kind("rotation", "degrees", (0.5, 1, 2, 4), 1.0, degradations.rotation),
+    "dead": Kind("dead", "share", (1,), 1.0, degradations.dead),
+    "saturated": Kind("saturated", "share", (1,), 1.0, degradations.saturated),
+    "inverted": Kind("inverted polarity", "share", (1,), 1.0, degradations.inverted),
+    "adversarial_noise": Kind("adversarial noise", "levels", (1, 2, 4, 8), _LEVEL),
+}
+
+# Which sources each is tried on. Misaligned pairs are the same whichever image is moved, light and
+# air are the visible camera's, polarity is the infrared camera's.
+_SOURCES: Mapping[str, tuple[Source, ...]] = {
+    **dict.fromkeys(("gaussian_noise", "poisson_noise", "stripes", "blur", "jpeg", "dead", "saturated"), ("ir", "vi")),
+    **dict.fromkeys(("low_light", "overexposure", "fog"), ("vi",)),
+    **dict.fromkeys(("shift", "rotation", "inverted"), ("ir",)),
+    "adversarial_noise": ("both",),
+}
+_SOURCE_WORDS = {"ir": "infrared", "vi": "visible", "both": "both sources"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """One degradation of one source with one strength.
+
+    Attributes:
+        kind: a name of `KINDS`.
+        source: what is degraded.
+        level: 1 for the mildest strength.
+    """
+
+    kind: str
+    source: Source
+    level: int
+
+    @property
+    def strength(self) -> float:
+        """In the unit of the kind."""
+        return KINDS[self.kind].strengths[self.level - 1]
+
+    @property
+    def name(self) -> str:
+        """Of files and folders, such as `ir_blur_2`."""
+        return f"{self.source}_{self.kind}_{self.level}"
+
+    @property
+    def title(self) -> str:
+        """Of the degradation without its strength, such as "blur, infrared"."""
+        return f"{KINDS[self.kind].title}, {_SOURCE_WORDS[self.source]}"
+
+
+CONDITIONS: tuple[Condition, ...] = tuple(
+    Condition(name, source, level)
+    for name, kind in KINDS.items()
+    for source in _SOURCES[name]
+    for level in range(1, len(kind.strengths) + 1)
+)
+
+
+def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:
+    """Degrades a pair, always in the same way; the other source is returned as it is.
+
+    The result has 8 bits, as a file would. The noise follows from the name and the kind alone: a
+    stronger one is the weaker one scaled.
+
+    Args:
+        ir: infrared image, [h, w, 1].
+        vi: visible image, [h, w, 1] or [h, w, 3].
+        condition: what to do; not the adversarial noise, see `fusejax.robustness.attack`.
+        name: of the pair.
+
+    Returns:
+        Infrared and visible image.
+
+    Raises:
+        ValueError: for the adversarial noise.
+    """
+    given = {"ir": ir, "vi": vi}
+    if condition.source == "both":
+        raise ValueError(f"{condition.name} is made for a network; use fusejax.robustness.attack.adversarial_pair.")
+    image, kind = given[condition.source], KINDS[condition.kind]
+    if kind.function is None:
+        changed = jpeg(image, quality=round(100 - condition.strength))
+    else:
+        key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
+        changed = apply_kind(image, kind, condition.strength, key=key)
+    given[condition.source] = changed
+    return given["ir"], given["vi"]
+
+
+def apply_kind(image: Pixels, kind: Kind, strength: float, *, key: jax.Array) -> Pixels:
+    """Runs the function of a kind on an image of any size, compiled once a bucket.
+
+    Args:
+        image: 8 bit.
+        kind: with a function.
+        strength: in the kind's unit.
+        key: of its noise.
+
+    Returns:
+        The changed image, clipped and rounded to 8 bit.
+    """
+    h, w = image.shape[:2]
+    padded = np.pad(image, ((0, bucket(h) - h), (0, bucket(w) - w), (0, 0)))
+    unit = padded.astype(np.float32) / np.float32(255)
+    amount = np.float32(strength * kind.scale)
+    changed = _apply(key, unit, amount, np.array([h, w], np.int32), function=kind.function)
+    return from_float(np.asarray(changed)[:h, :w], np.uint8)
+
+
+@partial(jax.jit, static_argnames="function")
+def _apply(
+    key: jax.Array,
+    image: Float[jax.Array, "h w c"],
+    strength: degradations.Strength,
+    extent: degradations.Extent,
+    *,
+    function: degradations.Degradation,
+) -> Float[jax.Array, "h w c"]:
+    return jnp.clip(function(key, image, strength, extent), 0.0, 1.0)
+
+
+def jpeg(image: Pixels, *, quality: int) -> Pixels:
+    """What libjpeg leaves of an image, chroma at half the size.
+
+    Args:
+        image: gray or RGB.
+        quality: 1 to 100.
+
+    Returns:
+        The decoded image, of the same shape.
+    """
+    colorspace = "GRAY" if image.shape[-1] == 1 else "RGB"
+    data = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(image), quality=quality, colorspace=colorspace, colorsubsampling="420"
+    )
+    return simplejpeg.decode_jpeg(data, colorspace=colorspace)

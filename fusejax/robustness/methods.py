@@ -1,0 +1,170 @@
+"""What the stress study tries: networks, exported files, and folders that others filled."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fusejax.data.images import read_image
+from fusejax.data.pairing import PairError, list_images
+from fusejax.export.loading import ExportedFuser
+from fusejax.inference.fuser import Fuser
+from fusejax.robustness.attack import Pixels, adversarial_pair
+from fusejax.robustness.conditions import CLEAN, Condition, degrade
+
+Sources = tuple[Pixels, Pixels]
+
+
+@dataclasses.dataclass(frozen=True)
+class CleanPair:
+    """A pair as it was read.
+
+    Attributes:
+        name: its file stem.
+        ir: [h, w, 1], 8 bit.
+        vi: [h, w, 1 or 3], 8 bit.
+    """
+
+    name: str
+    ir: Pixels
+    vi: Pixels
+
+
+def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Fuser | None) -> Sources:
+    """Sources under a condition.
+
+    Args:
+        pair: clean.
+        condition: None for the clean pair itself.
+        attacked: network that adversarial noise is made for; needed for that alone.
+
+    Returns:
+        Infrared and visible image.
+    """
+    if condition is None:
+        return pair.ir, pair.vi
+    if condition.source == "both" and attacked is not None:
+        return adversarial_pair(attacked, pair.ir, pair.vi, condition, name=pair.name)
+    return degrade(pair.ir, pair.vi, condition, name=pair.name)
+
+
+class Method(Protocol):
+    """Something whose fused images are compared."""
+
+    name: str
+
+    def can(self, condition: Condition | None) -> bool:
+        """Whether there is a fused image under this condition (None: for clean pairs)."""
+        ...
+
+    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
+        """The fused image, [h, w, 1 or 3], 8 or 16 bit.
+
+        `sources` are the degraded ones, None where they depend on the method.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsMethod:
+    """A network or an exported file, fused here.
+
+    Attributes:
+        name: in tables.
+        fuser: that fuses.
+        attacked: network that adversarial noise is made for: its own; for an exported file, which
+            gives no gradient, that of other weights; None if there is none.
+    """
+
+    name: str
+    fuser: Fuser
+    attacked: Fuser | None
+
+    def can(self, condition: Condition | None) -> bool:
+        """See `Method`."""
+        return condition is None or condition.source != "both" or self.attacked is not None
+
+    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
+        """See `Method`."""
+        ir, vi = sources or degraded_inputs(pair, condition, self.attacked)
+        return self.fuser.fuse_pair(ir, vi, ir_range="full").image
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderMethod:
+    """Images that were made elsewhere from the inputs that `write_inputs` wrote.
+
+    Attributes:
+        name: in tables.
+        files: fused images by condition name (or "clean") and file stem.
+    """
+
+    name: str
+    files: Mapping[str, Mapping[str, Path]]
+
+    def can(self, condition: Condition | None) -> bool:
+        """See `Method`."""
+        return _folder_name(condition) in self.files
+
+    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
+        """See `Method`."""
+        del sources
+        path = self.files[_folder_name(condition)][pair.name]
+        pixels = read_image(path)
+        if pixels.shape[:2] != pair.vi.shape[:2]:
+            raise PairError(
+                f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, its sources are {pair.vi.shape[1]}x{pair.vi.shape[0]}."
+            )
+        return pixels
+
+
+def _folder_name(condition: Condition | None) -> str:
+    return CLEAN if condition is None else condition.name
+
+
+def load_weights_methods(weights: Sequence[str | Path]) -> list[WeightsMethod]:
+    """Loads weights and exported files, in the order given.
+
+    Raises:
+        ValueError: if two have one name, or a file cannot be used.
+    """
+    names = [Path(w).name.removesuffix(".safetensors") for w in weights]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"--weights names {', '.join(sorted(repeated))} twice; give the files different names.")
+    fusers = [Fuser.load(w) for w in weights]
+    networks = [fuser for fuser in fusers if not isinstance(fuser, ExportedFuser)]
+    first = networks[0] if networks else None
+    return [
+        WeightsMethod(name, fuser, first if isinstance(fuser, ExportedFuser) else fuser)
+        for name, fuser in zip(names, fusers, strict=True)
+    ]
+
+
+def open_folder_method(name: str, folder: Path, conditions: Sequence[Condition], stems: Sequence[str]) -> FolderMethod:
+    """Finds the fused images of a folder with one sub-folder for each condition.
+
+    Args:
+        name: in tables.
+        folder: holds `clean` and the folders of the conditions; missing conditions are left out.
+        conditions: that are looked for.
+        stems: of the pairs.
+
+    Returns:
+        The method.
+
+    Raises:
+        PairError: if there is no `clean`, no condition at all, or an image is missing.
+    """
+    wanted = [CLEAN, *(condition.name for condition in conditions)]
+    files = {name: list_images(folder / name) for name in wanted if (folder / name).is_dir()}
+    if CLEAN not in files or len(files) < 2:
+        raise PairError(
+            f"{folder} needs a folder {CLEAN} and one for each condition, such as {wanted[1]}, with the fused images "
+            "of the inputs that --write-inputs writes."
+        )
+    for condition, found in files.items():
+        if missing := [stem for stem in stems if stem not in found]:
+            raise PairError(f"{folder / condition} has no image of {', '.join(missing[:8])}.")
+    return FolderMethod(name, files)

@@ -1,0 +1,249 @@
+"""The study: every method under every condition, scored against the clean sources."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from fusejax.data.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
+from fusejax.data.pairing import PairPaths, match_pairs
+from fusejax.metrics import evaluate
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.progress import track
+from fusejax.robustness.conditions import CLEAN, CONDITIONS, KINDS, SEED, Condition
+from fusejax.robustness.methods import (
+    CleanPair,
+    Method,
+    degraded_inputs,
+    load_weights_methods,
+    open_folder_method,
+)
+
+CHANGE = "change"
+METRICS = ("MI", "VIF", "Qabf", "SSIM")
+"""Against both sources, so that noise is not paid for; EN, SD, SF and AG grow with any noise."""
+
+# Thumbnails are of the first pair, at this level where a degradation has so many.
+_SHOWN_LEVEL = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class StressResult:
+    """Scores of methods under conditions.
+
+    Attributes:
+        methods: their names.
+        pairs: file stems of the pairs.
+        conditions: what was tried.
+        convention: of the metrics.
+        values: by metric, [methods, 1 + conditions, pairs]; the first column holds the clean pairs.
+            "change" is the root mean squared difference of the fused luma from the same method's
+            for the clean pair, in levels of 255. NaN where there is no image, or no value.
+        examples: by condition (clean first), images of the first pair: infrared and visible as
+            degraded, then the fused ones by method, 8 bit.
+        notes: what a reader has to know, a line each.
+    """
+
+    methods: list[str]
+    pairs: list[str]
+    conditions: tuple[Condition, ...]
+    convention: str
+    values: dict[str, Float[np.ndarray, "m c n"]]
+    examples: dict[str, dict[str, np.ndarray]]
+    notes: list[str]
+
+
+def choose_conditions(kinds: Sequence[str] | None) -> tuple[Condition, ...]:
+    """The conditions of some degradations; all by default.
+
+    Args:
+        kinds: names of `KINDS`.
+
+    Raises:
+        ValueError: for unknown names, or none.
+    """
+    if kinds is None:
+        return CONDITIONS
+    if not kinds or (unknown := [kind for kind in kinds if kind not in KINDS]):
+        named = ", ".join(unknown) if kinds else "none"
+        raise ValueError(f"degradations: {named}; known are {', '.join(KINDS)}.")
+    return tuple(condition for condition in CONDITIONS if condition.kind in kinds)
+
+
+def stress_folders(
+    ir: str | Path,
+    vi: str | Path,
+    *,
+    weights: Sequence[str | Path] = (),
+    fused: Mapping[str, str | Path] | None = None,
+    kinds: Sequence[str] | None = None,
+    pairs: int | None = None,
+    convention: str = "exact",
+    metrics: Sequence[str] = METRICS,
+) -> StressResult:
+    """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
+
+    Reports progress on standard error.
+
+    Args:
+        ir: folder of infrared images. Raw thermal counts have to be mapped to 8 bit first
+            (`fusejax fuse --keep-ir` writes such images).
+        vi: folder of visible images, of the same stems and sizes.
+        weights: shipped names, .safetensors files, folders of runs, or exported files.
+        fused: folders of images that were fused elsewhere from what `write_inputs` wrote, by name.
+        kinds: names of degradations (`fusejax.robustness.conditions.KINDS`); by default all.
+        pairs: how many pairs to use, evenly spread over the folder; by default all.
+        convention: of the metrics.
+        metrics: names; the default ones compare with both sources.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: if there is nothing to try, or folders, weights or names do not fit.
+    """
+    conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
+    stems = [pair.id for pair in chosen]
+    methods: list[Method] = [*load_weights_methods(weights)]
+    methods += [open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items()]
+    if not methods or not metrics:
+        raise ValueError("Nothing to try: give --weights or --fused, and at least one metric.")
+    shape = len(methods), 1 + len(conditions), len(chosen)
+    values = {name: np.full(shape, np.nan) for name in (CHANGE, *metrics)}
+    examples: dict[str, dict[str, np.ndarray]] = {}
+    steps = ((n, c, pair) for n, pair in enumerate(_read(chosen)) for c in range(1 + len(conditions)))
+    clean: dict[str, np.ndarray] = {}
+    for n, c, pair in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
+        condition = None if c == 0 else conditions[c - 1]
+        able = [method for method in methods if method.can(condition)]
+        shared = condition is None or condition.source != "both"
+        sources = degraded_inputs(pair, condition, None) if shared else None
+        images = {method.name: method.fused(pair, condition, sources) for method in able}
+        if c == 0:
+            clean = images
+        scores = _score(images, clean, pair, convention=convention, metrics=metrics)
+        for m, method in enumerate(methods):
+            for name, found in scores.get(method.name, {}).items():
+                values[name][m, c, n] = found
+        if n == 0 and _is_shown(condition):
+            examples[CLEAN if condition is None else condition.name] = {
+                **dict(zip(("infrared", "visible"), sources or (), strict=False)),
+                **images,
+            }
+    notes = _notes(methods, conditions)
+    return StressResult([m.name for m in methods], stems, conditions, convention, values, examples, notes)
+
+
+def choose_pairs(ir: str | Path, vi: str | Path, *, count: int | None) -> list[PairPaths]:
+    """Pairs of two folders, by name; `count` of them evenly spread, all if there are fewer.
+
+    Raises:
+        ValueError: if the folders do not fit, or `count` is below 1.
+    """
+    found, _ = match_pairs(ir, vi)
+    if count is None or count >= len(found):
+        return found
+    if count < 1:
+        raise ValueError(f"pairs is {count}; it must be at least 1.")
+    return [found[n * len(found) // count] for n in range(count)]
+
+
+def write_inputs(
+    ir: str | Path,
+    vi: str | Path,
+    out: str | Path,
+    *,
+    weights: str | Path | None = None,
+    kinds: Sequence[str] | None = None,
+    pairs: int | None = None,
+) -> int:
+    """Writes the degraded pairs, for methods that run elsewhere.
+
+    OUT/clean and a folder for each condition hold `ir` and `vi`; OUT/stress.json describes them.
+
+    Args:
+        ir: see `stress_folders`.
+        vi: see `stress_folders`.
+        out: folder that must not exist, or be empty.
+        weights: of the network that adversarial noise is made for; without, there is none.
+        kinds: see `stress_folders`.
+        pairs: see `stress_folders`.
+
+    Returns:
+        Number of conditions written, the clean one included.
+
+    Raises:
+        ValueError: see `stress_folders`.
+        FileExistsError: if `out` holds files.
+    """
+    out, conditions = Path(out), choose_conditions(kinds)
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} is not empty; name a new folder for the degraded inputs.")
+    attacked = load_weights_methods([weights])[0].attacked if weights is not None else None
+    conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
+    chosen, every = choose_pairs(ir, vi, count=pairs), (None, *conditions)
+    steps = ((pair, condition) for pair in _read(chosen) for condition in every)
+    for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
+        folder = out / (CLEAN if condition is None else condition.name)
+        for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
+            write_image(folder / kind / f"{pair.name}.png", image)
+    described = [
+        {"folder": c.name, "degradation": c.title, "strength": c.strength, "unit": KINDS[c.kind].unit}
+        for c in conditions
+    ]
+    document = {"seed": SEED, "attacked": None if attacked is None else str(weights), "conditions": described}
+    (out / "stress.json").write_text(json.dumps(document, indent=1) + "\n")
+    return len(every)
+
+
+def _read(pairs: Sequence[PairPaths]) -> Iterator[CleanPair]:
+    for pair in pairs:
+        images = as_infrared(read_image(pair.ir)), read_image(pair.vi)
+        eight = [x if x.dtype == np.uint8 else from_float(to_float(x), np.uint8) for x in images]
+        yield CleanPair(pair.id, *eight)
+
+
+def _score(
+    images: Mapping[str, np.ndarray],
+    clean: Mapping[str, np.ndarray],
+    pair: CleanPair,
+    *,
+    convention: str,
+    metrics: Sequence[str],
+) -> dict[str, dict[str, float]]:
+    """By method and metric."""
+    if not images:
+        return {}
+    planes = {name: to_float(image) for name, image in images.items()}
+    colored = any(x.shape[-1] == 3 for x in planes.values())
+    stack = np.stack([as_visible(x) if colored else x for x in planes.values()])[:, None]
+    sources = to_float(pair.ir)[None], to_float(pair.vi)[None]
+    scores = evaluate(stack, *sources, convention=convention, metrics=metrics)
+    found = {name: np.asarray(value)[:, 0] for name, value in scores.items()}
+    return {
+        name: {CHANGE: _change(planes[name], to_float(clean[name]))} | {k: float(v[m]) for k, v in found.items()}
+        for m, name in enumerate(planes)
+    }
+
+
+def _change(image: np.ndarray, clean: np.ndarray) -> float:
+    """Root mean squared difference of the luma, in levels of 255."""
+    lumas = [rgb_to_luma(x) if x.shape[-1] == 3 else x for x in (image, clean)]
+    return float(255 * np.sqrt(np.square(lumas[0] - lumas[1]).mean()))
+
+
+def _is_shown(condition: Condition | None) -> bool:
+    return condition is None or condition.level == min(_SHOWN_LEVEL, len(KINDS[condition.kind].strengths))
+
+
+def _notes(methods: Sequence[Method], conditions: Sequence[Condition]) -> list[str]:
+    notes = []
+    for method in methods:
+        missing = [condition.name for condition in conditions if not method.can(condition)]
+        if missing:
+            more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""
+            notes.append(f"{method.name} has no images for {', '.join(missing[:4])}{more}.")
+    return notes

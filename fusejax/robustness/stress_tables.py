@@ -1,0 +1,94 @@
+"""Tables of a stress study."""
+
+import csv
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from fusejax.metrics import higher_is_better
+from fusejax.report.tables import markdown_table
+from fusejax.robustness.attack import STEPS
+from fusejax.robustness.conditions import CLEAN, KINDS, SEED, Condition
+from fusejax.robustness.stress import CHANGE, StressResult
+
+_EXPLAINED = (
+    "Scores are against the clean sources, so that what a method copies of a degradation does not pay; the first row "
+    "holds the methods' scores for clean pairs. `change` is the root mean squared difference of the fused luma from "
+    "the same method's for the clean pair, in levels of 255."
+)
+_ATTACK = (
+    f"Adversarial noise: {STEPS} steps of projected gradient ascent on the squared distance of the fused luma from that "
+    "of the clean pair, both sources changed by at most the strength (maximum norm), made for each network; exported "
+    "files get the noise made for the first network."
+)
+
+
+def write_csv(path: Path, result: StressResult) -> None:
+    """One line per method, condition and pair, full precision; empty where there is no value."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["method", "source", "degradation", "level", "strength", "unit", "pair", *result.values])
+        for m, method in enumerate(result.methods):
+            for c, condition in enumerate((None, *result.conditions)):
+                for n, pair in enumerate(result.pairs):
+                    found = (float(v[m, c, n]) for v in result.values.values())
+                    writer.writerow(
+                        [method, *_cells(condition), pair, *(repr(x) if math.isfinite(x) else "" for x in found)]
+                    )
+
+
+def _cells(condition: Condition | None) -> list[str | int | float]:
+    if condition is None:
+        return ["", CLEAN, 0, 0, ""]
+    return [condition.source, condition.kind, condition.level, condition.strength, KINDS[condition.kind].unit]
+
+
+def markdown(result: StressResult) -> str:
+    """The means over the pairs: for each degradation over its strengths, then for each strength.
+
+    The best method of each cell is bold.
+    """
+    titles = list(dict.fromkeys(c.title for c in result.conditions))
+    groups = {title: [n + 1 for n, c in enumerate(result.conditions) if c.title == title] for title in titles}
+    summary = [[CLEAN, *_row(result, [0])], *([title, *_row(result, columns)] for title, columns in groups.items())]
+    every = [
+        [c.title, f"{c.strength:g} {KINDS[c.kind].unit}", *_row(result, [n + 1])]
+        for n, c in enumerate(result.conditions)
+    ]
+    header = [f"{metric}, {method}" for metric in result.values for method in result.methods]
+    marked = "; **best method**" if len(result.methods) > 1 else ""
+    lines = [
+        f"# {len(result.pairs)} pairs, degraded in {len(result.conditions)} ways",
+        "",
+        f"Means over the pairs, convention `{result.convention}`, noise of seed {SEED}{marked}. {_EXPLAINED}",
+    ]
+    if any(c.source == "both" for c in result.conditions):
+        lines += ["", _ATTACK]
+    for note in result.notes:
+        lines += ["", note]
+    lines += ["", "## Means over the strengths", "", *markdown_table(["degradation", *header], summary)]
+    lines += ["", "## Every strength", "", *markdown_table(["degradation", "strength", *header], every)]
+    return "\n".join(lines) + "\n"
+
+
+def column_means(result: StressResult, metric: str, columns: list[int]) -> Float[np.ndarray, " m"]:
+    """Means of a metric over some conditions (0: clean) and all pairs, by method; NaN without values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # mean of an empty slice
+        return np.nanmean(result.values[metric][:, columns], axis=(1, 2))
+
+
+def _row(result: StressResult, columns: list[int]) -> list[str]:
+    """Cells of all metrics and methods."""
+    cells = []
+    for metric in result.values:
+        means, digits = column_means(result, metric, columns), 1 if metric == CHANGE else 3
+        texts = [f"{x:.{digits}f}" if math.isfinite(x) else "" for x in means]
+        signed = means if metric != CHANGE and higher_is_better(metric) else -means
+        best = np.nanmax(signed) if np.isfinite(signed).any() else math.nan
+        shown = len(result.methods) > 1 and not (metric == CHANGE and columns == [0])
+        cells += [f"**{t}**" if shown and s == best else t for t, s in zip(texts, signed, strict=True)]
+    return cells
