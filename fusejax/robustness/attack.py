@@ -19,7 +19,7 @@ from fusejax.data.images import from_float, to_float
 from fusejax.inference.extent import apply_within, extension_index
 from fusejax.inference.fuser import Fuser, bucket
 from fusejax.ops.color import rgb_to_luma
-from fusejax.robustness.conditions import KINDS, SEED, Condition
+from fusejax.robustness.conditions import SEED, Condition
 from fusejax.typing import Params
 
 STEPS = 10
@@ -39,7 +39,7 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
         fuser: whose network is attacked.
         ir: infrared image, [h, w, 1].
         vi: visible image, [h, w, 1] or [h, w, 3].
-        condition: holds the strength, epsilon, in levels of 255.
+        condition: holds the strength, epsilon.
         name: of the pair; the random start follows from it.
 
     Returns:
@@ -51,7 +51,7 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
     size = tuple(len(i) for i in index)
     images = [_at_top_left(to_float(x), size)[None] for x in (ir, vi)]
     key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
-    epsilon = np.float32(condition.strength * KINDS[condition.kind].scale)
+    epsilon = np.float32(condition.strength)
     found = _attack(
         fuser.params, key, *images, *index, extent, np.array(sides, np.int32), epsilon, model=fuser.model, steps=STEPS
     )

@@ -29,37 +29,45 @@ class Kind:
 
     Attributes:
         title: in tables.
-        unit: of the strengths.
-        strengths: in the unit.
-        scale: a strength times this is what the function takes.
+        unit: of the strengths as tables show them.
+        strengths: that the function takes.
         function: what is done to the image; None for what is no array function (JPEG, and the
             adversarial noise, which needs a network).
+        shown: strengths in the unit; by default they are in the unit already.
     """
 
     title: str
     unit: str
     strengths: tuple[float, ...]
-    scale: float = 1.0
     function: degradations.Degradation | None = None
+    shown: tuple[float, ...] | None = None
 
 
-_LEVEL = 1 / 255
+def _levels(title: str, levels: tuple[float, ...], function: degradations.Degradation | None = None) -> Kind:
+    """Strengths in levels of 255."""
+    return Kind(title, "levels", tuple(x / 255 for x in levels), function, levels)
+
+
+_PHOTONS = (400, 100, 25, 10)  # that make a pixel white
+_QUALITIES = (80, 50, 25, 10)
 
 KINDS: Mapping[str, Kind] = {
-    "gaussian_noise": Kind("Gaussian noise", "levels", (5, 10, 20, 40), _LEVEL, degradations.gaussian_noise),
-    "poisson_noise": Kind("Poisson noise", "% of white a photon", (0.25, 1, 4, 10), 0.01, degradations.poisson_noise),
-    "stripes": Kind("stripes", "levels", (4, 8, 16, 32), _LEVEL, degradations.stripes),
-    "blur": Kind("blur", "pixels", (0.5, 1, 2, 4), 1.0, degradations.blur),
-    "low_light": Kind("low light", "stops", (1, 2, 3, 5), 1.0, degradations.low_light),
-    "overexposure": Kind("overexposure", "stops", (0.5, 1, 2, 3), 1.0, degradations.overexposure),
-    "fog": Kind("fog", "optical depth", (0.5, 1, 2, 4), 1.0, degradations.fog),
-    "jpeg": Kind("JPEG", "100 - quality", (20, 50, 75, 90)),
-    "shift": Kind("shift", "pixels", (1, 2, 4, 8), 1.0, degradations.shift),
-    "rotation": Kind("rotation", "degrees", (0.5, 1, 2, 4), 1.0, degradations.rotation),
-    "dead": Kind("dead", "share", (1,), 1.0, degradations.dead),
-    "saturated": Kind("saturated", "share", (1,), 1.0, degradations.saturated),
-    "inverted": Kind("inverted polarity", "share", (1,), 1.0, degradations.inverted),
-    "adversarial_noise": Kind("adversarial noise", "levels", (1, 2, 4, 8), _LEVEL),
+    "gaussian_noise": _levels("Gaussian noise", (5, 10, 20, 40), degradations.gaussian_noise),
+    "poisson_noise": Kind(
+        "Poisson noise", "photons", tuple(1 / n for n in _PHOTONS), degradations.poisson_noise, _PHOTONS
+    ),
+    "stripes": _levels("stripes", (4, 8, 16, 32), degradations.stripes),
+    "blur": Kind("blur", "pixels", (0.5, 1, 2, 4), degradations.blur),
+    "low_light": Kind("low light", "stops", (1, 2, 3, 5), degradations.low_light),
+    "overexposure": Kind("overexposure", "stops", (0.5, 1, 2, 3), degradations.overexposure),
+    "fog": Kind("fog", "optical depths", (0.5, 1, 2, 4), degradations.fog),
+    "jpeg": Kind("JPEG", "% quality", tuple(100 - q for q in _QUALITIES), None, _QUALITIES),
+    "shift": Kind("shift", "pixels", (1, 2, 4, 8), degradations.shift),
+    "rotation": Kind("rotation", "degrees", (0.5, 1, 2, 4), degradations.rotation),
+    "dead": Kind("dead", "", (1,), degradations.dead),
+    "saturated": Kind("saturated", "", (1,), degradations.saturated),
+    "inverted": Kind("inverted polarity", "", (1,), degradations.inverted),
+    "adversarial_noise": _levels("adversarial noise", (1, 2, 4, 8)),
 }
 
 # Which sources each is tried on. Misaligned pairs are the same whichever image is moved, light and
@@ -89,8 +97,19 @@ class Condition:
 
     @property
     def strength(self) -> float:
-        """In the unit of the kind."""
+        """That the function of the kind takes."""
         return KINDS[self.kind].strengths[self.level - 1]
+
+    @property
+    def shown(self) -> str:
+        """The strength in the unit of the kind, such as "20"; empty if there is one only."""
+        strengths = KINDS[self.kind].shown or KINDS[self.kind].strengths
+        return f"{strengths[self.level - 1]:g}" if len(strengths) > 1 else ""
+
+    @property
+    def amount(self) -> str:
+        """The strength with its unit, such as "20 levels"; empty if there is one only."""
+        return f"{self.shown} {KINDS[self.kind].unit}" if self.shown else ""
 
     @property
     def name(self) -> str:
@@ -137,18 +156,18 @@ def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple
         changed = jpeg(image, quality=round(100 - condition.strength))
     else:
         key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
-        changed = apply_kind(image, kind, condition.strength, key=key)
+        changed = apply_function(image, kind.function, condition.strength, key=key)
     given[condition.source] = changed
     return given["ir"], given["vi"]
 
 
-def apply_kind(image: Pixels, kind: Kind, strength: float, *, key: jax.Array) -> Pixels:
-    """Runs the function of a kind on an image of any size, compiled once a bucket.
+def apply_function(image: Pixels, function: degradations.Degradation, strength: float, *, key: jax.Array) -> Pixels:
+    """Runs a degradation on an image of any size, compiled once a bucket.
 
     Args:
         image: 8 bit.
-        kind: with a function.
-        strength: in the kind's unit.
+        function: of `fusejax.robustness.degradations`.
+        strength: that it takes; 0 changes nothing.
         key: of its noise.
 
     Returns:
@@ -157,8 +176,7 @@ def apply_kind(image: Pixels, kind: Kind, strength: float, *, key: jax.Array) ->
     h, w = image.shape[:2]
     padded = np.pad(image, ((0, bucket(h) - h), (0, bucket(w) - w), (0, 0)))
     unit = padded.astype(np.float32) / np.float32(255)
-    amount = np.float32(strength * kind.scale)
-    changed = _apply(key, unit, amount, np.array([h, w], np.int32), function=kind.function)
+    changed = _apply(key, unit, np.float32(strength), np.array([h, w], np.int32), function=function)
     return from_float(np.asarray(changed)[:h, :w], np.uint8)
 
 

@@ -36,7 +36,7 @@ def gaussian_noise(key: jax.Array, image: Image, strength: Strength, extent: Ext
 
 
 def poisson_noise(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Counts photons: x becomes Poisson(x / strength) * strength, white being 1 / strength photons."""
+    """Counts photons: x becomes Poisson(x / strength) * strength; 1 / strength make white."""
     del extent
     least = jnp.maximum(strength, 1e-6)
     counted = jax.random.poisson(key, jnp.maximum(image, 0) / least) * least
@@ -108,7 +108,7 @@ def shift(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> I
 
 
 def rotation(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Turns the image about its center by `strength` degrees, left or right as drawn; repeats edges."""
+    """Turns the image by `strength` degrees about its center, left or right as drawn."""
     angle = jnp.deg2rad(strength) * jax.random.rademacher(key, ())
     middle = (extent - 1) / 2
     rows, columns = (x - m for x, m in zip(_grid(image), middle, strict=True))

@@ -107,7 +107,9 @@ def stress_folders(
     """
     conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
     stems = [pair.id for pair in chosen]
-    methods: list[Method] = [*load_weights_methods(weights)]
+    networks = load_weights_methods(weights)
+    attacked = networks[0].attacked if networks else None
+    methods: list[Method] = [*networks]
     methods += [open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items()]
     if not methods or not metrics:
         raise ValueError("Nothing to try: give --weights or --fused, and at least one metric.")
@@ -128,11 +130,11 @@ def stress_folders(
         for m, method in enumerate(methods):
             for name, found in scores.get(method.name, {}).items():
                 values[name][m, c, n] = found
-        if n == 0 and _is_shown(condition):
-            examples[CLEAN if condition is None else condition.name] = {
-                **dict(zip(("infrared", "visible"), sources or (), strict=False)),
-                **images,
-            }
+        if n == 0 and images and _is_shown(condition) and (shared or attacked):
+            shown = sources or degraded_inputs(pair, condition, attacked)
+            examples[CLEAN if condition is None else condition.name] = (
+                dict(zip(("infrared", "visible"), shown, strict=True)) | images
+            )
     notes = _notes(methods, conditions)
     return StressResult([m.name for m in methods], stems, conditions, convention, values, examples, notes)
 
@@ -190,10 +192,7 @@ def write_inputs(
         folder = out / (CLEAN if condition is None else condition.name)
         for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
             write_image(folder / kind / f"{pair.name}.png", image)
-    described = [
-        {"folder": c.name, "degradation": c.title, "strength": c.strength, "unit": KINDS[c.kind].unit}
-        for c in conditions
-    ]
+    described = [{"folder": c.name, "degradation": c.title, "strength": c.amount} for c in conditions]
     document = {"seed": SEED, "attacked": None if attacked is None else str(weights), "conditions": described}
     (out / "stress.json").write_text(json.dumps(document, indent=1) + "\n")
     return len(every)

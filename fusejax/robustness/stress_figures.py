@@ -1,20 +1,23 @@
 """Curves and images of a stress study."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
 
 from fusejax.data.images import as_visible, to_float, write_image
 from fusejax.metrics import higher_is_better
-from fusejax.report.panels import labeled_row, stacked
+from fusejax.report.panels import RgbImage, labeled_row, stacked
 from fusejax.robustness.conditions import CLEAN, KINDS
 from fusejax.robustness.stress import CHANGE, StressResult
 
 _COLUMNS = 4
 _THUMBNAIL = 150  # height in pixels
+_TITLE = 22  # height in pixels
 _BLOCKS = 2  # of rows beside each other
 
 
@@ -71,8 +74,7 @@ def _draw_strengths(axis: Axes, result: StressResult, metric: str, title: str, f
         mean, error = _mean_and_error(values)
         axis.plot(places, mean, marker="o", markersize=3.5, color=f"C{m % 10}", label=method)
         axis.fill_between(places, mean - error, mean + error, color=f"C{m % 10}", alpha=0.2, linewidth=0)
-    strengths = [result.conditions[n].strength for n in found]
-    axis.set_xticks(places, ["clean", *(f"{s:g}" for s in strengths)], fontsize=8)
+    axis.set_xticks(places, ["clean", *(result.conditions[n].shown for n in found)], fontsize=8)
     axis.set_xlabel(KINDS[result.conditions[found[0]].kind].unit, fontsize=8)
     axis.set_title(title, fontsize=9)
     axis.grid(alpha=0.3)
@@ -107,16 +109,22 @@ def draw_grid(path: Path, result: StressResult) -> None:
         path: PNG file to write.
         result: of the study.
     """
-    titles = {CLEAN: CLEAN} | {c.name: f"{c.title}, {c.strength:g} {KINDS[c.kind].unit}" for c in result.conditions}
-    rows = []
-    for name, images in result.examples.items():
-        small = {k: _thumbnail(image) for k, image in images.items()}
-        rows.append(labeled_row({f"{titles[name]}: {k}" if n == 0 else k: v for n, (k, v) in enumerate(small.items())}))
+    titles = {CLEAN: CLEAN} | {c.name: ", ".join(filter(None, (c.title, c.amount))) for c in result.conditions}
+    rows = [_labeled(titles[name], images) for name, images in result.examples.items()]
     per_block = -(-len(rows) // _BLOCKS)
     blocks = [stacked(rows[n : n + per_block], gap=6) for n in range(0, len(rows), per_block)]
     height = max(block.shape[0] for block in blocks)
     padded = [np.pad(b, ((0, height - b.shape[0]), (0, 16), (0, 0)), constant_values=255) for b in blocks]
     write_image(path, np.concatenate(padded, axis=1))
+
+
+def _labeled(title: str, images: Mapping[str, np.ndarray]) -> RgbImage:
+    """A row of thumbnails below the names of its columns and its title."""
+    row = labeled_row({name: _thumbnail(image) for name, image in images.items()})
+    canvas = Image.new("RGB", (row.shape[1], row.shape[0] + _TITLE), "white")
+    canvas.paste(Image.fromarray(row), (0, _TITLE))
+    ImageDraw.Draw(canvas).text((4, 2), title, fill="black", font=ImageFont.load_default(15))
+    return np.asarray(canvas)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

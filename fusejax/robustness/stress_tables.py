@@ -17,12 +17,13 @@ from fusejax.robustness.stress import CHANGE, StressResult
 _EXPLAINED = (
     "Scores are against the clean sources, so that what a method copies of a degradation does not pay; the first row "
     "holds the methods' scores for clean pairs. `change` is the root mean squared difference of the fused luma from "
-    "the same method's for the clean pair, in levels of 255."
+    "the same method's for the clean pair, in levels of 255. MI and VIF add up over the sources: where one is lost, a "
+    "mere copy of the other can score above the clean pair."
 )
 _ATTACK = (
-    f"Adversarial noise: {STEPS} steps of projected gradient ascent on the squared distance of the fused luma from that "
-    "of the clean pair, both sources changed by at most the strength (maximum norm), made for each network; exported "
-    "files get the noise made for the first network."
+    f"Adversarial noise: {STEPS} steps of projected gradient ascent on the squared distance of the fused luma from "
+    "that of the clean pair, both sources changed by at most the strength (maximum norm), made for each network; "
+    "exported files get the noise made for the first network."
 )
 
 
@@ -43,7 +44,7 @@ def write_csv(path: Path, result: StressResult) -> None:
 def _cells(condition: Condition | None) -> list[str | int | float]:
     if condition is None:
         return ["", CLEAN, 0, 0, ""]
-    return [condition.source, condition.kind, condition.level, condition.strength, KINDS[condition.kind].unit]
+    return [condition.source, condition.kind, condition.level, condition.shown, KINDS[condition.kind].unit]
 
 
 def markdown(result: StressResult) -> str:
@@ -54,10 +55,7 @@ def markdown(result: StressResult) -> str:
     titles = list(dict.fromkeys(c.title for c in result.conditions))
     groups = {title: [n + 1 for n, c in enumerate(result.conditions) if c.title == title] for title in titles}
     summary = [[CLEAN, *_row(result, [0])], *([title, *_row(result, columns)] for title, columns in groups.items())]
-    every = [
-        [c.title, f"{c.strength:g} {KINDS[c.kind].unit}", *_row(result, [n + 1])]
-        for n, c in enumerate(result.conditions)
-    ]
+    every = [[c.title, c.amount, *_row(result, [n + 1])] for n, c in enumerate(result.conditions)]
     header = [f"{metric}, {method}" for metric in result.values for method in result.methods]
     marked = "; **best method**" if len(result.methods) > 1 else ""
     lines = [
@@ -75,7 +73,7 @@ def markdown(result: StressResult) -> str:
 
 
 def column_means(result: StressResult, metric: str, columns: list[int]) -> Float[np.ndarray, " m"]:
-    """Means of a metric over some conditions (0: clean) and all pairs, by method; NaN without values."""
+    """Means of a metric over conditions (0: clean) and all pairs, by method; NaN without values."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # mean of an empty slice
         return np.nanmean(result.values[metric][:, columns], axis=(1, 2))
@@ -88,7 +86,8 @@ def _row(result: StressResult, columns: list[int]) -> list[str]:
         means, digits = column_means(result, metric, columns), 1 if metric == CHANGE else 3
         texts = [f"{x:.{digits}f}" if math.isfinite(x) else "" for x in means]
         signed = means if metric != CHANGE and higher_is_better(metric) else -means
-        best = np.nanmax(signed) if np.isfinite(signed).any() else math.nan
-        shown = len(result.methods) > 1 and not (metric == CHANGE and columns == [0])
-        cells += [f"**{t}**" if shown and s == best else t for t, s in zip(texts, signed, strict=True)]
+        if len(set(texts)) > 1:
+            best = texts[int(np.nanargmax(signed))]
+            texts = [f"**{text}**" if text == best else text for text in texts]
+        cells += texts
     return cells
