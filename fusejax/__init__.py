@@ -1,8 +1,9 @@
 """Infrared-visible image fusion in JAX/Flax.
 
-`fusejax.fuse(ir, vi)` fuses arrays; `fusejax.models`, `fusejax.losses`, `fusejax.metrics`,
-`fusejax.data` and `fusejax.training` hold the parts. Everything is loaded at first use, so that
-`import fusejax` itself is quick and touches no device.
+`fusejax.fuse(ir, vi)` fuses arrays, `fusejax.load(weights)` keeps a network for many of them;
+`fusejax.models`, `fusejax.losses`, `fusejax.metrics`, `fusejax.data` and `fusejax.training` hold
+the parts. Everything is loaded at first use, so that `import fusejax` itself is quick and touches
+no device.
 """
 
 import importlib
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fusejax import data, inference, losses, metrics, models, scoring, training
     from fusejax.inference import Fuser, fuse
+
+    load = Fuser.load
 
 __version__ = "0.1.0"
 
@@ -22,6 +25,7 @@ __all__ = [
     "data",
     "fuse",
     "inference",
+    "load",
     "losses",
     "metrics",
     "models",
@@ -33,6 +37,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"fusejax.{name}")
+    if name == "load":
+        return importlib.import_module("fusejax.inference").Fuser.load
     if name in _VERBS:
         return getattr(importlib.import_module("fusejax.inference"), name)
     raise AttributeError(f"module 'fusejax' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
+from fusejax.inference.folder import fuse_folder
 from fusejax.metrics import undefined_reason
 from fusejax.report.plots import plot_distributions
 from fusejax.report.scores import Scores, write_scores
@@ -27,10 +29,12 @@ class EvaluateOptions:
     """Scores fused images of one or several methods; images are matched by file stem.
 
     Attributes:
-        fused: folder of fused images, gray or color, 8 or 16 bit; give --fused again for every
-            further method.
         ir: folder of infrared images.
         vi: folder of visible images.
+        fused: folder of fused images, gray or color, 8 or 16 bit; give --fused again for every
+            further method.
+        weights: shipped name, .safetensors file, run, or exported .onnx or .stablehlo file that
+            fuses the sources first; give --weights again for every further one.
         convention: whose definitions to use.
         metrics: names to compute; by default those of the nine usual ones that the convention
           defines.
@@ -44,9 +48,10 @@ class EvaluateOptions:
         overwrite: replace existing files in `out`.
     """
 
-    fused: tyro.conf.UseAppendAction[tuple[Path, ...]]
     ir: Path
     vi: Path
+    fused: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     convention: Literal["exact", "cddfuse", "tang", "vifb"] = "exact"
     metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
@@ -64,10 +69,27 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         ValueError: before any work, if the folders do not fit.
         OSError: before any work, if `out` cannot be written or holds scores already.
     """
-    if options.out is not None:
-        _check_out(options.out, options.fused, overwrite=options.overwrite)
+    with tempfile.TemporaryDirectory(prefix="fusejax-") as made:
+        by_weights = {Path(made) / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
+        folders = [*options.fused, *by_weights]
+        if not folders:
+            raise ValueError("Nothing to score; name at least one: --fused DIR, or --weights NAME.")
+        if options.out is not None:
+            _check_out(options.out, folders, overwrite=options.overwrite)
+        for folder, weights in by_weights.items():
+            fuse_folder(
+                options.ir, options.vi, folder, weights=weights, resize=options.resize, skip_bad=options.skip_bad
+            )
+        return _evaluate(options, folders)
+
+
+def _names(weights: Sequence[str]) -> list[str]:
+    return method_names([Path(name) for name in weights])
+
+
+def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]:
     result = evaluate_folders(
-        options.fused,
+        folders,
         options.ir,
         options.vi,
         convention=options.convention,

@@ -11,12 +11,12 @@ from fusejax.export.exporting import Format, Precision, export_weights
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """Writes weights as ONNX or StableHLO, checked against the library.
+    """Writes weights as ONNX, StableHLO or safetensors, checked against the library.
 
     Attributes:
         weights: shipped name, .safetensors file, or folder of a run.
-        format: onnx or stablehlo.
-        out: the file to write, .onnx or .stablehlo.
+        format: onnx, stablehlo, or safetensors, which holds parameters without a program.
+        out: the file to write; it ends in "." and the format.
         size: WIDTHxHEIGHT, or dynamic for any size.
         precision: type that the weights are stored in.
         color: take and give RGB instead of luma.

@@ -17,14 +17,14 @@ from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt
 COMMANDS = {
     "fuse": "fuse a pair of images or two folders of them: --ir DIR --vi DIR --out DIR",
     "train": "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR",
-    "evaluate": "score fused images against their sources: --fused DIR --ir DIR --vi DIR",
+    "evaluate": "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR",
     "stress": "how methods bear noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
     "plan": "memory, FLOPs and collectives of a step on devices you do not have: fusejax plan CONFIG --devices 256",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
     "report": "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR",
-    "export": "write weights as ONNX or StableHLO: fusejax export --weights NAME --format onnx --out FILE",
+    "export": "write weights as ONNX, StableHLO or safetensors: fusejax export --weights NAME --format onnx --out FILE",
     "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
 }
 

@@ -7,18 +7,20 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 
 import fusejax
 from fusejax.export import standalone
 from fusejax.inference.fuser import Fuser
 from fusejax.typing import Params
-from fusejax.weights.files import load_weights
+from fusejax.weights.files import load_weights, save_weights
 
-Format = Literal["onnx", "stablehlo"]
+Format = Literal["onnx", "stablehlo", "safetensors"]
 Precision = Literal["float32", "float16"]
 
 LIMITS = {"float32": 1e-4, "float16": 2 / 255}
@@ -40,12 +42,13 @@ def export_weights(
 
     The file takes `ir` and `vi` in [0, 1] and gives `fused`, batch free: [b, c, h, w] for ONNX,
     [b, h, w, c] for StableHLO. A StableHLO file is a zip archive of one program for
-    `jax.export.deserialize`; the caller extends the images as its metadata says.
+    `jax.export.deserialize`; the caller extends the images as its metadata says. A safetensors file
+    holds parameters without a program; the library reads it back and compares itself.
 
     Args:
         weights: shipped name, .safetensors file or folder of a run.
-        out: the file to write, `.onnx` or `.stablehlo`.
-        format: `onnx` (needs the extra `onnx`) or `stablehlo`.
+        out: the file to write; it ends in `.` and the format.
+        format: `onnx` (needs the extra `onnx`), `stablehlo` or `safetensors`.
         size: fixed (height, width); None leaves both free.
         precision: type that the weights are stored in; the arithmetic is float32 for both.
         color: `vi` and `fused` are RGB (BT.601, full range) instead of luma.
@@ -56,11 +59,14 @@ def export_weights(
 
     Raises:
         ValueError: if the file cannot be written, or differs from the library by more than 1e-4
-            (2 gray levels for float16); nothing is left then.
+            (2 gray levels for float16); nothing is left then. Also for a size or color of
+            safetensors, which has neither.
         FileExistsError: if the output exists and is not to be replaced.
     """
-    if out.suffix != standalone.SUFFIXES[format]:
-        raise ValueError(f"{out} must end in {standalone.SUFFIXES[format]} for the format {format}.")
+    if out.suffix != f".{format}":
+        raise ValueError(f"{out} must end in .{format} for the format {format}.")
+    if format == "safetensors" and (size or color):
+        raise ValueError("A safetensors file holds parameters only; leave out --size and --color.")
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} exists; use --overwrite, or another --out.")
     params, config, training = load_weights(weights)
@@ -72,32 +78,51 @@ def export_weights(
         "card": _card(weights),
         "format": format,
         "ranges": "ir, vi and fused are float32 in [0, 1]",
-        "layout": "[batch, channel, height, width]" if format == "onnx" else "[batch, height, width, channel]",
-        "channels": "ir 1; vi and fused 3 (RGB, BT.601 full range)" if color else "ir, vi and fused 1 (luma)",
-        "size": list(size) if size else None,
         "precision": precision,
-        "color": color,
-        "padding": "none: the file takes the image as it is",
-        "multiple": 1,
-        "least_side": 1,
         "largest_difference": 0.0,
-        "sha256": standalone.UNSEALED,
     }
-    options = {"size": size, "half": precision == "float16", "color": color}
-    program = _write_program(params, config, format, metadata, options)
+    if format != "safetensors":
+        metadata |= _describe_program(format, size, color=color)
+    write = _writer(params, config, format, metadata, size=size)
+    pairs = _random_pairs(size, color=color)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         part = Path(folder) / out.name
-        _seal(part, program, metadata)
-        metadata["largest_difference"] = _largest_difference(part, params, config, size, color)
+        write(part)
+        fused = _fused_by_weights(part, pairs) if format == "safetensors" else _fused_alone(part, pairs)
+        metadata["largest_difference"] = _largest_difference(fused, Fuser(params, config), pairs)
         if not metadata["largest_difference"] <= LIMITS[precision]:
             raise ValueError(
                 f"The {format} file differs from the library by {metadata['largest_difference']:.2g}, "
                 f"more than {LIMITS[precision]:.2g}; it was not kept."
             )
-        _seal(part, program, metadata)
+        write(part)
         part.replace(out)
-    return standalone.verify(out)
+    return metadata if format == "safetensors" else standalone.verify(out)
+
+
+def _describe_program(format: Format, size: tuple[int, int] | None, *, color: bool) -> dict[str, Any]:
+    return {
+        "layout": "[batch, channel, height, width]" if format == "onnx" else "[batch, height, width, channel]",
+        "channels": "ir 1; vi and fused 3 (RGB, BT.601 full range)" if color else "ir, vi and fused 1 (luma)",
+        "size": list(size) if size else None,
+        "color": color,
+        "padding": "none: the file takes the image as it is",
+        "multiple": 1,
+        "sha256": standalone.UNSEALED,
+    }
+
+
+def _writer(
+    params: Params, config: Any, format: Format, metadata: dict[str, Any], *, size: tuple[int, int] | None
+) -> Callable[[Path], None]:
+    """What writes the file with the metadata of the moment; the program is built once."""
+    half = metadata["precision"] == "float16"
+    if format == "safetensors":
+        stored = jax.tree.map(lambda x: x.astype(np.float16), params) if half else params
+        return lambda path: save_weights(path, stored, config, metadata)
+    program = _write_program(params, config, format, metadata, {"size": size, "half": half, "color": metadata["color"]})
+    return lambda path: _seal(path, program, metadata)
 
 
 def _write_program(params: Params, config: Any, format: Format, metadata: dict[str, Any], options: dict) -> Any:
@@ -107,12 +132,11 @@ def _write_program(params: Params, config: Any, format: Format, metadata: dict[s
         except ModuleNotFoundError as error:
             raise ValueError(f"ONNX needs the extra: pip install 'fusejax[onnx]' ({error}).") from error
         return write_onnx(params, config, **options)
-    from fusejax.export.stablehlo import free_multiple, least_side, write_stablehlo
+    from fusejax.export.stablehlo import free_multiple, write_stablehlo
 
-    if options["size"] is None:
-        multiple, least = free_multiple(config), least_side(config)
-        text = f"extend height and width at the bottom and right by reflection to multiples of {multiple}, at least"
-        metadata |= {"padding": f"{text} {least}; crop the result", "multiple": multiple, "least_side": least}
+    if options["size"] is None and (multiple := free_multiple(config)) > 1:
+        text = f"extend height and width at the bottom and right by reflection to multiples of {multiple}"
+        metadata |= {"padding": f"{text}; crop the result", "multiple": multiple}
     return write_stablehlo(params, config, **options)
 
 
@@ -128,7 +152,7 @@ def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
     if isinstance(program, bytes):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as file:
-            file.writestr(zipfile.ZipInfo(standalone.PROGRAM), program)
+            file.writestr(zipfile.ZipInfo(standalone.PROGRAM), program, zipfile.ZIP_DEFLATED)
             file.comment = text.encode()
         data = buffer.getvalue()
     else:
@@ -141,13 +165,16 @@ def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
     path.write_bytes(data.replace(zeros, hashlib.sha256(data).hexdigest().encode()))
 
 
-def _largest_difference(path: Path, params: Params, config: Any, size: tuple[int, int] | None, color: bool) -> float:
-    """Against `Fuser`, over three random pairs, the file being run by `standalone` on its own."""
+def _random_pairs(size: tuple[int, int] | None, *, color: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
-    pairs = [
+    return [
         (rng.random((1, *side, 1), np.float32), rng.random((1, *side, 3 if color else 1), np.float32))
         for side in ([size] * 3 if size else _FREE_SIZES)
     ]
+
+
+def _fused_alone(path: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """By `standalone` as a process of its own."""
     inputs, outputs = path.with_suffix(".in.npz"), path.with_suffix(".out.npz")
     named: dict[str, Any] = {}
     for n, (ir, vi) in enumerate(pairs):
@@ -157,9 +184,15 @@ def _largest_difference(path: Path, params: Params, config: Any, size: tuple[int
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ValueError(f"The file cannot be run: {done.stderr.strip().splitlines()[-1]}")
-    fuser = Fuser(params, config)
     with np.load(outputs) as found:
-        return max(
-            float(np.abs(found[f"fused{n}"] - fuser.fuse(ir, vi, ir_range="full").reshape(vi.shape)).max())
-            for n, (ir, vi) in enumerate(pairs)
-        )
+        return [found[f"fused{n}"] for n in range(len(pairs))]
+
+
+def _fused_by_weights(path: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    fuser = Fuser.load(path)
+    return [fuser.fuse(*pair, ir_range="full") for pair in pairs]
+
+
+def _largest_difference(found: list[np.ndarray], fuser: Fuser, pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    expected = [fuser.fuse(ir, vi, ir_range="full").reshape(vi.shape) for ir, vi in pairs]
+    return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))

@@ -21,11 +21,6 @@ def free_multiple(config: ModelConfig) -> int:
     return build(config).multiple
 
 
-def least_side(config: ModelConfig) -> int:
-    """The smallest free side: JAX reflects axes only that it can prove to be longer than one."""
-    return 2 * free_multiple(config)
-
-
 def write_stablehlo(
     params: Params,
     config: ModelConfig,
@@ -45,7 +40,7 @@ def write_stablehlo(
     """
     multiple = free_multiple(config)
     text = f"b, {size[0]}, {size[1]}" if size else f"b, {multiple}*h, {multiple}*w"
-    shape = export.symbolic_shape(text, constraints=() if size else ("h >= 2", "w >= 2"))
+    shape = export.symbolic_shape(text)
     ir = jax.ShapeDtypeStruct((*shape, 1), jnp.float32)
     vi = jax.ShapeDtypeStruct((*shape, 3 if color else 1), jnp.float32)
     stored = jax.tree.map(lambda x: np.asarray(x, np.float16 if half else np.float32), params)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-SUFFIXES = {"onnx": ".onnx", "stablehlo": ".stablehlo"}
 PROGRAM = "program.jax"
 UNSEALED = "0" * 64
 
@@ -41,7 +40,7 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def _read_metadata(path: Path, data: bytes) -> dict[str, Any]:
-    if path.suffix == SUFFIXES["onnx"]:
+    if path.suffix == ".onnx":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -60,7 +59,7 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
         metadata: what `verify` returned.
         threads: of onnxruntime; None leaves the choice to it.
     """
-    if path.suffix == SUFFIXES["onnx"]:
+    if path.suffix == ".onnx":
         return _open_onnx(path, threads)
     from jax import export
 
@@ -69,7 +68,7 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
 
     def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
         h, w = ir.shape[1:3]
-        extended = (extend(x, metadata["multiple"], metadata["least_side"]) for x in (ir, vi))
+        extended = (extend(x, metadata["multiple"], metadata.get("least_side", 1)) for x in (ir, vi))
         return np.asarray(program.call(*extended))[:, :h, :w]
 
     return run
@@ -91,7 +90,10 @@ def _open_onnx(path: Path, threads: int | None) -> Run:
 
 
 def extend(x: np.ndarray, multiple: int, least: int) -> np.ndarray:
-    """Height and width extended at the bottom and right by reflection; a side of 1 is repeated."""
+    """Height and width extended at the bottom and right by reflection; a side of 1 is repeated.
+
+    Files of the first versions also ask for a least side.
+    """
     pads = [max(-(-side // multiple) * multiple, least) - side for side in x.shape[1:3]]
     return np.pad(x, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="reflect")
 

@@ -84,7 +84,8 @@ class Fuser:
         """Loads weights.
 
         Args:
-            weights: shipped name, .safetensors file, or folder of a finished run.
+            weights: shipped name, .safetensors file, folder of a finished run, or an .onnx or
+                .stablehlo file that `fusejax export` wrote.
             tile: see `Fuser`.
             memory: see `Fuser`.
 

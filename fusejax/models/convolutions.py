@@ -65,7 +65,19 @@ def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], p
 
 def pad_one(x: Float[Array, "b h w c"], mode: str) -> Float[Array, "b h+2 w+2 c"]:
     """Adds a pixel on every side: `constant` (zero) or `reflect`, which repeats a single pixel."""
+    if mode == "reflect" and not all(isinstance(side, int) for side in x.shape[1:3]):
+        return _reflect_symbolic(x)
     return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode=mode)
+
+
+def _reflect_symbolic(x: Float[Array, "b h w c"]) -> Float[Array, "b h+2 w+2 c"]:
+    """For sides that `jax.export` keeps free; `jnp.pad` wants a proof that they exceed 1."""
+    for axis in (1, 2):
+        side = x.shape[axis]
+        positions = jax.core.min_dim(1, side - 1), jax.core.max_dim(side - 2, 0)
+        first, last = (jax.lax.slice_in_dim(x, n, n + 1, axis=axis) for n in positions)
+        x = jnp.concatenate([first, x, last], axis=axis)
+    return x
 
 
 class Conv3x3(nn.Module):

@@ -104,6 +104,8 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
         training = json.loads(header.get("training", "{}"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: its metadata cannot be used: {str(error).rstrip('.')}.") from error
+    # Files of half the size; the arithmetic is that of the network.
+    flat = {name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in flat.items()}
     _check_values(flat, str(path))
     if checksum is None:  # the shapes that a checksum covers were checked when the file was written
         _check_shapes(flat, config, str(path))

@@ -5,10 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from fusing import save_tiny_weights
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
 from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.inference import fuse_folder
 from fusejax.metrics import evaluate
 from fusejax.report.scores import Scores
 from fusejax.report.tables import comparison_markdown, ranks
@@ -67,6 +69,17 @@ def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
     assert "SCD left out" in capsys.readouterr().out
     document = json.loads((tmp_path / "o" / "metrics.json").read_text())
     assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
+
+
+def test_weights_fuse_the_sources_before_they_are_scored(pairs, tmp_path):
+    weights = save_tiny_weights(tmp_path)
+    fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "fused", weights=weights)
+    ready, made = evaluate_command(options(pairs, tmp_path / "fused", weights=(weights,)))
+    assert (ready.method, made.method) == ("fused", "tiny.safetensors")
+    for metric in FEW:
+        np.testing.assert_array_equal(made.values[metric], ready.values[metric])
+    with pytest.raises(ValueError, match="Nothing to score"):
+        evaluate_command(options(pairs))
 
 
 def test_methods_are_compared(pairs, fused, tmp_path):

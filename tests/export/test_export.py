@@ -1,75 +1,132 @@
 """Exported files: equal to the library, any size, sealed."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import fusejax
 from fusejax.export import export_weights, standalone
-from fusejax.inference.fuser import Fuser
-from fusejax.models.config import CrossFuseConfig, FusionNetConfig, LightConfig
+from fusejax.export.exporting import LIMITS
+from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
 from fusejax.models.networks import build
-from fusejax.weights.files import save_weights
+from fusejax.weights.files import load_weights, save_weights, shipped_weights
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
 SMALL = {
     "light": LightConfig(width=6, blocks=1),
+    "angularfuse": AngularFuseConfig(widths=(4, 8), heads=None, residual_blocks=1),
     "fusionnet": FusionNetConfig(
         widths=(4, 6, 6), attention_width=6, alpha_width=4, channel_gate=True, image_space_alpha=True
     ),
     "crossfuse": CrossFuseConfig(width=8, heads=4, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
 }
+# Every size compiles a StableHLO program anew.
+SIZES = {"onnx": ((1, 1), (1, 5), (9, 16), (311, 513)), "stablehlo": ((1, 1), (311, 513))}
+
+
+def draw_params(config, scale=0.15):
+    """Parameters that have all left their start; for larger ones see test_forms.py."""
+    rng, image = np.random.default_rng(1), jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
+    shapes = jax.eval_shape(build(config).init, jax.random.key(0), image, image)["params"]
+    return jax.tree.map(lambda x: scale * rng.standard_normal(x.shape).astype(np.float32), shapes)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Files of small networks whose parameters have all left their start."""
-    rng, folder, files = np.random.default_rng(1), tmp_path_factory.mktemp("weights"), {}
+    folder, files = tmp_path_factory.mktemp("weights"), {}
     for name, config in SMALL.items():
-        image = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
-        shapes = jax.eval_shape(build(config).init, jax.random.key(0), image, image)["params"]
-        params = jax.tree.map(lambda x: 0.15 * rng.standard_normal(x.shape).astype(np.float32), shapes)
         files[name] = folder / f"{name}.safetensors"
-        save_weights(files[name], params, config, {})
+        save_weights(files[name], draw_params(config), config, {})
     return files
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "stablehlo"])
 @pytest.mark.parametrize("name", SMALL)
-def test_onnx_equals_the_library_at_every_size(weights, tmp_path, name):
-    out = tmp_path / "model.onnx"
-    metadata = export_weights(weights[name], out, format="onnx")
+def test_files_equal_the_library_at_every_size(weights, tmp_path, name, format):
+    out = tmp_path / f"model.{format}"
+    metadata = export_weights(weights[name], out, format=format)
     assert metadata["largest_difference"] < 1e-5
-    library, exported, rng = Fuser.load(weights[name]), Fuser.load(out), np.random.default_rng(0)
-    for h, w in ((1, 1), (1, 5), (9, 16)):
-        ir, vi = (rng.random((2, h, w, 1), np.float32) for _ in range(2))
+    library, exported, rng = fusejax.load(weights[name]), fusejax.load(out), np.random.default_rng(0)
+    for h, w in SIZES[format]:
+        ir, vi = (rng.random((1, h, w, 1), np.float32) for _ in range(2))
         np.testing.assert_allclose(exported.fuse_luma(ir, vi), library.fuse_luma(ir, vi), atol=1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
-def test_stablehlo_equals_the_library(weights, tmp_path, name):
-    metadata = export_weights(weights[name], tmp_path / "m.stablehlo", format="stablehlo")
+@pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
+@pytest.mark.parametrize("name", shipped_weights())
+def test_shipped_weights_can_be_exported(tmp_path, name, format, say):
+    out = tmp_path / f"{name}.{format}"
+    metadata = export_weights(name, out, format=format)
+    parameters = 4 * sum(x.size for x in jax.tree.leaves(load_weights(name)[0]))
+    say(f"{name}.{format}: {metadata['largest_difference']:.1e}, {out.stat().st_size / parameters:.2f} of the size")
+    assert metadata["name"] == name and metadata["version"] == fusejax.__version__ and metadata["card"]
     assert metadata["largest_difference"] < 1e-5
+    assert out.stat().st_size < 1.2 * parameters
 
 
 @pytest.mark.slow
-def test_color_half_precision_and_fixed_size(weights, tmp_path):
+@pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
+def test_half_precision_stays_within_two_levels(tmp_path, format):
+    out = tmp_path / f"light.{format}"
+    assert 0 < export_weights("light", out, format=format, precision="float16")["largest_difference"] < 2 / 255
+    rng = np.random.default_rng(2)
+    ir, vi = (rng.random((1, 40, 56, 1), np.float32) for _ in range(2))
+    difference = np.abs(fusejax.load(out).fuse_luma(ir, vi) - fusejax.load("light").fuse_luma(ir, vi)).max()
+    assert 0 < difference < LIMITS["float16"]
+
+
+@pytest.mark.slow
+def test_color_and_fixed_size(weights, tmp_path):
     out = tmp_path / "model.onnx"
-    options = {"format": "onnx", "size": (10, 14), "precision": "float16", "color": True}
-    assert 0 < export_weights(weights["light"], out, **options)["largest_difference"] < 2 / 255
+    export_weights(weights["light"], out, format="onnx", size=(10, 14), color=True)
+    rng = np.random.default_rng(3)
+    ir, vi = rng.integers(0, 256, (10, 14), np.uint8), rng.integers(0, 256, (10, 14, 3), np.uint8)
+    difference = fusejax.load(out).fuse(ir, vi).astype(int) - fusejax.load(weights["light"]).fuse(ir, vi)
+    assert np.abs(difference).max() <= 1
     image = np.zeros((11, 14), np.uint8)
     with pytest.raises(ValueError, match="for 14x10"):
-        Fuser.load(out).fuse(image, image)
+        fusejax.load(out).fuse(image, image)
 
 
 @pytest.mark.slow
-def test_a_changed_byte_is_refused(weights, tmp_path):
+@pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
+def test_a_changed_byte_is_refused(weights, tmp_path, format):
+    out = tmp_path / f"model.{format}"
+    export_weights(weights["light"], out, format=format)
+    whole = out.read_bytes()
+    for place in (len(whole) // 3, len(whole) - 8):
+        data = bytearray(whole)
+        data[place] ^= 1
+        out.write_bytes(data)
+        with pytest.raises(ValueError, match="damaged"):
+            fusejax.load(out)
+
+
+def test_weights_as_a_file_keep_their_origin(weights, tmp_path):
+    out = tmp_path / "copy.safetensors"
+    metadata = export_weights(weights["light"], out, format="safetensors")
+    params, config, about = load_weights(out)
+    assert about == metadata | {"largest_difference": 0.0} and config == SMALL["light"]
+    jax.tree.map(np.testing.assert_array_equal, params, draw_params(SMALL["light"]))
+    with pytest.raises(FileExistsError):
+        export_weights(weights["light"], out, format="safetensors")
+    with pytest.raises(ValueError, match="parameters only"):
+        export_weights(weights["light"], tmp_path / "b.safetensors", format="safetensors", color=True)
+
+
+@pytest.mark.slow
+def test_a_file_of_another_origin_is_refused(weights, tmp_path):
     out = tmp_path / "model.onnx"
     export_weights(weights["light"], out, format="onnx")
-    data = bytearray(out.read_bytes())
-    data[len(data) // 3] ^= 1
-    out.write_bytes(data)
-    with pytest.raises(ValueError, match="damaged"):
-        standalone.verify(out)
+    metadata = standalone.verify(out)
+    assert json.dumps(metadata)  # plain values only
+    renamed = tmp_path / "model.stablehlo"
+    renamed.write_bytes(out.read_bytes())
+    with pytest.raises(ValueError, match="not written by fusejax export"):
+        fusejax.load(renamed)
