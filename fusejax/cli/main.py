@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR",
     "evaluate": "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR",
     "stress": "how methods bear noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR",
+    "compare": "fuse and score all weights, rules and other methods' results: --data-root DIR --out DIR",
     "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
     "plan": "memory, FLOPs and collectives of a step on devices you do not have: fusejax plan CONFIG --devices 256",
     "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",

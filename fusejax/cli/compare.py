@@ -1,0 +1,89 @@
+"""`fusejax compare`: one table of methods on sets of pairs, with ranks, a plot and images."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from fusejax.cli.parsing import parse
+from fusejax.data.images import write_image
+from fusejax.report.plots import plot_distributions
+from fusejax.report.rank_plot import plot_ranks
+from fusejax.studies.comparison import ComparedSet, compare_methods, comparison_grid
+from fusejax.studies.comparison_tables import Means, comparison_tables, mean_ranks, means_of, read_rows, write_means
+from fusejax.weights.files import shipped_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """Fuses sets of pairs with every method, scores all of them alike and ranks them.
+
+    Attributes:
+        data_root: folder that holds the sets.
+        out: fused images, table.md, table.csv, ranks.png, distributions and grids of images go
+            here. Fused images that are there already are kept.
+        sets: pair folders below `data_root`, named down to the two folders of images.
+        weights: shipped names, .safetensors files or folders of runs; all shipped ones by default.
+        rules: rules that need no weights, `average` and `maximum`.
+        others: folders of other methods' results, each with a folder for every set; the folder's
+            name is the method's.
+        rows: file of means measured elsewhere, CSV or Markdown; they are ranked with the others.
+        convention: whose definitions of the metrics to use.
+        shown: pairs of each set, from the first, that are drawn in a grid.
+        overwrite: fuse again what is there, and replace the tables.
+    """
+
+    data_root: Path
+    out: Path
+    sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
+    weights: tuple[str, ...] | None = None
+    rules: tuple[Literal["average", "maximum"], ...] = ("average", "maximum")
+    others: tuple[Path, ...] = ()
+    rows: Path | None = None
+    convention: Literal["exact", "cddfuse", "tang", "vifb"] = "cddfuse"
+    shown: int = 2
+    overwrite: bool = False
+
+
+def compare_command(options: CompareOptions) -> dict[str, Means]:
+    """Compares, prints the tables and writes all files.
+
+    Raises:
+        ValueError: before any work, if something cannot be used.
+        FileExistsError: before any work, if `out` holds a comparison already.
+    """
+    if (table := options.out / "table.md").exists() and not options.overwrite:
+        raise FileExistsError(f"{table} is already there; use --overwrite, or another --out.")
+    rows = read_rows(options.rows) if options.rows is not None else None
+    compared = compare_methods(
+        options.data_root,
+        options.sets,
+        options.out,
+        weights=shipped_weights() if options.weights is None else options.weights,
+        rules=options.rules,
+        others={folder.name: folder for folder in options.others},
+        convention=options.convention,
+        overwrite=options.overwrite,
+    )
+    sets = means_of(compared, rows)
+    text = comparison_tables(sets, convention=options.convention)
+    write_means(options.out / "table.csv", sets)
+    overall = mean_ranks(sets)
+    plot_ranks(options.out / "ranks.png", overall, {name: mean_ranks({name: sets[name]}) for name in sets})
+    for each in compared:
+        _draw(each, options)
+    table.write_text(text)  # last: its presence says that the comparison is complete
+    print(text)
+    print(f"written to {options.out}: table.md, table.csv, ranks.png, and distributions and grids of each set")
+    return sets
+
+
+def _draw(compared: ComparedSet, options: CompareOptions) -> None:
+    place = options.out / compared.name.replace("/", "_")
+    plot_distributions(place / "distributions.png", compared.scores)
+    for stem in compared.scores[0].names[: options.shown]:
+        write_image(place / "grids" / f"{stem.replace('/', '_')}.png", comparison_grid(compared, stem))
+
+
+def run(arguments: list[str]) -> None:
+    """The command."""
+    compare_command(parse(CompareOptions, "compare", arguments))

@@ -1,0 +1,167 @@
+"""Comparing methods on the same pairs: weights, simple rules and results of other programs."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from fusejax.data.folders import find_pair_folders
+from fusejax.data.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
+from fusejax.data.pairing import PairError, match_pairs
+from fusejax.inference.folder import fuse_folder
+from fusejax.ops.color import rgb_to_luma
+from fusejax.report.panels import labeled_row, stacked
+from fusejax.report.scores import Scores
+from fusejax.scoring.folder import evaluate_folders
+from fusejax.weights.files import load_weights
+
+Plane = Float[np.ndarray, "h w 1"]
+
+# Rules that need no weights: infrared and visible luma in [0, 1] to fused luma.
+RULES: dict[str, Callable[[Plane, Plane], Plane]] = {
+    "average": lambda ir, vi_y: (ir + vi_y) / 2,
+    "maximum": np.maximum,
+}
+_COLUMNS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedSet:
+    """What a comparison found on one set of pairs.
+
+    Attributes:
+        name: of the set.
+        scores: of every method, image by image.
+        fused: folder of each method's images.
+        ir: folder of the infrared images.
+        vi: folder of the visible images.
+    """
+
+    name: str
+    scores: list[Scores]
+    fused: dict[str, Path]
+    ir: Path
+    vi: Path
+
+
+def compare_methods(
+    data_root: str | Path,
+    sets: Sequence[str],
+    out: str | Path,
+    *,
+    weights: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    others: Mapping[str, str | Path] | None = None,
+    convention: str = "cddfuse",
+    overwrite: bool = False,
+) -> list[ComparedSet]:
+    """Fuses sets of pairs with weights and rules, and scores them with other methods' results.
+
+    Fused images go to OUT/SET/METHOD (a "/" in SET becomes "_"); those that are there already are
+    kept, so that an interrupted comparison goes on.
+
+    Args:
+        data_root: folder that holds the sets.
+        sets: pair folders below it, named down to the two folders of images.
+        out: folder for the fused images.
+        weights: shipped names, .safetensors files or folders of runs; the name of a file or folder
+            is the method's.
+        rules: names of `RULES`.
+        others: folders of other methods' results by name, with images as FOLDER/SET/STEM.png, or
+            as FOLDER/STEM.png if there is one set only.
+        convention: whose definitions of the metrics to use.
+        overwrite: fuse again what is there already.
+
+    Returns:
+        The scores on each set, in the order of the sets.
+
+    Raises:
+        ValueError: before any work, for weights, rules, sets or folders that cannot be used, or two
+            methods of one name.
+    """
+    if unknown := [rule for rule in rules if rule not in RULES]:
+        raise ValueError(f"unknown rule {unknown[0]!r}; the rules are {', '.join(RULES)}.")
+    named = {Path(w).stem: w for w in weights}
+    others = {name: Path(folder) for name, folder in (others or {}).items()}
+    methods = [*(Path(w).stem for w in weights), *rules, *others]
+    if not methods or not sets:
+        raise ValueError("Nothing to compare: name at least one set, and weights, rules or folders of results.")
+    if len(set(methods)) < len(methods):
+        raise ValueError(f"two methods have one name: {', '.join(methods)}; rename one.")
+    for each in weights:
+        load_weights(each)
+    sources = {name: _sources(Path(data_root) / name) for name in sets}
+    results = {name: {other: _results(folder, name, sets) for other, folder in others.items()} for name in sets}
+    found = []
+    for name, (ir, vi) in sources.items():
+        place = Path(out) / name.replace("/", "_")
+        fused = {method: place / method for method in (*named, *rules)} | results[name]
+        for method, each in named.items():
+            fuse_folder(ir, vi, fused[method], weights=each, overwrite=overwrite, skip_existing=not overwrite)
+        for rule in rules:
+            apply_rule(rule, ir, vi, fused[rule])
+        scores = evaluate_folders(list(fused.values()), ir, vi, convention=convention).methods
+        renamed = [dataclasses.replace(s, method=method) for method, s in zip(fused, scores, strict=True)]
+        found.append(ComparedSet(name, renamed, fused, ir, vi))
+    return found
+
+
+def _sources(root: Path) -> tuple[Path, Path]:
+    """The two folders of images of a set."""
+    folders = find_pair_folders(root)
+    if len(folders) > 1:
+        raise PairError(f"{root} holds {len(folders)} sequences; name each as a set, such as {root / min(folders)}.")
+    return next(iter(folders.values()))
+
+
+def _results(folder: Path, name: str, sets: Sequence[str]) -> Path:
+    """Where a folder of results keeps those of a set."""
+    if (folder / name).is_dir():
+        return folder / name
+    if len(sets) == 1 and folder.is_dir():
+        return folder
+    raise PairError(f"{folder} holds no folder {name} with the results on that set.")
+
+
+def apply_rule(rule: str, ir: Path, vi: Path, out: Path) -> None:
+    """Writes the gray 8-bit image of one of `RULES` for every pair of two folders.
+
+    Args:
+        rule: its name.
+        ir: folder of infrared images.
+        vi: folder of visible images.
+        out: folder to write to; existing images are replaced.
+
+    Raises:
+        ValueError: if the rule is unknown.
+        PairError: if the folders do not hold pairs.
+    """
+    if rule not in RULES:
+        raise ValueError(f"unknown rule {rule!r}; the rules are {', '.join(RULES)}.")
+    pairs, _ = match_pairs(ir, vi)
+    for pair in pairs:
+        planes = to_float(as_infrared(read_image(pair.ir))), rgb_to_luma(to_float(as_visible(read_image(pair.vi))))
+        write_image(out / f"{pair.id}.png", from_float(RULES[rule](*planes), np.uint8))
+
+
+def comparison_grid(compared: ComparedSet, stem: str) -> UInt8[np.ndarray, "_ _ 3"]:
+    """One pair and what every method makes of it, side by side with the names above.
+
+    Args:
+        compared: the set.
+        stem: name of the pair.
+
+    Returns:
+        8-bit RGB: infrared, visible, then the methods in the order of the scores.
+    """
+    folders = {"infrared": compared.ir, "visible": compared.vi} | compared.fused
+    images = {name: to_float(_read(folder, stem)) for name, folder in folders.items()}
+    names = list(images)
+    rows = [names[n : n + _COLUMNS] for n in range(0, len(names), _COLUMNS)]
+    return stacked([labeled_row({name: images[name] for name in row}) for row in rows])
+
+
+def _read(folder: Path, stem: str) -> np.ndarray:
+    return read_image(next(path for path in sorted(folder.iterdir()) if path.stem == stem))

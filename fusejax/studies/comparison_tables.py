@@ -1,0 +1,146 @@
+"""Ranks and tables of a comparison, with rows that were measured elsewhere."""
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.metrics.table import METRICS
+from fusejax.report.tables import markdown_table, ranks
+from fusejax.studies.comparison import ComparedSet
+
+Means = dict[str, dict[str, float]]
+"""Method -> metric -> mean over the images of a set; NaN where undefined."""
+
+DIGITS = 3  # of the tables; means that agree to so many digits share a rank
+
+
+def means_of(compared: Sequence[ComparedSet], rows: Mapping[str, Means] | None = None) -> dict[str, Means]:
+    """Means of a comparison by set, and rows measured elsewhere.
+
+    Args:
+        compared: sets and their scores.
+        rows: further means by set, as `read_rows` gives them. A method that was scored here keeps
+            its own.
+
+    Returns:
+        By set the means of every method, rounded to `DIGITS`; only metrics that all of them have.
+
+    Raises:
+        ValueError: if a row lacks every metric of the set.
+    """
+    found = {}
+    for each in compared:
+        means = {s.method: s.means() for s in each.scores}
+        means = means | {k: v for k, v in (rows or {}).get(each.name, {}).items() if k not in means}
+        metrics = [m for m in each.scores[0].values if all(m in row for row in means.values())]
+        if not metrics:
+            raise ValueError(f"{each.name}: the rows share no metric with {', '.join(each.scores[0].values)}.")
+        found[each.name] = {k: {m: round(row[m], DIGITS) for m in metrics} for k, row in means.items()}
+    return found
+
+
+def mean_ranks(sets: Mapping[str, Means]) -> dict[str, float]:
+    """Mean rank over all metrics and sets of the methods that every set has, best first."""
+    shared = [method for method in next(iter(sets.values())) if all(method in means for means in sets.values())]
+    places = [
+        ranks(np.array([means[method][metric] for method in shared]), metric=metric)
+        for means in sets.values()
+        for metric in next(iter(means.values()))
+    ]
+    overall = np.mean(places, axis=0)
+    return {shared[n]: float(overall[n]) for n in np.argsort(overall, kind="stable")}
+
+
+def comparison_tables(sets: Mapping[str, Means], *, convention: str) -> str:
+    """A Markdown document: mean ranks over all sets, then the means on each set.
+
+    Args:
+        sets: as `means_of` gives them.
+        convention: of the metrics, for the heading.
+
+    Returns:
+        The text; the best value of each column is bold.
+    """
+    overall = mean_ranks(sets)
+    lines = [f"Mean rank of {len(overall)} methods over {len(sets)} sets, convention `{convention}`.", ""]
+    lines += markdown_table(["method", "mean rank"], [[k, f"{v:.2f}"] for k, v in overall.items()])
+    for name, means in sets.items():
+        metrics = list(next(iter(means.values())))
+        best = {m: ranks(np.array([row[m] for row in means.values()]), metric=m) for m in metrics}
+        rows = [
+            [method, *(_cell(row[m], best[m][n]) for m in metrics)] for n, (method, row) in enumerate(means.items())
+        ]
+        lines += ["", f"**{name}**", "", *markdown_table(["method", *metrics], rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float, place: float) -> str:
+    text = f"{value:.{DIGITS}f}" if math.isfinite(value) else "undefined"
+    return f"**{text}**" if place < 2 and math.isfinite(value) else text
+
+
+def write_means(path: Path, sets: Mapping[str, Means]) -> None:
+    """Writes a CSV with a line for each set and method, which `read_rows` reads."""
+    metrics = list(dict.fromkeys(m for means in sets.values() for row in means.values() for m in row))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["set", "method", *metrics])
+        for name, means in sets.items():
+            for method, row in means.items():
+                writer.writerow([name, method, *(f"{row[m]:.{DIGITS}f}" if m in row else "" for m in metrics)])
+
+
+def read_rows(path: str | Path) -> dict[str, Means]:
+    """Means that were measured elsewhere.
+
+    Args:
+        path: a CSV as `write_means` writes it, or Markdown with a heading (# or bold) that begins
+            with the name of the set above each table, whose first column is the method.
+
+    Returns:
+        By set, method and metric; NaN for cells that hold no number. Columns that are no metric are
+        left out.
+
+    Raises:
+        ValueError: if the file holds no such table.
+        OSError: if it cannot be read.
+    """
+    path = Path(path)
+    text = path.read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines())) if path.suffix.lower() == ".csv" else list(_markdown_rows(text))
+    found: dict[str, Means] = {}
+    for row in rows:
+        values = {k: _number(v) for k, v in row.items() if k in METRICS}
+        if values and {"set", "method"} <= row.keys():
+            found.setdefault(row["set"], {})[row["method"]] = values
+    if not found:
+        raise ValueError(
+            f"{path} holds no means: expected a CSV with the columns set, method and metrics, or Markdown tables "
+            "with metrics as columns, each under a heading that names its set."
+        )
+    return found
+
+
+def _markdown_rows(text: str):
+    """Each row of the tables as a dict, with the set of the heading above and the method."""
+    name, header = "", []
+    for line in text.splitlines():
+        if heading := re.match(r"(?:#+ +|\*\*)([^\s*]+)", line):
+            name, header = heading[1], []
+        elif not line.startswith("|"):
+            header = []
+        else:
+            cells = [cell.strip().strip("*") for cell in line.strip().strip("|").split("|")]
+            if not header:
+                header = cells
+            elif not set(cells[0]) <= set("-: "):
+                yield dict(zip(header, cells, strict=False)) | {"set": name, "method": cells[0]}
+
+
+def _number(text: str) -> float:
+    found = re.match(r"\s*\**\s*([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)", text or "")
+    return float(found[1]) if found else math.nan
