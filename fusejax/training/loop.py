@@ -88,6 +88,8 @@ def fit(
         stack.callback(log.close)
         for source in (*sources, *(validation.sources if validation else ())):
             messages += [f"left out: {line}" for line in getattr(source, "skipped", ())]
+        if warning := missing_boxes(config, sources):
+            messages.append(warning)
         for message in messages:
             log.message(message)
         batches = training_batches(
@@ -214,8 +216,6 @@ class _Run:
         start = time.perf_counter()
         batch = next(batches)
         names = [str(name) for name in batch.pop("id")]
-        if self.samples_seen == 0 and (warning := missing_boxes(self.config, batch)):
-            self.log.message(warning)
         placed = place_batch(batch, self.program.batch_sharding)
         self.step_logs.meter.waited(time.perf_counter() - start)
         return placed, names
@@ -285,7 +285,8 @@ class _Run:
         if jax.process_index() != 0:
             return
         config = to_dict(self.config)
-        config["data"]["root"] = ""  # a folder of this machine, of no use to whoever gets the weights
+        # Folders of this machine are of no use to whoever gets the weights.
+        config["data"] |= {"root": "", "alignment": epath.Path(self.config.data.alignment).name}
         kind = jax.devices()[0].device_kind
         about = {"steps": step, "config": config, "jax": jax.__version__, "device": kind}
         save_weights(self.workdir / RUN_FILE, params, self.config.model, about)

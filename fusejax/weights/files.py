@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -22,7 +22,14 @@ _SHIPPED = Path(__file__).parent
 RUN_FILE = "weights.safetensors"
 
 
-def save_weights(path: epath.PathLike, params: Params, model_config: ModelConfig, metadata: dict[str, Any]) -> None:
+def save_weights(
+    path: epath.PathLike,
+    params: Params,
+    model_config: ModelConfig,
+    metadata: dict[str, Any],
+    *,
+    storage: Literal["float32", "float16"] = "float32",
+) -> None:
     """Writes weights with a SHA-256 of all that the file holds.
 
     Args:
@@ -30,12 +37,15 @@ def save_weights(path: epath.PathLike, params: Params, model_config: ModelConfig
         params: nested parameters; they are stored under their names joined with "/".
         model_config: of the network, stored as JSON.
         metadata: where the weights come from, stored as JSON.
+        storage: type of the stored numbers; `float16` halves the file and rounds each value to
+            three digits. They are read as float32 either way.
 
     Raises:
-        ValueError: if a value is NaN or infinite, or the shapes are not the network's.
+        ValueError: if a value is NaN or infinite, also where float16 cannot hold it, or the shapes
+            are not the network's.
         OSError: if the file cannot be written; the message names it.
     """
-    flat = {k: np.ascontiguousarray(v) for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
+    flat = {k: np.asarray(v, storage, order="C") for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
     _check_values(flat, str(path))
     _check_shapes(flat, model_config, str(path))
     about = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
@@ -109,7 +119,7 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
     _check_values(flat, str(path))
     if checksum is None:  # the shapes that a checksum covers were checked when the file was written
         _check_shapes(flat, config, str(path))
-    return unflatten_dict(flat, sep="/"), config, training
+    return unflatten_dict({k: v.astype(np.float32) for k, v in flat.items()}, sep="/"), config, training
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

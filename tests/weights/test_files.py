@@ -43,6 +43,18 @@ def test_weights_are_read_back(path, params):
     jax.tree.map(np.testing.assert_array_equal, loaded, params)
 
 
+def test_half_precision_halves_the_file_and_is_read_as_float32(path, params, tmp_path):
+    save_weights(tmp_path / "half.safetensors", params, CONFIG, {}, storage="float16")
+    loaded, _, _ = load_weights(tmp_path / "half.safetensors")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2**-10, atol=1e-7), loaded, params)
+    assert {x.dtype for x in jax.tree.leaves(loaded)} == {np.dtype(np.float32)}
+    with safe_open(tmp_path / "half.safetensors", framework="numpy") as file:
+        assert {file.get_tensor(name).dtype for name in list(file.keys())} == {np.dtype(np.float16)}
+    huge = jax.tree.map(lambda x: x + 1e5, params)
+    with pytest.raises(ValueError, match="NaN or infinite"), np.errstate(over="ignore"):
+        save_weights(path, huge, CONFIG, {}, storage="float16")
+
+
 def test_a_changed_bit_is_noticed_in_values_and_in_metadata(path):
     whole = path.read_bytes()
     for place in (len(whole) - 100, whole.index(b'\\"steps\\": 3') + 11):
