@@ -204,3 +204,12 @@ class MappedSource:
 
     def __getitem__(self, index: int) -> Pair:
         return self.function(self.source[index])
+
+
+def has_boxes(source: Any) -> bool:
+    """Whether any pair has object boxes; of a source that is no folder, the first 16 are read."""
+    while hasattr(source, "source"):  # kept in memory, or cut into patches
+        source = source.source
+    if isinstance(source, PairFolder):
+        return any(pair.annotation is not None for pair in source.pairs)
+    return any(len(source[n].get("boxes", ())) for n in range(min(len(source), 16)))

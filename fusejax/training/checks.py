@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from etils import epath
 
 from fusejax.config import RESUMABLE, TrainConfig
+from fusejax.data.folders import has_boxes
 from fusejax.metrics import USUAL
 from fusejax.metrics.table import higher_is_better
 from fusejax.serialize import differences, from_dict, to_dict
@@ -26,16 +26,25 @@ def check_best_metric(name: str) -> None:
         raise ValueError(f"best_metric is {name!r}; it is one of {', '.join(known)}.")
 
 
-def missing_boxes(config: TrainConfig, batch: dict[str, np.ndarray]) -> str | None:
-    """A warning if the objective needs object boxes and the first batch holds none."""
-    needing = {t.name for s in config.stages for t in s.objective.terms if "mask" in s.objective.needs}
-    if not needing or "boxes_valid" not in batch or batch["boxes_valid"].any():
+def missing_boxes(config: TrainConfig, sources: Sequence[Any]) -> str | None:
+    """A warning if the objective needs object boxes and no training pair has any.
+
+    Args:
+        config: of the run.
+        sources: the training pairs, from `fusejax.data.pipeline.open_sources`.
+
+    Returns:
+        A line that says what is missing and what can be done; None if boxes are there, or not
+        needed, or derived from the infrared images.
+    """
+    needed = config.data.max_boxes and any("mask" in stage.objective.needs for stage in config.stages)
+    if not needed or any(has_boxes(source) for source in sources):
         return None
     return (
-        f"warning: none of the {len(batch['boxes_valid'])} crops of the first batch holds an object box, so "
-        "the terms on object regions are 0 there. Put annotations beside the images (data.folders), or "
-        "derive regions from the infrared images: --stages.0.objective.regions.fallback "
-        "thermal_saliency --data.max-boxes 0 --data.box-share 0"
+        f"warning: none of the {sum(len(s) for s in sources)} training pairs has an object box, so the terms on object "
+        "regions are 0. Put annotations beside the images (data.folders), add made-up streets, which have boxes "
+        "(--data.synthetic 400), or derive regions from the infrared images: "
+        "--stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --data.box-share 0"
     )
 
 
