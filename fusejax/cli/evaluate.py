@@ -14,6 +14,7 @@ from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.inference.folder import fuse_folder
 from fusejax.metrics import undefined_reason
+from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions
 from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
@@ -45,7 +46,8 @@ class EvaluateOptions:
         skip_bad: leave out images that a folder lacks or that do not fit, and list them.
         out: folder for metrics.csv, metrics.json (in a folder for each method if there are
             several), the comparison table and the plot; with boxes also regions.csv.
-        overwrite: replace existing files in `out`.
+        page: folder for a page of results, index.html, that shows tables, charts and images.
+        overwrite: replace existing files in `out` and `page`.
     """
 
     ir: Path
@@ -59,6 +61,7 @@ class EvaluateOptions:
     resize: Literal["ir"] | None = None
     skip_bad: bool = False
     out: Path | None = None
+    page: Path | None = None
     overwrite: bool = False
 
 
@@ -76,6 +79,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
             raise ValueError("Nothing to score; name at least one: --fused DIR, or --weights NAME.")
         if options.out is not None:
             _check_out(options.out, folders, overwrite=options.overwrite)
+        if options.page is not None:
+            check_page(options.page, overwrite=options.overwrite)
         for folder, weights in by_weights.items():
             fuse_folder(
                 options.ir, options.vi, folder, weights=weights, resize=options.resize, skip_bad=options.skip_bad
@@ -104,6 +109,8 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
     _report(result.methods, options.out)
     if result.regions:
         _report_regions(result.regions, len(result.methods[0].names), options)
+    if options.page is not None:
+        print(f"page: {write_page(options.page, result)}")
     return result.methods
 
 

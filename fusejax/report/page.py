@@ -1,0 +1,201 @@
+"""A page of results: one html file that holds tables, charts and images, and needs no host."""
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from fusejax.data.images import ImageWarning, image_size
+from fusejax.metrics import CONVENTIONS, METRICS, higher_is_better
+from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
+from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
+from fusejax.report.progress import track
+from fusejax.report.ranking import Ranking, bootstrap_ranking
+from fusejax.report.scores import FolderScores, Scores
+from fusejax.report.tables import ranks
+
+PAGE = "index.html"
+# Pixels of all layers together up to which images are kept exactly: some 25 MB.
+_LOSSLESS_PIXELS = 16e6
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cell:
+    """A mean in the table: its text, the value to sort by, its place, and whether the distance from
+    the best could be chance.
+    """
+
+    text: str
+    value: float | None
+    place: str
+    level: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """What the page says about one convention."""
+
+    name: str
+    summary: str
+    metrics: list[dict[str, str]]
+    rows: list[tuple[str, list[_Cell], str]]
+    ranking: Ranking
+    rank_chart: Chart
+    charts: list[Chart]
+    worst: dict[str, dict[str, list[str]]]
+    left_out: list[str]
+
+
+def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused images", note: str = "") -> Path:
+    """Writes a page of results, FOLDER/index.html.
+
+    The one file holds everything, images as WebP of at most 1280 pixels a side; it makes no
+    request. It shows the sources as well: a page of a data set's images falls under its terms.
+
+    Args:
+        folder: made if it does not exist; an existing page is replaced.
+        result: scores with the files that they belong to.
+        title: heads the page.
+        note: a sentence below the title.
+
+    Returns:
+        The file.
+    """
+    views = [_view(name, methods) for name, methods in result.conventions.items()]
+    linked = [name for method in views[0].worst.values() for names in method.values() for name in names]
+    shown = shown_images(result.names, linked)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fusejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # methods and metrics keep their order
+    text = environment.get_template("page.html").render(
+        title=title,
+        note=note,
+        methods=[scores.method for scores in result.methods],
+        count=len(result.names),
+        views=views,
+        skipped=result.skipped,
+        shown=shown,
+        stored=_stored(result, shown),
+        data=_data(result, shown),
+    )
+    path = Path(folder) / PAGE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def check_page(folder: Path, *, overwrite: bool) -> None:
+    """Checks, before any work, that a page can be written.
+
+    Raises:
+        FileExistsError: if there is one already, unless it may be replaced.
+        NotADirectoryError: if the folder is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--page {folder} is a file; name a folder.")
+    if (folder / PAGE).exists() and not overwrite:
+        raise FileExistsError(f"{folder / PAGE} is already there; use --overwrite, or another --page.")
+
+
+def _stored(result: FolderScores, shown: Sequence[str]) -> str:
+    losses = "without losses" if _lossless(result, shown) else "with slight losses: judge noise in the files"
+    return f"Images are stored at no more than {LONGEST} pixels a side, {losses}."
+
+
+def _lossless(result: FolderScores, shown: Sequence[str]) -> bool:
+    """Whether the images are few and small enough to be kept exactly."""
+    sizes = (image_size(result.vi[name]) for name in shown)
+    return sum(h * w for h, w in sizes) * (2 + len(result.fused)) <= _LOSSLESS_PIXELS
+
+
+def _view(convention: str, methods: Sequence[Scores]) -> _View:
+    ranking = bootstrap_ranking(methods)
+    metrics = list(methods[0].values)
+    columns = {name: _column(methods, name, ranking) for name in metrics}
+    rows = [(s.method, [columns[m][n] for m in metrics], f"{ranking.mean[n]:.2f}") for n, s in enumerate(methods)]
+    worst = {s.method: {m: worst_images(s, m, better_high=higher_is_better(m)) for m in metrics} for s in methods}
+    left_out = [
+        f"{s.method}: {metric} is undefined for {count} of {len(s.names)} images, which its mean leaves out."
+        for s in methods
+        for metric, count in s.left_out().items()
+    ]
+    return _View(
+        name=convention,
+        summary=CONVENTIONS[convention].summary,
+        metrics=[_described(name) for name in metrics],
+        rows=rows,
+        ranking=ranking,
+        rank_chart=rank_chart(methods, ranking),
+        charts=[chart for name in metrics if (chart := distribution_chart(methods, name))],
+        worst=worst,
+        left_out=left_out,
+    )
+
+
+def _described(metric: str) -> dict[str, str]:
+    info = METRICS[metric]
+    return {
+        "name": metric,
+        "arrow": "↑" if higher_is_better(metric) else "↓",
+        "title": f"{info.title}, {info.values}; {info.better} is better",
+    }
+
+
+def _column(methods: Sequence[Scores], metric: str, ranking: Ranking) -> list[_Cell]:
+    means = np.array([scores.means()[metric] for scores in methods])
+    places = ranks(means, metric=metric)
+    cells = []
+    for n, (mean, place) in enumerate(zip(means, places, strict=True)):
+        defined = math.isfinite(mean)
+        mark = "best" if place < 2 else "second" if place < 3 else ""
+        several = len(methods) > 1 and defined
+        level = several and mark != "best" and bool(ranking.level[metric][n])
+        cells.append(
+            _Cell(
+                f"{mean:#.4g}".rstrip(".") if defined else "–",
+                float(mean) if defined else None,
+                mark if several else "",
+                level,
+            )
+        )
+    return cells
+
+
+def _data(result: FolderScores, shown: Sequence[str]) -> dict[str, Any]:
+    """What the script of the page reads."""
+    images, lossless = [], _lossless(result, shown)
+    for name in track(shown, len(shown), description="embedding images", unit="pairs"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImageWarning)  # told when the images were scored
+            images.append({"name": name, "layers": _layers(result, name, lossless=lossless)})
+    scores = {
+        convention: {s.method: {m: _numbers(v) for m, v in s.values.items()} for s in methods}
+        for convention, methods in result.conventions.items()
+    }
+    return {"images": images, "scores": scores, "names": result.names}
+
+
+def _layers(result: FolderScores, name: str, *, lossless: bool) -> list[dict[str, str]]:
+    visible = result.vi[name]
+    encode = partial(data_uri, lossless=lossless)
+    layers = [
+        {"id": "infrared", "title": "infrared", "uri": encode(result.ir[name], like=visible, infrared=True)},
+        {"id": "visible", "title": "visible", "uri": encode(visible)},
+    ]
+    for method, files in result.fused.items():
+        layers.append({"id": f"fused:{method}", "title": method, "uri": encode(files[name])})
+    for method, files in result.fused.items():
+        for kind, path in map_files(files[name]).items():
+            layers.append({"id": f"map:{method}:{kind}", "title": f"{method}: {kind}", "uri": encode(path)})
+    return layers
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [float(f"{v:.6g}") if math.isfinite(v) else None for v in values]

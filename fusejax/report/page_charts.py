@@ -1,0 +1,135 @@
+"""Positions of what charts of a page draw, in pixels of their drawing area."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.ticker import MaxNLocator
+
+from fusejax.report.ranking import Ranking
+from fusejax.report.scores import Scores
+
+WIDTH = 320
+"""Of a chart; rows have `ROW` pixels each."""
+
+ROW = 40
+_MARGIN = 14
+_MOST_DOTS = 80
+_TICKS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Values to horizontal positions.
+
+    Attributes:
+        low: value at the left margin.
+        high: value at the right margin.
+        whole: ticks at whole numbers only.
+    """
+
+    low: float
+    high: float
+    whole: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Position in pixels, to a tenth."""
+        span = (self.high - self.low) or 1.0
+        return round(_MARGIN + (WIDTH - 2 * _MARGIN) * (value - self.low) / span, 1)
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Position and text of round values."""
+        found = MaxNLocator(_TICKS, integer=self.whole).tick_values(self.low, self.high)
+        return [(self(v), f"{v:g}") for v in np.round(found, 10) if self.low <= v <= self.high]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method of a chart; all positions are horizontal.
+
+    Attributes:
+        method: its name.
+        color: number of its color.
+        line: ends of the thin line.
+        box: ends of the thick bar.
+        middle: mark on the bar.
+        dots: position and image of single values.
+        text: what a screen reader says.
+    """
+
+    method: str
+    color: int
+    line: tuple[float, float]
+    box: tuple[float, float]
+    middle: float
+    dots: list[tuple[float, str]]
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A chart: rows on one scale."""
+
+    title: str
+    rows: list[Row]
+    ticks: list[tuple[float, str]]
+
+    @property
+    def height(self) -> int:
+        """In pixels, with the axis."""
+        return ROW * len(self.rows) + 24
+
+
+def distribution_chart(methods: Sequence[Scores], metric: str) -> Chart | None:
+    """Quartiles (bar), 5th and 95th percentile (line), median (mark) and the values of images.
+
+    Args:
+        methods: all with the metric.
+        metric: its name.
+
+    Returns:
+        The chart; None if no method has a value.
+    """
+    finite = [s.values[metric][np.isfinite(s.values[metric])] for s in methods]
+    every = np.concatenate(finite)
+    if not every.size:
+        return None
+    scale = Scale(float(every.min()), float(every.max()))
+    rows = [_distribution(n, s, metric, scale) for n, s in enumerate(methods) if len(finite[n])]
+    return Chart(metric, rows, scale.ticks)
+
+
+def _distribution(color: int, scores: Scores, metric: str, scale: Scale) -> Row:
+    values = scores.values[metric]
+    finite = np.flatnonzero(np.isfinite(values))
+    low, first, median, third, high = np.quantile(values[finite], (0.05, 0.25, 0.5, 0.75, 0.95))
+    some = finite[_spread(len(finite))]
+    text = f"{scores.method}: median {median:.4g}, middle half {first:.4g} to {third:.4g}"
+    dots = [(scale(float(values[n])), scores.names[n]) for n in some]
+    return Row(scores.method, color, (scale(low), scale(high)), (scale(first), scale(third)), scale(median), dots, text)
+
+
+def _spread(count: int) -> Float[np.ndarray, " n"]:
+    """At most `_MOST_DOTS` of `count` places."""
+    return np.unique(np.linspace(0, count - 1, min(count, _MOST_DOTS)).round().astype(int))
+
+
+def rank_chart(methods: Sequence[Scores], ranking: Ranking) -> Chart:
+    """Mean rank (mark) and its 95 % interval (bar).
+
+    Args:
+        methods: in the order of the ranking.
+        ranking: of them.
+
+    Returns:
+        The chart, best method first.
+    """
+    scale = Scale(1.0, float(max(len(methods), 2)), whole=True)
+    rows = []
+    for n in np.argsort(ranking.mean, kind="stable"):
+        ends = scale(ranking.low[n]), scale(ranking.high[n])
+        text = f"{methods[n].method}: mean rank {ranking.mean[n]:.2f}, {ranking.low[n]:.2f} to {ranking.high[n]:.2f}"
+        rows.append(Row(methods[n].method, int(n), ends, ends, scale(ranking.mean[n]), [], text))
+    return Chart("mean rank", rows, scale.ticks)

@@ -1,0 +1,213 @@
+"""The page of results: what it says, that it needs nothing else, and that it works in a browser."""
+
+import base64
+import html.parser
+import io
+import json
+
+import numpy as np
+import pytest
+from browser import open_browser
+from PIL import Image
+
+from fusejax.data.images import read_image, write_image
+from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.report import page_images
+from fusejax.report.page import check_page, write_page
+from fusejax.report.page_charts import Scale
+from fusejax.report.scores import FolderScores, Scores
+
+VOID = {"meta", "link", "input", "br", "line", "rect", "circle"}
+METHODS = ("sharp & <odd>", "mean", "dark")
+
+
+class Outline(html.parser.HTMLParser):
+    """Open elements, links, ids, and the data of the page."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.links, self.ids, self.data = [], [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.links += [attrs[k] for k in ("href", "src") if k in attrs]
+        self.ids += [attrs["id"]] if "id" in attrs else []
+        if tag not in VOID:
+            self.open.append((tag, attrs.get("id")))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == ("script", "data"):
+            self.data += data
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    """Three methods on seven pairs with made-up scores."""
+    root = tmp_path_factory.mktemp("page")
+    write_synthetic_folder(root, count=7, size=(40, 56))
+    stems = sorted(path.stem for path in (root / "ir").iterdir())
+    sources = [{s: root / kind / f"{s}.png" for s in stems} for kind in ("ir", "vi")]
+    fused = {}
+    for n, method in enumerate(METHODS):
+        fused[method] = {s: root / f"fused{n}" / f"{s}.png" for s in stems}
+        for s in stems:
+            write_image(fused[method][s], read_image(sources[1][s]) // (n + 1))
+    write_image(root / "fused1" / "maps" / f"{stems[0]}_alpha.png", np.full((40, 56), 99, np.uint8))
+    rng = np.random.default_rng(0)
+
+    def scores(method, convention, shift):
+        values = {m: rng.standard_normal(7) + shift for m in ("VIF", "EN", "MSE")}
+        values["VIF"][2] = np.nan
+        return Scores(method, convention, stems, values)
+
+    conventions = {c: [scores(m, c, n) for n, m in enumerate(METHODS)] for c in ("exact", "cddfuse")}
+    return FolderScores(conventions, [], ["a: no infrared image"], *sources, fused)
+
+
+@pytest.fixture(scope="module")
+def written(result, tmp_path_factory):
+    return write_page(tmp_path_factory.mktemp("out") / "page", result, title="Seven streets")
+
+
+def outline(path):
+    found = Outline()
+    found.feed(path.read_text(encoding="utf-8"))
+    assert found.open == []
+    return found
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(written):
+    found = outline(written)
+    assert len(set(found.ids)) == len(found.ids)
+    outside = [link for link in found.links if not link.startswith(("#", "data:"))]
+    assert outside == []
+    text = written.read_text(encoding="utf-8")
+    assert "http:" not in text.replace("http://www.w3.org", "")
+    assert "https:" not in text
+    inside = {link[1:] for link in found.links if link.startswith("#") and not link.startswith("#image=")}
+    assert inside <= set(found.ids)
+    assert "sharp &amp; &lt;odd&gt;" in text
+    assert "a: no infrared image" in text
+
+
+def test_the_numbers_are_those_of_the_scores(written, result):
+    data = json.loads(outline(written).data)
+    assert list(data["scores"]) == ["exact", "cddfuse"]
+    assert list(data["scores"]["exact"]) == list(METHODS)
+    for scores in result.methods:
+        stored = data["scores"]["exact"][scores.method]
+        assert list(stored) == ["VIF", "EN", "MSE"]
+        assert stored["VIF"][2] is None
+        np.testing.assert_allclose(stored["EN"], scores.values["EN"], rtol=1e-5)
+    layers = [layer["id"] for layer in data["images"][0]["layers"]]
+    assert layers == ["infrared", "visible", *(f"fused:{m}" for m in METHODS), "map:mean:alpha"]
+
+
+def test_best_and_second_best_are_marked(written, result):
+    text = written.read_text(encoding="utf-8")
+    means = {s.method: s.means()["EN"] for s in result.methods}
+    best, second = sorted(means, key=means.get, reverse=True)[:2]
+    for method, mark in ((best, "best"), (second, "second")):
+        assert f'class="{mark}" data-value="{means[method]}"' in text
+    least = min(s.means()["MSE"] for s in result.methods)
+    assert f'class="best" data-value="{least}"' in text
+
+
+def test_worst_images_and_those_that_are_shown(result, monkeypatch):
+    scores = result.methods[0]
+    worst = page_images.worst_images(scores, "VIF", better_high=True)
+    assert len(worst) == 5
+    assert scores.names[2] not in worst
+    values = dict(zip(scores.names, scores.values["VIF"], strict=True))
+    assert [values[n] for n in worst] == sorted(v for v in values.values() if np.isfinite(v))[:5]
+    names = [str(n) for n in range(100)]
+    monkeypatch.setattr(page_images, "MOST_IMAGES", 10)
+    shown = page_images.shown_images(names, ["70", "3", "70"])
+    assert len(shown) == 10
+    assert {"70", "3"} <= set(shown)
+    assert shown == sorted(shown, key=int)
+
+
+def test_images_are_kept_exactly_or_shrunk(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 1500, 3), np.uint8)
+    write_image(tmp_path / "a.png", pixels)
+
+    def decode(**options):
+        head, data = page_images.data_uri(tmp_path / "a.png", **options).split(",")
+        assert head == "data:image/webp;base64"
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+    assert decode().shape == (26, 1280, 3)
+    write_image(tmp_path / "a.png", pixels[:, :40])
+    np.testing.assert_array_equal(decode(lossless=True), pixels[:, :40])
+
+
+def test_pages_are_not_replaced_unasked(written, tmp_path):
+    with pytest.raises(FileExistsError, match="use --overwrite, or another --page"):
+        check_page(written.parent, overwrite=False)
+    check_page(written.parent, overwrite=True)
+    with pytest.raises(NotADirectoryError, match="name a folder"):
+        check_page(written, overwrite=True)
+
+
+def test_scales_have_round_ticks():
+    scale = Scale(0.0, 1.0)
+    assert all(0 <= float(text) <= 1 and len(text) <= 4 for _, text in scale.ticks)
+    assert scale(0.5) == 160
+    assert [text for _, text in Scale(1.0, 4.0, whole=True).ticks] == ["1", "2", "3", "4"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser() as found:
+        yield found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+def test_the_page_works_in_a_browser(browser, written, result, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)
+    page.goto(written.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    rows = "#table div:not([hidden]) tbody th"
+    page.click("#table thead button:has-text('EN')")
+    order = sorted(result.methods, key=lambda s: -s.means()["EN"])
+    assert page.locator(rows).all_inner_texts()[:3] == [s.method for s in order]
+    page.click("#table thead button:has-text('EN')")
+    assert page.locator(rows).all_inner_texts()[:3] == [s.method for s in reversed(order)]
+
+    page.focus("#stage")
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value("#slide")) == 52
+    page.keyboard.press("n")
+    page.wait_for_function(f"document.getElementById('name').value === '{result.names[1]}'")
+    page.keyboard.press("+")
+    assert "zoomed" in page.get_attribute("#stage", "class")
+    page.select_option("#right", "error-ir:mean")
+    page.wait_for_selector("#scale:not([hidden])")
+
+    link = page.locator("#worst div:not([hidden]) details[open] dd a").first
+    name = link.inner_text()
+    link.click()
+    page.wait_for_function(f"document.getElementById('name').value === '{name}'")
+    page.select_option("#convention", "cddfuse")
+    assert page.locator("#table [data-convention=exact]").is_hidden()
+    n, method = result.names.index(name), result.conventions["cddfuse"][0]
+    shown = page.locator("#scores tbody tr").first.locator("td").all_inner_texts()
+    assert float(shown[1]) == pytest.approx(method.values["EN"][n], rel=1e-3)
+
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    assert wrong == []
+    page.close()
