@@ -1,32 +1,63 @@
 """The `fusejax` command: finds the command, and turns every error of the user into one line.
 
-Imports wait until a command is known, so that `fusejax --help` answers at once.
+The module of a command is imported when its `run` is asked for, so `fusejax --help` answers at
+once.
 """
 
-import importlib
 import os
 import signal
 import sys
 import traceback
 import warnings
+from types import ModuleType
+
+from etils import epy
 
 from fusejax import __version__
 from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt
 
-# Each is a module of this package with a function `run(arguments)`.
-COMMANDS = {
-    "fuse": "fuse a pair of images or two folders of them: --ir DIR --vi DIR --out DIR",
-    "train": "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR",
-    "evaluate": "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR",
-    "stress": "how methods bear noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR",
-    "compare": "fuse and score all weights, rules and other methods' results: --data-root DIR --out DIR",
-    "info": "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG",
-    "plan": "memory, FLOPs and collectives of a step on devices you do not have: fusejax plan CONFIG --devices 256",
-    "align": "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
-    "ablate": "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR",
-    "report": "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR",
-    "export": "write weights as ONNX, StableHLO or safetensors: fusejax export --weights NAME --format onnx --out FILE",
-    "import-torch": "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
+with epy.lazy_imports():
+    from fusejax.cli import (
+        ablate,
+        align,
+        compare,
+        evaluate,
+        export,
+        fuse,
+        import_torch,
+        info,
+        plan,
+        report,
+        stress,
+        train,
+    )
+
+# Each module has a function `run(arguments)`.
+COMMANDS: dict[str, tuple[ModuleType, str]] = {
+    "fuse": (fuse, "fuse a pair of images or two folders of them: --ir DIR --vi DIR --out DIR"),
+    "train": (train, "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR"),
+    "evaluate": (evaluate, "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR"),
+    "stress": (stress, "how methods bear noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
+    "compare": (compare, "fuse and score all weights, rules and other methods' results: --data-root DIR --out DIR"),
+    "info": (info, "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG"),
+    "plan": (
+        plan,
+        "memory, FLOPs and collectives of a step on devices you do not have: fusejax plan CONFIG --devices 256",
+    ),
+    "align": (
+        align,
+        "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
+    ),
+    "ablate": (ablate, "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR"),
+    "report": (report, "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR"),
+    "export": (
+        export,
+        "write weights as ONNX, StableHLO or safetensors: fusejax export --weights NAME --format onnx --out FILE",
+    ),
+    "import-torch": (
+        import_torch,
+        "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
+    ),
 }
 
 _WARNINGS_SHOWN = 10
@@ -70,9 +101,9 @@ def _run(arguments: list[str]) -> None:
     with exit_on_interrupt(command), warnings.catch_warnings():
         _print_warnings()
         try:
-            module = importlib.import_module(f"fusejax.cli.{command.replace('-', '_')}")
+            run = COMMANDS[command][0].run
             keep_compilations()
-            module.run(rest)
+            run(rest)
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
@@ -87,7 +118,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _usage() -> str:
-    lines = (f"  {name:14}{text}" for name, text in COMMANDS.items())
+    lines = (f"  {name:14}{text}" for name, (_, text) in COMMANDS.items())
     head = "usage: fusejax COMMAND [options]; fusejax help COMMAND; fusejax --version\n"
     return "\n".join([head, *lines])
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -104,6 +104,7 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
     )
 
 
+@runtime_checkable
 class Source(Protocol):
     """Random access to pairs; indices from 0 to the length."""
 

@@ -6,24 +6,27 @@ from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
 from fusejax.metrics.color import color_deviation
 from fusejax.ops.color import LUMA_WEIGHTS
 from fusejax.typing import Luma, PerImage, Rgb
 
+Colors = Float[Array, "*b h w 3"]
+Grays = Float[Array, "*b h w 1"]
 Metric = Callable[[Luma, Luma, Luma], PerImage]
 
 USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 
-def _weighted(rgb: Rgb, weights: Sequence[float] | np.ndarray) -> Luma:
+def _weighted(rgb: Colors, weights: Sequence[float] | np.ndarray) -> Grays:
     """Weighted sum of the channels, not as a matrix product, which GPUs may compute in TF32."""
     red, green, blue = (float(w) * rgb[..., i : i + 1] for i, w in enumerate(weights))
     return red + green + blue
 
 
-def luma(rgb: Rgb) -> Luma:
+def luma(rgb: Colors) -> Grays:
     """BT.601 luma, not rounded.
 
     Args:
@@ -35,7 +38,7 @@ def luma(rgb: Rgb) -> Luma:
     return _weighted(rgb, LUMA_WEIGHTS)
 
 
-def rounded_luma(rgb: Rgb) -> Luma:
+def rounded_luma(rgb: Colors) -> Grays:
     """BT.601 luma of 8-bit levels, rounded half to even (CDDFuse).
 
     Args:
@@ -47,7 +50,7 @@ def rounded_luma(rgb: Rgb) -> Luma:
     return jnp.round(luma(jnp.round(255.0 * rgb))) / 255.0
 
 
-def matlab_gray(rgb: Rgb) -> Luma:
+def matlab_gray(rgb: Colors) -> Grays:
     """Matlab's `rgb2gray` of 8-bit levels: weights 0.2989, 0.5870, 0.1140, rounded half up.
 
     Args:
@@ -76,7 +79,7 @@ class Convention:
     summary: str
     metrics: Mapping[str, Metric]
     quantized: bool
-    gray: Callable[[Rgb], Luma] | None
+    gray: Callable[[Colors], Grays] | None
     color: Mapping[str, Callable[[Rgb, Rgb], PerImage]] = dataclasses.field(default_factory=dict)
 
 

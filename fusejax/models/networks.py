@@ -1,6 +1,6 @@
 """The contract of a network, and which network belongs to which configuration."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import flax.linen as nn
 from jaxtyping import Array, Key
@@ -13,6 +13,7 @@ from fusejax.models.light import Light
 from fusejax.typing import Luma, Params
 
 
+@runtime_checkable
 class Network(Protocol):
     """What the rest of the library expects of a fusion network, a `flax.linen.Module`.
 

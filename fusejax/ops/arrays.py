@@ -143,7 +143,8 @@ def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator of losses and metrics: all images that a call hands over must have one shape.
 
     Images are the arguments annotated `Luma`, `Rgb` or `Features`, also within a tuple, a dict or
-    `... | None`. Nothing is broadcast. Under `jax.jit` the check runs while tracing only.
+    `... | None`. Nothing is broadcast, and NumPy arrays become JAX arrays (float64 becomes float32
+    unless JAX is told to keep it). Under `jax.jit` the check runs while tracing only.
 
     Args:
         function: a function of images.
@@ -158,10 +159,17 @@ def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         given = dict(zip(positional, args, strict=False)) | kwargs
-        check_equal_shapes(function.__name__, **{name: given[name] for name in images if name in given})
-        return function(*args, **kwargs)
+        found = {name: jax.tree.map(_as_jax, given[name]) for name in images if name in given}
+        check_equal_shapes(function.__name__, **found)
+        kwargs.update((name, value) for name, value in found.items() if name in kwargs)
+        converted: Any = [found.get(name, value) for name, value in zip(positional, args, strict=False)]
+        return function(*converted, **kwargs)
 
     return checked
+
+
+def _as_jax(x: Any) -> Any:
+    return jnp.asarray(x) if isinstance(x, np.ndarray) else x
 
 
 def _is_image(hint: Any) -> bool:

@@ -2,11 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fusejax.data.alignment import AlignConfig
 
 
+@runtime_checkable
 class Preparation(Protocol):
     """Something that an ablation needs on disk."""
 
