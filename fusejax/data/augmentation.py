@@ -23,23 +23,35 @@ class Augment(grain.transforms.RandomMap):
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         config, changed = self.config, dict(pair)
-        light = draw_light(pair["vi_y"].shape[:2], rng) if rng.random() < config.glare else 0.0
+        light = draw_light(pair["ir"], rng) if rng.random() < config.glare else 0.0
         for clean, given, added in (("ir", "ir_input", 0.0), ("vi_y", "vi_input", light)):
             gain = 1 + config.contrast * rng.uniform(-1, 1)
-            shift, middle = config.brightness * rng.uniform(-1, 1), pair[clean].mean()
-            for name in (clean, given):
-                changed[name] = _clipped(middle + gain * (pair[name] - middle) + shift + added)
-            sigma = config.noise * rng.uniform()
-            changed[given] = _clipped(changed[given] + sigma * rng.standard_normal(changed[given].shape))
+            shift = config.brightness * rng.uniform(-1, 1) + (1 - gain) * pair[clean].mean() + added
+            masked = pair[given] is not pair[clean]
+            changed[clean] = _clipped(gain * pair[clean] + shift)
+            changed[given] = _clipped(gain * pair[given] + shift) if masked else changed[clean]
+            if sigma := config.noise * rng.uniform():
+                noise = rng.standard_normal(changed[given].shape, np.float32)
+                changed[given] = _clipped(changed[given] + sigma * noise)
         return changed
 
 
-def draw_light(size: tuple[int, int], rng: np.random.Generator) -> Plane:
-    """A lamp anywhere in the image: a core that saturates, a halo that falls off smoothly."""
-    rows, columns = (np.arange(n)[:, None] - rng.uniform(0, n) for n in size)
-    squared = np.square(rows) + np.square(columns).T
+def draw_light(ir: Plane, rng: np.random.Generator) -> Plane:
+    """A lamp: a core that saturates, a halo that falls off smoothly.
+
+    Half of the lamps are anywhere, half at one of the warmest hundredth of the pixels: people in
+    the glare of headlights are what a network has to learn from so few pairs.
+    """
+    size = ir.shape[:2]
+    if rng.random() < 0.5:
+        warm = np.flatnonzero(ir >= np.quantile(ir, 0.99))
+        center = np.unravel_index(warm[rng.integers(len(warm))], size)
+    else:
+        center = [rng.uniform(0, n) for n in size]
+    rows, columns = (np.arange(n, dtype=np.float32) - c for n, c in zip(size, center, strict=True))
     radius = min(size) * rng.uniform(0.08, 0.35)
-    return (rng.uniform(1, 2) * np.exp(-0.5 * squared / radius**2))[..., None]
+    squared = np.square(rows / radius)[:, None] + np.square(columns / radius)
+    return (rng.uniform(1, 4) * np.exp(-0.5 * squared))[..., None]
 
 
 def _clipped(x: Plane) -> Plane:

@@ -49,7 +49,8 @@ class AugmentConfig:
       contrast: largest relative change of either source's contrast about its mean.
       noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the
         range; the pair that the objective sees stays clean.
-      glare: share of the visible images that get a round, saturated light.
+      glare: share of the visible images that get a round, saturated light, half of them in front of
+        something warm.
     """
 
     brightness: float = 0.0

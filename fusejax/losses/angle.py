@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import sobel
+from fusejax.ops.numerics import pixel_mean
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
@@ -61,7 +62,7 @@ def magnitude_loss(fused_gradient: Gradient, reference_gradient: Gradient) -> Pe
     Returns:
         One value per image, not negative.
     """
-    return jnp.abs(smooth_norm(fused_gradient) - smooth_norm(reference_gradient)).mean(axis=(1, 2, 3))
+    return pixel_mean(jnp.abs(smooth_norm(fused_gradient) - smooth_norm(reference_gradient)))
 
 
 @checked_options
@@ -88,10 +89,9 @@ def direction_loss(
     (fx, fy), (rx, ry) = fused_gradient, reference_gradient
     cosine = (fx * rx + fy * ry) / (smooth_norm(fused_gradient) * smooth_norm(reference_gradient))
     if weighting == "none":
-        return (1.0 - cosine).mean(axis=(1, 2, 3))
+        return pixel_mean(1.0 - cosine)
     strength = jnp.hypot(*jax.lax.stop_gradient(reference_gradient))
-    weight = strength / (strength.mean(axis=(1, 2, 3), keepdims=True) + 1e-3)
-    return (jax.lax.stop_gradient(weight) * (1.0 - cosine)).mean(axis=(1, 2, 3))
+    return pixel_mean(strength * (1.0 - cosine)) / (pixel_mean(strength) + 1e-3)
 
 
 @equal_shapes

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from fusejax.metrics.edges import edge_angle
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import gaussian_kernel, pad_hw, sobel
+from fusejax.ops.numerics import isolate_on_cpu, pixel_mean, sum_arrays, value_with_slope
 from fusejax.typing import Luma, PerImage
 
 _LEVELS = 255.0
@@ -48,19 +49,20 @@ def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     Returns:
         One value per image, in [0.02, 1].
     """
-    fused = _levels_gradient(fused_y)
-    kept = weight = jnp.zeros(())
-    for source in (ir, vi_y):
-        gradient = _levels_gradient(source)
-        strength = jax.lax.stop_gradient(_strength(gradient))
-        kept += (strength * _preserved(fused, gradient)).sum(axis=(1, 2, 3))
-        weight += strength.sum(axis=(1, 2, 3))
-    return 1.0 - kept / weight
+    fused, *sources = (isolate_on_cpu(_levels_gradient, x) for x in (fused_y, ir, vi_y))
+    kept = sum_arrays(_kept_edges(fused, source) for source in sources)
+    return 1.0 - kept / sum_arrays(pixel_mean(jax.lax.stop_gradient(_strength(source))) for source in sources)
 
 
 def _levels_gradient(x: Luma) -> tuple[Luma, Luma]:
     gx, gy = sobel(_LEVELS * x, padding="edge")
     return gx, gy
+
+
+@value_with_slope
+def _kept_edges(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> PerImage:
+    """Mean over the pixels of strength times what is preserved of it."""
+    return pixel_mean(jax.lax.stop_gradient(_strength(source)) * _preserved(fused, source))
 
 
 def _strength(gradient: tuple[Luma, Luma]) -> Luma:
@@ -127,7 +129,7 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2.0 * mean_f * means + c1) / (mean_f**2 + means**2 + c1)
     structure = (2.0 * sample * covariances + c2) / (sample * (variance_f + variances) + c2)
-    return 1.0 - (luminance * structure).mean(axis=(0, 2, 3))
+    return 1.0 - pixel_mean((luminance * structure)[..., None]).mean(axis=0)
 
 
 @equal_shapes
@@ -157,8 +159,9 @@ def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         _, _, variance_f, variances, covariances = _moments(fused, sources, taps)
         gain = jnp.maximum(covariances, 0.0) / (variances + 1e-3)
         distortion = jnp.maximum(variance_f - gain * covariances, 0.0)
-        kept += jnp.log1p(gain**2 * variances / (distortion + _VIF_NOISE)).sum(axis=(2, 3))
-        carried += jnp.log1p(variances / _VIF_NOISE).sum(axis=(2, 3))
+        count = variances.shape[2] * variances.shape[3]
+        kept += count * pixel_mean(jnp.log1p(gain**2 * variances / (distortion + _VIF_NOISE))[..., None])
+        carried += count * pixel_mean(jnp.log1p(variances / _VIF_NOISE)[..., None])
     alive = carried > 1e-2
     return 1.0 - jnp.where(alive, kept / jnp.where(alive, carried, 1.0), 1.0).mean(axis=0)
 

@@ -44,16 +44,18 @@ def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> 
 def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False) -> Luma:
     """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1].
 
-    With `headroom` the second half is first lowered around bright infrared detail for which a
-    blown-out visible image leaves no room: by V^4 (G' o^8)^(1/8), with
-    o = max(V + max(I - G I, 0) - 1, 0). G' has half the sigma; the power mean stays near the
-    largest o within sigma, and V^4 leaves what is dark beside a light as it is.
+    With `headroom` warm objects stay visible in front of a blown-out visible image, where the
+    maximum is white and their detail finds no room. The second half is first lowered around bright
+    infrared detail, by V^4 (G' o^8)^(1/8) with o = max(V + max(I - G I, 0) - 1, 0): G' has half the
+    sigma, the power mean stays near the largest o within sigma, and V^4 leaves what is dark beside
+    a light as it is. And where V is blown out (smoothly from 0.8 to 0.95, blurred by a sigma of 3)
+    the result is this second half alone.
 
     Args:
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         sigma: standard deviation of the Gaussian G, in pixels.
-        headroom: make room for bright infrared detail.
+        headroom: make room for bright infrared detail in blown-out areas.
 
     Returns:
         The base, in [0, 1].
@@ -63,13 +65,20 @@ def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False
     if headroom:
         overshoot = jnp.maximum(vi_y + jnp.maximum(ir - ir_low, 0.0) - 1.0, 0.0)
         detailed -= vi_y**4 * jnp.maximum(gaussian_blur(overshoot**8, 0.5 * sigma), 0.0) ** (1 / 8)
-    return 0.5 * (jnp.maximum(ir, vi_y) + jnp.clip(detailed, 0.0, 1.0))
+    detailed = jnp.clip(detailed, 0.0, 1.0)
+    share = 0.5
+    if headroom:
+        blown_out = gaussian_blur(jnp.clip((vi_y - 0.8) / 0.15, 0.0, 1.0), 3.0)
+        share = 0.5 * (1.0 - blown_out)
+    return detailed + share * (jnp.maximum(ir, vi_y) - detailed)
 
 
 def _enhance(x: Luma, config: ReferenceConfig) -> Luma:
     sharp = jnp.clip(x - laplacian(x, padding="edge"), 0.0, 1.0)
-    equal = clahe(x) if config.equalisation == "clahe" else equalize(x)
     rest = 1.0 - config.edge_weight - config.equalised_weight
+    if not config.equalised_weight:  # equalizing takes longer than all else
+        return config.edge_weight * sharp + rest * x
+    equal = clahe(x) if config.equalisation == "clahe" else equalize(x)
     return config.edge_weight * sharp + config.equalised_weight * equal + rest * x
 
 

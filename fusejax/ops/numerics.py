@@ -109,6 +109,23 @@ def image_mean(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
     return image_sum(x) / (x.shape[-2] * x.shape[-1])
 
 
+def pixel_mean(x: Float[Array, "*b h w c"]) -> Float[Array, "*b"]:
+    """Mean over the pixels of every image, as a product with ones.
+
+    On CPU XLA computes what a sum is taken of inside the sum's loop, which it does not vectorize:
+    Qabf's forward pass takes 20 ms for 8x128x128 with `.mean()` and 1.2 ms this way.
+
+    Args:
+        x: a term at every pixel, not empty.
+
+    Returns:
+        One mean per image.
+    """
+    pixels = x.reshape(*x.shape[:-3], -1)
+    ones = jnp.ones(pixels.shape[-1], x.dtype)
+    return jnp.matmul(pixels, ones, precision=lax.Precision.HIGHEST) / pixels.shape[-1]
+
+
 def isolate_on_cpu(function: Callable[..., Any], *args: Any) -> Any:
     """Calls `function(*args)` as a block that XLA does not fuse with others on CPU, a conditional.
 
@@ -135,6 +152,40 @@ def isolate_on_cpu(function: Callable[..., Any], *args: Any) -> Any:
         return lax.cond(lax.optimization_barrier(jnp.bool_(True)), jitted, never, *args)
 
     return by_platform(*args, cpu=isolated, accelerator=function)
+
+
+def value_with_slope(term: Callable[..., Array]) -> Callable[..., Array]:
+    """`term` whose slope is computed beside its value, as one block, and kept until it is needed.
+
+    Autodiff would keep every intermediate map for the backward pass, and on CPU XLA computes each
+    one from the start: Qabf with its gradient takes 35 ms for 8x128x128, this way 5 ms. That the
+    value of an image depends on its own pixels alone makes one map of slopes enough.
+
+    Args:
+        term: maps a tree of arrays [b, ...] and further trees to one value per image [b].
+
+    Returns:
+        The same function, to be differentiated in reverse mode. Slopes along the further arguments
+        are exact too, computed when asked for.
+    """
+
+    def value_and_slope(x: Any, *rest: Any) -> tuple[Array, Any]:
+        value, backward = jax.vjp(lambda x: term(x, *rest), x)
+        return value, backward(jnp.ones_like(value))[0]
+
+    def forward(x: Any, *rest: Any) -> tuple[Array, Any]:
+        value, slope = isolate_on_cpu(value_and_slope, x, *rest)
+        return value, (slope, x, rest)
+
+    def backward(saved: Any, cotangent: Array) -> tuple[Any, ...]:
+        slope, x, rest = saved
+        _, along_rest = jax.vjp(lambda *rest: term(x, *rest), *rest)
+        scaled = jax.tree.map(lambda s: s * cotangent.reshape(-1, *[1] * (s.ndim - 1)), slope)
+        return scaled, *along_rest(cotangent)
+
+    value = jax.custom_vjp(term)
+    value.defvjp(forward, backward)
+    return value
 
 
 def sum_arrays(parts: Iterable[Array]) -> Array:

@@ -44,10 +44,15 @@ def test_a_light_saturates_the_visible_image_only():
     np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
     assert made["vi_y"].max() == 1
     assert made["vi_y"].dtype == np.float32
-    light = draw_light((32, 20), np.random.default_rng(3))
-    assert light.shape == (32, 20, 1)
-    assert light.min() >= 0
-    assert light.max() > 0.9
+
+
+def test_half_of_the_lights_are_in_front_of_something_warm():
+    ir = np.zeros((32, 20, 1), np.float32)
+    ir[20:23, 4:7] = 1
+    lights = [draw_light(ir, np.random.default_rng(seed)) for seed in range(60)]
+    assert all(light.shape == (32, 20, 1) and light.min() >= 0 and light.max() > 0.9 for light in lights)
+    centers = [np.unravel_index(light.argmax(), light.shape)[:2] for light in lights]
+    assert 20 < sum(bool(ir[row, column, 0]) for row, column in centers) < 42
 
 
 def test_shares_outside_the_range_are_refused():
