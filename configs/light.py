@@ -27,20 +27,19 @@ def get_config() -> TrainConfig:
         ),
         reference=ReferenceConfig(
             edge_weight=0.35,
-            equalised_weight=0.1,
-            equalisation="global",
+            equalised_weight=0.0,
             base="two_scale",
             base_sigma=10.0,
             headroom=True,
         ),
     )
-    optim = OptimConfig(learning_rate=2e-3, final_learning_rate=1e-5, warmup_steps=200, clip_norm=0.5)
-    augment = AugmentConfig(brightness=0.03, contrast=0.1, glare=0.06)
+    optim = OptimConfig(learning_rate=1.5e-3, final_learning_rate=1e-5, warmup_steps=200, clip_norm=0.5)
+    augment = AugmentConfig(brightness=0.03, contrast=0.1, glare=0.4)
     return TrainConfig(
         name="light",
         model=LightConfig(),
-        stages=(StageConfig(objective, optim=optim, steps=14_000),),
-        data=DataConfig(com_mask=None, augment=augment, keep_decoded=True),
+        stages=(StageConfig(objective, optim=optim, steps=12_000),),
+        data=DataConfig(crop=96, com_mask=None, augment=augment, keep_decoded=True),
         batch_size=8,
         average_decay=0.999,
         save_every=1000,

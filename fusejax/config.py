@@ -119,6 +119,9 @@ class TrainConfig:
             the names of the images; `skip` leaves the step out and counts it, and stops if no step
             between two log lines was finite.
         seed: of parameters, data order and every random draw.
+        start_from: weights whose parameters the run starts with (a shipped name, a .safetensors
+            file, a run's folder or FOLDER@STEP), for fine-tuning; the optimizer starts anew. Empty:
+            random parameters.
         log_every: steps between two log lines.
         eval_every: steps between two evaluations; 0 scores at the end only. Stages that do not
             train the fused image are not scored.
@@ -138,6 +141,7 @@ class TrainConfig:
     average_decay: float = 0.0
     non_finite: Literal["stop", "skip"] = "stop"
     seed: int = 0
+    start_from: str = ""
     log_every: int = 50
     eval_every: int = 0
     save_every: int = 500

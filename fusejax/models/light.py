@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from fusejax.models.config import LightConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise
 from fusejax.models.layers import GlobalMean
-from fusejax.ops.numerics import sum_arrays
+from fusejax.ops.numerics import isolate_on_cpu, sum_arrays
 from fusejax.typing import Luma
 
 Cells = Float[Array, "b h//r w//r c"]
@@ -77,7 +77,8 @@ class Light(nn.Module):
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
         """What losses may ask for: `fused_y`."""
-        return {"fused_y": self(ir, vi_y)}
+        # Apart from the terms, each of which XLA would otherwise blend the sources for once more.
+        return {"fused_y": isolate_on_cpu(lambda fused_y: fused_y, self(ir, vi_y))}
 
 
 def combine(config: LightConfig, ir: Plane, vi_y: Plane, coefficients: list[Plane]) -> Plane:

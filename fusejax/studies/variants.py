@@ -8,6 +8,8 @@ from fusejax.losses.config import ObjectiveConfig
 
 STREET_FOLDERS = ("roadscene/train", "msrs128/train")
 STREET_SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
+LIGHT_SETS = {"msrs/test_dev": "day and night streets", "vifb/test_dev": "unseen cameras, glare"}
+LIGHT_SHARES = (0.6, 0.4)
 
 
 def street_config(data_root: Path, *, full_size: bool) -> TrainConfig:
@@ -19,6 +21,21 @@ def street_config(data_root: Path, *, full_size: bool) -> TrainConfig:
     """
     base = load_config("angularfuse" if full_size else "angularfuse_small")
     return with_data(base, root=str(data_root), folders=STREET_FOLDERS, shares=(1.0, 1.0))
+
+
+def light_config(data_root: Path, *, full_size: bool) -> TrainConfig:
+    """The light network's recipe on RoadScene and MSRS.
+
+    Args:
+        data_root: folder that holds `STREET_FOLDERS`.
+        full_size: the shipped length and crops, instead of 500 steps of 64x64.
+    """
+    base = with_data(load_config("light"), root=str(data_root), folders=STREET_FOLDERS, shares=LIGHT_SHARES)
+    if full_size:
+        return base
+    (stage,) = base.stages
+    short = dataclasses.replace(stage, steps=500)
+    return dataclasses.replace(with_data(base, crop=64), stages=(short,), average_decay=0.98)
 
 
 def with_data(config: TrainConfig, **changes) -> TrainConfig:

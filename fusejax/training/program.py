@@ -17,6 +17,7 @@ from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
 from fusejax.training.step import train_step
 from fusejax.typing import Params
+from fusejax.weights.files import load_weights
 
 
 class Program:
@@ -53,9 +54,19 @@ class Program:
 
     def create(self) -> TrainState:
         """The first state, created where it will live: no device ever holds a part that it does not
-        keep.
+        keep. Its parameters are drawn, or read where the configuration names weights to start from.
+
+        Raises:
+            ValueError: if there are no such weights, or they are of another network.
         """
-        return jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
+        state = jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
+        if not self.config.start_from:
+            return state
+        params, model, _ = load_weights(self.config.start_from)
+        if model != self.config.model:
+            raise ValueError(f"start_from {self.config.start_from} is {model}; the run trains {self.config.model}.")
+        params = jax.device_put(params, self._shardings.params)
+        return state.replace(params=params, average=jax.tree.map(jnp.copy, params) if state.average else {})
 
     def key(self) -> jax.Array:
         """The key that the steps fold their number into, on all devices of all processes."""

@@ -23,7 +23,8 @@ from fusejax.models import build
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.logs import RunLog
 from fusejax.training.loop import RETRY, Interrupted, NonFiniteLoss, fit
-from fusejax.training.sharding import check_batch_size
+from fusejax.training.program import Program
+from fusejax.training.sharding import check_batch_size, make_mesh
 from fusejax.training.stages import plan_stages
 from fusejax.training.state import first_state
 from fusejax.training.step import train_step
@@ -216,6 +217,19 @@ def test_micro_batches_give_the_same_step(monkeypatch):
     # float32 means over 4, or over 2 of 2, differ by rounding only
     for a, b in ((moments(whole), moments(halves)), (whole_logs, halves_logs)):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), a, b)
+
+
+def test_a_run_starts_from_weights_and_refuses_those_of_another_network(unbroken):
+    workdir, trained = unbroken
+    config = dataclasses.replace(TINY, start_from=str(workdir), average_decay=0.9)
+    program = Program(config, make_mesh(config.mesh))
+    state = program.create()
+    for params in (state.params, state.average):
+        jax.tree.map(np.testing.assert_array_equal, params, trained.scored)
+    assert int(state.step) == 0
+    assert jax.tree.map(lambda x: x.sharding, state) == jax.tree.map(lambda x: x.sharding, program.target)
+    with pytest.raises(ValueError, match="start_from light is LightConfig"):
+        Program(dataclasses.replace(config, start_from="light"), make_mesh(config.mesh)).create()
 
 
 def test_batches_that_devices_do_not_divide_are_refused():
