@@ -1,20 +1,26 @@
-"""`fusejax fuse`: a pair of files, or two folders of them, to fused images."""
+"""`fusejax fuse`: a pair of files, two folders of them, or two videos, to a fused one."""
 
 import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
 from fusejax.cli.parsing import parse, parse_range
+from fusejax.data.video import VideoError, is_video
 from fusejax.inference.folder import FusedFolder, fuse_folder
+from fusejax.inference.video import fuse_video
+
+# Options that only make sense for videos, and for images.
+_VIDEO_ONLY = ("codec", "rate", "temporal", "preview")
+_IMAGES_ONLY = ("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps")
 
 
 @dataclasses.dataclass(frozen=True)
 class FuseOptions:
-    """Fuses registered infrared and visible images; two folders are paired by file stem.
+    """Fuses registered infrared and visible images or videos; two folders are paired by file stem.
 
     Attributes:
-        ir: infrared image, or folder of them.
-        vi: visible image, or folder of them.
+        ir: infrared image, folder of them, or video.
+        vi: visible image, folder of them, or video.
         out: folder for the fused images; they keep the visible image's stem, size and bit depth,
             and its format if that is lossless (png, bmp, tif), else png. For one pair also a file
             name.
@@ -40,6 +46,12 @@ class FuseOptions:
             with the released U-Net and by 0.8 with a narrow CrossFuse. Maps are always whole.
         memory: that the process may use at its peak, such as 2G, for `--tile auto`; by default half
             of the machine's.
+        codec: of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4); folders with
+            --rate give images unless it is named.
+        rate: frames per second; says that the folders hold the frames of a video.
+        temporal: time constant in seconds in which the decision of the network settles where
+            nothing moves, such as 0.5; 0 fuses every frame of a video on its own.
+        preview: also write a video of infrared | visible | fused, NAME_preview.mp4.
     """
 
     ir: Path
@@ -60,20 +72,39 @@ class FuseOptions:
     maps: bool = False
     tile: str = "auto"
     memory: str | None = None
+    codec: Literal["ffv1", "h264"] | None = None
+    rate: float | None = None
+    temporal: float = 0.0
+    preview: bool = False
 
 
 def fuse_command(options: FuseOptions) -> list[Path]:
     """Fuses what the options name, prints a summary and returns the files written.
 
     Raises:
-        ValueError: see `fuse_folder`.
-        OSError: see `fuse_folder`.
+        ValueError: see `fuse_folder` and `fuse_video`.
+        OSError: see `fuse_folder` and `fuse_video`.
     """
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given["ir_range"] = parse_range(options.ir_range)
+    video = options.rate is not None or is_video(options.ir) or is_video(options.vi)
+    unused = {name: given.pop(name) for name in (_IMAGES_ONLY if video else _VIDEO_ONLY)}
+    if chosen := [f"--{name.replace('_', '-')}" for name, value in unused.items() if value]:
+        wrong = "is for images" if video else "is for videos; for folders of frames also give --rate"
+        raise VideoError(f"{', '.join(chosen)} {wrong}.")
+    if video:
+        return _fuse_video(given)
     result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
+
+
+def _fuse_video(given: dict[str, Any]) -> list[Path]:
+    fused = fuse_video(**given)
+    print(f"{fused.frames} fused frames in {fused.written}" + (f"; {fused.audio}" if fused.audio else ""))
+    if fused.preview:
+        print(f"preview in {fused.preview}")
+    return [path for path in (fused.written, fused.preview) if path is not None]
 
 
 def _report(result: FusedFolder, out: Path) -> None:

@@ -54,12 +54,14 @@ def write_synthetic_folder(
             (root / "boxes" / f"{pair['id']}.json").write_text(text + "\n")
 
 
-def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> Pair:
+def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: float = 0.0, noise: int = 0) -> Pair:
     """Draws one pair; everything follows from the seed.
 
     Args:
         seed: of all draws; odd seeds are nights.
         size: height and width in pixels, 16 or more each.
+        shift: pixels by which the nearest targets have moved to the right; farther ones less.
+        noise: number of the frame of a scene; every one has other noise.
 
     Returns:
         `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1, x2,
@@ -72,7 +74,9 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256)) -> Pair:
         raise ValueError(f"size is {size}; a street needs 16 pixels or more on each side.")
     scene = Scene(np.random.default_rng(seed), *size, night=seed % 2 == 1)
     lamps = draw_background(scene)
-    boxes, labels = draw_targets(scene)
+    boxes, labels = draw_targets(scene, shift=shift)
+    if noise:
+        scene.rng = np.random.default_rng((seed, noise))
     return {
         "id": f"{'night' if scene.night else 'day'}_{seed:06d}",
         "ir": from_float(_infrared(scene)[..., None], np.uint8),

@@ -15,8 +15,11 @@ _TORSO = ((0.28, 0.19), (0.72, 0.19), (0.8, 0.52), (0.68, 0.58), (0.32, 0.58), (
 _ARMS = (((0.22, 0.2), (0.34, 0.24), (0.2, 0.56), (0.06, 0.54)), ((0.66, 0.24), (0.78, 0.2), (0.94, 0.54), (0.8, 0.56)))
 
 
-def draw_targets(scene: Scene) -> tuple[list[tuple[float, float, float, float]], list[str]]:
-    """Two to five people and cars, farther ones first; returns their boxes and labels."""
+def draw_targets(scene: Scene, *, shift: float = 0.0) -> tuple[list[tuple[float, float, float, float]], list[str]]:
+    """Two to five people and cars, farther ones first; returns their boxes and labels.
+
+    `shift` moves them to the right, by pixels of the nearest depth.
+    """
     depths = np.sort(scene.rng.uniform(0.12, 1.0, scene.rng.integers(2, 6)))
     boxes, labels = [], []
     for depth in depths:
@@ -24,9 +27,11 @@ def draw_targets(scene: Scene) -> tuple[list[tuple[float, float, float, float]],
         height = max(6.0, scene.h * (0.06 + 0.26 * depth))
         is_car = scene.rng.random() < 0.4
         height, width = (0.8 * height, 1.9 * height) if is_car else (height, 0.42 * height)
-        x = scene.rng.uniform(0, max(1.0, scene.w - width))
+        x = scene.rng.uniform(0, max(1.0, scene.w - width)) + shift * depth
         _cast_shadow(scene, x, foot, width, height)
         (_draw_car if is_car else _draw_person)(scene, x, foot - height, width, height)
+        if x >= scene.w - 1:
+            continue
         boxes.append((x, foot - height, min(x + width, scene.w), min(foot, scene.h)))
         labels.append("car" if is_car else "person")
     return boxes, labels

@@ -5,11 +5,18 @@ from etils import epy
 with epy.lazy_api_imports(globals()):
     from fusejax.inference.folder import FusedFolder, fuse_folder
     from fusejax.inference.fuser import Fused, Fuser, fuse
+    from fusejax.inference.temporal import TemporalState, initial_state, settle
+    from fusejax.inference.video import FusedVideo, fuse_video
 
 __all__ = [
     "Fused",
     "FusedFolder",
+    "FusedVideo",
     "Fuser",
+    "TemporalState",
     "fuse",
     "fuse_folder",
+    "fuse_video",
+    "initial_state",
+    "settle",
 ]

@@ -145,10 +145,11 @@ def _targets(pairs: list[PairPaths], vi: Path, out: Path, *, bits: int | None) -
         if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) == 16:
             raise PairError(f"--out {out}: {out.suffix} holds 8 bits only; write to png or tif, or give --bits 8.")
         return [out]
-    return [out / Path(p.id).parent / f"{p.vi.stem}{_suffix(p.vi, bits)}" for p in pairs]
+    return [out / Path(p.id).parent / f"{p.vi.stem}{lossless_suffix(p.vi, bits=bits)}" for p in pairs]
 
 
-def _suffix(vi: Path, bits: int | None) -> str:
+def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
+    """The suffix of a fused image: that of the visible one if it loses nothing, else .png."""
     kept = _SIXTEEN_BIT if bits == 16 else _LOSSLESS
     return vi.suffix if vi.suffix.lower() in kept else ".png"
 

@@ -1,0 +1,111 @@
+"""A fused video that does not flicker: the decision settles over time, the pixels never do.
+
+Every frame is fused on its own first. `fusejax.ops.local_mix` tells what the network decided there:
+weights, gains and an offset per cell of 8x8 pixels, for any network. Let c be the decision of this
+frame and s the settled one. Then
+
+    s <- c + keep (s - c),        F <- F + keep (s - c) . (I, V, H(I), H(V), 1),
+
+so what is added is a change of decision, applied to the sources of this very frame: no pixel of an
+earlier frame is in the result, and nothing can leave a trail. `keep` is exp(-interval / seconds)
+(less while a cell has few frames to average), times 1 - moved: where a source differs from what the
+settled decision was made for, it is forgotten at once and the result is that of the network alone.
+
+What it cannot do: the change that the sources themselves bring (noise, codec) passes, as it does
+through the network.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from fusejax.ops.local_mix import CELL, Cells, Plane, apply_mix, cell_means, features, local_mix
+
+# Change of a cell's mean, in either source, from which the decision is not settled as before, and
+# from which it is not settled at all; noise of one pixel counts an eighth in such a mean.
+_STILL, _MOVED = 2 / 255, 6 / 255
+# Another scene: so many cells have moved, or so little do the sources resemble the former ones.
+_MOVED_SHARE = 0.85
+_LEAST_CORRELATION = 0.5
+_LEAST_DEVIATION = 2 / 255  # of cells; a flatter image has no scene that could be compared
+
+
+@flax.struct.dataclass
+class TemporalState:
+    """What is remembered of the frames so far, per cell.
+
+    Attributes:
+        mix: the settled decision.
+        sources: means of infrared and visible luma that it was made for.
+        frames: number of frames that it was averaged over.
+    """
+
+    mix: Cells
+    sources: Float[Array, "b n m 2"]
+    frames: Float[Array, "b n m 1"]
+
+
+def initial_state(height: int, width: int, *, batch: int = 1) -> TemporalState:
+    """The state before the first frame of a video, which is fused as a single image.
+
+    Args:
+        height: of the frames in pixels.
+        width: of the frames in pixels.
+        batch: number of videos that run side by side.
+    """
+    cells = (batch, -(-height // CELL), -(-width // CELL))
+    # No image has such sources, so that every cell counts as moved.
+    return TemporalState(jnp.zeros((*cells, 5)), jnp.full((*cells, 2), -1.0), jnp.zeros((*cells, 1)))
+
+
+@jax.jit
+def settle(
+    state: TemporalState,
+    ir: Plane,
+    vi_y: Plane,
+    fused_y: Plane,
+    interval: Float[Array, ""] | float,
+    seconds: Float[Array, ""] | float,
+) -> tuple[TemporalState, Plane]:
+    """One frame: lets the decision of the network settle. Pure, and may be scanned over frames.
+
+    Args:
+        state: from the frame before, or `initial_state`.
+        ir: infrared, in [0, 1].
+        vi_y: luma of the visible image, in [0, 1].
+        fused_y: what the network alone made of them, in [0, 1].
+        interval: seconds since the frame before.
+        seconds: time constant; an old decision weighs 1/e after so long. 0 leaves `fused_y` alone.
+
+    Returns:
+        The new state, and the fused luma in [0, 1]. Behind a cut both are exactly those of a video
+        that begins there.
+    """
+    seen = features(ir, vi_y)
+    mix, sources = local_mix(fused_y, seen), cell_means(seen[..., :2])
+    moved = _moved(state.sources, sources)
+    moved = jnp.where(_is_cut(state.sources, sources, moved), 1.0, moved)
+    fresh = jnp.maximum(-jnp.expm1(-interval / jnp.maximum(seconds, 1e-9)), 1 / (state.frames + 1))
+    keep = (1 - fresh) * (1 - moved)
+    change = keep * (state.mix - mix)
+    settled = TemporalState(mix + change, sources + keep * (state.sources - sources), state.frames * (1 - moved) + 1)
+    return settled, jnp.clip(fused_y + apply_mix(change, seen), 0.0, 1.0)
+
+
+def _moved(before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"]) -> Float[Array, "b n m 1"]:
+    """0 where both sources are still, 1 where one has moved, also in a neighboring cell."""
+    change = jnp.abs(now - before).max(axis=-1, keepdims=True)
+    around = jax.lax.reduce_window(change, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+    return jnp.clip((around - _STILL) / (_MOVED - _STILL), 0.0, 1.0)
+
+
+def _is_cut(
+    before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"], moved: Float[Array, "b n m 1"]
+) -> Bool[Array, "b 1 1 1"]:
+    """Whether the scene is another one."""
+    left, right = (x - x.mean(axis=(1, 2), keepdims=True) for x in (before, now))
+    power = jnp.sqrt((left**2).mean(axis=(1, 2)) * (right**2).mean(axis=(1, 2)))
+    correlation = (left * right).mean(axis=(1, 2)) / jnp.maximum(power, _LEAST_DEVIATION**2)
+    unlike = (correlation < _LEAST_CORRELATION) & (power > _LEAST_DEVIATION**2)
+    return ((moved.mean(axis=(1, 2, 3)) > _MOVED_SHARE) | unlike.any(axis=-1))[:, None, None, None]

@@ -1,0 +1,146 @@
+"""Fusing videos and sequences of frames, one frame after the other, in bounded memory."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fusejax.data.images import resample, write_image
+from fusejax.data.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
+from fusejax.data.video_writing import Codec, VideoWriter, from_pixels
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.temporal import initial_state, settle
+from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
+from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
+from fusejax.ops.color import recolor
+from fusejax.report.panels import labeled_row
+from fusejax.report.progress import track
+
+Frame = ImageFrame | DecodedFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedVideo:
+    """What `fuse_video` did.
+
+    Attributes:
+        written: the video, or the folder of frames.
+        preview: the video of infrared, visible and fused side by side, if asked for.
+        frames: number of frames.
+        audio: what became of the visible video's audio, in words; None if there is none.
+    """
+
+    written: Path
+    preview: Path | None
+    frames: int
+    audio: str | None
+
+
+def fuse_video(
+    ir: str | Path,
+    vi: str | Path,
+    out: str | Path,
+    *,
+    weights: str | Path = "light",
+    codec: Codec | None = None,
+    rate: float | None = None,
+    temporal: float = 0.0,
+    preview: bool = False,
+    resize: Literal["ir"] | None = None,
+    ir_range: RangeOption = "auto",
+    ir_polarity: Polarity = "white",
+    overwrite: bool = False,
+    tile: str = "auto",
+    memory: str | None = None,
+) -> FusedVideo:
+    """Fuses two videos, or two folders of frames.
+
+    The result has the visible video's frame rate, time stamps, size, pixel format and chroma; its
+    first audio stream is copied where the container holds it. Files appear complete or not at all,
+    so after an interrupt the same call starts again. Reports progress on standard error.
+
+    Args:
+        ir: infrared video, or folder of frames in the order of their names.
+        vi: visible video, or folder of frames with the same stems.
+        out: folder, or a file with suffix .mkv or .mp4. The result is called as the visible video,
+            or, for folders without `codec`, images as the visible frames.
+        weights: shipped name, .safetensors file, or folder of a finished run.
+        codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`, else
+            ffv1 for videos and images for folders.
+        rate: frames per second of folders; videos know theirs.
+        temporal: time constant in seconds in which the decision of the network settles where
+            nothing moves, see `fusejax.inference.temporal`; 0 fuses every frame on its own.
+        preview: also write NAME_preview.mp4, infrared | visible | fused.
+        resize: "ir" resamples infrared frames of another size.
+        ir_range: see `fusejax.fuse`; one range for all frames, from frames over the whole video.
+        ir_polarity: see `fusejax.fuse`.
+        overwrite: replace files that exist.
+        tile: see `fuse_folder`.
+        memory: see `fuse_folder`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: if sources are missing, broken, or differ in size, frame rate or length.
+        OSError: if files exist, or cannot be written.
+    """
+    ir, vi, out = Path(ir), Path(vi), Path(out)
+    ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
+    check_tile(tile)
+    if not 0 <= temporal < np.inf:
+        raise VideoError(f"temporal is {temporal:g}; give a time in seconds, 0 or more.")
+    sources = open_sources(ir, vi, rate)
+    check_fit(*sources, resize=resize is not None)
+    target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
+    chosen = find_range(sources[0], ir_range)
+    fuser = Fuser.load(weights, tile=tile, memory=limit)
+    fused = _fused(fuser, sources, chosen, ir_polarity, temporal)
+    number, visible_rate = 0, sources[1].rate
+    with ExitStack() as stack:
+        writer = side = None
+        if codec is not None:
+            like = sources[1] if isinstance(sources[1], VideoFile) else None
+            writer = stack.enter_context(VideoWriter(target, codec=codec, rate=visible_rate, like=like))
+        if shown is not None:
+            side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible_rate))
+        for unit, visible, fused_y in track(fused, sources[1].count, description="fusing", unit="frames"):
+            if side is not None:
+                side.write(_side_by_side(unit, visible, fused_y))
+            result = visible.with_luma(fused_y)
+            if writer is not None:
+                writer.write(from_pixels(result) if isinstance(result, np.ndarray) else result)
+            elif isinstance(visible, ImageFrame) and isinstance(result, np.ndarray):
+                write_image(target / frame_name(visible.path), result)
+            number += 1
+    return FusedVideo(target, shown, number, writer.audio if writer else None)
+
+
+def _fused(
+    fuser: Fuser, sources: tuple[Frames, Frames], chosen: Range, polarity: Polarity, temporal: float
+) -> Iterator[tuple[np.ndarray, Frame, np.ndarray]]:
+    """For every frame: infrared in [0, 1], the visible frame, the fused luma."""
+    state, before = initial_state(*sources[1].size), 0.0
+    for infrared, visible in pair_frames(*sources):
+        vi_y = visible.luma()
+        ir = resample(infrared.infrared(), height=vi_y.shape[0], width=vi_y.shape[1])
+        unit = to_unit(ir, chosen, polarity=polarity)
+        fused_y = fuser.fuse_luma(unit[None], vi_y[None])
+        if temporal:
+            state, settled = settle(state, unit[None], vi_y[None], fused_y, visible.seconds - before, temporal)
+            fused_y, before = np.asarray(settled), visible.seconds
+        yield unit, visible, fused_y[0]
+
+
+def _side_by_side(unit: np.ndarray, visible: Frame, fused_y: np.ndarray):
+    """A frame of infrared | visible | fused, cut to even sides, which H.264 needs."""
+    color = visible.rgb()
+    row = labeled_row({"infrared": unit, "visible": color, "fused": recolor(fused_y, color)})
+    frame = from_pixels(row[: row.shape[0] // 2 * 2, : row.shape[1] // 2 * 2])
+    if isinstance(visible, DecodedFrame):
+        frame.pts, frame.time_base = visible.frame.pts, visible.frame.time_base
+    return frame

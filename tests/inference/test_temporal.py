@@ -1,0 +1,127 @@
+"""The decision settles, the pixels never do: laws of `settle` on made-up fusions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fusejax.data.images import to_float
+from fusejax.data.moving import moving_scene
+from fusejax.data.synthetic import synthetic_pair
+from fusejax.inference.temporal import initial_state, settle
+from fusejax.ops.color import rgb_to_luma
+
+SIZE = (61, 90)  # the last cells are cut off by the border
+FRAME = 1 / 30
+
+
+def arrays(pair):
+    return to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
+
+
+def blend(ir, vi_y, share):
+    """A fusion with one decision for the whole image."""
+    return np.clip(vi_y + np.float32(share) * (ir - vi_y), 0, 1)
+
+
+def run(sources, fused, *, seconds=0.5, interval=FRAME, state=None):
+    """Fused frames and the last state."""
+    state, out = state or initial_state(*SIZE), []
+    for (ir, vi_y), fused_y in zip(sources, fused, strict=True):
+        state, settled = settle(state, ir, vi_y, fused_y, interval, seconds)
+        out.append(np.asarray(settled))
+    return np.stack(out), state
+
+
+@pytest.fixture(scope="module")
+def still():
+    return arrays(synthetic_pair(2, size=SIZE))
+
+
+@pytest.fixture(scope="module")
+def moving():
+    return [arrays(pair) for pair in moving_scene(2, frames=8, size=SIZE, speed=4.0)]
+
+
+def test_a_still_scene_converges_to_the_mean_decision(still, rng):
+    shares = 0.4 + 0.3 * rng.uniform(-1, 1, 40)
+    out, _ = run([still] * 40, [blend(*still, share) for share in shares], seconds=100.0)
+    # The running mean of the decisions so far: that of every frame weighs the same at first.
+    for n in (1, 5, 39):
+        expected = blend(*still, shares[: n + 1].mean())
+        assert np.abs(out[n] - expected).max() < 1 / 255
+
+
+@pytest.mark.parametrize("rate", [10, 40])
+def test_the_time_constant_is_in_seconds(still, rate):
+    first, then = (blend(*still, share) for share in (0.2, 0.6))
+    steps = int(0.3 * rate)
+    _, state = run([still] * 100, [first] * 100, seconds=0.3, interval=1.0)
+    out, _ = run([still] * steps, [then] * steps, seconds=0.3, interval=1 / rate, state=state)
+    left = (then - out[-1])[np.abs(then - first) > 0.05] / (then - first)[np.abs(then - first) > 0.05]
+    np.testing.assert_allclose(np.median(left), np.exp(-1), atol=0.01)
+
+
+def test_zero_seconds_leave_every_frame_alone(moving, rng):
+    fused = [blend(*pair, share) for pair, share in zip(moving, rng.uniform(0, 1, 8), strict=True)]
+    out, _ = run(moving, fused, seconds=0.0)
+    np.testing.assert_array_equal(out, fused)
+
+
+def test_a_cut_resets_exactly(moving):
+    other = [arrays(pair) for pair in moving_scene(7, frames=3, size=SIZE)]
+    shares = np.linspace(0.2, 0.8, 11)
+    fused = [blend(*pair, share) for pair, share in zip(moving + other, shares, strict=True)]
+    out, state = run(moving + other, fused)
+    alone, fresh = run(other, fused[8:])
+    np.testing.assert_array_equal(out[8], fused[8])
+    np.testing.assert_array_equal(out[8:], alone)
+    jax.tree.map(np.testing.assert_array_equal, state, fresh)
+
+
+def test_moving_things_leave_no_trail():
+    """A warm square walks over a still wall; where it was a frame ago, the wall is as if alone."""
+    wall = np.full((1, *SIZE, 1), 0.35, np.float32) + 0.02 * np.sin(np.arange(SIZE[1], dtype=np.float32))[:, None]
+    pairs, fused = [], []
+    for n in range(8):
+        ir = wall.copy()
+        ir[:, 20:36, 8 * n : 8 * n + 16] = 0.95
+        pairs.append((ir, wall))
+        fused.append(np.maximum(ir, wall))
+    out, _ = run(pairs, fused, seconds=1.0)
+    for n in range(8):
+        assert np.abs(out[n] - fused[n]).max() < 1 / 255
+        np.testing.assert_array_equal(out[n][:, 20:36, 8 * n : 8 * n + 16], fused[n][:, 20:36, 8 * n : 8 * n + 16])
+
+
+def test_what_moved_follows_the_network_and_the_rest_its_settled_decision(still):
+    """The right part gets warmer: it takes the new decision, the left one keeps the old one."""
+    ir, vi_y = still
+    later = ir.copy()
+    later[:, :, 64:] += 0.1
+    pairs = [still] * 5 + [(later, vi_y)]
+    out, _ = run(pairs, [blend(*pair, 0.3) for pair in pairs[:5]] + [blend(later, vi_y, 0.7)], seconds=10.0)
+    np.testing.assert_array_equal(out[5][:, :, 72:], blend(later, vi_y, 0.7)[:, :, 72:])
+    kept = np.abs(out[5] - blend(later, vi_y, 0.3 + 0.4 / 6))[:, :, :24]  # the sixth decision of a running mean
+    assert kept.max() < 2 / 255
+
+
+def test_flicker_of_a_moving_scene_goes_down(moving, rng):
+    fused = [blend(*pair, share) for pair, share in zip(moving, rng.uniform(0.2, 0.8, 8), strict=True)]
+    out, _ = run(moving, fused, seconds=1.0)
+    still_part = np.s_[1:, 0, :16]  # sky and roofs
+    before, after = (np.abs(np.diff(np.stack(x), axis=0))[:, 0, :16].mean() for x in (fused, out))
+    assert after < 0.6 * before
+    assert np.abs(out - np.stack(fused))[still_part].max() > 0.01
+
+
+def test_a_scan_and_videos_side_by_side_give_the_same(moving, rng):
+    fused = [blend(*pair, share) for pair, share in zip(moving, rng.uniform(0, 1, 8), strict=True)]
+    out, state = run(moving, fused)
+    frames = tuple(jnp.stack(x) for x in (*zip(*moving, strict=True), fused))
+    scanned, stacked = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE), frames)
+    np.testing.assert_allclose(stacked, out, atol=1e-6)  # the compiler may contract other products
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), scanned, state)
+    both = tuple(jnp.concatenate([x, x[::-1]], axis=1) for x in frames)
+    _, pairs = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE, batch=2), both)
+    np.testing.assert_allclose(pairs[:, :1], out, atol=1e-6)

@@ -1,0 +1,217 @@
+"""Fusing videos: what goes in comes out, frame by frame, and nothing half is ever left."""
+
+import fractions
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fusing import save_tiny_weights
+
+from fusejax.data.images import read_image, to_float, write_image
+from fusejax.data.moving import moving_scene
+from fusejax.data.video import VideoFile
+from fusejax.data.video_writing import VideoWriter, from_pixels
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.temporal import initial_state, settle
+from fusejax.inference.video import fuse_video
+
+av = pytest.importorskip("av")
+SIZE = (40, 48)
+RATE = fractions.Fraction(25)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return list(moving_scene(2, frames=6, size=SIZE, speed=3.0))
+
+
+def write_video(path, frames, *, rate=RATE):
+    with VideoWriter(path, codec="ffv1", rate=rate) as writer:
+        for pixels in frames:
+            writer.write(from_pixels(pixels))
+    return path
+
+
+@pytest.fixture(scope="module")
+def videos(pairs, tmp_path_factory):
+    """A lossless pair of videos and the same frames in folders."""
+    root = tmp_path_factory.mktemp("videos")
+    for kind in ("ir", "vi"):
+        write_video(root / f"{kind}.mkv", [pair[kind] for pair in pairs])
+        for number, pair in enumerate(pairs):
+            write_image(root / kind / f"{number:03d}.png", pair[kind])
+    return root
+
+
+def rgb_frames(path):
+    return [frame.frame.to_ndarray(format="rgb24") for frame in VideoFile(path)]
+
+
+def write_yuv(path, *, pts, frames=6, pix_fmt="yuv420p", audio=False):
+    """A video of random planes at the given times of 1/1000 s, and sound beside it."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = SIZE[1], SIZE[0], pix_fmt
+        stream.codec_context.time_base = fractions.Fraction(1, 1000)
+        sound = container.add_stream("flac", rate=8000, layout="mono") if audio else None
+        for n in range(frames):
+            frame = av.VideoFrame(SIZE[1], SIZE[0], pix_fmt)
+            for plane in frame.planes:
+                plane.update(rng.integers(16, 236, plane.buffer_size, np.uint8).tobytes())
+            frame.pts, frame.time_base = pts[n], fractions.Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+            if sound:
+                samples = av.AudioFrame.from_ndarray(np.full((1, 320), 50 * n, np.int16), format="s16", layout="mono")
+                samples.sample_rate, samples.pts = 8000, 320 * n
+                container.mux(sound.encode(samples))
+        for each in container.streams.get():
+            container.mux(each.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((3,), np.uint8), ((1,), np.uint8), ((1,), np.uint16), ((3,), np.uint16)])
+def test_ffv1_gives_back_every_pixel(tmp_path, rng, shape, dtype):
+    frames = [rng.integers(0, np.iinfo(dtype).max, (41, 47, *shape), dtype) for _ in range(4)]
+    video = VideoFile(write_video(tmp_path / "a.mkv", frames))
+    assert (video.rate, video.count, video.size) == (RATE, 4, (41, 47))
+    name = {1: "gray", 3: "rgb24"}[shape[0]] if dtype == np.uint8 else {1: "gray16le", 3: "rgb48le"}[shape[0]]
+    for pixels, frame in zip(frames, video, strict=True):
+        np.testing.assert_array_equal(frame.frame.to_ndarray(format=name).reshape(pixels.shape), pixels)
+
+
+def test_a_video_equals_its_frames_one_by_one(videos, pairs, weights, tmp_path):
+    fused = fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights, preview=True)
+    assert (fused.written, fused.frames, fused.audio) == (tmp_path / "vi.mkv", 6, None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["vi.mkv", "vi_preview.mp4"]
+    fuser = Fuser.load(weights)
+    for pair, frame in zip(pairs, rgb_frames(fused.written), strict=True):
+        np.testing.assert_array_equal(frame, fuser.fuse(pair["ir"], pair["vi"]))
+    preview = VideoFile(tmp_path / "vi_preview.mp4")
+    assert preview.count == 6 and preview.rate == RATE
+    assert preview.size[1] == 3 * 48 + 2 * 4
+
+
+def test_folders_of_frames_give_folders_or_a_video(videos, weights, tmp_path):
+    given = {"weights": weights, "rate": 25.0, "temporal": 0.5}
+    images = fuse_video(videos / "ir", videos / "vi", tmp_path / "images", **given)
+    names = sorted(p.name for p in images.written.iterdir())
+    assert names == [f"{n:03d}.png" for n in range(6)]
+    video = fuse_video(videos / "ir", videos / "vi", tmp_path / "fused.mkv", **given)
+    assert VideoFile(video.written).rate == RATE
+    for name, frame in zip(names, rgb_frames(video.written), strict=True):
+        np.testing.assert_array_equal(read_image(images.written / name), frame)
+
+
+def test_the_decision_settles_by_the_time_stamps(videos, weights, tmp_path, pairs):
+    fused = fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights, temporal=0.3)
+    fuser, state = Fuser.load(weights), initial_state(*SIZE)
+    for number, (pair, frame) in enumerate(zip(pairs, VideoFile(fused.written), strict=True)):
+        decoded = frame.luma()
+        vi = next(f for n, f in enumerate(VideoFile(videos / "vi.mkv")) if n == number)
+        ir, vi_y = to_float(pair["ir"])[None], vi.luma()[None]
+        state, expected = settle(state, ir, vi_y, fuser.fuse_luma(ir, vi_y), 0.04 if number else 0.0, 0.3)
+        np.testing.assert_allclose(decoded, np.asarray(expected)[0], atol=1.5 / 255)  # 8 bits, clipped colors
+
+
+def test_chroma_times_and_sound_are_those_of_the_visible_video(weights, tmp_path):
+    times = [0, 38, 80, 121, 160, 203]  # jitters around 40 ms
+    ir = write_yuv(tmp_path / "ir.mkv", pts=times, pix_fmt="gray")
+    vi = write_yuv(tmp_path / "vi.mkv", pts=times, audio=True)
+    fused = fuse_video(ir, vi, tmp_path / "out", weights=weights)
+    assert fused.audio == "audio (flac) is copied"
+    fuser = Fuser.load(weights)
+    for left, before, after in zip(VideoFile(ir), VideoFile(vi), VideoFile(fused.written), strict=True):
+        assert after.frame.pts == before.frame.pts
+        assert after.frame.format.name == "yuv420p"
+        expected = fuser.fuse_luma(left.luma()[None], before.luma()[None])[0]
+        for plane in (1, 2):
+            assert bytes(after.frame.planes[plane]) == bytes(before.frame.planes[plane])
+        np.testing.assert_allclose(after.luma(), expected, atol=0.5 / 219 + 1e-6)  # half a level of 16 to 235
+    sounds = []
+    for path in (vi, fused.written):
+        with av.open(str(path)) as container:
+            sounds.append(np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1))
+    np.testing.assert_array_equal(*sounds)
+
+
+def test_h264_has_even_and_odd_sizes_and_says_what_it_leaves_out(weights, tmp_path, pairs):
+    for crop in (0, 1):
+        cut = [{k: pair[k][: 40 - crop, : 48 - crop] for k in ("ir", "vi")} for pair in pairs]
+        for kind in ("ir", "vi"):
+            write_video(tmp_path / f"{kind}{crop}.mkv", [pair[kind] for pair in cut])
+        out = tmp_path / f"{crop}.mp4"
+        fused = fuse_video(tmp_path / f"ir{crop}.mkv", tmp_path / f"vi{crop}.mkv", out, weights=weights)
+        plain = [Fuser.load(weights).fuse(pair["ir"], pair["vi"]) for pair in cut]
+        error = np.abs(np.stack(rgb_frames(fused.written)).astype(int) - np.stack(plain))
+        assert error.mean() < 4  # colors are halved and losses are meant; swapped colors differ by 20 and more
+
+
+def test_raw_thermal_has_one_range_for_the_whole_video(weights, tmp_path, pairs):
+    """The warmest frame decides for all of them, so equal counts stay equal."""
+    counts = [7000 + 3 * pair["ir"].astype(np.uint16) for pair in pairs]
+    counts[4][10:30, 10:30] = 11000
+    ir, vi = write_video(tmp_path / "ir.mkv", counts), write_video(tmp_path / "vi.mkv", [p["vi"] for p in pairs])
+    with pytest.warns(UserWarning, match=r"infrared values 7\d\d\d to 11000"):
+        fused = fuse_video(ir, vi, tmp_path / "out", weights=weights)
+    chosen = (float(min(c.min() for c in counts)), 11000.0)
+    again = fuse_video(ir, vi, tmp_path / "set", weights=weights, ir_range=chosen)
+    difference = np.abs(np.stack(rgb_frames(fused.written)).astype(int) - np.stack(rgb_frames(again.written)))
+    assert difference.max() <= 2  # the lowest 0.01 % are outliers for auto
+
+
+class Interrupt(BaseException):
+    """As Ctrl-C, which a test runner would take for itself."""
+
+
+def test_an_interrupt_leaves_nothing_and_the_next_call_starts_again(videos, weights, tmp_path, monkeypatch):
+    calls, plain = [], Fuser.fuse_luma
+
+    def interrupted(self, ir, vi_y):
+        calls.append(1)
+        if len(calls) == 4:
+            raise Interrupt
+        return plain(self, ir, vi_y)
+
+    given = (videos / "ir.mkv", videos / "vi.mkv", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Fuser, "fuse_luma", interrupted)
+        with pytest.raises(Interrupt):
+            fuse_video(*given, weights=weights, preview=True)
+    assert list(tmp_path.iterdir()) == []
+    assert fuse_video(*given, weights=weights).frames == 6
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_no_file_under_the_final_name(videos, weights, tmp_path):
+    code = f"""
+import os
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.video import fuse_video
+plain, calls = Fuser.fuse_luma, []
+def dying(self, ir, vi_y):
+    calls.append(1)
+    if len(calls) == 4:
+        os.kill(os.getpid(), {int(signal.SIGKILL)})
+    return plain(self, ir, vi_y)
+Fuser.fuse_luma = dying
+fuse_video({str(videos / "ir.mkv")!r}, {str(videos / "vi.mkv")!r}, {str(tmp_path)!r}, weights={weights!r})
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert [p.name for p in tmp_path.iterdir()] == [".vi.unfinished.mkv"]
+    fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights)
+    assert [p.name for p in tmp_path.iterdir()] == ["vi.mkv"]
+    assert VideoFile(tmp_path / "vi.mkv").count == 6

@@ -1,0 +1,88 @@
+"""Temporal metrics: values that can be worked out by hand."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fusejax.metrics.flow import consistent, optical_flow, warp
+from fusejax.metrics.temporal import TEMPORAL_METRICS, evaluate_video
+
+
+@pytest.fixture(scope="module")
+def texture():
+    noise = np.random.default_rng(0).uniform(0, 1, (100, 140)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return (0.2 + 0.5 * (smooth - smooth.min()) / np.ptp(smooth))[..., None]
+
+
+def test_a_still_video_scores_zero(texture):
+    scores = evaluate_video([(texture, texture, texture)] * 4)
+    assert scores.keys() == TEMPORAL_METRICS.keys()
+    for name, values in scores.items():
+        assert values.shape == (3,)
+        assert np.isnan(values[0]) == (name in ("BiSWE", "MS2R"))
+        np.testing.assert_allclose(values[1:], 0, atol=1e-3, err_msg=name)
+
+
+def test_brightness_that_jumps_over_still_sources(texture):
+    """Every measure of values is the jump, counted as its formula counts it."""
+    jump = 0.02
+    dark, bright = np.repeat(texture, 3, axis=-1), np.repeat(texture + np.float32(jump), 3, axis=-1)
+    scores = {k: v[1] for k, v in evaluate_video([(x, texture, texture[::-1]) for x in (dark, bright, dark)]).items()}
+    for name, times in (("flicker", 1), ("static", 1), ("WE", 1), ("flowD", np.sqrt(3)), ("BiSWE", 2)):
+        np.testing.assert_allclose(scores[name], times * 255 * jump, rtol=0.05, err_msg=name)
+
+
+def test_what_the_sources_change_is_no_flicker(texture):
+    """Noise that the fused video passes on counts as change, not as flicker."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for _ in range(4):
+        ir, vi = (x + 0.004 * rng.standard_normal(texture.shape).astype(np.float32) for x in (texture[::-1], texture))
+        frames.append((0.3 * ir + 0.7 * vi, ir, vi))
+    scores = evaluate_video(frames)
+    assert np.nanmean(scores["static"]) > 0.5
+    assert np.nanmean(scores["flicker"]) < 0.02
+
+
+def test_a_wrong_mix_of_one_frame_is_flicker(texture):
+    ir = np.ascontiguousarray(texture[::-1, ::-1])
+    frames = [(texture + share * (ir - texture), ir, texture) for share in (0.3, 0.6)]
+    expected = 255 * 0.3 * np.abs(ir - texture).mean()
+    # The fit stays near the plain average, which costs 3 % in a texture of this contrast.
+    np.testing.assert_allclose(evaluate_video(frames)["flicker"], expected, rtol=0.05)
+
+
+def test_a_video_that_moves_with_its_sources_has_no_warping_error(texture):
+    frames = [(texture[:, 4 - 2 * n : 124 - 2 * n],) * 3 for n in range(3)]
+    scores = evaluate_video(frames)
+    assert np.nanmax(scores["WE"]) < 0.5
+    assert np.nanmax(scores["MS2R"]) < 0.05
+    stuck = [(frames[0][0], *frame[1:]) for frame in frames]  # the fused video does not follow
+    assert np.nanmin(evaluate_video(stuck)["WE"]) > 2
+    assert np.nanmean(evaluate_video(stuck)["BiSWE"]) < 0.5  # its own flow is zero, that is its weakness
+
+
+def test_acceleration_shows_in_ms2r(texture):
+    steady = [texture[:, 10 - n : 120 - n] for n in (0, 2, 4)]
+    shaken = [texture[:, 10 - n : 120 - n] for n in (0, 3, 4)]  # accelerates by -2 pixels along x
+    score = evaluate_video(zip(shaken, steady, steady, strict=True))["MS2R"][1]
+    np.testing.assert_allclose(score, 2 / 2, rtol=0.15)  # mean over both components
+
+
+def test_flow_points_to_where_things_went(texture):
+    before, after = texture[:, 6:126], texture[:, 3:123]  # moved to the right by 3 pixels
+    flow, back = optical_flow(before, after), optical_flow(after, before)
+    np.testing.assert_allclose(flow[20:-20, 20:-20].mean(axis=(0, 1)), (3, 0), atol=0.1)
+    np.testing.assert_allclose(warp(after, flow)[:, :100], before[:, :100], atol=0.02)
+    assert consistent(flow, back)[20:-20, 20:-20].mean() > 0.95
+    assert not consistent(flow, flow).any()
+
+
+def test_bad_videos_are_refused(texture):
+    with pytest.raises(ValueError, match="two frames or more"):
+        evaluate_video([(texture,) * 3])
+    with pytest.raises(ValueError, match="differ in size"):
+        evaluate_video([(texture,) * 3, (texture[1:],) * 3])
+    with pytest.raises(ValueError, match="differ in size"):
+        evaluate_video([(texture, texture, texture[1:])] * 2)
