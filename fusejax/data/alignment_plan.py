@@ -14,6 +14,7 @@ from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, 
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import image_size, read_image
 from fusejax.serialize import from_dict, to_dict
+from fusejax.typing import Pair
 
 VERSION = 1
 _SHOWN = 3
@@ -178,7 +179,7 @@ class AlignedPatches:
     def __len__(self) -> int:
         return len(self.plan.patches)
 
-    def __getitem__(self, index: int) -> dict[str, str | np.ndarray]:
+    def __getitem__(self, index: int) -> Pair:
         name, top, left = self.plan.patches[index]
         pair, side = self.auxiliary[self._index[name]], self.plan.config.patch
         window = np.s_[top : top + side, left : left + side]

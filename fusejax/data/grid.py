@@ -40,7 +40,9 @@ class PatchGrid:
     def __getitem__(self, index: int) -> Pair:
         n, top, left = self._corners[index]
         pair = self.source[n]
-        return cut_pair(pair, top=top, left=left, size=self.size) | {"id": f"{pair['id']}_{top}_{left}"}
+        patch = Pair(**cut_pair(dict(pair), top=top, left=left, size=self.size))
+        patch["id"] = f"{pair['id']}_{top}_{left}"
+        return patch
 
     @property
     def skipped(self) -> Sequence[str]:

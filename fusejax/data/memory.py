@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from fusejax.data.folders import Source
+from fusejax.typing import Pair
+
 
 class KeptInMemory:
     """A random-access source that reads every element of another one once and keeps it.
@@ -10,14 +13,14 @@ class KeptInMemory:
     it.
     """
 
-    def __init__(self, source: Sequence):
+    def __init__(self, source: Source):
         self.source = source
-        self._kept: dict[int, dict] = {}
+        self._kept: dict[int, Pair] = {}
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> Pair:
         if index not in self._kept:
             self._kept[index] = self.source[index]
         return self._kept[index]

@@ -15,7 +15,7 @@ from absl import flags
 from fusejax.data.alignment_plan import AlignedPatches, load_plan
 from fusejax.data.augmentation import Augment
 from fusejax.data.config import DataConfig
-from fusejax.data.folders import JoinedSource, MappedSource, PairFolder
+from fusejax.data.folders import JoinedSource, MappedSource, PairFolder, Source
 from fusejax.data.grid import PatchGrid, pair_sizes
 from fusejax.data.memory import KeptInMemory
 from fusejax.data.synthetic import SyntheticPairs
@@ -51,7 +51,7 @@ def open_sources(config: DataConfig) -> list:
     return [_prepared(source, config) for source in sources]
 
 
-def _prepared(source: Sequence, config: DataConfig) -> Sequence:
+def _prepared(source: Source, config: DataConfig) -> Source:
     """The source kept in memory, cut into patches, both or neither, as the configuration says."""
     kept = KeptInMemory(source) if config.keep_decoded else source
     if not config.patch_stride or isinstance(source, AlignedPatches):

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import max_dim, min_dim
 from jaxtyping import Array, Float
 
 from fusejax.ops.backend import by_platform
@@ -74,7 +75,7 @@ def _reflect_symbolic(x: Float[Array, "b h w c"]) -> Float[Array, "b h+2 w+2 c"]
     """For sides that `jax.export` keeps free; `jnp.pad` wants a proof that they exceed 1."""
     for axis in (1, 2):
         side = x.shape[axis]
-        positions = jax.core.min_dim(1, side - 1), jax.core.max_dim(side - 2, 0)
+        positions = min_dim(1, side - 1), max_dim(side - 2, 0)
         first, last = (jax.lax.slice_in_dim(x, n, n + 1, axis=axis) for n in positions)
         x = jnp.concatenate([first, x, last], axis=axis)
     return x

@@ -129,7 +129,8 @@ def rank_chart(methods: Sequence[Scores], ranking: Ranking) -> Chart:
     scale = Scale(1.0, float(max(len(methods), 2)), whole=True)
     rows = []
     for n in np.argsort(ranking.mean, kind="stable"):
-        ends = scale(ranking.low[n]), scale(ranking.high[n])
-        text = f"{methods[n].method}: mean rank {ranking.mean[n]:.2f}, {ranking.low[n]:.2f} to {ranking.high[n]:.2f}"
-        rows.append(Row(methods[n].method, int(n), ends, ends, scale(ranking.mean[n]), [], text))
+        low, mean, high = (float(values[n]) for values in (ranking.low, ranking.mean, ranking.high))
+        ends = scale(low), scale(high)
+        text = f"{methods[n].method}: mean rank {mean:.2f}, {low:.2f} to {high:.2f}"
+        rows.append(Row(methods[n].method, int(n), ends, ends, scale(mean), [], text))
     return Chart("mean rank", rows, scale.ticks)

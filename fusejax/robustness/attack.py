@@ -48,8 +48,8 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
     multiple, sides = fuser.model.multiple, ir.shape[:2]
     index = [extension_index(side, multiple, bucket(side, multiple)) for side in sides]
     extent = np.array([-(-side // multiple) * multiple for side in sides], np.int32)
-    size = tuple(len(i) for i in index)
-    images = [_at_top_left(to_float(x), size)[None] for x in (ir, vi)]
+    rows, columns = (len(i) for i in index)
+    images = [_at_top_left(to_float(x), (rows, columns))[None] for x in (ir, vi)]
     key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
     epsilon = np.float32(condition.strength)
     found = _attack(
@@ -93,13 +93,13 @@ def _attack(
     def objective(images: tuple[Array, Array]) -> Array:
         return jnp.where(inside, jnp.square(fused(images) - clean), 0.0).sum()
 
-    def within(images: tuple[Array, Array]) -> tuple[Array, ...]:
+    def within(images: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(
             jnp.clip(jnp.clip(x, clean_x - epsilon, clean_x + epsilon), 0.0, 1.0)
             for x, clean_x in zip(images, given, strict=True)
         )
 
-    def step(_: int, images: tuple[Array, Array]) -> tuple[Array, ...]:
+    def step(_: int, images: tuple[Array, ...]) -> tuple[Array, ...]:
         slopes = jax.grad(objective)(images)
         return within(tuple(x + _REACH * epsilon / steps * jnp.sign(g) for x, g in zip(images, slopes, strict=True)))
 

@@ -113,7 +113,8 @@ def rotation(key: jax.Array, image: Image, strength: Strength, extent: Extent) -
     middle = (extent - 1) / 2
     rows, columns = (x - m for x, m in zip(_grid(image), middle, strict=True))
     turned = jnp.cos(angle) * rows - jnp.sin(angle) * columns, jnp.sin(angle) * rows + jnp.cos(angle) * columns
-    return _sample(image, *(x + m for x, m in zip(turned, middle, strict=True)), extent)
+    rows, columns = (x + m for x, m in zip(turned, middle, strict=True))
+    return _sample(image, rows, columns, extent)
 
 
 def _grid(image: Image) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:

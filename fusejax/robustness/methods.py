@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -50,10 +50,14 @@ def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Fuse
     return degrade(pair.ir, pair.vi, condition, name=pair.name)
 
 
+@runtime_checkable
 class Method(Protocol):
     """Something whose fused images are compared."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
 
     def can(self, condition: Condition | None) -> bool:
         """Whether there is a fused image under this condition (None: for clean pairs)."""

@@ -110,7 +110,7 @@ def stress_folders(
     networks = load_weights_methods(weights)
     attacked = networks[0].attacked if networks else None
     methods: list[Method] = [*networks]
-    methods += [open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items()]
+    methods.extend(open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items())
     if not methods or not metrics:
         raise ValueError("Nothing to try: give --weights or --fused, and at least one metric.")
     shape = len(methods), 1 + len(conditions), len(chosen)
