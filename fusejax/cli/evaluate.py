@@ -20,6 +20,7 @@ from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
 from fusejax.scoring.folder import evaluate_folders, method_names
 from fusejax.scoring.regions import write_regions
+from fusejax.scoring.video import evaluate_videos
 
 _FILE_WIDTH = 240
 _EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "regions.csv")
@@ -43,6 +44,8 @@ class EvaluateOptions:
             inside the boxes.
         box_classes: names of the objects that count, in any case; none: all.
         resize: `ir` resamples infrared images of another size to that of the visible one.
+        temporal: score videos, or folders of the frames of a video, over time instead: flicker,
+            warping errors, motion.
         skip_bad: leave out images that a folder lacks or that do not fit, and list them.
         out: folder for metrics.csv, metrics.json (in a folder for each method if there are
             several), the comparison table and the plot; with boxes also regions.csv.
@@ -59,6 +62,7 @@ class EvaluateOptions:
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES
     resize: Literal["ir"] | None = None
+    temporal: bool = False
     skip_bad: bool = False
     out: Path | None = None
     page: Path | None = None
@@ -72,6 +76,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         ValueError: before any work, if the folders do not fit.
         OSError: before any work, if `out` cannot be written or holds scores already.
     """
+    if options.temporal:
+        return _evaluate_videos(options)
     with tempfile.TemporaryDirectory(prefix="fusejax-") as made:
         by_weights = {Path(made) / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
         folders = [*options.fused, *by_weights]
@@ -86,6 +92,16 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
                 options.ir, options.vi, folder, weights=weights, resize=options.resize, skip_bad=options.skip_bad
             )
         return _evaluate(options, folders)
+
+
+def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
+    if options.weights or options.page is not None:
+        raise ValueError("--temporal scores videos that are there; leave out --weights and --page.")
+    if options.out is not None:
+        _check_out(options.out, options.fused, overwrite=options.overwrite)
+    scores = evaluate_videos(options.fused, options.ir, options.vi)
+    _report(scores, options.out, title=f"means over {len(scores[0].names)} steps from a frame to the next")
+    return scores
 
 
 def _names(weights: Sequence[str]) -> list[str]:
@@ -143,9 +159,9 @@ def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -
         write_regions(options.out / "regions.csv", rows)
 
 
-def _report(results: list[Scores], out: Path | None) -> None:
+def _report(results: list[Scores], out: Path | None, *, title: str | None = None) -> None:
     console = _console()
-    console.print(terminal_table(results))
+    console.print(terminal_table(results, title=title))
     for scores in results:
         for metric, count in scores.left_out().items():
             images = f"{count} of {len(scores.names)} images"

@@ -24,12 +24,14 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
     from fusejax.metrics.running_mean import RunningMean
     from fusejax.metrics.structure import ms_ssim, ssim
-    from fusejax.metrics.table import METRICS, MetricInfo, higher_is_better, undefined_reason
+    from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo, higher_is_better, undefined_reason
+    from fusejax.metrics.temporal import evaluate_video
     from fusejax.metrics.visual_information import vif, viff
 
 __all__ = [
     "CONVENTIONS",
     "METRICS",
+    "TEMPORAL_METRICS",
     "USUAL",
     "Convention",
     "MetricInfo",
@@ -42,6 +44,7 @@ __all__ = [
     "edge_intensity",
     "entropy",
     "evaluate",
+    "evaluate_video",
     "feature_mutual_information",
     "higher_is_better",
     "mean_squared_error",

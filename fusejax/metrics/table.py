@@ -213,6 +213,58 @@ METRICS: dict[str, MetricInfo] = {
 }
 
 
+# Of videos, one value per step from a frame to the next: `fusejax.metrics.evaluate_video`.
+TEMPORAL_METRICS: dict[str, MetricInfo] = {
+    "flicker": MetricInfo(
+        title="change of the local mix of the sources in static regions",
+        family="temporal",
+        values="0 and up, levels",
+        better="lower",
+        source="our own",
+        undefined="no region is static",
+    ),
+    "static": MetricInfo(
+        title="change of the fused luma in static regions",
+        family="temporal",
+        values="0..255 levels",
+        better="lower",
+        source="our own",
+        undefined="no region is static",
+    ),
+    "WE": MetricInfo(
+        title="warping error by the flow of the sources",
+        family="temporal",
+        values="0..255 levels",
+        better="lower",
+        source="Lai et al. 2018; absolute values, both sources",
+        undefined="the flow is consistent nowhere",
+    ),
+    "flowD": MetricInfo(
+        title="warping error in RGB by the flow of the visible video",
+        family="temporal",
+        values="0..442 levels",
+        better="lower",
+        source="Gong et al. 2025, TemCoCo's code",
+    ),
+    "BiSWE": MetricInfo(
+        title="bi-directional self-warping error",
+        family="temporal",
+        values="0..510 levels",
+        better="lower",
+        source="Zhao et al. 2025, UniVF's code",
+        undefined="there is no third frame",
+    ),
+    "MS2R": MetricInfo(
+        title="motion smoothness with dual reference videos",
+        family="temporal",
+        values="0 and up, pixels",
+        better="lower",
+        source="Zhao et al. 2025, UniVF's code",
+        undefined="there is no third frame",
+    ),
+}
+
+
 def higher_is_better(metric: str) -> bool:
     """Whether larger values of a metric are better.
 
@@ -223,7 +275,7 @@ def higher_is_better(metric: str) -> bool:
     Returns:
         True if higher is better, False if lower is.
     """
-    return METRICS[metric.removeprefix("ROI-")].better == "higher"
+    return (METRICS | TEMPORAL_METRICS)[metric.removeprefix("ROI-")].better == "higher"
 
 
 def undefined_reason(name: str) -> str:
@@ -235,4 +287,4 @@ def undefined_reason(name: str) -> str:
     Returns:
         Words that fit behind "undefined where".
     """
-    return METRICS[name].undefined
+    return (METRICS | TEMPORAL_METRICS)[name].undefined

@@ -16,22 +16,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from fusejax.metrics.flow import consistent, optical_flow, warp
+from fusejax.metrics.table import TEMPORAL_METRICS
 from fusejax.ops.arrays import as_array
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.local_mix import apply_mix, features, local_mix
 
 Image = Float[np.ndarray, "h w c"]
 Frame = tuple[Image, Image, Image]
-
-# name -> (what it measures, source)
-TEMPORAL_METRICS: dict[str, tuple[str, str]] = {
-    "flicker": ("change of the local mix of the sources, static regions", "our own"),
-    "static": ("change of the fused luma, static regions", "our own"),
-    "WE": ("fused frame against the one before, moved as the sources move", "Lai et al. 2018, absolute, two sources"),
-    "flowD": ("the same in RGB, by the visible flow, all pixels", "TemCoCo, Gong et al. 2025, official code"),
-    "BiSWE": ("fused frame against both neighbors, by its own flow", "UniVF, Zhao et al. 2025, official code"),
-    "MS2R": ("acceleration of the fused against that of the sources", "UniVF, Zhao et al. 2025, official code"),
-}
 
 # Regions are static where both sources, blurred by this deviation in pixels, change by less than
 # this many levels from frame to frame, all over a square of this side in pixels.
@@ -148,6 +139,3 @@ def _luma(x: Image) -> Image:
 
 def _rgb(x: Image) -> Image:
     return np.broadcast_to(x, (*x.shape[:2], 3))
-
-
-__all__ = ["TEMPORAL_METRICS", "evaluate_video"]

@@ -1,11 +1,20 @@
 """Temporal metrics: values that can be worked out by hand."""
 
+import csv
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
 
+from fusejax.cli.main import main
+from fusejax.data.images import to_float, write_image
+from fusejax.data.moving import moving_scene
+from fusejax.data.video_writing import VideoWriter, from_pixels
 from fusejax.metrics.flow import consistent, optical_flow, warp
-from fusejax.metrics.temporal import TEMPORAL_METRICS, evaluate_video
+from fusejax.metrics.table import TEMPORAL_METRICS
+from fusejax.metrics.temporal import evaluate_video
+from fusejax.ops.color import rgb_to_luma
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +95,24 @@ def test_bad_videos_are_refused(texture):
         evaluate_video([(texture,) * 3, (texture[1:],) * 3])
     with pytest.raises(ValueError, match="differ in size"):
         evaluate_video([(texture, texture, texture[1:])] * 2)
+
+
+def test_the_command_scores_videos_and_folders_of_frames(tmp_path, capsys):
+    pytest.importorskip("av")
+    pairs = list(moving_scene(2, frames=4, size=(40, 48)))
+    for kind in ("ir", "vi"):
+        with VideoWriter(tmp_path / f"{kind}.mkv", codec="ffv1", rate=Fraction(25)) as writer:
+            for number, pair in enumerate(pairs):
+                writer.write(from_pixels(pair[kind]))
+                write_image(tmp_path / kind / f"{number}.png", pair[kind])
+    words = ["evaluate", "--temporal", "--fused", str(tmp_path / "vi.mkv"), "--fused", str(tmp_path / "ir")]
+    out = tmp_path / "scores"
+    main([*words, "--ir", str(tmp_path / "ir.mkv"), "--vi", str(tmp_path / "vi"), "--out", str(out)])
+    assert "means over 3 steps" in capsys.readouterr().out
+    expected = evaluate_video((pair["vi"], pair["ir"], rgb_to_luma(to_float(pair["vi"]))) for pair in pairs)
+    rows = list(csv.DictReader((out / "vi.mkv" / "metrics.csv").open()))
+    found = [float(row["WE"]) for row in rows]
+    np.testing.assert_allclose(found, expected["WE"], rtol=1e-3)
+    with pytest.raises(SystemExit):
+        main([*words, "--ir", str(tmp_path / "missing.mkv"), "--vi", str(tmp_path / "vi")])
+    assert "missing.mkv: no such file" in capsys.readouterr().err

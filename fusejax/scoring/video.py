@@ -1,0 +1,69 @@
+"""Scoring fused videos over time."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.data.pairing import size_text
+from fusejax.data.video import FrameFolder, Frames, VideoError, VideoFile
+from fusejax.inference.compilation import keep_compilations
+from fusejax.metrics import TEMPORAL_METRICS, evaluate_video
+from fusejax.report.progress import track
+from fusejax.report.scores import Scores
+from fusejax.scoring.folder import method_names
+
+
+def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> list[Scores]:
+    """Scores how stable fused videos are, see `fusejax.metrics.evaluate_video`.
+
+    Reports progress on standard error.
+
+    Args:
+        fused: for every method a video, or a folder of frames in the order of their names.
+        ir: infrared video, or folder of frames.
+        vi: visible video, or folder of frames.
+
+    Returns:
+        For every method one value per step from a frame to the next, NaN where there is none.
+
+    Raises:
+        ValueError: if videos cannot be read or differ in size or length.
+    """
+    if not fused:
+        raise VideoError("No fused video given; name at least one: --fused FILE.")
+    paths = [Path(path) for path in fused]
+    names = method_names(paths)
+    sources = [_open(Path(path)) for path in (ir, vi)]
+    methods = [_open(path) for path in paths]
+    _check(sources + methods)
+    keep_compilations()
+    scores = []
+    for name, method in zip(names, methods, strict=True):
+        values = evaluate_video(_frames(method, sources, name))
+        steps = [f"{n:06d}" for n in range(1, method.count)]
+        scores.append(Scores(name, "temporal", steps, {metric: values[metric] for metric in TEMPORAL_METRICS}))
+    return scores
+
+
+def _open(path: Path) -> Frames:
+    if not path.exists():
+        raise VideoError(f"{path}: no such file or folder.")
+    return FrameFolder(path, Fraction(1)) if path.is_dir() else VideoFile(path)
+
+
+def _check(videos: list[Frames]) -> None:
+    first = videos[0]
+    for video in videos[1:]:
+        if (video.size, video.count) != (first.size, first.count):
+            texts = [f"{v.path} has {v.count} frames of {size_text(v.size)}" for v in (first, video)]
+            raise VideoError(f"{' but '.join(texts)} (width x height); scores need the same frames everywhere.")
+
+
+def _frames(method: Frames, sources: list[Frames], name: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    frames = zip(method, *sources, strict=True)
+    for result, infrared, visible in track(frames, method.count, description=f"scoring {name}", unit="frames"):
+        color = result.rgb()
+        gray = np.ptp(color, axis=-1).max() == 0
+        yield (result.luma() if gray else color), infrared.luma(), visible.luma()
