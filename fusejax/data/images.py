@@ -114,6 +114,8 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
         warnings.warn(
             f"{shown}: the fourth channel (transparency or near infrared) is dropped.", ImageWarning, stacklevel=3
         )
+    if channels == 3 and pixels.dtype != np.float64:  # in place: large images need no second copy
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return pixels[..., 2::-1] if channels in (3, 4) else pixels[..., :1]
 
 
@@ -225,14 +227,15 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr))
     if not ok:
         raise ImageError(f"{path}: {pixels.dtype} pixels of shape {pixels.shape} cannot be stored as {suffix}.")
-    _write_complete(path, data.tobytes())
+    _write_complete(path, data.data)
 
 
-def _write_complete(path: epath.Path, data: bytes) -> None:
+def _write_complete(path: epath.Path, data: memoryview) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
         temporary.replace(path)
     except OSError as error:  # names the temporary file, or none at all where the disk is full
         raise type(error)(error.errno, error.strerror or str(error), str(path)) from error

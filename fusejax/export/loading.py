@@ -6,6 +6,7 @@ import numpy as np
 
 from fusejax.export import standalone
 from fusejax.inference.fuser import Fuser
+from fusejax.inference.pair_arrays import Sources
 
 
 class ExportedFuser(Fuser):
@@ -22,12 +23,12 @@ class ExportedFuser(Fuser):
         self.path, self.metadata = path, standalone.verify(path)
         self._run = standalone.open_program(path, self.metadata)
 
-    def fuse_luma(self, ir: np.ndarray, vi_y: np.ndarray) -> np.ndarray:
-        """Fused luma of a batch of equal size, [b, h, w, 1] float32 in [0, 1], in and out.
+    def tile_side(self, sources: Sources) -> None:
+        """Exported files take whole images."""
 
-        Raises:
-            ValueError: if the file is for another size.
-        """
+    def _fuse_whole(self, ir: np.ndarray, vi_y: np.ndarray, *, exact_size: bool) -> np.ndarray:
+        """Raises ValueError if the file is for another size; `exact_size` has no meaning here."""
+        del exact_size
         size = self.metadata["size"]
         if size and list(ir.shape[1:3]) != size:
             raise ValueError(f"{self.path} is for {size[1]}x{size[0]}; the images are {ir.shape[2]}x{ir.shape[1]}.")

@@ -1,24 +1,24 @@
 """Fusing image files: reading, the network and writing overlap."""
 
 import dataclasses
+import math
 import sys
 import warnings
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-import jax
 import numpy as np
 
 from fusejax.data.image_headers import ImageWarning, bits_per_sample
 from fusejax.data.images import as_infrared, read_thermal
 from fusejax.data.pairing import size_text
-from fusejax.inference.fuser import Fused, Fuser, bucket
-from fusejax.inference.jobs import Job, Jobs, find_jobs
+from fusejax.inference.fuser import Fuser, bucket
+from fusejax.inference.jobs import Jobs, find_jobs
 from fusejax.inference.memory import check_tile, parse_memory
-from fusejax.inference.pair_files import Advice, Settings, read_pair, write_result
+from fusejax.inference.pair_files import PairOnItsWay, Settings
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -26,13 +26,20 @@ from fusejax.inference.thermal import (
     automatic_ranges,
     check_range,
     describe_range,
-    full_range,
 )
 from fusejax.report.progress import track
 
+Item, T = TypeVar("Item"), TypeVar("T")
+
 _THREADS = 4
-_READ_AHEAD = 4
-_PENDING_WRITES = 8
+# Pairs that are being read, and as many that are being written, beside the one in the network: so
+# many, or as hold so many pixels. Larger images are fused one after the other.
+_PAIRS_IN_FLIGHT = 8
+_PIXELS_IN_FLIGHT = 2**24
+_PAIRS_IN_FLIGHT_BYTES = 12 * _PIXELS_IN_FLIGHT  # per pixel: 4 read, 3 fused, 5 while encoding
+# From so many pairs of one size on in a folder, they get a program of this size: compiling costs
+# about as much as for a bucket, and every pair is faster.
+_OWN_PROGRAM = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +130,16 @@ def fuse_folder(
     )
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
-    fuser = Fuser.load(weights, tile=tile, memory=limit)
+    shared = _PAIRS_IN_FLIGHT_BYTES if limit and len(jobs.todo) > 1 else 0
+    fuser = Fuser.load(weights, tile=tile, memory=limit - shared if limit else None)
     if maps:
         fuser.check_maps()
     ranges = _find_ranges(jobs, ir_range)
     folder = out if out != jobs.todo[0].target else out.parent
-    settings = Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps)
-    written, bad = _fuse_all(jobs.todo, fuser, settings, skip_bad=skip_bad)
+    settings = Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps, skip_bad)
+    counts = Counter(job.size for job in jobs.every)
+    exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
+    written, bad = _fuse_all([PairOnItsWay(job, settings, fuser) for job in jobs.todo], exact)
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
 
@@ -142,9 +152,11 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
         return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
     if ir_range == "full":
         return {}
-    deep = [pair.ir for pair in jobs.pairs if bits_per_sample(pair.ir) > 8]
+    deep = [job.pair.ir for job in jobs.every if bits_per_sample(job.pair.ir) > 8]
+    largest = max(math.prod(job.size) for job in jobs.every)
     with ThreadPoolExecutor(_THREADS) as pool:
-        images = _map_ahead(pool, lambda path: as_infrared(read_thermal(path)), deep)
+        ahead = min(_THREADS, _PIXELS_IN_FLIGHT // largest)
+        images = _map_ahead(pool, lambda path: as_infrared(read_thermal(path)), deep, ahead=ahead)
         if len(deep) > 1:
             images = track(images, len(deep), description="measuring infrared values", unit="images")
         ranges = automatic_ranges(images)
@@ -154,67 +166,56 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
     return ranges
 
 
-def _fuse_all(jobs: Sequence[Job], fuser: Fuser, settings: Settings, *, skip_bad: bool) -> tuple[list[Path], list[str]]:
-    """Fuses pair by pair.
+def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
+    """Fuses pair by pair, while others are read and written.
 
-    Returns the files written and a line for each pair that could not be read.
+    Args:
+        pairs: what to fuse.
+        exact: sizes that get a program of their own.
+
+    Returns:
+        The files written and a line for each pair that could not be read.
     """
     written, bad = [], []
     pending: deque[Future] = deque()
-    compiled: set[tuple[int, int]] = set()
-    advice = Advice()
+    compiled: set[tuple[tuple[int, int], bool]] = set()
+    advised = False
+    largest = max(math.prod(pair.job.size) for pair in pairs)
+    ahead = min(_PAIRS_IN_FLIGHT, _PIXELS_IN_FLIGHT // largest)
     with ThreadPoolExecutor(_THREADS) as pool:
-        loaded = _map_ahead(pool, lambda job: read_pair(job.pair, skip_bad=skip_bad), jobs)
-        for job, pair in zip(jobs, track(loaded, len(jobs), description="fusing", unit="pairs"), strict=True):
-            if isinstance(pair, str):
-                bad.append(pair)
+        loaded = _map_ahead(pool, PairOnItsWay.read, pairs, ahead=ahead)
+        for pair in track(loaded, len(pairs), description="fusing", unit="pairs"):
+            if pair.problem:
+                bad.append(pair.problem)
                 continue
-            ir, vi = pair
-            advice.check(job.pair, ir, vi)
-            _announce(vi.shape[:2], compiled)
-            fused = _fuse_one(job, as_infrared(ir), vi, fuser, settings)
-            pending.append(pool.submit(write_result, job, vi, fused, settings))
-            while len(pending) > _PENDING_WRITES or (pending and pending[0].done()):
+            if pair.advice and not advised:
+                advised = True
+                warnings.warn(pair.advice, ImageWarning, stacklevel=3)
+            exact_size = pair.job.size in exact
+            _announce(pair.job.size, compiled, exact_size=exact_size)
+            pair.fuse(exact_size=exact_size)
+            pending.append(pool.submit(pair.write))
+            written.append(pair.job.target)
+            del pair
+            while len(pending) > ahead or (pending and pending[0].done()):
                 pending.popleft().result()
-            written.append(job.target)
         for write in pending:
             write.result()
     return written, bad
 
 
-def _fuse_one(job: Job, ir: np.ndarray, vi: np.ndarray, fuser: Fuser, settings: Settings) -> Fused:
-    chosen = settings.ranges.get(ir.dtype, full_range(ir.dtype))
-    try:
-        return fuser.fuse_pair(
-            ir,
-            vi,
-            stretch=settings.stretch,
-            ir_range=chosen,
-            ir_polarity=settings.polarity,
-            bits=settings.bits,
-            maps=settings.maps,
-        )
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
-            raise
-        raise ValueError(
-            f"{job.pair.vi}: {size_text(vi.shape[:2])} pixels need more memory than there is; "
-            "fuse the pair at a smaller size or in parts, or on a machine with more memory."
-        ) from error
-
-
-def _map_ahead(pool: ThreadPoolExecutor, function, items: Sequence) -> Iterator:
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Sequence[Item], *, ahead: int):
     """Results in order; the next few are computed while the caller works."""
-    waiting = deque(pool.submit(function, item) for item in items[:_READ_AHEAD])
+    waiting = deque(pool.submit(function, item) for item in items[:ahead])
     for n in range(len(items)):
-        if n + _READ_AHEAD < len(items):
-            waiting.append(pool.submit(function, items[n + _READ_AHEAD]))
+        if n + ahead < len(items):
+            waiting.append(pool.submit(function, items[n + ahead]))
         yield waiting.popleft().result()
 
 
-def _announce(size: tuple[int, int], compiled: set[tuple[int, int]]) -> None:
-    padded = bucket(size[0]), bucket(size[1])
-    if padded not in compiled:
-        compiled.add(padded)
-        text = f"compiling the network for images of up to {size_text(padded)}, once per size (kept for later runs)"
-        print(text, file=sys.stderr, flush=True)
+def _announce(size: tuple[int, int], compiled: set, *, exact_size: bool) -> None:
+    padded = size if exact_size else (bucket(size[0]), bucket(size[1]))
+    if (padded, exact_size) not in compiled:
+        compiled.add((padded, exact_size))
+        images = f"images of {'' if exact_size else 'up to '}{size_text(padded)}"
+        print(f"compiling the network for {images}, once per size (kept for later runs)", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ Pairs, output files, and every check that needs no pixels.
 
 import dataclasses
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.data.image_headers import bits_per_sample, image_size
@@ -19,10 +20,11 @@ _LARGEST_STRETCH = 1.03  # of one side against the other; sides are rounded to p
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One pair and the file that its fused image is written to."""
+    """One pair, the file that its fused image is written to, and its height and width."""
 
     pair: PairPaths
     target: Path
+    size: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +35,13 @@ class Jobs:
         todo: what has to be fused.
         existing: fused images that are there already, if these may be skipped.
         skipped: a line for each pair that was left out.
-        pairs: all usable pairs, those of `existing` included.
+        every: the jobs of all usable pairs, those of `existing` included.
     """
 
     todo: list[Job]
     existing: list[Path]
     skipped: list[str]
-    pairs: list[PairPaths]
+    every: list[Job]
 
 
 def find_jobs(
@@ -81,7 +83,9 @@ def find_jobs(
             "Existing images are either replaced (--overwrite) or kept (--skip-existing); give one of both."
         )
     pairs, skipped = _find_pairs(ir, vi, recursive=recursive, skip_bad=skip_bad)
-    problems = {p.id: text for p in pairs if (text := _size_problem(p, resize=resize))}
+    with ThreadPoolExecutor() as pool:  # thousands of headers, each of which waits for the disk
+        sizes = dict(zip(pairs, pool.map(lambda p: (image_size(p.ir), image_size(p.vi)), pairs), strict=True))
+    problems = {p.id: text for p in pairs if (text := _size_problem(p, *sizes[p], resize=resize))}
     if problems and not skip_bad:
         lines = "\n  ".join(list(problems.values())[:_SHOWN])
         raise PairError(
@@ -95,7 +99,8 @@ def find_jobs(
     pairs = [p for p in pairs if p.id not in problems]
     if not pairs:
         raise PairError("No usable pair is left:\n  " + "\n  ".join(list(problems.values())[:_SHOWN]))
-    jobs = [Job(pair, target) for pair, target in zip(pairs, _targets(pairs, vi, out, bits=bits), strict=True)]
+    targets = _targets(pairs, vi, out, bits=bits)
+    jobs = [Job(pair, target, sizes[pair][1]) for pair, target in zip(pairs, targets, strict=True)]
     _check_out(jobs, ir, vi, out)
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite and not skip_existing:
@@ -105,7 +110,7 @@ def find_jobs(
             "replace them with --overwrite, or choose another --out."
         )
     left = set(existing) if skip_existing else set()
-    return Jobs([j for j in jobs if j.target not in left], sorted(left), skipped + list(problems.values()), pairs)
+    return Jobs([j for j in jobs if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
 
 
 def _find_pairs(ir: Path, vi: Path, *, recursive: bool, skip_bad: bool) -> tuple[list[PairPaths], list[str]]:
@@ -124,8 +129,7 @@ def _find_pairs(ir: Path, vi: Path, *, recursive: bool, skip_bad: bool) -> tuple
     return [PairPaths(vi.stem, ir, vi)], []
 
 
-def _size_problem(pair: PairPaths, *, resize: bool) -> str | None:
-    ir, vi = image_size(pair.ir), image_size(pair.vi)
+def _size_problem(pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, resize: bool) -> str | None:
     if ir == vi:
         return None
     text = f"{pair.ir} is {size_text(ir)} but {pair.vi} is {size_text(vi)}"

@@ -1,13 +1,16 @@
 """How large the tiles of an image may be."""
 
 import functools
+import math
 import os
 import re
 import resource
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fusejax.inference.extent import apply_within
 from fusejax.inference.tiles import HALO
@@ -16,6 +19,9 @@ from fusejax.typing import Params
 # Without a limit by the user, smaller images are fused whole and nothing is measured.
 _SMALL = 2_000_000
 _CORES = (1024, 768, 512, 384, 256, 128, 64)
+_FLOAT = 4
+_PLANES = 5  # of floats for an image that is fused whole: both lumas, the network's copies, its result
+_RESERVE = 128 * 2**20  # for compiling the network and for what the system keeps
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -37,8 +43,26 @@ def check_tile(tile: str | int) -> None:
         raise ValueError(f"tile is {tile!r}; expected auto, off or a side in pixels.")
 
 
+def held_bytes(ir_type: np.dtype, vi: np.ndarray) -> int:
+    """Bytes of the arrays of a batch of pairs beside the network: sources, fused luma and images.
+
+    Args:
+        ir_type: of the infrared images.
+        vi: the visible images, [b, h, w, c].
+    """
+    pixels = math.prod(vi.shape[:3])
+    return 2 * vi.nbytes + pixels * (np.dtype(ir_type).itemsize + _FLOAT)
+
+
 def choose_core(
-    model, params: Params, size: tuple[int, int], *, tile: str | int = "auto", memory: int | None = None
+    model,
+    params: Params,
+    size: tuple[int, int],
+    *,
+    tile: str | int = "auto",
+    memory: int | None = None,
+    images: int = 1,
+    held: int = 0,
 ) -> int | None:
     """The side of the tiles for an image, without halo, or None to fuse it whole.
 
@@ -48,8 +72,10 @@ def choose_core(
         size: height and width of the image.
         tile: `off`, a side in pixels, or `auto`: tiles if the network does not fit otherwise.
         memory: bytes that the process may use at its peak; by default half of the machine's, or
-            what is free on an accelerator. The network gets half of what the process has not used
-            yet; the rest is left for reading, color and writing.
+            what is free on an accelerator. The network gets what the process does not use yet, less
+            `held` and a reserve for compiling.
+        images: how many images go through the network together, where they are not cut.
+        held: bytes of the images' own arrays.
 
     Raises:
         ValueError: if the smallest tiles do not fit, or `tile` is none of the above.
@@ -59,16 +85,20 @@ def choose_core(
         return None
     if tile != "auto":
         return int(tile)
-    if memory is None and size[0] * size[1] <= _SMALL:
+    pixels = images * size[0] * size[1]
+    if memory is None and pixels <= _SMALL:
         return None
     needed = _bytes_per_pixel(model, jax.tree.structure(params), tuple(x.shape for x in jax.tree.leaves(params)))
-    budget = _free(memory) / 2
-    if needed * size[0] * size[1] <= budget:
+    budget = _free(memory) - held - _RESERVE
+    if (needed + _PLANES * _FLOAT) * pixels <= budget:
         return None
     fitting = [core for core in _CORES if needed * (core + 2 * HALO) ** 2 <= budget]
     if not fitting:
-        least = needed * (_CORES[-1] + 2 * HALO) ** 2
-        raise ValueError(f"The smallest tiles need {2 * least / 2**20:.0f} MiB more than is in use; allow more memory.")
+        missing = needed * (_CORES[-1] + 2 * HALO) ** 2 - budget
+        raise ValueError(
+            f"A {size[1]}x{size[0]} pair needs {missing / 2**20:.0f} MiB more than the memory that it may use, "
+            f"{held / 2**20:.0f} MiB of it for its own pixels; allow more."
+        )
     return fitting[0]
 
 
@@ -86,10 +116,17 @@ def _bytes_per_pixel(model, structure, shapes) -> float:
 
 
 def _free(memory: int | None) -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     if memory is not None:
-        return memory - peak
+        return memory - _in_use()
     if stats := jax.devices()[0].memory_stats():
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return total / 2 - peak
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 - _in_use()
+
+
+def _in_use() -> int:
+    """Bytes of this process in memory; where the system does not tell, their peak so far."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)

@@ -1,11 +1,15 @@
 """The arrays of one pair: what is refused, their values in [0, 1], contrast of the result."""
 
+import dataclasses
+import functools
 import warnings
+from collections.abc import Iterator
 
+import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from fusejax.data.images import to_float
+from fusejax.data.images import as_infrared, from_float, to_float
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -15,15 +19,95 @@ from fusejax.inference.thermal import (
     full_range,
     to_unit,
 )
-from fusejax.ops.color import rgb_to_luma
+from fusejax.ops.color import recolor, rgb_to_luma
 
 Plane = Float[np.ndarray, "*b h w 1"]
+Planes = Float[np.ndarray, "b h w 1"]
+Index = slice | np.ndarray
 
 # A pair in which neither image varies more holds noise only, which must not be stretched.
 _LEAST_SPAN = 1.5 / 255
+# Pixels that are converted at once: their floats stay in the cache, and memory stays small.
+_STRIP = 2**18
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """A batch of checked pairs as they came. Floats are made of the parts that are needed.
+
+    Attributes:
+        ir: [b, h, w, 1 or 3], uint8, uint16 or float.
+        vi: [b, h, w, 1 or 3], uint8, uint16, or float in [0, 1].
+        ir_range: values of `ir` that become 0 and 1.
+        polarity: what is hot in `ir`.
+    """
+
+    ir: np.ndarray
+    vi: np.ndarray
+    ir_range: Range = (0.0, 1.0)
+    polarity: Polarity = "white"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.vi.shape[1], self.vi.shape[2]
+
+    def luma(self, rows: Index = slice(None), columns: Index = slice(None)) -> tuple[Planes, Planes]:
+        """Infrared and visible luma of a window, float32 in [0, 1]."""
+        ir, vi = (x[:, rows][:, :, columns] for x in (self.ir, self.vi))
+        ir = to_unit(ir, self.ir_range, polarity=self.polarity)
+        return _to_luma(ir), _to_luma(_to_unit_visible(vi))
+
+    @functools.cached_property
+    def planes(self) -> tuple[Planes, Planes]:
+        """`luma` of all pixels, which is kept."""
+        planes = tuple(np.empty((*self.vi.shape[:3], 1), np.float32) for _ in range(2))
+        for rows in self._strips():
+            for plane, part in zip(planes, self.luma(rows), strict=True):
+                plane[:, rows] = part
+        return planes[0], planes[1]
+
+    def reduced(self, height: int, width: int) -> tuple[Planes, Planes]:
+        """`luma` of the images at a smaller size, averaged over areas in the values that came."""
+
+        def shrink(images: np.ndarray) -> np.ndarray:
+            exact = images if np.issubdtype(images.dtype, np.integer) else images.astype(np.float32, copy=False)
+            small = [cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) for x in exact]
+            return np.stack(small).reshape(len(images), height, width, -1)
+
+        return dataclasses.replace(self, ir=shrink(self.ir), vi=shrink(self.vi)).luma()
+
+    def have_contrast(self) -> Bool[np.ndarray, "b 1 1 1"]:
+        """Which pairs hold more than noise, in at least one of their images."""
+        least, greatest = np.inf, -np.inf
+        for rows in self._strips():
+            luma = np.concatenate(self.luma(rows), axis=-1)
+            least = np.minimum(least, luma.min(axis=(1, 2), keepdims=True))
+            greatest = np.maximum(greatest, luma.max(axis=(1, 2), keepdims=True))
+        return (greatest - least).max(axis=-1, keepdims=True) > _LEAST_SPAN
+
+    def colored(self, fused_y: Planes, dtype: np.dtype) -> np.ndarray:
+        """Images of the fused luma in the colors of `vi`, and in its shape.
+
+        Args:
+            fused_y: in [0, 1].
+            dtype: uint8, uint16 or a floating type in [0, 1].
+        """
+        images = np.empty(self.vi.shape, dtype)
+        for rows in self._strips():
+            luma, vi = fused_y[:, rows], _to_unit_visible(self.vi[:, rows])
+            fused = luma if vi.shape[-1] == 1 else recolor(luma, vi)
+            images[:, rows] = fused if np.issubdtype(dtype, np.floating) else from_float(fused, dtype)
+        return images
+
+    def _strips(self) -> Iterator[slice]:
+        b, h, w = self.vi.shape[:3]
+        rows = max(1, _STRIP // (b * w))
+        return (slice(top, min(top + rows, h)) for top in range(0, h, rows))
 
 
 def check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
+    """Raises ValueError for types, shapes and values that cannot be fused; says which came."""
     for name, x in (("ir", ir), ("vi", vi)):
         if x.dtype not in (np.uint8, np.uint16) and not np.issubdtype(x.dtype, np.floating):
             raise ValueError(f"{name} is {x.dtype}; expected uint8, uint16 or float in [0, 1].")
@@ -47,18 +131,23 @@ def _size_text(size: tuple[int, ...]) -> str:
     return text if len(size) == 2 else f"{size[0]} images of {text}"
 
 
-def unit_visible(vi: np.ndarray) -> Float[np.ndarray, "*b h w c"]:
-    """float32 in [0, 1] with a channel axis."""
+def make_sources(ir: np.ndarray, vi: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Sources:
+    """A checked pair, or batch of pairs, with the range of its infrared values.
+
+    A range that `auto` chooses is said in a warning.
+    """
     vi = vi if vi.ndim >= 3 else vi[..., None]
+    ir = ir if ir.ndim >= 3 else ir[..., None]
+    chosen = _choose_range(ir, ir_range)
+    return Sources(*(x if x.ndim == 4 else x[None] for x in (ir, vi)), chosen, polarity)
+
+
+def _to_unit_visible(vi: np.ndarray) -> Float[np.ndarray, "b h w c"]:
     return vi.astype(np.float32) if np.issubdtype(vi.dtype, np.floating) else to_float(vi)
 
 
-def unit_infrared(ir: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Plane:
-    """One channel, float32 in [0, 1], hot is bright."""
-    ir = ir if ir.ndim >= 3 else ir[..., None]
-    chosen = _choose_range(ir, ir_range)
-    unit = to_unit(ir, chosen, polarity=polarity)
-    return rgb_to_luma(unit) if ir.shape[-1] == 3 else unit
+def _to_luma(x: Float[np.ndarray, "b h w c"]) -> Planes:
+    return rgb_to_luma(x) if x.shape[-1] == 3 else x
 
 
 def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
@@ -67,7 +156,7 @@ def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
     chosen = full_range(ir.dtype)
     if ir_range == "auto" and ir.dtype != np.uint8:
         planes = ir.reshape(-1, *ir.shape[-3:])  # every image of a batch
-        chosen = automatic_ranges(x.mean(axis=-1, keepdims=True).astype(x.dtype) for x in planes)[ir.dtype]
+        chosen = automatic_ranges(map(as_infrared, planes))[ir.dtype]
         if line := describe_range(chosen, ir.dtype):
             warnings.warn(line, stacklevel=5)
     elif np.issubdtype(ir.dtype, np.floating) and not (ir.min() >= 0 and ir.max() <= 1):
@@ -77,16 +166,8 @@ def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
     return chosen
 
 
-def stretch_pair(fused_y: Plane, ir_y: Plane, vi_y: Plane) -> Plane:
-    """`stretch_range` of the pairs with contrast; the others are left as they are."""
-    return np.where(np.maximum(_span(ir_y), _span(vi_y)) > _LEAST_SPAN, stretch_range(fused_y), fused_y)
-
-
 def stretch_range(fused_y: Plane) -> Plane:
     """Maps each image linearly onto [0, 1]; a constant one is left as it is."""
-    low, span = fused_y.min(axis=(-3, -2, -1), keepdims=True), _span(fused_y)
+    low = fused_y.min(axis=(-3, -2, -1), keepdims=True)
+    span = fused_y.max(axis=(-3, -2, -1), keepdims=True) - low
     return np.where(span > 0, (fused_y - low) / np.where(span > 0, span, 1), fused_y)
-
-
-def _span(x: Plane) -> Float[np.ndarray, "*b 1 1 1"]:
-    return np.ptp(x, axis=(-3, -2, -1), keepdims=True)

@@ -1,18 +1,19 @@
 """The files of one pair: reading the sources, writing the result, advice about odd sources."""
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import Literal
 
+import jax
 import numpy as np
 
-from fusejax.data.image_headers import ImageError, ImageWarning, bits_per_sample
-from fusejax.data.images import from_float, read_image, read_thermal, resample, to_float, write_image
-from fusejax.data.pairing import PairPaths
-from fusejax.inference.fuser import Fused
+from fusejax.data.image_headers import ImageError, bits_per_sample
+from fusejax.data.images import as_infrared, from_float, read_image, read_thermal, resample, to_float, write_image
+from fusejax.data.pairing import PairPaths, size_text
+from fusejax.inference.fuser import Fused, Fuser, finish, integer_type
 from fusejax.inference.jobs import Job
-from fusejax.inference.thermal import Polarity, Range
+from fusejax.inference.pair_arrays import Sources
+from fusejax.inference.thermal import Polarity, Range, full_range
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import labeled_row
 
@@ -33,25 +34,83 @@ class Settings:
     keep_ir: bool
     panel: bool
     maps: bool
+    skip_bad: bool
 
 
-def read_pair(pair: PairPaths, *, skip_bad: bool) -> tuple[np.ndarray, np.ndarray] | str:
-    """Pixels, infrared in the size of the visible image.
+class PairOnItsWay:
+    """One pair, which is read, fused and written; the three may run in different threads.
 
-    Or what is wrong, if that may be skipped.
+    What a step does not need any more is let go, so that large images are in memory once.
+
+    Attributes:
+        job: what to do.
+        problem: why the pair could not be read, if it may be left out.
+        advice: what is odd about the sources.
     """
-    try:
-        ir, vi = read_thermal(pair.ir), read_image(pair.vi)
-    except (ImageError, OSError) as error:
-        if skip_bad:
-            return str(error)
-        raise
-    return resample(ir, height=vi.shape[0], width=vi.shape[1]), vi
+
+    def __init__(self, job: Job, settings: Settings, fuser: Fuser):
+        self.job, self.problem, self.advice = job, None, None
+        self._settings, self._fuser = settings, fuser
+        self._sources: Sources | None = None
+        self._fused_y, self._maps = None, {}
+
+    def read(self) -> "PairOnItsWay":
+        """Reads pixels, infrared in the size of the visible image, and makes floats of them."""
+        pair = self.job.pair
+        try:
+            ir, vi = read_thermal(pair.ir), read_image(pair.vi)
+        except (ImageError, OSError) as error:
+            if not self._settings.skip_bad:
+                raise
+            self.problem = str(error)
+            return self
+        self.advice = _advice(pair, ir, vi)
+        ir = as_infrared(resample(ir, height=vi.shape[0], width=vi.shape[1]))
+        chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
+        self._sources = sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
+        if self._settings.maps or self._fuser.tile_side(sources) is None:
+            _ = sources.planes  # here, beside the network's work on another pair
+        return self
+
+    def fuse(self, *, exact_size: bool) -> None:
+        """Runs the network.
+
+        Raises:
+            ValueError: if memory runs out; the message names the image.
+        """
+        assert self._sources is not None
+        try:
+            if self._settings.maps:
+                self._fused_y, self._maps = self._fuser.fuse_with_maps(self._sources)
+            else:
+                self._fused_y = self._fuser.fuse_sources(self._sources, exact_size=exact_size)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
+                raise
+            raise ValueError(
+                f"{self.job.pair.vi}: {size_text(self.job.size)} pixels need more memory than there is; "
+                "name a limit with --memory, fuse the pair at a smaller size, or use a machine with more memory."
+            ) from error
+
+    def write(self) -> None:
+        """Writes all files of the pair, the fused image last: if it exists, the others do."""
+        settings, sources = self._settings, self._sources
+        assert sources is not None
+        dtype = integer_type(settings.bits) or sources.vi.dtype
+        images, fused_y = finish(sources, self._fused_y, stretch=settings.stretch, dtype=dtype)
+        fused = Fused(images[0], fused_y[0], {name: values[0] for name, values in self._maps.items()}, sources)
+        self._sources = self._fused_y = None
+        self._maps = {}
+        if settings.keep_ir or settings.panel or settings.maps:
+            _write_beside(self.job, fused, settings)
+        del sources, fused, fused_y
+        write_image(self.job.target, images[0])
 
 
-def write_result(job: Job, vi: np.ndarray, fused: Fused, settings: Settings) -> None:
-    """Writes all files of a pair, the fused image last: if it exists, the others do."""
+def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
+    """Infrared as the network saw it, panel and maps."""
     out, name = settings.out, Path(job.pair.id).parent / job.target.stem
+    vi = fused.sources.vi[0]
     if settings.keep_ir:
         deep = bits_per_sample(job.pair.ir) > 8
         write_image(out / "ir" / f"{name}.png", from_float(fused.ir, np.uint16 if deep else np.uint8))
@@ -64,7 +123,6 @@ def write_result(job: Job, vi: np.ndarray, fused: Fused, settings: Settings) -> 
         write_maps(
             out / "maps" / name.parent, name.name, fused.maps, ir=fused.ir, vi=to_float(vi), fused=to_float(fused.image)
         )
-    write_image(job.target, fused.image)
 
 
 def _panel(vi: np.ndarray, fused: Fused) -> np.ndarray:
@@ -75,22 +133,13 @@ def _panel(vi: np.ndarray, fused: Fused) -> np.ndarray:
     return labeled_row(images | {"fused": rgb_to_luma(color), "fused in color": color})
 
 
-class Advice:
-    """Warns once if the sources look exchanged or the infrared image is in false color."""
-
-    def __init__(self):
-        self.given = False
-
-    def check(self, pair: PairPaths, ir: np.ndarray, vi: np.ndarray) -> None:
-        """Looks at every eighth pixel of one pair."""
-        if self.given or not _is_colored(ir):
-            return
-        self.given = True
-        if _is_colored(vi):
-            text = f"{pair.ir} is in color; its luma is used, which is not temperature if the colors are a palette."
-        else:
-            text = f"{pair.ir} is in color and {pair.vi} is gray; are --ir and --vi exchanged?"
-        warnings.warn(text, ImageWarning, stacklevel=4)
+def _advice(pair: PairPaths, ir: np.ndarray, vi: np.ndarray) -> str | None:
+    """Whether the sources look exchanged or infrared is in false color, by every eighth pixel."""
+    if not _is_colored(ir):
+        return None
+    if _is_colored(vi):
+        return f"{pair.ir} is in color; its luma is used, which is not temperature if the colors are a palette."
+    return f"{pair.ir} is in color and {pair.vi} is gray; are --ir and --vi exchanged?"
 
 
 def _is_colored(pixels: np.ndarray) -> bool:

@@ -65,8 +65,15 @@ def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
         (low, high) in the values of the image.
     """
     plane = ir[..., 0].astype(np.float32) if np.issubdtype(ir.dtype, np.floating) else ir[..., 0]
-    low, high = np.quantile(cv2.medianBlur(np.ascontiguousarray(plane), 3), _TAILS)
-    return float(low), float(high)
+    plane = cv2.medianBlur(np.ascontiguousarray(plane), 3)
+    if np.issubdtype(plane.dtype, np.floating):
+        low, high = np.quantile(plane, _TAILS)
+        return float(low), float(high)
+    # By counting: sorting would copy large images, and be slower.
+    counts = cv2.calcHist([plane], [0], None, [2**16], [0, 2**16])
+    ranks = np.floor(_TAILS[0] * (plane.size - 1)), np.ceil(_TAILS[1] * (plane.size - 1))
+    levels = np.searchsorted(np.cumsum(counts.astype(np.int64)), ranks, side="right")
+    return float(levels[0]), float(levels[1])
 
 
 def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.dtype, Range]:

@@ -14,28 +14,25 @@ network of width 16 with random weights at 370x205 in tiles of 128: 2.84, 2.20, 
 channel gate and random weights, same image: 0.03, 0.00.
 """
 
+import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.inference.extent import Sums, apply_within, extension_index
-from fusejax.typing import Luma, Params
+from fusejax.inference.pair_arrays import Sources
+from fusejax.typing import Params
+
+Luma = Float[np.ndarray, "b h w 1"]
 
 HALO = 32
-# Passes that correct the sums before the one that fuses: see the differences above.
-PASSES = 2
-
-# Rows and columns of the image, as index arrays, to the luma of both sources there.
-Read = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-# The same at reduced size: all of the image in so many rows and columns.
-ReadReduced = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+# Tiles are fused once more until no pixel moves by more than this between two passes, in [0, 1].
+SETTLED = 0.25 / 255
 
 
 class Cut(NamedTuple):
@@ -66,66 +63,75 @@ def cuts(side: int, core: int, halo: int) -> list[Cut]:
 class Tiling:
     """A network that fuses images in tiles of one size."""
 
-    def __init__(self, model: Any, *, core: int, halo: int = HALO):
+    def __init__(self, model: Any, params: Params, *, core: int, halo: int = HALO):
         """Prepares tiles.
 
         Args:
             model: network with `remat="none"`.
+            params: of the network.
             core: side in pixels of what a tile contributes, rounded up to what the network needs.
             halo: pixels around it.
         """
         self.multiple = model.multiple
         self.core, self.halo = (-(-n // self.multiple) * self.multiple for n in (core, halo))
-        self.step = functools.partial(_step, model)
+        self.step = functools.partial(_step, model, params)
 
-    def fuse(
-        self, params: Params, size: tuple[int, int], read: Read, reduced: ReadReduced, *, passes: int = PASSES
-    ) -> Iterator[tuple[slice, slice, Float[np.ndarray, "h w 1"]]]:
-        """Fuses one image; only one tile is in memory.
+    def fuse(self, sources: Sources, fused: Luma) -> None:
+        """Fuses one pair; only one tile at a time goes through the network.
+
+        Repeats passes over all tiles until the result has settled, or until every sum is exact.
 
         Args:
-            params: of the network.
-            size: height and width of the image.
-            read: gives [1, h, w, 1] at the given rows and columns.
-            reduced: gives [1, h, w, 1] of the given size.
-            passes: passes over all tiles before the last one.
-
-        Yields:
-            Rows and columns of each core, and its fused luma in [0, 1].
+            sources: one pair.
+            fused: [1, h, w, 1], gets the fused luma in [0, 1].
         """
-        axes = [self._axis(side) for side in size]
-        arrays, extent, tiles = zip(*axes, strict=True)
-        scaled = [self._reduced_side(side, size) for side in size]
+        sums = self.estimate(sources)
+        for n in range(len(sums) + 1):
+            change, sums = self.correct(sources, sums, fused)
+            if n and change <= SETTLED:
+                break
+
+    def estimate(self, sources: Sources) -> Sums:
+        """The sums of the image at reduced size, which fits one array."""
+        arrays, _, _ = zip(*map(self._axis, sources.size), strict=True)
+        scaled = [self._reduced_side(side, sources.size) for side in sources.size]
         rows, columns = (extension_index(s, self.multiple, n) for s, n in zip(scaled, arrays, strict=True))
-        images = [x[:, rows][:, :, columns] for x in reduced(*scaled)]
-        own_extent, core = np.array(scaled, np.int32), np.array([0, scaled[0], 0, scaled[1]], np.int32)
-        shapes = jax.eval_shape(self.step, params, *images, own_extent, core)[1]
+        images = [x[:, rows][:, :, columns] for x in sources.reduced(*scaled)]
+        extent, core = np.array(scaled, np.int32), np.array([0, scaled[0], 0, scaled[1]], np.int32)
+        shapes = jax.eval_shape(self.step, *images, extent, core)[1]
+        if not shapes:
+            return {}
         nothing = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-        _, sums = self.step(params, *images, own_extent, core, given=nothing, use_given=np.bool_(False))
+        return self.step(*images, extent, core, given=nothing, use_given=np.bool_(False))[1]
+
+    def correct(self, sources: Sources, sums: Sums, fused: Luma) -> tuple[float, Sums]:
+        """One pass over all tiles.
+
+        Args:
+            sources: one pair.
+            sums: to use instead of each tile's own.
+            fused: luma [1, h, w, 1] of the pass before, is overwritten.
+
+        Returns:
+            The largest change of a pixel of `fused`, and the sums over the whole image.
+        """
+        size, change, total = sources.size, 0.0, None
+        arrays, extent, tiles = zip(*map(self._axis, size), strict=True)
         indices = [
             extension_index(side, self.multiple, max(n, -(-side // self.multiple) * self.multiple))
             for side, n in zip(size, arrays, strict=True)
         ]
-        for n in range(passes + 1):
-            total = nothing
-            for cut in itertools.product(*tiles):
-                (top, *rows), (left, *columns) = cut
-                window = indices[0][top : top + arrays[0]], indices[1][left : left + arrays[1]]
-                core = np.array([rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left], np.int32)
-                fused, own = self.step(
-                    params, *read(*window), np.array(extent, np.int32), core, given=sums, use_given=np.bool_(True)
-                )
-                if n < passes:
-                    total = jax.tree.map(np.add, total, jax.device_get(own))
-                    continue
-                core = np.asarray(fused)[0, core[0] : core[1], core[2] : core[3]]
-                stop = [min(rows[1], size[0]), min(columns[1], size[1])]
-                yield (
-                    slice(rows[0], stop[0]),
-                    slice(columns[0], stop[1]),
-                    core[: stop[0] - rows[0], : stop[1] - columns[0]],
-                )
-            sums = total
+        for (top, *rows), (left, *columns) in itertools.product(*tiles):
+            pair = sources.luma(indices[0][top : top + arrays[0]], indices[1][left : left + arrays[1]])
+            core = np.array([rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left], np.int32)
+            tile, own = self.step(*pair, np.array(extent, np.int32), core, given=sums, use_given=np.bool_(True))
+            own = jax.device_get(own)
+            total = own if total is None else jax.tree.map(np.add, total, own)
+            part = fused[:, rows[0] : rows[1], columns[0] : columns[1]]
+            new = np.asarray(tile)[:, core[0] : core[1], core[2] : core[3]][:, : part.shape[1], : part.shape[2]]
+            change = max(change, float(np.abs(new - part).max()))
+            part[:] = new
+        return change, total or {}
 
     def _axis(self, side: int) -> tuple[int, int, list[Cut]]:
         """Along one axis: pixels of an array, those that belong to the image, and the tiles."""
@@ -144,37 +150,21 @@ class Tiling:
 def _step(
     model: Any,
     params: Params,
-    ir: Luma,
-    vi_y: Luma,
+    ir: Float[Array, "1 h w 1"],
+    vi_y: Float[Array, "1 h w 1"],
     extent: Array,
     core: Array,
     *,
     given: Any = None,
     use_given: Array | bool = True,
-) -> tuple[Luma, Sums]:
+) -> tuple[Float[Array, "1 h w 1"], Sums]:
     fused_y, sums = apply_within(model, params, ir, vi_y, extent=extent, core=core, given=given, use_given=use_given)
     return jnp.clip(fused_y, 0.0, 1.0), sums
 
 
-def fuse_in_tiles(
-    model: Any, params: Params, ir: Float[np.ndarray, "b h w 1"], vi_y: Float[np.ndarray, "b h w 1"], *, core: int
-) -> Float[np.ndarray, "b h w 1"]:
-    """Fused luma of whole images, one after the other in tiles, see `Tiling`."""
-    tiling, fused = Tiling(model, core=core), np.empty(vi_y.shape, np.float32)
-    for n in range(len(ir)):
-        pair = ir[n, ..., 0], vi_y[n, ..., 0]
-
-        def read(rows: np.ndarray, columns: np.ndarray, pair=pair) -> tuple[np.ndarray, np.ndarray]:
-            ir_tile, vi_tile = (x[np.ix_(rows, columns)].astype(np.float32)[None, ..., None] for x in pair)
-            return ir_tile, vi_tile
-
-        def reduced(height: int, width: int, pair=pair) -> tuple[np.ndarray, np.ndarray]:
-            ir_small, vi_small = (
-                cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)[None, ..., None]
-                for x in pair
-            )
-            return ir_small, vi_small
-
-        for rows, columns, luma in tiling.fuse(params, vi_y.shape[1:3], read, reduced):
-            fused[n, rows, columns] = luma
+def fuse_in_tiles(model: Any, params: Params, sources: Sources, *, core: int) -> Luma:
+    """Fused luma [b, h, w, 1] of a batch of pairs, one after the other in tiles, see `Tiling`."""
+    tiling, fused = Tiling(model, params, core=core), np.empty((*sources.vi.shape[:3], 1), np.float32)
+    for one in (slice(n, n + 1) for n in range(len(fused))):
+        tiling.fuse(dataclasses.replace(sources, ir=sources.ir[one], vi=sources.vi[one]), fused[one])
     return fused

@@ -61,6 +61,8 @@ def ycbcr_to_rgb(ycbcr: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*ba
 def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h w 3"]) -> Float[np.ndarray, "*b h w 3"]:
     """Gives a fused luma the chroma of the visible image.
 
+    Chroma consists of differences to the luma, so the same number is added to all three channels.
+
     Args:
         fused_y: fused luma in [0, 1].
         vi: visible RGB in [0, 1].
@@ -68,5 +70,4 @@ def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h 
     Returns:
         RGB, clipped to [0, 1].
     """
-    chroma = rgb_to_ycbcr(vi)[..., 1:]
-    return np.clip(ycbcr_to_rgb(np.concatenate([fused_y, chroma], axis=-1)), 0.0, 1.0)
+    return np.clip(vi + (fused_y - rgb_to_luma(vi)), 0.0, 1.0)

@@ -2,13 +2,15 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 from test_extent import CONFIGS, network_and_params
 
-from fusejax.inference import memory
+from fusejax.inference import memory, tiles
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.memory import choose_core, parse_memory
+from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
 
 
@@ -24,40 +26,70 @@ def test_cores_cover_the_side_once_and_keep_their_halo(side, core, halo):
         assert end == side or end - core_stop >= halo
 
 
+def whole_and_sources(name, size=(75, 101)):
+    """A network with its parameters, a pair, and the network's result on all of it."""
+    model, params = network_and_params(CONFIGS[name])
+    ir, vi_y = np.random.default_rng(1).random((2, 1, *size, 1), dtype=np.float32)
+    whole = np.clip(jax.jit(model.apply)({"params": params}, ir, vi_y), 0, 1)
+    return model, params, Sources(ir, vi_y), whole
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_tiles_smaller_than_their_halo_give_the_whole_image(name):
-    model, params = network_and_params(CONFIGS[name])
-    ir, vi_y = np.random.default_rng(1).random((2, 1, 75, 101, 1), dtype=np.float32)
-    whole = np.clip(model.apply({"params": params}, ir, vi_y), 0, 1)
-    tiled = fuse_in_tiles(model, params, ir, vi_y, core=8)
-    assert 255 * np.abs(tiled - whole).max() < 1
+    model, params, sources, whole = whole_and_sources(name)
+    tiled = fuse_in_tiles(model, params, sources, core=8)
+    assert 255 * np.abs(tiled - whole).max() < 0.5
 
 
 def test_passes_bring_the_sums_to_those_of_the_whole_image():
-    model, params = network_and_params(CONFIGS["crossfuse"])
-    ir, vi_y = np.random.default_rng(1).random((2, 1, 75, 101, 1), dtype=np.float32)
-    whole = np.clip(model.apply({"params": params}, ir, vi_y), 0, 1)[0]
-    tiling, differences = Tiling(model, core=8), []
-    for passes in (0, 5):
-        tiled = np.empty_like(whole)
-        read = lambda rows, columns: [x[:, rows][:, :, columns] for x in (ir, vi_y)]  # noqa: E731
-        reduced = lambda h, w: [x[:, :h, :w] for x in (ir, vi_y)]  # noqa: E731
-        for rows, columns, luma in tiling.fuse(params, whole.shape[:2], read, reduced, passes=passes):
-            tiled[rows, columns] = luma
-        differences.append(np.abs(tiled - whole).max())
-    assert differences[1] < 1e-5 < differences[0]
+    model, params, sources, whole = whole_and_sources("crossfuse")
+    tiling, fused, differences = Tiling(model, params, core=8), np.zeros_like(whole), []
+    sums = tiling.estimate(sources)
+    for _ in range(len(sums) + 1):
+        change, sums = tiling.correct(sources, sums, fused)
+        differences.append(np.abs(fused - whole).max())
+    assert differences[-1] < 1e-5 < 1e-3 < differences[0]
+    assert change < 1e-5
+
+
+@pytest.mark.parametrize(("settled", "passes"), [(1.0, 2), (0.0, 5)])
+def test_passes_end_when_the_result_settles_or_all_sums_are_exact(monkeypatch, settled, passes):
+    model, params, sources, _ = whole_and_sources("crossfuse")
+    correct, changes = Tiling.correct, []
+    monkeypatch.setattr(tiles, "SETTLED", settled)
+    monkeypatch.setattr(Tiling, "correct", lambda *args: changes.append(0) or correct(*args))
+    fuse_in_tiles(model, params, sources, core=8)
+    assert len(changes) == passes  # the network has four attentions: encoder, base, fusion, decoder
+
+
+@pytest.mark.parametrize(("ir_type", "vi_type"), [(np.uint8, np.uint8), (np.uint16, np.uint8), (np.float32, np.uint16)])
+def test_color_and_raw_values_in_tiles(ir_type, vi_type):
+    _, params = network_and_params(CONFIGS["light"])
+    rng = np.random.default_rng(3)
+    raw = rng.random((75, 101))
+    ir = (7000 + 2000 * raw).astype(ir_type) if ir_type != np.uint8 else (255 * raw).astype(np.uint8)
+    vi = rng.integers(0, np.iinfo(vi_type).max, (75, 101, 3), dtype=vi_type)
+    images = [
+        Fuser(params, CONFIGS["light"], tile=tile).fuse(ir, vi, ir_range=(7000, 9000)) for tile in ("off", 16)
+    ]
+    levels = [x.astype(float) * 255 / np.iinfo(vi_type).max for x in images]
+    assert np.abs(levels[0] - levels[1]).max() <= 1
 
 
 def test_auto_takes_tiles_where_the_image_does_not_fit(monkeypatch):
     model, params = network_and_params(CONFIGS["light"])
     monkeypatch.setattr(memory, "_bytes_per_pixel", lambda *_: 1000)
     monkeypatch.setattr(memory, "_free", lambda limit: limit)
-    sides = [choose_core(model, params, (1000, 1000), memory=n * 10**6) for n in (2001, 1999, 1000, 40)]
-    assert sides == [None, 768, 512, 64]
+    reserve = memory._RESERVE
+    limits = [n * 10**6 + reserve for n in (1021, 1019, 700, 400, 20)]
+    sides = [choose_core(model, params, (1000, 1000), memory=n) for n in limits]
+    assert sides == [None, 768, 768, 512, 64]
+    assert choose_core(model, params, (1000, 1000), memory=limits[0], images=2) == 768
+    assert choose_core(model, params, (1000, 1000), memory=limits[0], held=700 * 10**6) == 384
     assert choose_core(model, params, (1000, 1000)) is None
     assert choose_core(model, params, (1000, 1000), tile=96) == 96
     assert choose_core(model, params, (10**5, 10**5), tile="off", memory=1) is None
-    with pytest.raises(ValueError, match="The smallest tiles need"):
+    with pytest.raises(ValueError, match=r"A 1000x1000 pair needs .* more"):
         choose_core(model, params, (1000, 1000), memory=10**6)
     with pytest.raises(ValueError, match="tile is 'some'; expected auto, off or a side"):
         choose_core(model, params, (8, 8), tile="some")
