@@ -79,7 +79,7 @@ class Sources:
 
     def have_contrast(self) -> Bool[np.ndarray, "b 1 1 1"]:
         """Which pairs hold more than noise, in at least one of their images."""
-        least, greatest = np.inf, -np.inf
+        least, greatest = np.full((1, 1, 1, 2), np.inf), np.full((1, 1, 1, 2), -np.inf)
         for rows in self._strips():
             luma = np.concatenate(self.luma(rows), axis=-1)
             least = np.minimum(least, luma.min(axis=(1, 2), keepdims=True))
@@ -139,7 +139,8 @@ def make_sources(ir: np.ndarray, vi: np.ndarray, ir_range: RangeOption, polarity
     vi = vi if vi.ndim >= 3 else vi[..., None]
     ir = ir if ir.ndim >= 3 else ir[..., None]
     chosen = _choose_range(ir, ir_range)
-    return Sources(*(x if x.ndim == 4 else x[None] for x in (ir, vi)), chosen, polarity)
+    ir, vi = (x if x.ndim == 4 else x[None] for x in (ir, vi))
+    return Sources(ir, vi, chosen, polarity)
 
 
 def _to_unit_visible(vi: np.ndarray) -> Float[np.ndarray, "b h w c"]:

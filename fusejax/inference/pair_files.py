@@ -94,10 +94,11 @@ class PairOnItsWay:
 
     def write(self) -> None:
         """Writes all files of the pair, the fused image last: if it exists, the others do."""
-        settings, sources = self._settings, self._sources
+        settings, sources, fused_y = self._settings, self._sources, self._fused_y
         assert sources is not None
+        assert fused_y is not None
         dtype = integer_type(settings.bits) or sources.vi.dtype
-        images, fused_y = finish(sources, self._fused_y, stretch=settings.stretch, dtype=dtype)
+        images, fused_y = finish(sources, fused_y, stretch=settings.stretch, dtype=dtype)
         fused = Fused(images[0], fused_y[0], {name: values[0] for name, values in self._maps.items()}, sources)
         self._sources = self._fused_y = None
         self._maps = {}
