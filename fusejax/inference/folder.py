@@ -1,6 +1,7 @@
 """Fusing image files: reading, the network and writing overlap."""
 
 import dataclasses
+import errno
 import math
 import sys
 import warnings
@@ -14,9 +15,8 @@ import numpy as np
 
 from fusejax.data.image_headers import ImageWarning, bits_per_sample
 from fusejax.data.images import as_infrared, read_thermal
-from fusejax.data.pairing import size_text
-from fusejax.inference.fuser import Fuser, bucket
-from fusejax.inference.jobs import Jobs, find_jobs
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.jobs import Jobs, find_jobs, make_out
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairOnItsWay, Settings
 from fusejax.inference.thermal import (
@@ -134,12 +134,19 @@ def fuse_folder(
     fuser = Fuser.load(weights, tile=tile, memory=limit - shared if limit else None)
     if maps:
         fuser.check_maps()
-    ranges = _find_ranges(jobs, ir_range)
     folder = out if out != jobs.todo[0].target else out.parent
+    make_out(folder, jobs.todo, bits=bits)
+    ranges = _find_ranges(jobs, ir_range)
     settings = Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps, skip_bad)
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
-    written, bad = _fuse_all([PairOnItsWay(job, settings, fuser) for job in jobs.todo], exact)
+    try:
+        written, bad = _fuse_all([PairOnItsWay(job, settings, fuser) for job in jobs.todo], exact)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        text = f"{error.strerror}; finished images are complete, free space and continue with --skip-existing"
+        raise OSError(error.errno, text, error.filename) from error
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
 
@@ -178,7 +185,7 @@ def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) 
     """
     written, bad = [], []
     pending: deque[Future] = deque()
-    compiled: set[tuple[tuple[int, int], bool]] = set()
+    said: set[str] = set()
     advised = False
     largest = max(math.prod(pair.job.size) for pair in pairs)
     ahead = min(_PAIRS_IN_FLIGHT, _PIXELS_IN_FLIGHT // largest)
@@ -192,7 +199,9 @@ def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) 
                 advised = True
                 warnings.warn(pair.advice, ImageWarning, stacklevel=3)
             exact_size = pair.job.size in exact
-            _announce(pair.job.size, compiled, exact_size=exact_size)
+            if (line := pair.program(exact_size=exact_size)) not in said:
+                said.add(line)
+                print(line, file=sys.stderr, flush=True)
             pair.fuse(exact_size=exact_size)
             pending.append(pool.submit(pair.write))
             written.append(pair.job.target)
@@ -211,11 +220,3 @@ def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[Item], T], items: S
         if n + ahead < len(items):
             waiting.append(pool.submit(function, items[n + ahead]))
         yield waiting.popleft().result()
-
-
-def _announce(size: tuple[int, int], compiled: set, *, exact_size: bool) -> None:
-    padded = size if exact_size else (bucket(size[0]), bucket(size[1]))
-    if (padded, exact_size) not in compiled:
-        compiled.add((padded, exact_size))
-        images = f"images of {'' if exact_size else 'up to '}{size_text(padded)}"
-        print(f"compiling the network for {images}, once per size (kept for later runs)", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Shaped
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import apply_within, extension_index, without_remat
 from fusejax.inference.memory import choose_core, held_bytes
-from fusejax.inference.pair_arrays import Plane, Sources, check_pair, make_sources, stretch_range
+from fusejax.inference.pair_arrays import Plane, Sources, check_pair, finish, integer_type, make_sources
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
@@ -234,18 +234,6 @@ class Fuser:
         if ir.ndim < 4:
             fused_y, found = fused_y[0], {name: values[0] for name, values in found.items()}
         return Fused(image.reshape(vi.shape), fused_y, found, sources)
-
-
-def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
-    """uint8 or uint16."""
-    return np.dtype({8: np.uint8, 16: np.uint16}[bits]) if bits else None
-
-
-def finish(sources: Sources, fused_y: Luma, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Luma]:
-    """Images in color, and their luma, which `stretch` stretches where a pair has contrast."""
-    if stretch:
-        fused_y = np.where(sources.have_contrast(), stretch_range(fused_y), fused_y)
-    return sources.colored(fused_y, dtype), fused_y
 
 
 # Compiled for a network and a size, not for an instance of `Fuser`.

@@ -4,17 +4,23 @@ Pairs, output files, and every check that needs no pixels.
 """
 
 import dataclasses
+import math
 import os
+import shutil
+import tempfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fusejax.data.image_headers import bits_per_sample, image_size
+from fusejax.data.image_headers import ImageWarning, bits_per_sample, image_size
 from fusejax.data.images import SUFFIXES
 from fusejax.data.pairing import PairError, PairPaths, match_pairs, size_text
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 _SHOWN = 8
+_PROBE = bytes(2**16)
+_LIKELY_SHARE = 0.5  # of the bytes of raw RGB that a compressed image of a camera needs
 _LARGEST_STRETCH = 1.03  # of one side against the other; sides are rounded to pixels
 
 
@@ -173,3 +179,31 @@ def _check_out(jobs: list[Job], ir: Path, vi: Path, out: Path) -> None:
         raise NotADirectoryError(f"--out {folder} cannot be made, {above} is a file; name another folder.")
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(f"--out {folder} cannot be written: {above} is read-only for you; name another folder.")
+
+
+def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
+    """Makes the folder, tries to write there, and warns if the images will probably not fit.
+
+    Args:
+        folder: for the fused images.
+        jobs: what will be written.
+        bits: of the fused images; by default 8.
+
+    Raises:
+        OSError: if the folder cannot be made or written, or its disk is full; names the folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(_PROBE)
+            file.flush()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise type(error)(error.errno, f"{error.strerror}; free space or name another --out", str(folder)) from error
+    likely = _LIKELY_SHARE * sum(3 * math.prod(job.size) for job in jobs) * (bits or 8) / 8
+    if likely > free:
+        warnings.warn(
+            f"{folder} has {free / 2**30:.1f} GiB left; {len(jobs)} fused images may need {likely / 2**30:.1f} GiB.",
+            ImageWarning,
+            stacklevel=3,
+        )

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import warnings
 from collections.abc import Iterator
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -172,3 +173,15 @@ def stretch_range(fused_y: Plane) -> Plane:
     low = fused_y.min(axis=(-3, -2, -1), keepdims=True)
     span = fused_y.max(axis=(-3, -2, -1), keepdims=True) - low
     return np.where(span > 0, (fused_y - low) / np.where(span > 0, span, 1), fused_y)
+
+
+def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
+    """uint8 or uint16."""
+    return np.dtype({8: np.uint8, 16: np.uint16}[bits]) if bits else None
+
+
+def finish(sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Planes]:
+    """Images in color, and their luma, which `stretch` stretches where a pair has contrast."""
+    if stretch:
+        fused_y = np.where(sources.have_contrast(), stretch_range(fused_y), fused_y)
+    return sources.colored(fused_y, dtype), fused_y

@@ -10,9 +10,9 @@ import numpy as np
 from fusejax.data.image_headers import ImageError, bits_per_sample
 from fusejax.data.images import as_infrared, from_float, read_image, read_thermal, resample, to_float, write_image
 from fusejax.data.pairing import PairPaths, size_text
-from fusejax.inference.fuser import Fused, Fuser, finish, integer_type
+from fusejax.inference.fuser import Fused, Fuser, bucket
 from fusejax.inference.jobs import Job
-from fusejax.inference.pair_arrays import Sources
+from fusejax.inference.pair_arrays import Sources, finish, integer_type
 from fusejax.inference.thermal import Polarity, Range, full_range
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import labeled_row
@@ -71,6 +71,20 @@ class PairOnItsWay:
         if self._settings.maps or self._fuser.tile_side(sources) is None:
             _ = sources.planes  # here, beside the network's work on another pair
         return self
+
+    def program(self, *, exact_size: bool) -> str:
+        """What is compiled for the pair, in words that are the same for all that share it."""
+        assert self._sources is not None
+        size = self._sources.size
+        core = None if self._settings.maps else self._fuser.tile_side(self._sources)
+        if core is not None:
+            return (
+                f"fusing images of {size_text(size)} in tiles of {core} pixels, several times over until the result "
+                "has settled (compiled once, kept for later runs)"
+            )
+        shared = size_text((bucket(size[0]), bucket(size[1])))
+        images = f"images of {size_text(size)}" if exact_size else f"images of up to {shared}"
+        return f"compiling the network for {images}, once per size (kept for later runs)"
 
     def fuse(self, *, exact_size: bool) -> None:
         """Runs the network.

@@ -4,6 +4,10 @@ What is written where, what is kept, and every input that is refused.
 """
 
 import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from PIL import Image
 
 from fusejax.data.images import ImageWarning, read_image, write_image
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
-from fusejax.inference import fuse_folder
+from fusejax.inference import folder, fuse_folder
 from fusejax.inference.fuser import Fuser
 
 
@@ -147,11 +151,52 @@ def test_a_full_disk_is_named(pairs, weights, tmp_path):
 
     os.replace = fail
     try:
-        with pytest.raises(OSError, match=r"No space left on device: '.*day_000000\.png'"):
+        with pytest.raises(OSError, match=r"No space left on device; finished .*--skip-existing: '.*day_000000\.png'"):
             fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights)
     finally:
         os.replace = original
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_that_is_full_or_too_small_is_named_first(pairs, weights, tmp_path, monkeypatch):
+    sources = pairs / "ir", pairs / "vi"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 2000))
+    with pytest.warns(ImageWarning, match=r"out has 0\.0 GiB left; 2 fused images may need"):
+        fuse_folder(*sources, tmp_path / "out", weights=weights)
+
+    def full(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(OSError, match=r"No space left on device; free space or name another --out: '.*other'"):
+        fuse_folder(*sources, tmp_path / "other", weights=weights)
+
+
+def test_many_pairs_of_one_size_get_a_program_of_their_own(pairs, weights, tmp_path, monkeypatch, capsys):
+    sources = pairs / "ir", pairs / "vi"
+    shared = stored(fuse_folder(*sources, tmp_path / "a", weights=weights).written[0].parent)
+    assert "images of up to 48x48" in capsys.readouterr().err
+    monkeypatch.setattr(folder, "_OWN_PROGRAM", 2)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "day_000000.png").write_bytes(shared[Path("day_000000.png")])
+    fuse_folder(*sources, tmp_path / "b", weights=weights, skip_existing=True)  # the choice counts all pairs
+    assert "images of 48x40" in capsys.readouterr().err
+    one, other = (read_image(tmp_path / name / "night_000001.png").astype(int) for name in "ab")
+    assert np.abs(one - other).max() <= 1
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 8])
+def test_pairs_stay_in_order_however_many_are_read_ahead(ahead):
+    with ThreadPoolExecutor(2) as pool:
+        assert list(folder._map_ahead(pool, lambda x: x * x, range(5), ahead=ahead)) == [0, 1, 4, 9, 16]
+
+
+def test_large_images_are_fused_one_after_the_other(pairs, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "_PIXELS_IN_FLIGHT", 100)
+    result = fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, tile="16")
+    for path in result.written:
+        alone = Fuser.load(weights, tile=16).fuse(*(read_image(pairs / kind / path.name) for kind in ("ir", "vi")))
+        np.testing.assert_array_equal(read_image(path), alone)
 
 
 def test_a_pair_that_breaks_while_it_is_read_can_be_left_out(pairs, weights, tmp_path):
