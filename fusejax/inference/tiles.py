@@ -164,7 +164,7 @@ def _step(
 
 def fuse_in_tiles(model: Any, params: Params, sources: Sources, *, core: int) -> Luma:
     """Fused luma [b, h, w, 1] of a batch of pairs, one after the other in tiles, see `Tiling`."""
-    tiling, fused = Tiling(model, params, core=core), np.empty((*sources.vi.shape[:3], 1), np.float32)
+    tiling, fused = Tiling(model, params, core=core), np.zeros((*sources.vi.shape[:3], 1), np.float32)
     for one in (slice(n, n + 1) for n in range(len(fused))):
         tiling.fuse(dataclasses.replace(sources, ir=sources.ir[one], vi=sources.vi[one]), fused[one])
     return fused

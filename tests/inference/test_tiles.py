@@ -1,17 +1,23 @@
 """Tiles give the result of the whole image for every network, and stay within memory."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 from test_extent import CONFIGS, network_and_params
 
+from fusejax.data.images import write_image
+from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import memory, tiles
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.memory import choose_core, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
+from fusejax.weights.files import save_weights
 
 
 @pytest.mark.parametrize(("side", "core", "halo"), [(100, 36, 32), (100, 4, 8), (24, 8, 8), (200, 64, 8)])
@@ -114,3 +120,25 @@ def test_memory_is_read_with_its_unit():
     for text, unit in itertools.product(("", "-1", "two"), ("", "G")):
         with pytest.raises(ValueError, match="give a number with K, M or G"):
             parse_memory(text + unit)
+
+
+def peak_of_fusing(folder, weights, *options):
+    """Peak of resident memory in bytes of the command on the pair of a folder."""
+    command = [sys.executable, "-m", "fusejax.cli.main", "fuse", "--weights", str(weights), *options]
+    paths = ["--ir", str(folder / "ir.png"), "--vi", str(folder / "vi.png"), "--out", str(folder / "out")]
+    process = subprocess.Popen([*command, *paths], stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts kilobytes, as Linux does")
+def test_the_named_memory_is_kept(tmp_path):
+    _, params = network_and_params(CONFIGS["crossfuse"])
+    save_weights(tmp_path / "w.safetensors", params, CONFIGS["crossfuse"], {})
+    pair = synthetic_pair(0, size=(300, 400))
+    for kind in ("ir", "vi"):
+        write_image(tmp_path / f"{kind}.png", np.tile(pair[kind], (5, 5, 1)))
+    # 3 megapixels, 12 MB of sources; whole, the network alone takes over a gigabyte.
+    assert peak_of_fusing(tmp_path, tmp_path / "w.safetensors", "--memory", "800M") < 800 * 2**20
