@@ -42,8 +42,8 @@ class FuseOptions:
         panel: also write infrared | visible | fused | fused in color, to OUT/panels.
         maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
         tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in tiles if
-            the network needs more memory than there is; the results differed by 0.01 levels of 255
-            with the released U-Net and by 0.8 with a narrow CrossFuse. Maps are always whole.
+            the network needs more memory than there is; the result stays within a level of 255 of
+            the whole image's. Maps are always whole.
         memory: that the process may use at its peak, such as 2G, for `--tile auto`; by default half
             of the machine's.
         codec: of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4); folders with

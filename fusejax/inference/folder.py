@@ -35,8 +35,9 @@ _THREADS = 4
 # Pairs that are being read, and as many that are being written, beside the one in the network: so
 # many, or as hold so many pixels. Larger images are fused one after the other.
 _PAIRS_IN_FLIGHT = 8
-_PIXELS_IN_FLIGHT = 2**24
-_PAIRS_IN_FLIGHT_BYTES = 12 * _PIXELS_IN_FLIGHT  # per pixel: 4 read, 3 fused, 5 while encoding
+_PIXELS_IN_FLIGHT = 2**23
+# Per pixel: 12 of a pair that waits for the network, 17 of one that is colored and encoded.
+_BYTES_IN_FLIGHT = (12 + 17) * _PIXELS_IN_FLIGHT
 # From so many pairs of one size on in a folder, they get a program of this size: compiling costs
 # about as much as for a bucket, and every pair is faster.
 _OWN_PROGRAM = 16
@@ -82,7 +83,9 @@ def fuse_folder(
 
     Reports progress on standard error. Every image appears complete or not at all, the fused one
     after its panel and maps, so an interrupted call continues with `skip_existing`. Infrared files
-    of more than 8 bits are read twice with `ir_range="auto"`, which takes one range for all.
+    of more than 8 bits are read twice with `ir_range="auto"`, which takes one range for all. The
+    network is compiled for buckets of sizes, and for the very size where 16 or more pairs of the
+    sources have it, which is faster; results of the two differ by float rounding only.
 
     Args:
         ir: infrared image, or folder.
@@ -130,7 +133,7 @@ def fuse_folder(
     )
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
-    shared = _PAIRS_IN_FLIGHT_BYTES if limit and len(jobs.todo) > 1 else 0
+    shared = _BYTES_IN_FLIGHT if limit and len(jobs.todo) > 1 else 0
     fuser = Fuser.load(weights, tile=tile, memory=limit - shared if limit else None)
     if maps:
         fuser.check_maps()

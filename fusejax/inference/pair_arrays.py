@@ -8,7 +8,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from fusejax.data.images import as_infrared, from_float, to_float
 from fusejax.inference.thermal import (
@@ -86,6 +86,13 @@ class Sources:
             least = np.minimum(least, luma.min(axis=(1, 2), keepdims=True))
             greatest = np.maximum(greatest, luma.max(axis=(1, 2), keepdims=True))
         return (greatest - least).max(axis=-1, keepdims=True) > _LEAST_SPAN
+
+    def infrared(self, dtype: type[np.integer]) -> Shaped[np.ndarray, "b h w 1"]:
+        """The infrared images as the network sees them, as uint8 or uint16."""
+        images = np.empty((*self.vi.shape[:3], 1), dtype)
+        for rows in self._strips():
+            images[:, rows] = from_float(self.luma(rows)[0], dtype)
+        return images
 
     def colored(self, fused_y: Planes, dtype: np.dtype) -> np.ndarray:
         """Images of the fused luma in the colors of `vi`, and in its shape.

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from fusejax.data.image_headers import ImageError, bits_per_sample
-from fusejax.data.images import as_infrared, from_float, read_image, read_thermal, resample, to_float, write_image
+from fusejax.data.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
 from fusejax.data.pairing import PairPaths, size_text
 from fusejax.inference.fuser import Fused, Fuser, bucket
 from fusejax.inference.jobs import Job
@@ -67,9 +67,9 @@ class PairOnItsWay:
         self.advice = _advice(pair, ir, vi)
         ir = as_infrared(resample(ir, height=vi.shape[0], width=vi.shape[1]))
         chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
-        self._sources = sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
-        if self._settings.maps or self._fuser.tile_side(sources) is None:
-            _ = sources.planes  # here, beside the network's work on another pair
+        self._sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
+        if self._settings.maps or self._fuser.tile_side(self._sources) is None:
+            self._sources.planes  # noqa: B018 - are kept; computed beside the network's work on another pair
         return self
 
     def program(self, *, exact_size: bool) -> str:
@@ -98,6 +98,7 @@ class PairOnItsWay:
                 self._fused_y, self._maps = self._fuser.fuse_with_maps(self._sources)
             else:
                 self._fused_y = self._fuser.fuse_sources(self._sources, exact_size=exact_size)
+            self._sources = dataclasses.replace(self._sources)  # without the planes that it keeps
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
                 raise
@@ -128,7 +129,7 @@ def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
     vi = fused.sources.vi[0]
     if settings.keep_ir:
         deep = bits_per_sample(job.pair.ir) > 8
-        write_image(out / "ir" / f"{name}.png", from_float(fused.ir, np.uint16 if deep else np.uint8))
+        write_image(out / "ir" / f"{name}.png", fused.sources.infrared(np.uint16 if deep else np.uint8)[0])
     if settings.panel:
         write_image(out / "panels" / f"{name}.png", _panel(vi, fused))
     if settings.maps:
