@@ -203,7 +203,7 @@ def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
     likely = _LIKELY_SHARE * sum(3 * math.prod(job.size) for job in jobs) * (bits or 8) / 8
     if likely > free:
         warnings.warn(
-            f"{folder} has {free / 2**30:.1f} GiB left; {len(jobs)} fused images may need {likely / 2**30:.1f} GiB.",
+            f"{folder} has {free / 2**20:.0f} MiB left; {len(jobs)} fused images may need {likely / 2**20:.0f} MiB.",
             ImageWarning,
             stacklevel=3,
         )

@@ -161,7 +161,7 @@ def test_a_full_disk_is_named(pairs, weights, tmp_path):
 def test_a_disk_that_is_full_or_too_small_is_named_first(pairs, weights, tmp_path, monkeypatch):
     sources = pairs / "ir", pairs / "vi"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 10**6, 2000))
-    with pytest.warns(ImageWarning, match=r"out has 0\.0 GiB left; 2 fused images may need"):
+    with pytest.warns(ImageWarning, match=r"out has 0 MiB left; 2 fused images may need"):
         fuse_folder(*sources, tmp_path / "out", weights=weights)
 
     def full(**_):
