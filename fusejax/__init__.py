@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fusejax import data, inference, losses, metrics, models, scoring, training
+    from fusejax import data, inference, losses, metrics, models, scoring, studies, training
     from fusejax.inference import Fuser, fuse
 
     load = Fuser.load
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "inference", "losses", "metrics", "models", "scoring", "training")
+_ROOMS = ("data", "inference", "losses", "metrics", "models", "scoring", "studies", "training")
 _VERBS = ("Fuser", "fuse")
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "metrics",
     "models",
     "scoring",
+    "studies",
     "training",
 ]
 

@@ -10,7 +10,7 @@ import pytest
 
 import fusejax
 
-ROOMS = ("data", "inference", "losses", "metrics", "models", "training")
+ROOMS = ("data", "inference", "losses", "metrics", "models", "scoring", "studies", "training")
 # The rooms whose functions are used one by one, and whose signatures therefore follow every rule.
 STRICT = ("losses", "metrics")
 

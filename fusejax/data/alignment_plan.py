@@ -60,6 +60,12 @@ class AlignPlan:
             if not (0 <= top <= h - self.config.patch and 0 <= left <= w - self.config.patch):
                 raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside of the images listed.")
 
+    @property
+    def summary(self) -> str:
+        """How many patches were kept."""
+        fewer = f", fewer than the {self.config.k} asked for" if len(self.patches) < self.config.k else ""
+        return f"{len(self.patches)} of {self.seen} patches kept{fewer}"
+
 
 def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) -> AlignPlan:
     """The plan of an alignment whose auxiliary images came from the folder."""

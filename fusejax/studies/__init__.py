@@ -1,5 +1,16 @@
-"""Ablations: variants trained with equal budgets and scored on the same pairs.
+"""Studies: alignment of data sets, and ablations, whose variants train with equal budgets.
 
-`ablation` describes one as data, `variants` helps to write the variants down, `preparation` says
-what has to exist first, `run` trains and scores, `tables` and `grids` present the result.
+`alignment` chooses patches of other sets. `ablation` describes an ablation as data, `variants`
+helps to write the variants down, `preparation` says what has to exist first, `run` trains and
+scores, `tables` and `grids` present the result.
 """
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.studies.alignment import AlignedFolders, align_folders
+
+__all__ = [
+    "AlignedFolders",
+    "align_folders",
+]

@@ -21,7 +21,7 @@ class AlignmentPlan:
     """A plan of patches chosen by Top-K alignment (CrossFuse), as `fusejax align` writes it.
 
     Attributes:
-        target: pair folder whose brightness is wanted.
+        target: pair folder whose brightness the patches are to match.
         auxiliary: pair folder that the patches are chosen from.
         path: JSON file of the plan; an image to judge it by is written next to it.
         config: what is cut, chosen and fitted.
@@ -34,10 +34,10 @@ class AlignmentPlan:
 
     def prepare(self) -> None:
         """Aligns and writes the plan, unless the file exists."""
-        from fusejax.cli.align import AlignOptions, align_command
+        from fusejax.studies.alignment import align_folders
 
         if not self.path.exists():
-            align_command(AlignOptions(self.target, self.auxiliary, self.path, config=self.config))
+            align_folders(self.target, self.auxiliary, self.path, config=self.config)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 
+import fusejax
 from fusejax.cli.align import AlignOptions, align_command
 from fusejax.data.alignment import (
     AlignConfig,
@@ -341,6 +342,21 @@ def test_command(folders, capsys):
     assert written == {p: p.read_bytes() for p in options.out.iterdir()}
     again = dataclasses.replace(options, config=dataclasses.replace(CONFIG, k=3), overwrite=True)
     assert len(align_command(again).patches) == 3
+
+
+def test_folders_align_from_python(folders, capsys):
+    """Nothing goes to standard output; what is left out is returned."""
+    (folders / "auxiliary" / "ir" / "zz.png").write_bytes(b"no image")
+    (folders / "auxiliary" / "vi" / "zz.png").write_bytes(b"no image")
+    found = fusejax.studies.align_folders(
+        folders / "target", folders / "auxiliary", folders / "p.json", config=CONFIG, skip_bad=True
+    )
+    assert capsys.readouterr().out == ""
+    assert (found.path, found.figure) == (folders / "p.json", folders / "p.png")
+    assert load_plan(found.path) == found.plan
+    assert found.figure.is_file()
+    assert len(found.skipped) == 1
+    assert "zz.png" in found.skipped[0]
 
 
 def test_command_names_its_file_and_prints_warnings(folders, capsys):

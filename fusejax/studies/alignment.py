@@ -1,0 +1,90 @@
+"""Top-K channel alignment of two folders, as files that training takes its patches from."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.data.alignment import AlignConfig, align
+from fusejax.data.alignment_plan import AlignPlan, VisibleImages, make_plan, save_plan
+from fusejax.data.folders import PairFolder
+from fusejax.report.alignment_figure import plot_alignment
+from fusejax.report.progress import track
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedFolders:
+    """What `align_folders` did.
+
+    Attributes:
+        plan: the patches chosen, their gammas and the statistics to judge them by.
+        path: JSON file of the plan, for `data.alignment` of a configuration.
+        figure: PNG file with histograms, and patches before and after.
+        skipped: a line for each pair that was left out.
+    """
+
+    plan: AlignPlan
+    path: Path
+    figure: Path
+    skipped: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Watched(VisibleImages):
+    """Reports the progress of each pass."""
+
+    description: str
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        return track(super().__iter__(), len(self), description=self.description, unit="images")
+
+
+def align_folders(
+    target: str | Path,
+    auxiliary: str | Path,
+    out: str | Path,
+    *,
+    config: AlignConfig | None = None,
+    target_split: str | None = "train",
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> AlignedFolders:
+    """Chooses the auxiliary patches nearest in brightness to a target set, with a gamma per color.
+
+    Top-K selective channel alignment (CrossFuse, arXiv 2502.14493), see `fusejax.data.align`. The
+    images themselves stay as they are. Reports progress on standard error.
+
+    Args:
+        target: pair folder whose brightness the patches are to match.
+        auxiliary: pair folder to choose patches from, named down to the split.
+        out: FILE.json, with FILE.png next to it; or a folder for plan.json and plan.png.
+        config: what is cut, chosen and fitted; by default `AlignConfig()`.
+        target_split: looked for in a target folder that does not hold the images itself; keeps
+            test images out.
+        skip_bad: leave out unusable pairs and list them, instead of stopping.
+        overwrite: replace a plan that exists.
+
+    Returns:
+        The plan, the files written and what was left out.
+
+    Raises:
+        ValueError: if folders or images cannot be used, or no patch fits into an image.
+        FileExistsError: before any work, if the files exist.
+    """
+    config = config or AlignConfig()
+    out = Path(out)
+    path = out if out.suffix.lower() == ".json" else out / "plan.json"
+    figure = path.with_suffix(".png")
+    if not overwrite and (existing := [p for p in (path, figure) if p.exists()]):
+        raise FileExistsError(f"{existing[0]} is already there; use --overwrite, or another --out.")
+    target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
+    auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    alignment = align(
+        _Watched(target_pairs, "measuring the target"), _Watched(auxiliary_pairs, "ranking patches"), config
+    )
+    plan = make_plan(alignment, auxiliary_pairs, config)
+    save_plan(path, plan)
+    plot_alignment(figure, alignment, plan, auxiliary_pairs)
+    return AlignedFolders(plan, path, figure, [*target_pairs.skipped, *auxiliary_pairs.skipped])
