@@ -94,7 +94,9 @@ def settle(
 
 
 def _moved(before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"]) -> Float[Array, "b n m 1"]:
-    """0 where both sources are still, 1 where one has moved, also in a neighboring cell."""
+    """0 where both sources are still, 1 where one has moved, also in a neighboring cell, which the
+    fit of this cell looks at.
+    """
     change = jnp.abs(now - before).max(axis=-1, keepdims=True)
     around = jax.lax.reduce_window(change, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
     return jnp.clip((around - _STILL) / (_MOVED - _STILL), 0.0, 1.0)

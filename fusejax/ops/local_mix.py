@@ -14,13 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.ops.filters import gaussian_blur, separable_correlate
+from fusejax.ops.filters import separable_correlate
 
 Plane = Float[Array, "b h w 1"]
 Cells = Float[Array, "b n m 5"]
 
 CELL = 8  # pixels
-_SPREAD = 2.0  # cells, standard deviation of the neighborhood of a fit
+# Weights of a cell and its neighbors in a fit: what happens two cells away does not change it.
+_NEAR = np.array([1, 2, 1], np.float32) / 4
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 # Where the sources do not tell the coefficients apart, the fit stays near the plain average; the
 # square of the deviation, here 2.5 gray levels, that tells them apart half-way.
@@ -37,7 +38,7 @@ def features(ir: Plane, vi_y: Plane) -> Float[Array, "b h w 5"]:
 def local_mix(fused_y: Plane, seen: Float[Array, "b h w 5"]) -> Cells:
     """The coefficients of the mix, one set for each cell of 8x8 pixels.
 
-    Weighted least squares with a Gaussian of two cells' deviation around each cell.
+    Least squares over the cell and its eight neighbors, which weigh less.
 
     Args:
         fused_y: luma in [0, 1].
@@ -50,7 +51,7 @@ def local_mix(fused_y: Plane, seen: Float[Array, "b h w 5"]) -> Cells:
     blocks = _blocks(both)
     products = jnp.einsum("byixjp,byixjq->byxpq", blocks, blocks) / CELL**2
     b, n, m = products.shape[:3]
-    products = gaussian_blur(products.reshape(b, n, m, 36), _SPREAD).reshape(b, n, m, 6, 6)
+    products = separable_correlate(products.reshape(b, n, m, 36), _NEAR, _NEAR, padding="edge").reshape(b, n, m, 6, 6)
     matrix = products[..., :5, :5] + _PRIOR_WEIGHT * jnp.eye(5)
     right = products[..., :5, 5] + _PRIOR_WEIGHT * _PRIOR
     return _solve(matrix, right)
