@@ -8,6 +8,7 @@ epsilon of the given ones and to [0, 1].
 
 import zlib
 from functools import partial
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -20,12 +21,14 @@ from fusejax.inference.extent import apply_within, extension_index
 from fusejax.inference.fuser import Fuser, bucket
 from fusejax.ops.color import rgb_to_luma
 from fusejax.robustness.conditions import SEED, Condition
-from fusejax.typing import Params
+from fusejax.typing import Luma, Params
 
 STEPS = 10
 _REACH = 2.5  # epsilons that all steps together could go
 
 Pixels = UInt8[np.ndarray, "h w c"]
+AnyArray = np.ndarray | Array
+Images = tuple[Float[AnyArray, "1 h w 1"], Float[AnyArray, "1 h w c"]]
 
 
 def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:
@@ -46,63 +49,86 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
         Infrared and visible image.
     """
     multiple, sides = fuser.model.multiple, ir.shape[:2]
-    index = [extension_index(side, multiple, bucket(side, multiple)) for side in sides]
-    extent = np.array([-(-side // multiple) * multiple for side in sides], np.int32)
-    rows, columns = (len(i) for i in index)
-    images = [_at_top_left(to_float(x), (rows, columns))[None] for x in (ir, vi)]
-    key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
-    epsilon = np.float32(condition.strength)
-    found = _attack(
-        fuser.params, key, *images, *index, extent, np.array(sides, np.int32), epsilon, model=fuser.model, steps=STEPS
+    rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
+    place = Place(
+        rows,
+        columns,
+        extent=np.array([-(-side // multiple) * multiple for side in sides], np.int32),
+        sides=np.array(sides, np.int32),
     )
+    key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
+    given = to_float(ir)[rows][:, columns][None], to_float(vi)[rows][:, columns][None]
+    epsilon = np.float32(condition.strength)
+    clean = _fuse(fuser.params, given, place.extent, model=fuser.model)
+    images = _start(key, given, epsilon, place)
+    for _ in range(STEPS):
+        images = _ascend(fuser.params, images, given, clean, place, epsilon, model=fuser.model, steps=STEPS)
     h, w = sides
-    changed_ir, changed_vi = (from_float(np.asarray(x)[0, :h, :w], np.uint8) for x in found)
+    changed_ir, changed_vi = (from_float(np.asarray(x)[0, :h, :w], np.uint8) for x in images)
     return changed_ir, changed_vi
 
 
-def _at_top_left(image: Float[np.ndarray, "h w c"], size: tuple[int, int]) -> Float[np.ndarray, "h2 w2 c"]:
-    return np.pad(image, ((0, size[0] - image.shape[0]), (0, size[1] - image.shape[1]), (0, 0)))
+class Place(NamedTuple):
+    """Where the image lies on its array, as in fusing.
+
+    Attributes:
+        rows: which row of the image each row of the array shows.
+        columns: likewise.
+        extent: height and width that the network may look at.
+        sides: height and width of the image.
+    """
+
+    rows: Int[AnyArray, " h"]
+    columns: Int[AnyArray, " w"]
+    extent: Int[AnyArray, " 2"]
+    sides: Int[AnyArray, " 2"]
 
 
+@partial(jax.jit, static_argnames="model")
+def _fuse(params: Params, images: Images, extent: Int[Array, " 2"], *, model: nn.Module) -> Luma:
+    ir, vi = images
+    vi_y = rgb_to_luma(vi) if vi.shape[-1] == 3 else vi
+    return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
+
+
+@jax.jit
+def _start(key: jax.Array, given: Images, epsilon: Float[Array, ""], place: Place) -> Images:
+    keys = jax.random.split(key)
+    ir, vi = (x + epsilon * jax.random.uniform(k, x.shape, minval=-1.0) for k, x in zip(keys, given, strict=True))
+    return _within((ir, vi), given, epsilon, place)
+
+
+def _within(images: Images, given: Images, epsilon: Float[Array, ""], place: Place) -> Images:
+    """Near the given images, in [0, 1], and beyond the image what extends it."""
+    near = (jnp.clip(x, g - epsilon, g + epsilon) for x, g in zip(images, given, strict=True))
+    ir, vi = (jnp.clip(x, 0.0, 1.0)[:, place.rows][:, :, place.columns] for x in near)
+    return ir, vi
+
+
+# Not a loop inside one compiled function: XLA's convolutions are several times slower there on CPU.
 @partial(jax.jit, static_argnames=("model", "steps"))
-def _attack(
+def _ascend(
     params: Params,
-    key: jax.Array,
-    ir: Float[Array, "1 h w 1"],
-    vi: Float[Array, "1 h w c"],
-    rows: Int[Array, " h"],
-    columns: Int[Array, " w"],
-    extent: Int[Array, " 2"],
-    sides: Int[Array, " 2"],
+    images: Images,
+    given: Images,
+    clean: Luma,
+    place: Place,
     epsilon: Float[Array, ""],
     *,
     model: nn.Module,
     steps: int,
-) -> tuple[Float[Array, "1 h w 1"], Float[Array, "1 h w c"]]:
-    """`rows` and `columns` say which pixel each place of the array shows, as fusing does."""
+) -> Images:
+    """One step.
 
-    def fused(images: tuple[Array, Array]) -> Array:
-        extended = [x[:, rows][:, :, columns] for x in images]
-        vi_y = rgb_to_luma(extended[1]) if extended[1].shape[-1] == 3 else extended[1]
-        return jnp.clip(apply_within(model, params, extended[0], vi_y, extent=extent)[0], 0.0, 1.0)
+    Places beyond the image follow it; their share of the gradient, that of a rim of less than
+    `model.multiple` pixels, is left out.
+    """
+    rows, columns = (jnp.arange(n) < side for n, side in zip(clean.shape[1:3], place.sides, strict=True))
+    inside = rows[:, None, None] & columns[:, None]
 
-    given = ir, vi
-    inside = (jnp.arange(ir.shape[1])[:, None, None] < sides[0]) & (jnp.arange(ir.shape[2])[:, None] < sides[1])
-    clean = fused(given)
+    def objective(images: Images) -> Float[Array, ""]:
+        return jnp.where(inside, jnp.square(_fuse(params, images, place.extent, model=model) - clean), 0.0).sum()
 
-    def objective(images: tuple[Array, Array]) -> Array:
-        return jnp.where(inside, jnp.square(fused(images) - clean), 0.0).sum()
-
-    def within(images: tuple[Array, ...]) -> tuple[Array, ...]:
-        return tuple(
-            jnp.clip(jnp.clip(x, clean_x - epsilon, clean_x + epsilon), 0.0, 1.0)
-            for x, clean_x in zip(images, given, strict=True)
-        )
-
-    def step(_: int, images: tuple[Array, ...]) -> tuple[Array, ...]:
-        slopes = jax.grad(objective)(images)
-        return within(tuple(x + _REACH * epsilon / steps * jnp.sign(g) for x, g in zip(images, slopes, strict=True)))
-
-    keys = jax.random.split(key)
-    start = (x + epsilon * jax.random.uniform(k, x.shape, minval=-1.0) for x, k in zip(given, keys, strict=True))
-    return jax.lax.fori_loop(0, steps, step, within(tuple(start)))
+    slopes = jax.grad(objective)(images)
+    ir, vi = (x + _REACH * epsilon / steps * jnp.sign(g) for x, g in zip(images, slopes, strict=True))
+    return _within((ir, vi), given, epsilon, place)

@@ -59,15 +59,17 @@ class Method(Protocol):
         """What results call it."""
         ...
 
+    @property
+    def attacked(self) -> Fuser | None:
+        """Network that adversarial noise is made for; None if there is none."""
+        ...
+
     def can(self, condition: Condition | None) -> bool:
         """Whether there is a fused image under this condition (None: for clean pairs)."""
         ...
 
     def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
-        """The fused image, [h, w, 1 or 3], 8 or 16 bit.
-
-        `sources` are the degraded ones, None where they depend on the method.
-        """
+        """The fused image of degraded sources, [h, w, 1 or 3], 8 or 16 bit."""
         ...
 
 
@@ -92,7 +94,10 @@ class WeightsMethod:
 
     def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
         """See `Method`."""
-        ir, vi = sources or degraded_inputs(pair, condition, self.attacked)
+        del pair, condition
+        if sources is None:
+            raise ValueError(f"{self.name} needs sources to fuse.")
+        ir, vi = sources
         return self.fuser.fuse_pair(ir, vi, ir_range="full").image
 
 
@@ -103,10 +108,12 @@ class FolderMethod:
     Attributes:
         name: in tables.
         files: fused images by condition name (or "clean") and file stem.
+        attacked: None: the adversarial noise was made when the inputs were written.
     """
 
     name: str
     files: Mapping[str, Mapping[str, Path]]
+    attacked: None = None
 
     def can(self, condition: Condition | None) -> bool:
         """See `Method`."""

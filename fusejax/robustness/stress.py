@@ -17,6 +17,7 @@ from fusejax.robustness.conditions import CLEAN, CONDITIONS, KINDS, SEED, Condit
 from fusejax.robustness.methods import (
     CleanPair,
     Method,
+    Sources,
     degraded_inputs,
     load_weights_methods,
     open_folder_method,
@@ -107,9 +108,7 @@ def stress_folders(
     """
     conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
     stems = [pair.id for pair in chosen]
-    networks = load_weights_methods(weights)
-    attacked = networks[0].attacked if networks else None
-    methods: list[Method] = [*networks]
+    methods: list[Method] = [*load_weights_methods(weights)]
     methods.extend(open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items())
     if not methods or not metrics:
         raise ValueError("Nothing to try: give --weights or --fused, and at least one metric.")
@@ -121,22 +120,31 @@ def stress_folders(
     for n, c, pair in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
         condition = None if c == 0 else conditions[c - 1]
         able = [method for method in methods if method.can(condition)]
-        shared = condition is None or condition.source != "both"
-        sources = degraded_inputs(pair, condition, None) if shared else None
-        images = {method.name: method.fused(pair, condition, sources) for method in able}
+        sources = _sources(able, pair, condition)
+        images = {method.name: method.fused(pair, condition, sources.get(id(method.attacked))) for method in able}
         if c == 0:
             clean = images
         scores = _score(images, clean, pair, convention=convention, metrics=metrics)
         for m, method in enumerate(methods):
             for name, found in scores.get(method.name, {}).items():
                 values[name][m, c, n] = found
-        if n == 0 and images and _is_shown(condition) and (shared or attacked):
-            shown = sources or degraded_inputs(pair, condition, attacked)
+        if n == 0 and sources and _is_shown(condition):
+            shown = next(iter(sources.values()))
             examples[CLEAN if condition is None else condition.name] = (
                 dict(zip(("infrared", "visible"), shown, strict=True)) | images
             )
     notes = _notes(methods, conditions)
     return StressResult([m.name for m in methods], stems, conditions, convention, values, examples, notes)
+
+
+def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | None) -> dict[int, Sources]:
+    """Degraded sources by the identity of the network that they are made for; all alike but for
+    adversarial noise, which folders were given in advance.
+    """
+    networks = {id(method.attacked): method.attacked for method in methods}
+    if condition is None or condition.source != "both":
+        return dict.fromkeys(networks, degraded_inputs(pair, condition, None))
+    return {key: degraded_inputs(pair, condition, fuser) for key, fuser in networks.items() if fuser is not None}
 
 
 def choose_pairs(ir: str | Path, vi: str | Path, *, count: int | None) -> list[PairPaths]:

@@ -1,0 +1,193 @@
+"""Does fusing help to see people? A small classifier of patches, trained on each kind of image.
+
+The classifier sees either the visible luma, or the infrared image, or one fused luma, or both
+sources as two channels, which is what fusing could keep at best for this task. Everything else is
+the same: places of the patches, network, steps, seeds. It learns on made-up streets only; no
+weights come from elsewhere.
+
+Limits: made-up people are always warmer than what is around them, so infrared alone is a strong
+rival; patches are given, nothing is searched for; and a classifier of 7,000 parameters is not a
+person. What the numbers can show is whether a fused image loses what one of its sources tells.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float
+
+from fusejax.data.images import from_float, to_float
+from fusejax.data.synthetic import synthetic_pair
+from fusejax.report.progress import track
+from fusejax.report.tables import markdown_table
+from fusejax.studies.people_patches import Fuse, Patches, cut_patches, image_kinds, joined
+from fusejax.typing import Pair, Params
+
+_COPIES = 3
+_TEST_SEED = 5_000_000  # of the first test scene; training scenes count from 1,000,000 * (seed + 1)
+_NOISE = 40 / 255  # on infrared, in the third set
+_RATE = 3e-3
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class PeopleConfig:
+    """How much is drawn and trained.
+
+    Attributes:
+        scenes: made-up streets for training, for each seed.
+        test_scenes: made-up streets for testing, half of them nights.
+        size: height and width of a scene in pixels.
+        steps: of training, with batches of 64.
+        seeds: repetitions; each has its own scenes and initial weights.
+    """
+
+    scenes: int = 100
+    test_scenes: int = 120
+    size: tuple[int, int] = (240, 320)
+    steps: int = 400
+    seeds: int = 3
+
+
+class PatchClassifier(nn.Module):
+    """Three convolutions with stride 2 and a linear layer; a logit for each patch."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, " b"]:
+        x = 4 * (x - 0.4)
+        for n, width in enumerate((8, 16, 24)):
+            x = nn.relu(nn.Conv(width, (3, 3), strides=2, name=f"conv{n + 1}")(x))
+        return nn.Dense(1, name="head")(x.reshape(x.shape[0], -1))[:, 0]
+
+
+@partial(jax.jit, static_argnames="steps")
+def train_classifier(
+    key: jax.Array, images: Float[Array, "n h w c"], people: Bool[Array, " n"], *, steps: int
+) -> Params:
+    """Trains on patches with the cross entropy; batches hold as many people as other patches.
+
+    Args:
+        key: of the initial weights, batches and flips.
+        images: in [0, 1].
+        people: whether they show a person; both kinds have to occur.
+        steps: updates by Adam, with a cosine schedule.
+
+    Returns:
+        The parameters.
+    """
+    model, tx = PatchClassifier(), optax.adam(optax.cosine_decay_schedule(_RATE, steps))
+    start, loop = jax.random.split(key)
+    params = model.init(start, images[:1])["params"]
+    shares = [jnp.where(chosen, 1.0, 0.0) / chosen.sum() for chosen in (people, ~people)]
+
+    def step(carry: tuple, key: jax.Array) -> tuple[tuple, Float[Array, ""]]:
+        params, state = carry
+        flip, *draws = jax.random.split(key, 3)
+        chosen = [jax.random.choice(k, len(images), (_BATCH // 2,), p=p) for k, p in zip(draws, shares, strict=True)]
+        batch = images[jnp.concatenate(chosen)]
+        batch = jnp.where(jax.random.bernoulli(flip, shape=(_BATCH, 1, 1, 1)), batch[:, :, ::-1], batch)
+        truth = jnp.arange(_BATCH) < _BATCH // 2
+
+        def loss(params: Params) -> Float[Array, ""]:
+            return optax.sigmoid_binary_cross_entropy(model.apply({"params": params}, batch), truth).mean()
+
+        value, slopes = jax.value_and_grad(loss)(params)
+        updates, state = tx.update(slopes, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    (params, _), _ = jax.lax.scan(step, (params, tx.init(params)), jax.random.split(loop, steps))
+    return params
+
+
+@jax.jit
+def classify(params: Params, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
+    """Logits of patches; larger means rather a person."""
+    return jnp.asarray(PatchClassifier().apply({"params": params}, images))
+
+
+def average_precision(scores: Float[np.ndarray, " n"], people: Bool[np.ndarray, " n"]) -> float:
+    """Mean over the people of the precision at the rank of each; equal scores share a rank.
+
+    Args:
+        scores: larger for what should come first.
+        people: truth.
+
+    Returns:
+        In (0, 1]; NaN if there is no person.
+    """
+    if not people.any():
+        return float("nan")
+    above = (scores[None, :] >= scores[people][:, None]).sum(axis=1)
+    people_above = (scores[people][None, :] >= scores[people][:, None]).sum(axis=1)
+    return float((people_above / above).mean())
+
+
+def run_people_study(
+    methods: Mapping[str, Fuse], config: PeopleConfig, *, further: Mapping[str, Sequence[Pair]] | None = None
+) -> dict[str, dict[str, Float[np.ndarray, " seeds"]]]:
+    """Trains a classifier for each kind of image and seed, and tests all on the same patches.
+
+    Args:
+        methods: fusion functions by name.
+        config: how much.
+        further: other sets to test on, by name: pairs with boxes and labels.
+
+    Returns:
+        Average precision by set of patches, kind of image and seed.
+    """
+    tests = _made_up_tests(methods, config) | {
+        name: joined([_patches(pair, methods, n) for n, pair in enumerate(pairs)])
+        for name, pairs in (further or {}).items()
+    }
+    found = {name: {kind: np.zeros(config.seeds) for kind in kinds} for name, kinds in tests.items()}
+    for seed in range(config.seeds):
+        scenes = _scenes(1_000_000 * (seed + 1), config.scenes, config, f"drawing scenes, seed {seed}")
+        train = joined([_patches(pair, methods, n, copies=_COPIES) for n, pair in enumerate(scenes)])
+        for kind, patches in train.items():
+            params = train_classifier(jax.random.key(seed), patches.images, patches.people, steps=config.steps)
+            for name, kinds in tests.items():
+                scores = np.asarray(classify(params, kinds[kind].images))
+                found[name][kind][seed] = average_precision(scores, kinds[kind].people)
+    return found
+
+
+def people_table(found: Mapping[str, Mapping[str, Float[np.ndarray, " seeds"]]]) -> str:
+    """A Markdown table: a row for each kind of image, mean ± standard deviation over the seeds."""
+    sets = list(found)
+    rows = [
+        [kind, *(f"{found[name][kind].mean():.3f} ± {found[name][kind].std():.3f}" for name in sets)]
+        for kind in found[sets[0]]
+    ]
+    return "\n".join(markdown_table(["image", *sets], rows)) + "\n"
+
+
+def _scenes(first: int, count: int, config: PeopleConfig, text: str) -> Iterator[Pair]:
+    return track(
+        (synthetic_pair(first + n, size=config.size) for n in range(count)), count, description=text, unit="scenes"
+    )
+
+
+def _patches(pair: Pair, methods: Mapping[str, Fuse], number: int, *, copies: int = 0) -> dict[str, Patches]:
+    """The draws follow from the number alone, so that every kind of image has the same places."""
+    boxes, labels = pair.get("boxes", np.zeros((0, 4), np.float32)), [str(label) for label in pair.get("labels", ())]
+    rng = np.random.default_rng(number)
+    return cut_patches(image_kinds(pair, methods), boxes, labels, rng=rng, copies=copies)
+
+
+def _made_up_tests(methods: Mapping[str, Fuse], config: PeopleConfig) -> dict[str, dict[str, Patches]]:
+    """Streets by day, by night, and by night with a noisy infrared camera."""
+    parts: dict[str, list[dict[str, Patches]]] = {"day": [], "night": [], "night, noisy infrared": []}
+    for n, pair in enumerate(_scenes(_TEST_SEED, config.test_scenes, config, "drawing test scenes")):
+        night = n % 2 == 1
+        parts["night" if night else "day"].append(_patches(pair, methods, n))
+        if night:
+            noise = np.random.default_rng(n).standard_normal(pair["ir"].shape)
+            noisy = from_float(to_float(pair["ir"]) + _NOISE * noise, np.uint8)
+            degraded: Pair = {**pair, "ir": noisy}
+            parts["night, noisy infrared"].append(_patches(degraded, methods, n))
+    return {name: joined(found) for name, found in parts.items()}
