@@ -86,7 +86,7 @@ class Place(NamedTuple):
 
 @partial(jax.jit, static_argnames="model")
 def _fuse(params: Params, images: Images, extent: Int[Array, " 2"], *, model: nn.Module) -> Luma:
-    ir, vi = images
+    ir, vi = (jnp.asarray(x) for x in images)
     vi_y = rgb_to_luma(vi) if vi.shape[-1] == 3 else vi
     return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
 
