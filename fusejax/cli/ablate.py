@@ -11,6 +11,7 @@ import tyro
 from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
 from fusejax.studies.grids import draw_grids
+from fusejax.studies.pages import write_ablation_pages
 from fusejax.studies.run import reference_scores, run_ablation
 from fusejax.studies.tables import markdown, write_csv
 
@@ -27,6 +28,7 @@ class AblateOptions:
       seeds: repetitions of each variant.
       full_size: the papers' networks and lengths, for an accelerator, instead of what a CPU can
       pay.
+      page: also write a page for each set, OUT/pages/SET/index.html, with the images of seed 0.
     """
 
     config: Annotated[str, tyro.conf.Positional]
@@ -34,6 +36,7 @@ class AblateOptions:
     out: Path
     seeds: int = 3
     full_size: bool = False
+    page: bool = False
 
     def __post_init__(self):
         if self.seeds < 1:
@@ -51,6 +54,9 @@ def ablate_command(options: AblateOptions) -> str:
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
     print(text)
     print(f"written to {options.out}: table.md, table.csv, {len(grids)} image grids")
+    if options.page:
+        for path in write_ablation_pages(ablation, data_root=options.data_root, out=options.out):
+            print(f"page: {path}")
     return text
 
 

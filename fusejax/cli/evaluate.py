@@ -20,7 +20,7 @@ from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
 from fusejax.scoring.folder import evaluate_folders, method_names
 from fusejax.scoring.regions import write_regions
-from fusejax.scoring.video import evaluate_videos
+from fusejax.scoring.video import evaluate_videos, with_frames
 
 _FILE_WIDTH = 240
 _EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "regions.csv")
@@ -95,12 +95,16 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
 
 
 def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
-    if options.weights or options.page is not None:
-        raise ValueError("--temporal scores videos that are there; leave out --weights and --page.")
+    if options.weights:
+        raise ValueError("--temporal scores videos that are there; leave out --weights.")
+    if options.page is not None:
+        check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
         _check_out(options.out, options.fused, overwrite=options.overwrite)
     scores = evaluate_videos(options.fused, options.ir, options.vi)
     _report(scores, options.out, title=f"means over {len(scores[0].names)} steps from a frame to the next")
+    if options.page is not None:
+        print(f"page: {write_page(options.page, with_frames(scores, options.fused, options.ir, options.vi))}")
     return scores
 
 

@@ -1,6 +1,7 @@
 """`fusejax report`: a figure and a summary of a run, from its log alone; also of a running one."""
 
 import dataclasses
+from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -8,6 +9,7 @@ from etils import epath
 
 from fusejax.cli.parsing import parse
 from fusejax.report.run_history import read_history
+from fusejax.report.run_page import write_run_page
 from fusejax.report.run_plots import draw_report
 from fusejax.report.run_summary import summary_text
 
@@ -19,10 +21,12 @@ class ReportOptions:
     Attributes:
         workdir: folder of the run, local or remote (gs://).
         out: where the figure goes (PNG); report.png in the run's folder by default.
+        page: folder for a page, index.html, with the figure, the summary and the latest panels.
     """
 
     workdir: Annotated[str, tyro.conf.Positional]
     out: str | None = None
+    page: Path | None = None
 
 
 def report_command(options: ReportOptions) -> None:
@@ -38,6 +42,8 @@ def report_command(options: ReportOptions) -> None:
     draw_report(path, history)
     print(summary_text(history))
     print(f"written to {path}")
+    if options.page is not None:
+        print(f"page: {write_run_page(options.page, options.workdir, path, summary_text(history))}")
 
 
 def run(arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 
 from fusejax.data.images import ImageWarning, image_size
-from fusejax.metrics import CONVENTIONS, METRICS, higher_is_better
+from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS, higher_is_better
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
 from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
 from fusejax.report.progress import track
@@ -21,6 +21,7 @@ from fusejax.report.scores import FolderScores, Scores
 from fusejax.report.tables import ranks
 
 PAGE = "index.html"
+_OVER_TIME = "how stable a video is; an image stands for the step that leads to it from the frame before"
 # Pixels of all layers together up to which images are kept exactly: some 25 MB.
 _LOSSLESS_PIXELS = 16e6
 
@@ -70,11 +71,9 @@ def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused 
     views = [_view(name, methods) for name, methods in result.conventions.items()]
     linked = [name for method in views[0].worst.values() for names in method.values() for name in names]
     shown = shown_images(result.names, linked)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fusejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # methods and metrics keep their order
-    text = environment.get_template("page.html").render(
+    return write_html(
+        Path(folder) / PAGE,
+        "page.html",
         title=title,
         note=note,
         methods=[scores.method for scores in result.methods],
@@ -85,7 +84,15 @@ def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused 
         stored=_stored(result, shown),
         data=_data(result, shown),
     )
-    path = Path(folder) / PAGE
+
+
+def write_html(path: Path, template: str, **values: Any) -> Path:
+    """Fills one of the templates of this room and writes it; makes the folder."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fusejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # methods and metrics keep their order
+    text = environment.get_template(template).render(**values)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path
@@ -128,7 +135,7 @@ def _view(convention: str, methods: Sequence[Scores]) -> _View:
     ]
     return _View(
         name=convention,
-        summary=CONVENTIONS[convention].summary,
+        summary=CONVENTIONS[convention].summary if convention in CONVENTIONS else _OVER_TIME,
         metrics=[_described(name) for name in metrics],
         rows=rows,
         ranking=ranking,
@@ -140,7 +147,7 @@ def _view(convention: str, methods: Sequence[Scores]) -> _View:
 
 
 def _described(metric: str) -> dict[str, str]:
-    info = METRICS[metric]
+    info = (METRICS | TEMPORAL_METRICS)[metric]
     return {
         "name": metric,
         "arrow": "↑" if higher_is_better(metric) else "↓",

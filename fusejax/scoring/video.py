@@ -11,7 +11,7 @@ from fusejax.data.video import FrameFolder, Frames, VideoError, VideoFile
 from fusejax.inference.compilation import keep_compilations
 from fusejax.metrics import TEMPORAL_METRICS, evaluate_video
 from fusejax.report.progress import track
-from fusejax.report.scores import Scores
+from fusejax.report.scores import FolderScores, Scores
 from fusejax.scoring.folder import method_names
 
 
@@ -45,6 +45,31 @@ def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path)
         steps = [f"{n:06d}" for n in range(1, method.count)]
         scores.append(Scores(name, "temporal", steps, {metric: values[metric] for metric in TEMPORAL_METRICS}))
     return scores
+
+
+def with_frames(scores: Sequence[Scores], fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> FolderScores:
+    """Scores of steps with the files of the frames that the steps lead to, as pages need them.
+
+    Args:
+        scores: as `evaluate_videos` returns them.
+        fused: the folders of frames that were scored.
+        ir: folder of infrared frames.
+        vi: folder of visible frames.
+
+    Returns:
+        The scores, under the convention "temporal".
+
+    Raises:
+        ValueError: if one of them is no folder of frames.
+    """
+    folders = [Path(path) for path in (ir, vi, *fused)]
+    for path in folders:
+        if not path.is_dir():
+            raise VideoError(f"{path} is no folder of frames; a page needs images, extract them from the video first.")
+    names = scores[0].names
+    files = [dict(zip(names, FrameFolder(path, Fraction(1)).files[1:], strict=True)) for path in folders]
+    methods = {s.method: found for s, found in zip(scores, files[2:], strict=True)}
+    return FolderScores({"temporal": list(scores)}, [], [], files[0], files[1], methods)
 
 
 def _open(path: Path) -> Frames:

@@ -135,7 +135,7 @@ def _patch(image: Planes, box: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "32
     middle, sides = (box[:2] + box[2:]) / 2, _MARGIN * (box[2:] - box[:2])
     scale = sides / np.array(PATCH[::-1])
     step = max(1.0, *scale)
-    if step > 2:  # shrink by areas first, or pixels between the samples would be skipped
+    if step > 2.01:  # shrink by areas first, or pixels between the samples would be skipped
         small = cv2.resize(image, None, fx=2 / step, fy=2 / step, interpolation=cv2.INTER_AREA)
         return _patch(small.reshape(*small.shape[:2], -1), box * 2 / step)
     x, y = ((np.arange(n) + 0.5) / n for n in PATCH[::-1])

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 from browser import open_browser
+from etils import epath
 from PIL import Image
 
 from fusejax.data.images import read_image, write_image
@@ -15,9 +16,11 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.report import page_images
 from fusejax.report.page import check_page, write_page
 from fusejax.report.page_charts import Scale
+from fusejax.report.run_page import write_run_page
 from fusejax.report.scores import FolderScores, Scores
+from fusejax.scoring.video import with_frames
 
-VOID = {"meta", "link", "input", "br", "line", "rect", "circle"}
+VOID = {"img", "meta", "link", "input", "br", "line", "rect", "circle"}
 METHODS = ("sharp & <odd>", "mean", "dark")
 
 
@@ -152,6 +155,34 @@ def test_pages_are_not_replaced_unasked(written, tmp_path):
     check_page(written.parent, overwrite=True)
     with pytest.raises(NotADirectoryError, match="name a folder"):
         check_page(written, overwrite=True)
+
+
+def test_a_page_shows_videos_over_time(result, tmp_path):
+    """A value belongs to the step to a frame: the first frame has none."""
+    names = result.names
+    steps = [f"{n:06d}" for n in range(1, len(names))]
+    scores = [Scores(m, "temporal", steps, {"flicker": np.arange(6.0)}) for m in METHODS]
+    folders = [next(iter(files.values())).parent for files in (result.ir, result.vi, *result.fused.values())]
+    found = with_frames(scores, folders[2:], *folders[:2])
+    assert found.vi[steps[0]] == result.vi[names[1]]
+    assert found.fused["dark"][steps[-1]] == result.fused["dark"][names[-1]]
+    text = write_page(tmp_path, found).read_text(encoding="utf-8")
+    assert "flicker ↓" in text
+    assert "the step that leads to it" in text
+    with pytest.raises(ValueError, match="is no folder of frames"):
+        with_frames(scores, folders[2:], folders[0], tmp_path / "video.mp4")
+
+
+def test_a_page_of_a_run_holds_its_figure_and_latest_panels(tmp_path):
+    for step in range(20):
+        write_image(tmp_path / "run" / "panels" / f"a_{step:07d}.png", np.full((4, 4), step, np.uint8))
+    figure = epath.Path(tmp_path / "run" / "panels" / "a_0000000.png")
+    path = write_run_page(tmp_path / "page", str(tmp_path / "run"), figure, "1 of 2 steps <done>")
+    found, text = outline(path), path.read_text(encoding="utf-8")
+    assert "1 of 2 steps &lt;done&gt;" in text
+    assert len([link for link in found.links if link.startswith("data:image/png")]) == 1 + 12
+    assert text.index("a_0000019") < text.index("a_0000008")
+    assert "a_0000007" not in text
 
 
 def test_scales_have_round_ticks():

@@ -1,0 +1,42 @@
+"""A page of a training run: one html file with its figure, its summary and its latest panels."""
+
+import base64
+from pathlib import Path
+
+from etils import epath
+
+from fusejax.report.page import PAGE, write_html
+
+_MOST_PANELS = 12
+
+
+def write_run_page(folder: str | Path, workdir: str, figure: epath.Path, summary: str) -> Path:
+    """Writes FOLDER/index.html; an existing page is replaced, since a run goes on.
+
+    Args:
+        folder: made if it does not exist.
+        workdir: folder of the run, local or remote.
+        figure: PNG file that `draw_report` wrote.
+        summary: text that `summary_text` wrote.
+
+    Returns:
+        The file.
+    """
+    panels = sorted((epath.Path(workdir) / "panels").glob("*.png"), key=_step_and_name)[-_MOST_PANELS:]
+    return write_html(
+        Path(folder) / PAGE,
+        "run.html",
+        title=epath.Path(workdir).name,
+        figure=_png(figure),
+        summary=summary,
+        panels=[(path.stem, _png(path)) for path in reversed(panels)],
+    )
+
+
+def _step_and_name(path: epath.Path) -> tuple[str, str]:
+    """Panels are NAME_STEP.png with steps of equal length."""
+    return path.stem.rpartition("_")[2], path.stem
+
+
+def _png(path: epath.Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
