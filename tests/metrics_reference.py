@@ -11,9 +11,6 @@ from scipy import ndimage, signal
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], float)
 
 
-# Information
-
-
 def entropy(f):
     p = np.bincount(np.rint(f).astype(int).ravel(), minlength=256) / f.size
     return -np.sum(p[p > 0] * np.log2(p[p > 0]))
@@ -94,9 +91,6 @@ def feature_mutual_information(f, a, b, feature="pixel"):
     return np.mean([(_fmi_window(a[k], f[k]) + _fmi_window(b[k], f[k])) / 2 for k in windows])
 
 
-# Fidelity
-
-
 def standard_deviation(f):
     return f.std()
 
@@ -116,9 +110,6 @@ def correlation(f, a, b):
 def scd(f, a, b):
     r = lambda x, y: np.corrcoef(x.ravel(), y.ravel())[0, 1]  # noqa: E731
     return r(f - b, a) + r(f - a, b)
-
-
-# Edges
 
 
 def spatial_frequency(f, over="pixels"):
@@ -179,9 +170,6 @@ def nabf(f, a, b):
         weight = np.where(g >= 2, g**1.5, 0.001)
         lost, total = lost + np.sum(artefact * (1 - q) * weight), total + weight.sum()
     return lost / total
-
-
-# Structure and visual information
 
 
 def gaussian(size, sigma):
@@ -260,50 +248,3 @@ def viff(f, a, b):
         kept, carried = (np.where(pick, first[i], second[i]) + 1e-7 for i in (0, 1))
         value += weight / 2.15 * kept.sum() / carried.sum()
     return value
-
-
-# Perceptual
-
-
-def _seen(x, sensitivity, pixels):
-    h, w = x.shape
-    u, v = np.meshgrid(w / pixels * 2 * np.fft.fftfreq(w), h / pixels * 2 * np.fft.fftfreq(h))
-    return np.real(np.fft.ifft2(np.fft.fft2(x) * sensitivity(np.hypot(u, v))))
-
-
-def qcb(f, a, b):
-    def masked(x):
-        seen = _seen(x, lambda r: np.exp(-((r / 15.387) ** 2)) - 0.7622 * np.exp(-((r / 1.3456) ** 2)), 30)
-        t = np.arange(-15, 16)
-        g2, g4 = (np.exp(-(t[:, None] ** 2 + t**2) / (2 * s * s)) / (2 * np.pi * s * s) for s in (2, 4))
-        c = np.abs(signal.convolve2d(seen, g2, "same") / signal.convolve2d(seen, g4, "same") - 1)
-        return c**3 / (c**2 + 1e-4)
-
-    f, a, b = masked(f), masked(a), masked(b)
-    q = [np.minimum(s, f) / np.maximum(s, f) for s in (a, b)]
-    return np.mean((a**2 * q[0] + b**2 * q[1]) / (a**2 + b**2))
-
-
-def qcv(f, a, b):
-    def blocks(x):
-        x = np.pad(x, ((0, -x.shape[0] % 16), (0, -x.shape[1] % 16)))
-        return x.reshape(x.shape[0] // 16, 16, -1, 16).sum((1, 3))
-
-    error = weight = 0.0
-    for source in (a, b):
-        gx, gy = (ndimage.correlate(source, k, mode="constant") for k in (SOBEL_X, SOBEL_X.T))
-        saliency = blocks(np.hypot(gx, gy) ** 5)
-        seen = _seen(source - f, lambda r: 2.6 * (0.0192 + 0.144 * r) * np.exp(-((0.144 * r) ** 1.1)), 8)
-        error, weight = error + np.sum(saliency * blocks(seen**2) / 256), weight + saliency.sum()
-    return error / weight
-
-
-# Color
-
-
-def color_deviation(fused, vi):
-    """Mean angle of RGB vectors, radians; black pixels count as zero."""
-    x, y = vi.reshape(-1, 3), fused.reshape(-1, 3)
-    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    on = norms > 0
-    return np.arccos(np.clip(np.sum(x * y, axis=1)[on] / norms[on], -1, 1)).sum() / len(x)

@@ -5,30 +5,27 @@ kills.
 import contextlib
 import os
 import re
-import resource
 import shutil
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from disk_damage import flip, no_room
 from etils import epath
 
-from fusejax.config import load_config
 from fusejax.training.checkpoint import CheckpointFailed, Checkpoints, DamagedCheckpoint
 from fusejax.training.fingerprint import fingerprints
-from fusejax.training.logs import RunLog
-from fusejax.training.loop import fit
 from fusejax.training.state import TrainState
 
 # Orbax leaves its own tasks unfinished where reading or writing fails.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+
 CONFIG = {"name": "a", "seed": 0, "log_every": 1, "optim": {"rate": 0.1}}
+
+
 KEYS = jax.random.split(jax.random.key(0), 3)
 
 
@@ -72,12 +69,6 @@ def folder(three_steps, tmp_path):
 
 def array_file(folder, step):
     return max((folder / str(step) / "state").rglob("d/*"), key=lambda p: p.stat().st_size)
-
-
-def flip(file, place=0.5, bit=4):
-    content = bytearray(file.read_bytes())
-    content[int(place * len(content))] ^= 1 << bit
-    file.write_bytes(content)
 
 
 DAMAGES = {
@@ -185,17 +176,6 @@ def test_a_checkpoint_of_another_model_is_not_taken_for_damage(folder):
     assert sorted(os.listdir(folder)) == ["1", "2", "3"]
 
 
-@contextlib.contextmanager
-def no_room():
-    """Files end at 20 kB: writing more fails as on a full disk, only with another number."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_failed_save_is_told_leaves_the_last_good_step_and_is_tried_again(tmp_path):
     with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
         save(checkpoints, 1)
@@ -293,84 +273,3 @@ def test_remote_folders_keep_their_address(monkeypatch):
     Checkpoints(epath.Path("gs://bucket/run") / "checkpoints", keep_newest=1, best_metric="SSIM")
     Checkpoints("runs/a", keep_newest=1, best_metric="SSIM")
     assert [str(path) for path in seen] == ["gs://bucket/run/checkpoints"] * 2 + [str(Path("runs/a").absolute())] * 2
-
-
-@pytest.mark.slow
-def test_a_run_outlives_a_full_disk_and_goes_back_behind_damage_when_told(tmp_path, monkeypatch, capsys):
-    config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
-    message, look = RunLog.message, Checkpoints.check
-    with contextlib.ExitStack() as stack, monkeypatch.context() as patch:
-        patch.setattr(RunLog, "advance", lambda self, step: step == 2 and stack.enter_context(no_room()))
-        patch.setattr(RunLog, "message", lambda self, text: (message(self, text), "tries" in text and stack.close()))
-        patch.setattr(Checkpoints, "check", lambda self, wait=True: look(self, wait=True))  # else 3 may come too early
-        expected = fit(config, tmp_path)
-    said = capsys.readouterr().out
-    assert re.search(
-        r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; it is tried again", said
-    )
-    folder = tmp_path / "checkpoints"
-    assert sorted(os.listdir(folder)) == ["3", "4"]
-    for file in (folder / "4" / "state").rglob("d/*"):  # of small arrays, several share a file
-        flip(file)
-    with pytest.raises(DamagedCheckpoint, match="checkpoints/4 is damaged"):
-        fit(config, tmp_path)
-    again = fit(config, tmp_path, allow_older=True)
-    assert "It is now 4.damaged; the run goes back to step 3" in capsys.readouterr().out
-    jax.tree.map(np.testing.assert_array_equal, again, expected)
-
-
-TOPOLOGIES = """
-import jax, jax.numpy as jnp, numpy as np, sys
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from fusejax.training.checkpoint import Checkpoints
-from fusejax.training.fingerprint import fingerprints
-from fusejax.training.state import TrainState
-
-def tree(devices, data, fsdp):
-    mesh = jax.make_mesh((data, fsdp), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
-    def put(spec, x): return jax.device_put(x, NamedSharding(mesh, spec))
-    w = jax.random.normal(jax.random.key(1), (16, 24))
-    params = {"w": put(P("fsdp"), w), "v": put(P(None, ("data", "fsdp")), w), "b": put(P(), w[0])}
-    moments = {"mu": put(P(None, "fsdp"), w.astype(jnp.bfloat16))}
-    return TrainState(put(P(), jnp.int32(5)), params, moments, {}, put(P(), jnp.int32(0)))
-
-def shapes(state):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
-
-devices = jax.devices()
-assert len(devices) == 8
-saved = tree(devices, 2, 4)
-checkpoints = Checkpoints(sys.argv[1], keep_newest=1, best_metric="SSIM")
-checkpoints.save(saved, step=5, config={}, data={}, scores=None)
-checkpoints.close()
-for count, data, fsdp in ((1, 1, 1), (4, 1, 4), (4, 4, 1), (8, 1, 8)):
-    expected = tree(devices[:count], data, fsdp)
-    assert fingerprints(expected) == fingerprints(saved)
-    checkpoints = Checkpoints(sys.argv[1], keep_newest=1, best_metric="SSIM")
-    state = checkpoints.restore(shapes(expected), config={}).state
-    checkpoints.close()
-    jax.tree.map(np.testing.assert_array_equal, state, expected)
-    assert jax.tree.all(jax.tree.map(lambda a, b: a.sharding == b.sharding, state, expected))
-    print("restored on", count)
-"""
-
-
-def run(arguments, **env):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], env=os.environ | env, capture_output=True, text=True, check=False
-    )
-
-
-@pytest.mark.slow
-def test_another_number_of_devices_restores_and_verifies(tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    result = run(["-c", textwrap.dedent(TOPOLOGIES), tmp_path / "c"], **flags)
-    assert result.stdout.split("\n")[:-1] == [f"restored on {n}" for n in (1, 4, 4, 8)], result.stderr
-
-
-@pytest.mark.slow
-def test_killed_runs_go_on_and_end_bit_equal():
-    result = run([Path(__file__).parents[2] / "scripts" / "soak.py", "--kills", 2, "--minutes", 5])
-    last = result.stdout.strip().splitlines()[-1]
-    assert last == "2 kills, 2 restarts, 0 checkpoints lost, parameters bit-equal: yes", result.stdout + result.stderr
-    assert result.returncode == 0
