@@ -142,5 +142,8 @@ def _patch(image: Planes, box: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "32
     columns = (middle[0] - sides[0] / 2 + sides[0] * x - 0.5).astype(np.float32)
     rows = (middle[1] - sides[1] / 2 + sides[1] * y - 0.5).astype(np.float32)
     across, down = np.meshgrid(columns, rows)
-    found = cv2.remap(np.ascontiguousarray(image), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found.reshape(*PATCH, -1)
+    planes = [
+        cv2.remap(np.ascontiguousarray(plane), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for plane in np.moveaxis(image, -1, 0)
+    ]
+    return np.stack(planes, axis=-1)

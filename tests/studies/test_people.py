@@ -34,7 +34,7 @@ def test_patches_show_the_box_with_a_margin(height):
     assert found["a"].images.shape == (1 + NEGATIVES, *PATCH, 1)
     assert found["a"].people.tolist() == [True] + [False] * NEGATIVES
     assert found["a"].images[0].mean() == pytest.approx(1 / 1.25**2, abs=0.06)
-    assert found["a"].images[0, 6:26, 4:12].min() == 1
+    assert found["a"].images[0, 6:26, 4:12].min() > 0.99
     assert max(patch.mean() for patch in found["a"].images[1:]) < 0.5  # at most a fifth of the smaller one
     np.testing.assert_allclose(found["b"].images[..., :1], found["a"].images)
 
