@@ -112,6 +112,9 @@ class TrainConfig:
         micro_batches: parts that a step's batch is computed in, one after the other; same gradient,
             less memory. Leave it at 1 on CPU: inside the loop XLA runs convolutions there more than
             ten times slower.
+        steps_per_dispatch: steps that the devices take in a row without the host, for accelerators
+            on which a step is shorter than its dispatch; log_every, save_every and eval_every must
+            be multiples. Leave it at 1 on CPU, for the reason above.
         mesh: how the devices are arranged.
         average_decay: of the exponential moving average of the parameters, which is then what is
             scored and exported; 0: none is kept.
@@ -137,6 +140,7 @@ class TrainConfig:
     optimize_by_module: bool = False
     batch_size: int = 8
     micro_batches: int = 1
+    steps_per_dispatch: int = 1
     mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
     average_decay: float = 0.0
     non_finite: Literal["stop", "skip"] = "stop"
@@ -152,10 +156,17 @@ class TrainConfig:
         check_choices(self)
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"average_decay is {self.average_decay}; it must be at least 0 and below 1.")
-        check_at_least(self, 1, "batch_size", "micro_batches", "log_every", "save_every", "keep_newest")
+        check_at_least(self, 1, "batch_size", "micro_batches", "steps_per_dispatch")
+        check_at_least(self, 1, "log_every", "save_every", "keep_newest")
         check_at_least(self, 0, "eval_every")
         if self.batch_size % self.micro_batches:
             raise ValueError(f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches.")
+        for name in ("log_every", "save_every", "eval_every"):
+            if getattr(self, name) % self.steps_per_dispatch:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; with steps_per_dispatch {self.steps_per_dispatch} it must be a "
+                    "multiple of that."
+                )
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"A run needs stages of different names; got {', '.join(names) or 'none'}.")
@@ -165,7 +176,7 @@ class TrainConfig:
 
 
 # What may differ between a run and its continuation without changing its result.
-RESUMABLE = ("mesh", "log_every", "eval_every", "save_every", "keep_newest", "data.workers")
+RESUMABLE = ("mesh", "steps_per_dispatch", "log_every", "eval_every", "save_every", "keep_newest", "data.workers")
 
 
 def shipped_configs(kind: str = ".") -> dict[str, Path]:

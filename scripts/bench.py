@@ -1,20 +1,19 @@
 """Speed on this machine: compiling, training step, fusing, memory, feeding.
 
-python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--data-root DIR
---folders A B]
+python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--where]
+[--data-root DIR --folders A B]
 """
 
 import dataclasses
 import platform
 import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import bench_feeding as feeding
+import bench_where as where
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,6 +37,7 @@ class BenchOptions:
       config: shipped configuration whose network and last stage are timed.
       against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and
       prints ratios.
+      where: instead, say where the time of a run goes, phase by phase.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
       data_root, folders: pairs for the feeding part; made-up ones where not given.
@@ -45,6 +45,7 @@ class BenchOptions:
 
     config: str = "angularfuse"
     against: Literal["torch"] | None = None
+    where: bool = False
     micro_batches: int = 1
     repeats: int = 5
     data_root: str = ""
@@ -108,31 +109,10 @@ def jax_forward(name: str) -> Callable[[], None]:
 def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
     """The twin's training step and forward pass, channels last, one thread per core."""
     import torch
-
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
-
-    def tensor(x: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-
-    twin = UFuser().to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(twin.parameters(), lr=1e-4)
-    side = load_config("angularfuse").data.crop
-    ir, vi_y = (tensor(crops(n, BATCH, (side, side))) for n in (0, 1))
-    wide_ir, wide_vi = (tensor(crops(n, 1, SIZE)) for n in (0, 1))
-
-    def step() -> None:
-        adam.zero_grad()
-        (twin(ir, vi_y) - torch.maximum(ir, vi_y)).abs().mean().backward()
-        torch.nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
-        adam.step()
-
-    def forward() -> None:
-        with torch.no_grad():
-            twin(wide_ir, wide_vi)
+    from torch_rows import twin_calls
 
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last")
-    return step, forward
+    return twin_calls(size=SIZE, crops=BATCH, side=load_config("angularfuse").data.crop)[:2]
 
 
 def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None:
@@ -148,6 +128,9 @@ def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None
 
 def main(options: BenchOptions) -> None:
     print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
+    if options.where:
+        where.main(where.WhereOptions(options.config, data_root=options.data_root, folders=options.folders))
+        return
     step, forward = jax_step(options.config, None, options.micro_batches), jax_forward(options.config)
     step()
     forward()

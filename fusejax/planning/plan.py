@@ -21,15 +21,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fusejax.config import TrainConfig, load_config
-from fusejax.ops.backend import compile_for
+from fusejax.ops.backend import compile_for, quick_compilation
+from fusejax.planning.chips import least_time, named_chip
 from fusejax.planning.collectives import SLICED, Collective, collectives
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import Stage, plan_stages
-
-# Only the time that a CPU would need depends on them, and compiling takes a quarter of the time.
-_CPU_OPTIONS = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 _NOTES = f"""
 Bytes: of the arrays that are summed, the gathered whole, or what a device hands over. Sent: by each of n devices of a
@@ -46,14 +44,18 @@ class Plan:
       devices: how many; virtual CPU devices stand for them.
       topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip
       install libtpu`.
+      chip: also say how long a step takes at least on these: a100, h100, h200, v5e or v5p.
     """
 
     devices: int = 1
     topology: str = ""
+    chip: str = ""
 
     def __post_init__(self):
         if self.devices < 1 or (self.topology and self.devices > 1):
             raise ValueError("Give --devices N, at least 1, or --topology, which says how many there are.")
+        if self.chip:
+            named_chip(self.chip)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,7 @@ class StageCost:
       arguments, outputs, aliased, temporaries: XLA's figures; what is aliased is both argument and
       output.
       flops: of one device.
+      traffic: bytes that one device reads and writes in its memory.
     """
 
     name: str
@@ -75,6 +78,7 @@ class StageCost:
     aliased: int
     temporaries: int
     flops: float
+    traffic: float
     collectives: list[Collective]
 
     @property
@@ -109,7 +113,9 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
         "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     }
     command = [sys.executable, "-c", "from fusejax.planning.plan import print_plan; print_plan()"]
-    given = json.dumps({"topology": options.topology, "file": name_or_path, "config": to_dict(config)})
+    given = json.dumps(
+        {"topology": options.topology, "chip": options.chip, "file": name_or_path, "config": to_dict(config)}
+    )
     if status := subprocess.run(command, input=given, text=True, env=environment, check=False).returncode:
         sys.exit(status)
 
@@ -133,7 +139,10 @@ def print_plan() -> None:
         f"batch {config.batch_size}, {config.batch_size // mesh.size} a device"
     )
     for stage in plan_stages(config, config.batch_size):
-        print(describe(stage_cost(program, stage), mesh), flush=True)
+        cost = stage_cost(program, stage)
+        print(describe(cost, mesh), flush=True)
+        if given["chip"]:
+            print(describe_time(cost, given["chip"], mesh.size, getattr(config.model, "dtype", "float32")), flush=True)
     print(_NOTES)
 
 
@@ -151,10 +160,9 @@ def _topology_devices(name: str) -> list[Any]:
 def stage_cost(program: Program, stage: Stage) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
     batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
-    cpu = program.mesh.devices.flat[0].platform == "cpu"
     with compile_for("tpu"):  # the accelerators' forms of the operations, not those that are fast on CPU
         lowered = program.step(stage).lower(program.target, batch, key)
-    compiled = lowered.compile(compiler_options=_CPU_OPTIONS if cpu else None)
+    compiled = lowered.compile(compiler_options=quick_compilation(program.mesh.devices.flat[0].platform))
     memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
     if memory is None or cost is None or text is None:
         raise ValueError("XLA tells neither memory nor FLOPs of a program on this backend.")
@@ -168,6 +176,7 @@ def stage_cost(program: Program, stage: Stage) -> StageCost:
         temporaries=memory.temp_size_in_bytes,
         # XLA counts the body of a loop once; outside that of the micro-batches there is only Adam.
         flops=cost["flops"] * program.config.micro_batches,
+        traffic=cost["bytes accessed"] * program.config.micro_batches,
         collectives=collectives(text, program.mesh),
     )
 
@@ -197,6 +206,19 @@ def describe(cost: StageCost, mesh: Mesh) -> str:
     if not rows:
         lines.append("    none")
     return "\n".join(lines)
+
+
+def describe_time(cost: StageCost, chip: str, devices: int, dtype: str) -> str:
+    """A line on how long the step takes at least; see `fusejax.planning.chips.LeastTime`."""
+    sent = sum(c.sent for c in cost.collectives)
+    time = least_time(
+        named_chip(chip), devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent
+    )
+    return (
+        f"  on {devices} x {chip}, {dtype}: at least {1e3 * time.seconds:.3f} ms (arithmetic "
+        f"{1e3 * time.arithmetic:.3f}, memory {1e3 * time.memory:.3f}, links {1e3 * time.links:.3f}), "
+        f"efficiency {time.efficiency:.1%}"
+    )
 
 
 def _size(count: int) -> str:

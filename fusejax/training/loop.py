@@ -15,12 +15,13 @@ from fusejax.inference.fuser import Fuser
 from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.checks import check_best_metric, missing_boxes
+from fusejax.training.feed import Feed, dispatched_together
 from fusejax.training.interrupts import StopRequest
 from fusejax.training.logs import RunLog, rounded
 from fusejax.training.pace import Pace
 from fusejax.training.profiling import StepProfiler
 from fusejax.training.program import Program
-from fusejax.training.sharding import make_mesh, place_batch
+from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import Stage, plan_stages, stage_at
 from fusejax.training.state import TrainState
 from fusejax.training.step_logs import NonFiniteLoss, StepLogs
@@ -166,21 +167,23 @@ class _Run:
             return state
         self._announce(state, step)
         key = self.program.key()
-        step_fn: Callable | None = None
+        feed = Feed(batches, self.program.mesh, self.step_logs.meter)
+        step_fns: dict[int, Callable] = {}
         self.step_logs.meter.restart()
         with self.stop.watch(self.log.message), profiler.running():
             while step < self.steps:
-                if step == self.stage.end or step_fn is None:
+                if step == self.stage.end or not step_fns:
                     self._flush()
-                    self.stage, step_fn = stage_at(self.stages, step), None
-                batch, names = self._next(batches)
-                if step_fn is None:
-                    step_fn = self._compile(state, batch, key)
+                    self.stage, step_fns = stage_at(self.stages, step), {}
+                count = dispatched_together(step, self.stage, self.config.steps_per_dispatch)
+                batch, names = feed.take(count)
+                if count not in step_fns:
+                    step_fns[count] = self._compile(state, batch, key, count)
                 profiler.before(step + 1)
                 with jax.transfer_guard("disallow"):  # a step neither waits for a device nor copies from it
-                    state, logs = step_fn(state, batch, key)
-                step += 1
-                self.samples_seen += self.config.batch_size
+                    state, logs = step_fns[count](state, batch, key)
+                step += count
+                self.samples_seen += self.config.batch_size * count
                 self.step_logs.add(step, names, logs)
                 self._progress(step, logs)
                 profiler.after(step, state)
@@ -198,27 +201,20 @@ class _Run:
             f"{count:,} parameters, {self.steps - step} steps of {self.config.batch_size} crops of {crop}x{crop}"
         )
 
-    def _compile(self, state: TrainState, batch: dict[str, jax.Array], key: jax.Array) -> Callable:
-        """The step function of the current stage, compiled; the time it takes is not the steps'."""
+    def _compile(self, state: TrainState, batch: dict[str, jax.Array], key: jax.Array, count: int) -> Callable:
+        """The function for `count` steps of the current stage, compiled; the time it takes is not
+        the steps'.
+        """
         if len(self.stages) > 1:
             self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
         self.log.message("compiling; the first step takes a minute or so (less if it was compiled before)")
         start = time.perf_counter()
-        compiled = self.program.step(self.stage).lower(state, batch, key).compile()
+        compiled = self.program.step(self.stage, steps=count).lower(state, batch, key).compile()
         seconds = time.perf_counter() - start
         self.step_logs.meter.exclude(seconds)
         self.log.message(f"compiled in {seconds:.0f} s")
         self.pace.begin()
         return compiled
-
-    def _next(self, batches: Iterator[dict[str, Any]]) -> tuple[dict[str, jax.Array], list[str]]:
-        """The next batch on the devices, and the names of its pairs that this process has read."""
-        start = time.perf_counter()
-        batch = next(batches)
-        names = [str(name) for name in batch.pop("id")]
-        placed = place_batch(batch, self.program.batch_sharding)
-        self.step_logs.meter.waited(time.perf_counter() - start)
-        return placed, names
 
     def _progress(self, step: int, logs: dict[str, jax.Array]) -> None:
         self.log.advance(step)

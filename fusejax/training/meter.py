@@ -32,10 +32,10 @@ class Meter:
         """Adds time in which the step had no batch."""
         self._waited += seconds
 
-    def stepped(self) -> None:
-        """Marks the end of a step."""
+    def stepped(self, steps: int = 1) -> None:
+        """Marks the end of a step, or of several that were dispatched together."""
         now = time.perf_counter()
-        self._steps.append(now - self._last)
+        self._steps += [(now - self._last) / steps] * steps
         self._last = now
 
     def report(self, batch_size: int) -> dict[str, float]:

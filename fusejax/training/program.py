@@ -3,6 +3,7 @@ plan` use it.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
 from fusejax.models import build
+from fusejax.ops.backend import quick_compilation
 from fusejax.training.sharding import batch_sharding, check_batch_size, replicated, shard_over_batch, state_sharding
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
@@ -59,7 +61,9 @@ class Program:
         Raises:
             ValueError: if there are no such weights, or they are of another network.
         """
-        state = jax.jit(self._init, out_shardings=self._shardings)(jax.random.key(self.config.seed))
+        key = jax.random.key(self.config.seed)
+        lowered = jax.jit(self._init, out_shardings=self._shardings).lower(key)
+        state = lowered.compile(compiler_options=quick_compilation(self.mesh.devices.flat[0].platform))(key)
         if not self.config.start_from:
             return state
         params, model, _ = load_weights(self.config.start_from)
@@ -75,8 +79,14 @@ class Program:
         )
         return draw()
 
-    def step(self, stage: Stage):
-        """(state, batch, key) -> (state, logs), jitted; `state` is donated."""
+    def step(self, stage: Stage, *, steps: int = 1):
+        """(state, batch, key) -> (state, logs), jitted; `state` is donated.
+
+        Args:
+            stage: that the steps belong to.
+            steps: taken by one call. For more than one the batches are stacked along a new first
+                axis, and so are the logs.
+        """
 
         def outputs(params, ir, vi_y):
             return self.model.apply({"params": params}, ir, vi_y, method="outputs")
@@ -90,6 +100,8 @@ class Program:
             average_decay=self.config.average_decay,
             skip_non_finite=self.config.non_finite == "skip",
         )
+        if steps > 1:
+            step = functools.partial(_take_steps, step, steps)
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
     def to_host(self, params: Params) -> Params:
@@ -108,3 +120,8 @@ class Program:
             name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype, sharding=self.batch_sharding)
             for name, (shape, dtype) in shapes.items()
         }
+
+
+def _take_steps(step: Callable, steps: int, state: TrainState, batches: dict, key: jax.Array) -> tuple:
+    """`step` for each of the stacked batches, in a loop on the device."""
+    return jax.lax.scan(lambda state, batch: step(state, batch, key), state, batches, length=steps)

@@ -41,9 +41,9 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first axis is split over all devices."""
-    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+def batch_sharding(mesh: Mesh, *, stacked: bool = False) -> NamedSharding:
+    """The first axis is split over all devices; of several batches that are stacked, the second."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * stacked, ("data", "fsdp")))
 
 
 def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:

@@ -18,12 +18,18 @@ class StepLogs:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
-        self._pending: list[tuple[int, list[str], dict[str, jax.Array]]] = []
+        self._pending: list[tuple[int, list[list[str]], dict[str, jax.Array]]] = []
         self.meter = Meter()
 
-    def add(self, step: int, names: list[str], logs: dict[str, jax.Array]) -> None:
-        """Adds the logs of a step and the names of the pairs that this process has read for it."""
-        self.meter.stepped()
+    def add(self, step: int, names: list[list[str]], logs: dict[str, jax.Array]) -> None:
+        """Adds the logs of a step, or of several that were dispatched together.
+
+        Args:
+            step: the last one.
+            names: for each step those of the pairs that this process has read for it.
+            logs: scalars; of several steps arrays with one value for each.
+        """
+        self.meter.stepped(len(names))
         self._pending.append((step, names, logs))
 
     def flush(self, *, last_checkpoint: Callable[[], int | None]) -> tuple[int, dict[str, float]] | None:
@@ -42,7 +48,7 @@ class StepLogs:
         """
         if not self._pending:
             return None
-        fetched = jax.device_get([logs for _, _, logs in self._pending])
+        fetched = self._fetch()
         broken = [not all(math.isfinite(v) for v in logs.values()) for logs in fetched]
         if any(broken) and (self._config.non_finite == "stop" or all(broken)):
             raise NonFiniteLoss(self._describe(broken.index(True), fetched, last_checkpoint()))
@@ -54,8 +60,22 @@ class StepLogs:
         self._pending = []
         return step, means | self.meter.report(self._config.batch_size)
 
+    def _fetch(self) -> list[dict]:
+        """The logs of every single step."""
+        fetched = jax.device_get([logs for _, _, logs in self._pending])
+        return [
+            logs if len(names) == 1 else {k: v[n] for k, v in logs.items()}
+            for (_, names, _), logs in zip(self._pending, fetched, strict=True)
+            for n in range(len(names))
+        ]
+
     def _describe(self, index: int, fetched: list[dict], last_checkpoint: int | None) -> str:
-        step, names, _ = self._pending[index]
+        steps = [
+            (last - len(names) + n, read)
+            for last, names, _ in self._pending
+            for n, read in enumerate(names, start=1)
+        ]
+        step, names = steps[index]
         parts = ", ".join(f"{k} {float(v):.6g}" for k, v in fetched[index].items())
         return (
             f"step {step} is not finite: {parts}. Images of that batch: {', '.join(names)}. The last "

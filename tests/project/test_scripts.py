@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fusejax.config import load_config
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+TINY_SMOOTH = str(Path(__file__).parents[1] / "configs" / "tiny_smooth.py")
 
 
 @pytest.fixture
@@ -32,3 +35,29 @@ def test_feeding_is_measured_from_both_kinds_of_storage(load, capsys):
 def test_cost_by_number_of_pairs_is_printed(load, capsys):
     load("bench_feeding").epochs((200, 400), repeats=1)
     assert re.search(r"a pair at 400 pairs costs [\d.]+ times one at 200", capsys.readouterr().out)
+
+
+def test_a_device_is_measured_network_by_network(load, tmp_path):
+    bench = load("bench_device")
+    small = {"types": ("float32",), "sizes": ("48x32",), "crops": (2,), "crop": 32, "repeats": 2}
+    bench.main(bench.DeviceOptions(networks=(TINY_SMOOTH,), out=tmp_path / "table.md", **small))
+    rows = (tmp_path / "table.md").read_text().splitlines()
+    number = r"\d+\.\d+"
+    for work in ("forward 48x32", "step 2x32x32"):
+        cells = ["tiny_smooth", work, "float32", number, f"{number} to {number}", number, "", "", number]
+        row = rf"\| {r' \| '.join(cells)} \|"
+        assert any(re.fullmatch(row, line) for line in rows), rows
+
+
+def test_phases_of_a_run_are_told_apart(load):
+    where = load("bench_where")
+    watch = where.run(load_config(TINY_SMOOTH), steps=3)
+    assert {phase: len(seconds) for phase, seconds in watch.seconds.items()} == {
+        **dict.fromkeys(("pipeline", "placing", "dispatch", "device", "logs"), 3),
+        **dict.fromkeys(("saving", "written"), 1),
+    }
+    watch.seconds.update(pipeline=[5.0], placing=[1.0], dispatch=[1.0], device=[3.0], saving=[10.0])
+    lines = where.table(watch, save_every=10)
+    # Reading and placing take 6 s, of which the step of 4 s hides all but 2; saving costs 1 s.
+    assert "| 5000.00 | 5000.00 to 5000.00 | 2000.00 | 28.6% |" in lines[2]
+    assert lines[7].endswith("| 1000.00 | 14.3% |")

@@ -1,0 +1,218 @@
+"""Speed of every network on one accelerator, as a share of what the chip can do.
+
+    python scripts/bench_device.py [--out FILE] [--networks angularfuse light] [--against torch]
+
+For each network: a forward pass at 640x480 and 1920x1080, and a training step with the shipped
+objective at 16, 64 and 256 crops, in float32 (whose products a GPU computes in TF32) and bfloat16.
+Prints a Markdown table: seconds (median and spread), images/s, share of the chip's peak arithmetic
+and of its memory bandwidth (FLOPs and bytes as XLA counts them for the compiled program, peaks of
+fusejax/planning/chips.py), and memory. On a CPU it runs as well, without shares.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from fusejax.config import TrainConfig, load_config
+from fusejax.models import build
+from fusejax.planning.chips import Chip, chip_of
+from fusejax.training.program import Program
+from fusejax.training.sharding import make_mesh
+from fusejax.training.stages import plan_stages
+from fusejax.typing import Params
+
+HEADER = (
+    "| network | work | type | seconds | spread | images/s | of peak | of bandwidth | GiB |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceOptions:
+    """What to measure.
+
+    Attributes:
+        networks: shipped configurations.
+        types: of the arithmetic.
+        sizes: width and height of the images of the forward pass, such as 640x480.
+        crops: batch sizes of the training step.
+        repeats: timed calls of each program.
+        crop: side of the crops; 0 takes the configuration's.
+        against: `torch` adds rows of AngularFuse's twin in PyTorch, eager and compiled.
+        out: file to write the table to.
+    """
+
+    networks: tuple[str, ...] = ("angularfuse", "crossfuse", "fusionnet", "light")
+    types: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+    sizes: tuple[str, ...] = ("640x480", "1920x1080")
+    crops: tuple[int, ...] = (16, 64, 256)
+    repeats: int = 20
+    crop: int = 0
+    against: Literal["torch"] | None = None
+    out: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One measured program.
+
+    Attributes:
+        network: name of the configuration, or of the twin.
+        work: what the program does.
+        dtype: type of its arithmetic.
+        seconds: of each timed call.
+        images: that a call handles.
+        flops: of a call, NaN where nothing counts them.
+        traffic: bytes that a call reads and writes, likewise.
+        memory: bytes in use at most.
+    """
+
+    network: str
+    work: str
+    dtype: str
+    seconds: list[float]
+    images: int
+    flops: float = float("nan")
+    traffic: float = float("nan")
+    memory: float = float("nan")
+
+    def markdown(self, chip: Chip | None) -> str:
+        """The row of the table."""
+        middle = statistics.median(self.seconds)
+        shares = ("", "")
+        if chip is not None:
+            shares = (
+                f"{self.flops / middle / chip.peak(self.dtype):.0%}",
+                f"{self.traffic / middle / chip.bandwidth:.0%}",
+            )
+        return (
+            f"| {self.network} | {self.work} | {self.dtype} | {middle:.5f} | {min(self.seconds):.5f} to "
+            f"{max(self.seconds):.5f} | {self.images / middle:.1f} | {shares[0]} | {shares[1]} | "
+            f"{self.memory / 2**30:.2f} |"
+        )
+
+
+def timed(call: Callable[[], Any], repeats: int) -> list[float]:
+    """Seconds of each call, after one that is not counted."""
+    jax.block_until_ready(call())
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def measured(compiled: Any) -> dict[str, float]:
+    """What XLA says of a compiled program."""
+    cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
+    peak = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
+    return {
+        "flops": cost.get("flops", float("nan")),
+        "traffic": cost.get("bytes accessed", float("nan")),
+        "memory": peak - memory.alias_size_in_bytes,
+    }
+
+
+def with_type(config: TrainConfig, dtype: str) -> TrainConfig | None:
+    """The configuration in that type of arithmetic; None where its network knows only one."""
+    if any(field.name == "dtype" for field in dataclasses.fields(config.model)):
+        return dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=dtype))
+    return config if dtype == "float32" else None
+
+
+def forward_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterator[Row]:
+    model = build(config.model)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *[jnp.zeros((1, 8, 8, 1))] * 2)
+    params: Params = jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), shapes)
+    for size in options.sizes:
+        height, width = height_width(size)
+        ir, vi_y = images(1, height, width)
+        compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
+        seconds = timed(lambda: compiled(params, ir, vi_y), options.repeats)  # noqa: B023 - called at once
+        yield Row(config.name, f"forward {size}", dtype, seconds, 1, **measured(compiled))
+
+
+def step_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterator[Row]:
+    side = options.crop or config.data.crop
+    for crops in options.crops:
+        data = dataclasses.replace(config.data, crop=side)
+        sized = dataclasses.replace(config, batch_size=crops, micro_batches=1, data=data)
+        program = Program(sized, make_mesh(sized.mesh))
+        stage = plan_stages(sized, 10_000)[-1]
+        batch = example_batch(program)
+        state, key = program.create(), program.key()
+        compiled = program.step(stage).lower(state, batch, key).compile()
+        holder = [state]
+
+        def step(compiled: Callable = compiled, batch: dict = batch, key: jax.Array = key, holder: list = holder):
+            holder[0], logs = compiled(holder[0], batch, key)
+            return logs
+
+        seconds = timed(step, options.repeats)
+        yield Row(config.name, f"step {crops}x{side}x{side}", dtype, seconds, crops, **measured(compiled))
+
+
+def height_width(size: str) -> tuple[int, int]:
+    """Of a size such as 640x480."""
+    width, height = map(int, size.split("x"))
+    return height, width
+
+
+def images(batch: int, height: int, width: int) -> tuple[jax.Array, jax.Array]:
+    rng = np.random.default_rng(0)
+    ir, vi_y = (jnp.asarray(rng.random((batch, height, width, 1), dtype=np.float32)) for _ in range(2))
+    return ir, vi_y
+
+
+def example_batch(program: Program) -> dict[str, jax.Array]:
+    """A batch of noise in the shapes and places of the program's; all boxes are empty."""
+    rng = np.random.default_rng(0)
+    return {
+        name: jax.device_put(
+            rng.random(x.shape, dtype=np.float32) if len(x.shape) == 4 else np.zeros(x.shape, x.dtype), x.sharding
+        )
+        for name, x in program.abstract_batch().items()
+    }
+
+
+def rows(options: DeviceOptions) -> Iterator[Row]:
+    """Measures one program after the other."""
+    for name in options.networks:
+        for dtype in options.types:
+            config = with_type(load_config(name), dtype)
+            if config is not None:
+                yield from forward_rows(config, dtype, options)
+                yield from step_rows(config, dtype, options)
+    if options.against == "torch":
+        from torch_rows import torch_rows  # needs the extra `bench`
+
+        sizes = tuple(map(height_width, options.sizes))
+        side = options.crop or load_config("angularfuse").data.crop
+        for row in torch_rows(sizes=sizes, crops=options.crops, side=side, repeats=options.repeats):
+            yield Row(*row)
+
+
+def main(options: DeviceOptions) -> None:
+    device = jax.devices()[0]
+    chip = chip_of(device.device_kind)
+    known = f"{chip.tflops['bfloat16']:g} TFLOP/s in bfloat16, {chip.bandwidth / 1e9:,.0f} GB/s" if chip else "unknown"
+    lines = [f"jax {jax.__version__} on {device.device_kind} (peak: {known})", "", *HEADER]
+    print("\n".join(lines), flush=True)
+    for row in rows(options):
+        lines.append(row.markdown(chip))
+        print(lines[-1], flush=True)
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(DeviceOptions))

@@ -1,0 +1,113 @@
+"""AngularFuse's twin in PyTorch, eager and compiled, for bench.py and bench_device.py.
+
+The twin is tests/torch_twin.py: the same network, written from the specification.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
+
+
+def channels_last(x: np.ndarray, device: str, dtype: torch.dtype) -> torch.Tensor:
+    """[b, h, w, c] as PyTorch's [b, c, h, w], in memory as it was."""
+    return torch.from_numpy(x).to(device, dtype).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def twin_calls(
+    *, size: tuple[int, int], crops: int, side: int, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[Callable[[], None], Callable[[], None], nn.Module]:
+    """A training step on max(I, V), a forward pass without gradients, and the twin that they run.
+
+    Args:
+        size: height and width of the forward pass's pair.
+        crops: of the training step.
+        side: of the crops.
+        device: of PyTorch.
+        dtype: of the arithmetic, by autocast; parameters are float32.
+
+    Returns:
+        Two functions that wait for the device, and the twin.
+    """
+    twin = UFuser().to(device, memory_format=torch.channels_last)
+    adam = torch.optim.Adam(twin.parameters(), lr=1e-4)
+    ir, vi_y = (channels_last(noise(n, crops, side, side, 1), device, torch.float32) for n in (0, 1))
+    wide_ir, wide_vi = (channels_last(noise(n, 1, *size, 1), device, torch.float32) for n in (0, 1))
+    autocast = torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+    def step() -> None:
+        adam.zero_grad()
+        with autocast:
+            fused = twin(ir, vi_y)
+        (fused.float() - torch.maximum(ir, vi_y)).abs().mean().backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
+        adam.step()
+        wait(device)
+
+    def forward() -> None:
+        with torch.no_grad(), autocast:
+            twin(wide_ir, wide_vi)
+        wait(device)
+
+    return step, forward, twin
+
+
+def wait(device: str) -> None:
+    """Waits for what was given to the device."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def torch_rows(
+    *, sizes: tuple[tuple[int, int], ...], crops: tuple[int, ...], side: int, repeats: int
+) -> Iterator[tuple[str, str, str, list[float], int]]:
+    """Times the twin, eager and through torch.compile, on a GPU if there is one.
+
+    Args:
+        sizes: height and width of forward passes.
+        crops: batch sizes of training steps.
+        side: of the crops.
+        repeats: timed calls.
+
+    Yields:
+        Name, work, type, seconds of each call, and images of a call.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    for compiled in (False, True):
+        name = f"torch {torch.__version__} {'compiled' if compiled else 'eager'}"
+        for dtype in (torch.float32, torch.bfloat16):
+            kind = str(dtype).removeprefix("torch.")
+            for size in sizes:
+                _, forward, twin = twin_calls(size=size, crops=1, side=side, device=device, dtype=dtype)
+                if compiled:
+                    twin.compile()
+                yield name, f"forward {size[1]}x{size[0]}", kind, torch_seconds(forward, repeats), 1
+            for count in crops:
+                step, _, twin = twin_calls(size=(side, side), crops=count, side=side, device=device, dtype=dtype)
+                if compiled:
+                    twin.compile()
+                yield name, f"step {count}x{side}x{side}", kind, torch_seconds(step, repeats), count
+
+
+def torch_seconds(call: Callable[[], None], repeats: int) -> list[float]:
+    """Seconds of each call after three, in which PyTorch compiles and chooses its kernels."""
+    for _ in range(3):
+        call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return seconds
