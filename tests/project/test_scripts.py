@@ -45,7 +45,7 @@ def test_a_device_is_measured_network_by_network(load, tmp_path):
     number = r"\d+\.\d+"
     for work in ("forward 48x32", "step 2x32x32"):
         cells = ["tiny_smooth", work, "float32", number, f"{number} to {number}", number, "", "", number]
-        row = rf"\| {r' \| '.join(cells)} \|"
+        row = r"\| " + r" \| ".join(cells) + r" \|"
         assert any(re.fullmatch(row, line) for line in rows), rows
 
 
