@@ -1,4 +1,4 @@
-"""What accelerators can do at most, and how long a step takes on them at least."""
+"""What accelerators can do at most, and what a step's time on them is made of."""
 
 import dataclasses
 import math
@@ -63,16 +63,14 @@ def named_chip(name: str) -> Chip:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeastTime:
-    """Seconds that a step takes at least: max(arithmetic, memory) + links.
-
-    Nothing is assumed to overlap with what the devices send each other.
+class StepTime:
+    """What a step's time is made of, in seconds.
 
     Attributes:
-        arithmetic: FLOPs over the chip's peak.
-        memory: bytes that the program reads and writes over the memory's bandwidth. XLA counts
-            them for the fusions of the compiler that was asked; other compilers fuse more or less.
-        links: bytes that a device sends over the slowest connection on the way.
+        arithmetic: FLOPs over the chip's peak: less is impossible.
+        memory: bytes that the program reads and writes over the memory's bandwidth, as far as the
+            compiler that was asked fuses; another one reads and writes more or less.
+        links: bytes that a device sends, over the slowest connection on the way.
     """
 
     arithmetic: float
@@ -80,20 +78,15 @@ class LeastTime:
     links: float
 
     @property
-    def seconds(self) -> float:
-        """Of the whole step."""
-        return max(self.arithmetic, self.memory) + self.links
-
-    @property
     def efficiency(self) -> float:
-        """Share of the time that one device alone would need for its part of the batch."""
-        return max(self.arithmetic, self.memory) / self.seconds
+        """Share of the step in which a device computes, if nothing overlaps with what it sends and
+        it runs at its peak. Time that the memory adds only raises it.
+        """
+        return self.arithmetic / (self.arithmetic + self.links)
 
 
-def least_time(
-    chip: Chip, *, devices: int, dtype: str, flops: float, traffic: float, sent: float
-) -> LeastTime:
-    """How long a step takes at least.
+def step_time(chip: Chip, *, devices: int, dtype: str, flops: float, traffic: float, sent: float) -> StepTime:
+    """The parts of a step's time.
 
     Args:
         chip: of every device.
@@ -102,9 +95,6 @@ def least_time(
         flops: of one device.
         traffic: bytes that one device reads and writes in its memory.
         sent: bytes that one device sends to others.
-
-    Returns:
-        The parts of the time.
     """
     connection = chip.link if devices <= chip.linked else chip.network
-    return LeastTime(flops / chip.peak(dtype), traffic / chip.bandwidth, sent / connection)
+    return StepTime(flops / chip.peak(dtype), traffic / chip.bandwidth, sent / connection)

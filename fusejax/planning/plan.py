@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 
 from fusejax.config import TrainConfig, load_config
 from fusejax.ops.backend import compile_for, quick_compilation
-from fusejax.planning.chips import least_time, named_chip
+from fusejax.planning.chips import named_chip, step_time
 from fusejax.planning.collectives import SLICED, Collective, collectives
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
@@ -44,7 +44,7 @@ class Plan:
       devices: how many; virtual CPU devices stand for them.
       topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip
       install libtpu`.
-      chip: also say how long a step takes at least on these: a100, h100, h200, v5e or v5p.
+      chip: also say what a step's time on these is made of: a100, h100, h200, v5e or v5p.
     """
 
     devices: int = 1
@@ -209,15 +209,13 @@ def describe(cost: StageCost, mesh: Mesh) -> str:
 
 
 def describe_time(cost: StageCost, chip: str, devices: int, dtype: str) -> str:
-    """A line on how long the step takes at least; see `fusejax.planning.chips.LeastTime`."""
+    """A line on the parts of the step's time; see `fusejax.planning.chips.StepTime`."""
     sent = sum(c.sent for c in cost.collectives)
-    time = least_time(
-        named_chip(chip), devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent
-    )
+    time = step_time(named_chip(chip), devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent)
     return (
-        f"  on {devices} x {chip}, {dtype}: at least {1e3 * time.seconds:.3f} ms (arithmetic "
-        f"{1e3 * time.arithmetic:.3f}, memory {1e3 * time.memory:.3f}, links {1e3 * time.links:.3f}), "
-        f"efficiency {time.efficiency:.1%}"
+        f"  on {devices} x {chip}, {dtype}: at least {1e3 * time.arithmetic:.3f} ms of arithmetic and "
+        f"{1e3 * time.links:.3f} ms of links (efficiency {time.efficiency:.1%} or more), memory "
+        f"{1e3 * time.memory:.1f} ms as this compiler fuses"
     )
 
 
