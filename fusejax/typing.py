@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Luma = Float[Array, "b h w 1"]
 Rgb = Float[Array, "b h w 3"]
 Features = Float[Array, "b h w c"]
 PerImage = Float[Array, " b"]
+Extent = Int[Array, " 2"]
+"""Height and width of the images of a batch whose arrays are larger."""
 Params = Any
 
 

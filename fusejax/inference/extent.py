@@ -16,10 +16,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from fusejax.models.config import ModelConfig
 from fusejax.models.layers import ChannelProducts, GlobalMean
+from fusejax.ops.extent import continue_border
 from fusejax.typing import Luma, Params
 
 # Sums over pixels by the path of the module that needs them; sums of parts of an image add up.
@@ -107,21 +108,3 @@ def apply_within(
 def _inside(shape: tuple[int, ...], core: Int[Array, " 4"]) -> Bool[Array, "h w 1"]:
     rows, columns = jnp.arange(shape[1])[:, None, None], jnp.arange(shape[2])[:, None]
     return (rows >= core[0]) & (rows < core[1]) & (columns >= core[2]) & (columns < core[3])
-
-
-def continue_border(x: Float[Array, "b h w c"], extent: Int[Array, " 2"], mode: str) -> Float[Array, "b h w c"]:
-    """Writes behind the last row and column of the image what padding would put there.
-
-    Args:
-        x: features; the top left `extent` belongs to the image.
-        extent: rows and columns of the image.
-        mode: `constant` (zeros), `reflect` or `edge`; the names of `jnp.pad`.
-    """
-    for axis, last in ((1, extent[0] - 1), (2, extent[1] - 1)):
-        index = jax.lax.broadcasted_iota(jnp.int32, (x.shape[axis],) + (1,) * (x.ndim - 1 - axis), 0)
-        if mode == "constant":
-            line = jnp.zeros((), x.dtype)
-        else:
-            line = jax.lax.dynamic_slice_in_dim(x, jnp.maximum(last - (mode == "reflect"), 0), 1, axis)
-        x = jnp.where(index > last, line, x)
-    return x

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import threading
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.arrays import as_array
+from fusejax.ops.extent import bucket
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
 
@@ -46,17 +46,6 @@ class Fused:
     def ir(self) -> Plane:
         """The infrared image as the network saw it, float32 in [0, 1]."""
         return self.sources.planes[0].reshape(self.luma.shape)
-
-
-def bucket(side: int, network_multiple: int = 1) -> int:
-    """The side in pixels of the array that an image is put on.
-
-    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256,
-    of 128 beyond, and of what the network needs. The network does not see what lies beyond the
-    image (`fusejax.inference.extent`).
-    """
-    multiple = math.lcm(network_multiple, 16 if side <= 64 else 64 if side <= 256 else 128)
-    return -(-side // multiple) * multiple
 
 
 class Fuser:

@@ -3,12 +3,13 @@
 import jax.numpy as jnp
 
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.extent import valid_size
 from fusejax.ops.numerics import image_mean, safe_sqrt
-from fusejax.typing import PerImage, Rgb
+from fusejax.typing import Extent, PerImage, Rgb
 
 
 @equal_shapes
-def color_deviation(fused: Rgb, vi: Rgb) -> PerImage:
+def color_deviation(fused: Rgb, vi: Rgb, *, extent: Extent | None = None) -> PerImage:
     """CD, mean angle between the RGB vectors of the visible and the fused pixel (Li & Fu 2024).
 
     A change of brightness alone costs nothing; pixels that are black in either image count as zero,
@@ -18,6 +19,7 @@ def color_deviation(fused: Rgb, vi: Rgb) -> PerImage:
     Args:
         fused: fused RGB in [0, 1].
         vi: visible RGB in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..pi/2 radians, lower is better.
@@ -25,4 +27,5 @@ def color_deviation(fused: Rgb, vi: Rgb) -> PerImage:
     sine = safe_sqrt(jnp.square(jnp.cross(vi, fused)).sum(-1))
     cosine = (vi * fused).sum(-1)
     visible = (sine > 0) | (cosine > 0)
-    return image_mean(jnp.where(visible, jnp.arctan2(sine, jnp.where(visible, cosine, 1.0)), 0.0))
+    angle = jnp.where(visible, jnp.arctan2(sine, jnp.where(visible, cosine, 1.0)), 0.0)
+    return image_mean(angle, valid_size(fused, extent))

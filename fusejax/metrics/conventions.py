@@ -11,11 +11,11 @@ from jaxtyping import Array, Float
 from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
 from fusejax.metrics.color import color_deviation
 from fusejax.ops.color import LUMA_WEIGHTS
-from fusejax.typing import Luma, PerImage, Rgb
+from fusejax.typing import PerImage
 
 Colors = Float[Array, "*b h w 3"]
 Grays = Float[Array, "*b h w 1"]
-Metric = Callable[[Luma, Luma, Luma], PerImage]
+Metric = Callable[..., PerImage]
 
 USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
@@ -69,10 +69,10 @@ class Convention:
     Attributes:
         name: what options and tables call it.
         summary: the choices, for table headings.
-        metrics: name -> `metric(fused, ir, vi_y) -> [b]` on luma in [0, 1].
+        metrics: name -> `metric(fused, ir, vi_y, extent=None) -> [b]` on luma in [0, 1].
         quantized: every image is rounded to 8 bit first.
         gray: RGB -> luma for color images; None scores each channel and averages the scores.
-        color: name -> `metric(fused, vi) -> [b]` on RGB.
+        color: name -> `metric(fused, vi, extent=None) -> [b]` on RGB.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Convention:
     metrics: Mapping[str, Metric]
     quantized: bool
     gray: Callable[[Colors], Grays] | None
-    color: Mapping[str, Callable[[Rgb, Rgb], PerImage]] = dataclasses.field(default_factory=dict)
+    color: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
 
 
 EXACT = Convention(

@@ -9,10 +9,11 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.extent import Size, continue_axis, continue_border, valid_size, where_large
 from fusejax.ops.filters import Padding, sobel
 from fusejax.ops.numerics import divide, image_mean, image_sum, safe_sqrt, to_levels, undefined
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 
 def _arctan_coefficients() -> list[float]:
@@ -51,7 +52,12 @@ def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Ar
 
 @checked_options
 def spatial_frequency(
-    fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, over: Literal["pixels", "differences"] = "pixels"
+    fused: Luma,
+    ir: Luma | None = None,
+    vi_y: Luma | None = None,
+    *,
+    over: Literal["pixels", "differences"] = "pixels",
+    extent: Extent | None = None,
 ) -> PerImage:
     """SF = sqrt(RF^2 + CF^2) of first differences (Eskicioglu & Fisher 1995).
 
@@ -61,33 +67,35 @@ def spatial_frequency(
         vi_y: not used.
         over: divide by all H*W pixels (the paper, VIFB), or by the number of differences (CDDFuse,
             Linfeng Tang), which leaves a one-pixel side undefined.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..361 levels, higher is better; NaN if undefined.
     """
     x = to_levels(fused)
-    pixels = x.shape[1] * x.shape[2]
+    height, width = valid_size(x, extent)
+    if over == "differences" and min(x.shape[1:]) < 2:
+        return undefined(x)
     total = jnp.zeros(x.shape[0], x.dtype)
-    for axis in (1, 2):
+    for axis, size in ((1, (height - 1, width)), (2, (height, width - 1))):
         difference = jnp.diff(x, axis=axis)
-        count = pixels if over == "pixels" else difference.shape[1] * difference.shape[2]
-        if count == 0:
-            return undefined(x)
-        total = total + (image_sum(jnp.square(difference)) / count if difference.size else 0.0)
-    return safe_sqrt(total)
+        count = height * width if over == "pixels" else size[0] * size[1]
+        total = total + (image_sum(jnp.square(difference), size) / count if difference.size else 0.0)
+    return where_large(safe_sqrt(total), (height, width), 1 if over == "pixels" else 2)
 
 
-def central_gradient(x: Float[Array, "b h w"], axis: int) -> Float[Array, "b h w"]:
+def central_gradient(x: Float[Array, "b h w"], axis: int, size: Size) -> Float[Array, "b h w"]:
     """Central differences, one-sided at the two ends (`numpy.gradient`, Matlab's `gradient`).
 
     Args:
         x: in any range, at least two pixels along the axis.
         axis: 1 for rows, 2 for columns.
+        size: of the images.
 
     Returns:
         The differences, of the shape of x.
     """
-    step = jnp.diff(x, axis=axis)
+    step = continue_axis(jnp.diff(x, axis=axis), size[axis - 1] - 1, "edge", axis)
     first, last = (lax.slice_in_dim(step, i, i + 1, axis=axis) for i in (0, step.shape[axis] - 1))
     lower, upper = (jnp.concatenate(parts, axis=axis) for parts in ((first, step), (step, last)))
     return 0.5 * (lower + upper)
@@ -101,6 +109,7 @@ def average_gradient(
     *,
     difference: Literal["forward", "central"] = "forward",
     over: Literal["pixels", "inner"] = "inner",
+    extent: Extent | None = None,
 ) -> PerImage:
     """AG, mean of sqrt((gx^2 + gy^2) / 2) (Cui et al. 2015, Eq. 16).
 
@@ -111,45 +120,66 @@ def average_gradient(
         difference: forward over the (H-1)(W-1) complete pixels (the paper), or central everywhere
             (all toolkits).
         over: divide by (H-1)(W-1) (the paper, Linfeng Tang, VIFB) or by H*W (CDDFuse).
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..255 levels, higher is better; NaN if a side has one pixel.
     """
     x = to_levels(fused)
-    height, width = x.shape[1:]
-    if min(height, width) < 2:
+    if min(x.shape[1:]) < 2:
         return undefined(x)
+    size = height, width = valid_size(x, extent)
+    inner = (height - 1, width - 1)
     if difference == "forward":
         gx, gy = jnp.diff(x[:, :-1], axis=2), jnp.diff(x[:, :, :-1], axis=1)
     else:
-        gx, gy = central_gradient(x, 2), central_gradient(x, 1)
-    count = height * width if over == "pixels" else (height - 1) * (width - 1)
-    return image_sum(safe_sqrt(0.5 * (gx * gx + gy * gy))) / count
+        gx, gy = central_gradient(x, 2, size), central_gradient(x, 1, size)
+    total = image_sum(safe_sqrt(0.5 * (gx * gx + gy * gy)), inner if difference == "forward" else size)
+    count = size if over == "pixels" else inner
+    return where_large(total / (count[0] * count[1]), size, 2)
 
 
-def _edges(x: Float[Array, "b h w"], padding: Padding) -> tuple[Array, Array]:
-    gx, gy = sobel(x[..., None], padding=padding)
+def edge_vectors(
+    x: Float[Array, "b h w"], size: Size, *, padding: Padding
+) -> tuple[Float[Array, "b h w"], Float[Array, "b h w"]]:
+    """Sobel gradient of images that may be smaller than their arrays.
+
+    Args:
+        x: in any range.
+        size: of the images.
+        padding: of their border, see `fusejax.ops.filters.pad_hw`.
+
+    Returns:
+        The horizontal and the vertical response.
+    """
+    gx, gy = sobel(continue_border(x[..., None], size, padding), padding=padding)
     return gx[..., 0], gy[..., 0]
 
 
-def edge_intensity(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
+def edge_intensity(
+    fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, extent: Extent | None = None
+) -> PerImage:
     """EI, mean magnitude of the 3x3 Sobel gradient (1-2-1, replicated border; VIFB).
 
     Args:
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..1442 levels, higher is better.
     """
-    gx, gy = _edges(to_levels(fused), "edge")
-    return image_mean(safe_sqrt(gx * gx + gy * gy))
+    size = valid_size(fused, extent)
+    gx, gy = edge_vectors(to_levels(fused), size, padding="edge")
+    return image_mean(safe_sqrt(gx * gx + gy * gy), size)
 
 
 @checked_options
 @equal_shapes
-def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one") -> PerImage:
+def qabf(
+    fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one", extent: Extent | None = None
+) -> PerImage:
     """Qabf, share of source edges kept in strength and direction (Xydeas & Petrovic 2000).
 
     Sobel with zero border, as in all toolkits; weights are the edge strength of the source (L = 1).
@@ -164,6 +194,7 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"]
         equal: relative strength where source and fused edge are equally strong: `one`, their ratio,
             or `strength`, by a slip of all toolkits the strength itself, which saturates the
             sigmoid (0.9753 for a copy).
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..0.975, higher is better; NaN if no source has any edge (black
@@ -171,7 +202,7 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"]
     """
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
-        gx, gy = _edges(to_levels(x), "zero")
+        gx, gy = edge_vectors(to_levels(x), size, padding="zero")
         return safe_sqrt(gx * gx + gy * gy), edge_angle(-gx, gy)
 
     def preserved(strength: Array, angle: Array) -> Array:
@@ -183,11 +214,12 @@ def qabf(fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"]
         quality = _sigmoid(relative, 0.9994, 15.0, 0.5) * _sigmoid(alignment, 0.9879, 22.0, 0.8)
         return jnp.where(strength > 0, quality * strength, 0.0)
 
+    size = valid_size(fused, extent)
     target, target_angle = strength_and_angle(fused)
     kept = weight = jnp.float32(0.0)
     for source in (ir, vi_y):
         strength, angle = strength_and_angle(source)
-        kept, weight = kept + image_sum(preserved(strength, angle)), weight + image_sum(strength)
+        kept, weight = kept + image_sum(preserved(strength, angle), size), weight + image_sum(strength, size)
     return divide(kept, weight)
 
 
@@ -196,7 +228,7 @@ def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:
 
 
 @equal_shapes
-def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def nabf(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """Nabf, share of edges in the fused image that neither source has (Kumar 2013).
 
     Sobel divided by 8, reflected border; artifacts count where the fused edge is stronger than
@@ -207,15 +239,17 @@ def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN if a side has one pixel.
     """
     if min(fused.shape[1:3]) < 2:
         return undefined(to_levels(fused))
+    size = valid_size(fused, extent)
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
-        gx, gy = (g / 8.0 for g in _edges(to_levels(x), "reflect"))
+        gx, gy = (g / 8.0 for g in edge_vectors(to_levels(x), size, padding="reflect"))
         strength = safe_sqrt(gx * gx + gy * gy)
         return strength, jnp.where(strength > 0, edge_angle(gy, gx), 0.0)
 
@@ -229,20 +263,21 @@ def nabf(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         alignment = jnp.abs(jnp.abs(angle - target_angle) - math.pi / 2) * (2.0 / math.pi)
         quality = _sigmoid(relative, 0.9999, 19.0, 0.5) * _sigmoid(alignment, 0.9995, 22.0, 0.5)
         weight = jnp.where(strength >= 2.0, strength * safe_sqrt(strength), 0.001)
-        lost = lost + image_sum(jnp.where(artifact, (1.0 - safe_sqrt(quality)) * weight, 0.0))
-        weights = weights + image_sum(weight)
-    return lost / weights
+        lost = lost + image_sum(jnp.where(artifact, (1.0 - safe_sqrt(quality)) * weight, 0.0), size)
+        weights = weights + image_sum(weight, size)
+    return where_large(lost / weights, size, 2)
 
 
-def nabf_first_source(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def nabf_first_source(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """Nabf as Linfeng Tang's toolkit calls it: the infrared image takes the fused one's place.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN if a side has one pixel.
     """
-    return nabf(ir, vi_y, fused)
+    return nabf(ir, vi_y, fused, extent=extent)

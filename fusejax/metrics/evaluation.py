@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention, luma
 from fusejax.metrics.table import METRICS
@@ -15,7 +15,7 @@ from fusejax.ops.arrays import unit_image
 from fusejax.ops.backend import by_platform
 from fusejax.ops.numerics import isolate_on_cpu, quantize, sum_arrays
 from fusejax.options import did_you_mean
-from fusejax.typing import PerImage
+from fusejax.typing import Luma, PerImage
 
 
 def evaluate(
@@ -43,17 +43,37 @@ def evaluate(
         ValueError: for unequal sizes, values that are no image, an unknown convention, or metrics
             that the convention lacks.
     """
-    chosen = _convention(convention)
-    names = tuple(name for name in USUAL if name in chosen.metrics) if metrics is None else tuple(metrics)
-    _check_names(chosen, names)
+    names = chosen_metrics(convention, metrics)
     fused, ir, vi = (jnp.asarray(unit_image(x, name)) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))
     ir = luma(ir) if ir.shape[-1] == 3 else ir
     _check_sizes(fused, ir, vi)
-    score = partial(_score, convention=convention, metrics=names)
-    if fused.ndim == 3:
-        values = score(fused[None], ir[None], vi[None])
-        return {name: value[0] for name, value in values.items()}
-    return jax.vmap(score, in_axes=(0, None, None))(fused, ir, vi) if fused.ndim == 5 else score(fused, ir, vi)
+    if fused.ndim > 3:
+        return score_arrays(fused, ir, vi, convention=convention, metrics=names)
+    values = score_arrays(fused[None], ir[None], vi[None], convention=convention, metrics=names)
+    return {name: value[0] for name, value in values.items()}
+
+
+def chosen_metrics(convention: str, metrics: Sequence[str] | None) -> tuple[str, ...]:
+    """Checks names before anything is computed.
+
+    Args:
+        convention: a name of `CONVENTIONS`.
+        metrics: names; None: those of the usual nine that the convention defines.
+
+    Returns:
+        The names.
+
+    Raises:
+        ValueError: for an unknown convention, no metric at all, or metrics that the convention
+            lacks.
+    """
+    chosen = _convention(convention)
+    if metrics is None:
+        return tuple(name for name in USUAL if name in chosen.metrics)
+    if not metrics:
+        raise ValueError("No metric given; name some (--metrics EN SSIM), or leave the option out.")
+    _check_names(chosen, tuple(metrics))
+    return tuple(metrics)
 
 
 def _convention(name: str) -> Convention:
@@ -81,36 +101,71 @@ def _check_sizes(fused: Array, ir: Array, vi: Array) -> None:
 
 
 @partial(jax.jit, static_argnames=("convention", "metrics"))
-def _score(fused: Array, ir: Array, vi: Array, *, convention: str, metrics: tuple[str, ...]) -> dict[str, PerImage]:
-    """Compiled scoring. On CPU image by image: the maps then stay in cache (half the time)."""
-    together = partial(_score_together, convention=CONVENTIONS[convention], metrics=metrics)
+def score_arrays(
+    fused: Float[Array, "*m b h w c"],
+    ir: Luma,
+    vi: Float[Array, "b h w c2"],
+    extents: Int[Array, "b 2"] | None = None,
+    *,
+    convention: str,
+    metrics: tuple[str, ...],
+) -> dict[str, Float[Array, "*m b"]]:
+    """The compiled function behind `evaluate`, which checks nothing.
 
-    def one_by_one(*images: Array) -> dict[str, PerImage]:
-        scores = lax.map(lambda image: together(*(x[None] for x in image)), images)
-        return jax.tree.map(lambda x: x[:, 0], scores)
+    Args:
+        fused: in [0, 1], with or without an axis of methods.
+        ir: luma in [0, 1].
+        vi: in [0, 1].
+        extents: height and width of each image, at the top left of larger arrays; by default the
+            arrays are the images. The values are the same.
+        convention: a name of `CONVENTIONS`.
+        metrics: names that it defines.
 
-    return by_platform(fused, ir, vi, cpu=one_by_one, accelerator=together)
+    Returns:
+        Values by name of the metric.
+    """
+    score = partial(_score_batch, convention=CONVENTIONS[convention], metrics=metrics)
+    score = jax.vmap(score, (0, None, None, None)) if fused.ndim == 5 else score
+    return score(fused, ir, vi, extents)
+
+
+def _score_batch(
+    fused: Array, ir: Array, vi: Array, extents: Array | None, *, convention: Convention, metrics: tuple[str, ...]
+) -> dict[str, PerImage]:
+    """On CPU image by image: the maps then stay in cache (half the time)."""
+    together = partial(_score_together, convention=convention, metrics=metrics)
+
+    def one(images: tuple[Array, ...]) -> dict[str, PerImage]:
+        *arrays, extent = images
+        return jax.tree.map(lambda x: x[0], together(*(x[None] for x in arrays), extent))
+
+    batch = (fused, ir, vi, extents)
+    every = jax.vmap(one) if extents is not None else lambda batch: together(*batch)
+    return by_platform(batch, cpu=partial(lax.map, one), accelerator=every)
 
 
 def _score_together(
-    fused: Array, ir: Array, vi: Array, *, convention: Convention, metrics: tuple[str, ...]
+    fused: Array, ir: Array, vi: Array, extent: Array | None, *, convention: Convention, metrics: tuple[str, ...]
 ) -> dict[str, PerImage]:
     if convention.quantized:
         fused, ir, vi = quantize(fused), quantize(ir), quantize(vi)
     planes = _planes(fused, vi, convention)
 
-    def score(name: str, fused: Array, ir: Array, vi: Array, *planes: tuple[Array, Array]) -> PerImage:
+    def score(
+        name: str, extent: Array | None, fused: Array, ir: Array, vi: Array, *planes: tuple[Array, Array]
+    ) -> PerImage:
         if name in convention.metrics:
-            return sum_arrays(convention.metrics[name](fused_y, ir, vi_y) for fused_y, vi_y in planes) / len(planes)
+            metric = partial(convention.metrics[name], extent=extent)
+            return sum_arrays(metric(fused_y, ir, vi_y) for fused_y, vi_y in planes) / len(planes)
         if fused.shape[-1] == vi.shape[-1] == 3:
-            return convention.color[name](fused, vi)
+            return convention.color[name](fused, vi, extent=extent)
         return jnp.full(fused.shape[0], jnp.nan, jnp.float32)
 
     scores = {}
     for family in dict.fromkeys(METRICS[name].family for name in metrics):
         names = [name for name in metrics if METRICS[name].family == family]
         scores |= isolate_on_cpu(
-            lambda *args, names=names: {name: score(name, *args) for name in names}, fused, ir, vi, *planes
+            lambda *args, names=names: {name: score(name, *args) for name in names}, extent, fused, ir, vi, *planes
         )
     return {name: scores[name] for name in metrics}
 

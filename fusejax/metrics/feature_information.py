@@ -8,9 +8,10 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.edges import central_gradient
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.extent import valid_size, where_large
 from fusejax.ops.numerics import image_mean, safe_sqrt, to_levels, undefined
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 _SIZE = 3
 
@@ -75,7 +76,12 @@ def _window_information(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> F
 @checked_options
 @equal_shapes
 def feature_mutual_information(
-    fused: Luma, ir: Luma, vi_y: Luma, *, feature: Literal["pixel", "gradient"] = "pixel"
+    fused: Luma,
+    ir: Luma,
+    vi_y: Luma,
+    *,
+    feature: Literal["pixel", "gradient"] = "pixel",
+    extent: Extent | None = None,
 ) -> PerImage:
     """FMI, mean over 3x3 windows and both sources of the normalized mutual information.
 
@@ -87,6 +93,7 @@ def feature_mutual_information(
         vi_y: luma of the visible image in [0, 1].
         feature: gray levels, or their central difference along rows (the first output of Matlab's
             `gradient`).
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..1, higher is better; NaN if a side is below 3 pixels.
@@ -94,8 +101,9 @@ def feature_mutual_information(
     target, *sources = (to_levels(x) for x in (fused, ir, vi_y))
     if min(target.shape[1:]) < _SIZE:
         return undefined(target)
+    size = height, width = valid_size(fused, extent)
     if feature == "gradient":
-        target, *sources = (central_gradient(x, 2) for x in (target, *sources))
+        target, *sources = (central_gradient(x, 2, size) for x in (target, *sources))
 
     def one_row(row: Array) -> Array:
         f, a, b = (_windows(lax.dynamic_slice_in_dim(x, row, _SIZE, axis=1)) for x in (target, *sources))
@@ -103,4 +111,5 @@ def feature_mutual_information(
 
     # Row by row: the 81 cells of every joint law would take 81 times the memory of the image.
     scores = lax.map(one_row, jnp.arange(target.shape[1] - _SIZE + 1))
-    return image_mean(jnp.moveaxis(scores, 0, 1))
+    mean = image_mean(jnp.moveaxis(scores, 0, 1), (height - _SIZE + 1, width - _SIZE + 1))
+    return where_large(mean, size, _SIZE)

@@ -13,9 +13,10 @@ from jaxtyping import Array, Float, Int
 
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.backend import by_platform
+from fusejax.ops.extent import Size, masked, valid_size
 from fusejax.ops.numerics import divide, quantize, stretch, to_levels
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 BINS = 256
 _CHUNK = 4096  # pixels that a one-hot product takes at a time: 4 MB of bfloat16 per image
@@ -40,23 +41,25 @@ def _matmul_histogram(first: Int[Array, " n"], second: Int[Array, " n"]) -> Int[
     return lax.scan(add_chunk, jnp.zeros((BINS, BINS), jnp.int32), (firsts, seconds))[0]
 
 
-def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"]) -> Int[Array, "b 256 256"]:
+def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"], size: Size) -> Int[Array, "b 256 256"]:
     """Counts the pixels with level i in `first` and level j in `second`, exactly.
 
     Args:
         first: levels from 0 to 255.
         second: levels from 0 to 255.
+        size: of the images.
 
     Returns:
         The counts.
     """
+    first = masked(first, size, BINS)  # a level that neither form counts
     first, second = (x.reshape(x.shape[0], -1) for x in (first, second))
     return by_platform(first, second, cpu=jax.vmap(_scatter_histogram), accelerator=jax.vmap(_matmul_histogram))
 
 
-def _integer_levels(x: Luma, stretched: bool) -> Int[Array, "b h w"]:
+def _integer_levels(x: Luma, size: Size, *, stretched: bool = False) -> Int[Array, "b h w"]:
     levels = to_levels(quantize(x))
-    return (stretch(levels) if stretched else levels).astype(jnp.int32)
+    return (stretch(levels, size) if stretched else levels).astype(jnp.int32)
 
 
 def _staged_sum(x: Float[Array, "b 256 *rest"]) -> Float[Array, " b"]:
@@ -89,19 +92,21 @@ def _saturation_gain(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
     return _entropy_nats(joint) - _entropy_nats(shared)
 
 
-def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None) -> PerImage:
+def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, extent: Extent | None = None) -> PerImage:
     """EN, Shannon entropy of the fused gray levels (Roberts et al. 2008).
 
     Args:
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..8 bits, higher is better; 0 for a constant image.
     """
-    levels = _integer_levels(fused, stretched=False)
-    return _entropy_nats(joint_histogram(levels, levels).sum(2)) / math.log(2.0)
+    size = valid_size(fused, extent)
+    levels = _integer_levels(fused, size)
+    return _entropy_nats(joint_histogram(levels, levels, size).sum(2)) / math.log(2.0)
 
 
 @checked_options
@@ -114,6 +119,7 @@ def mutual_information(
     unit: Literal["bits", "nats"] = "bits",
     stretched: bool = False,
     saturated: bool = False,
+    extent: Extent | None = None,
 ) -> PerImage:
     """MI = I(F; A) + I(F; B) (Qu et al. 2002).
 
@@ -125,31 +131,35 @@ def mutual_information(
         stretched: every image is first stretched to 0..255 and rounded (VIFB).
         saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals
             (`uint8 + 1` in Tang's code).
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..16 bits, higher is better.
     """
-    levels, *sources = (_integer_levels(x, stretched) for x in (fused, ir, vi_y))
-    joints = [joint_histogram(levels, source) for source in sources]
+    size = valid_size(fused, extent)
+    levels, *sources = (_integer_levels(x, size, stretched=stretched) for x in (fused, ir, vi_y))
+    joints = [joint_histogram(levels, source, size) for source in sources]
     parts = [_information_nats(joint) + (_saturation_gain(joint) if saturated else 0.0) for joint in joints]
     return (parts[0] + parts[1]) / _BASES[unit]
 
 
 @equal_shapes
-def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """NMI = 2 I(F;A) / (H(F) + H(A)) + 2 I(F;B) / (H(F) + H(B)) (Hossny et al. 2008).
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..2, higher is better; NaN if the fused image and a source are both
         constant.
     """
-    levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
-    joints = [joint_histogram(levels, source) for source in sources]
+    size = valid_size(fused, extent)
+    levels, *sources = (_integer_levels(x, size) for x in (fused, ir, vi_y))
+    joints = [joint_histogram(levels, source, size) for source in sources]
     terms = [
         divide(2.0 * _information_nats(joint), _entropy_nats(joint.sum(2)) + _entropy_nats(joint.sum(1)))
         for joint in joints
@@ -158,7 +168,7 @@ def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage
 
 
 @equal_shapes
-def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """CE, mean over the sources of sum p_S log2(p_S / p_F) (VIFB).
 
     Only levels that occur in both images count (as in VIFB), so this is not a true divergence and
@@ -168,6 +178,7 @@ def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image in bits, lower is better.
@@ -179,5 +190,6 @@ def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         ratio = jnp.where(shared, p_source, 1.0) / jnp.where(shared, p_fused, 1.0)
         return _staged_sum(p_source / p_source.sum(1, keepdims=True) * jnp.log(ratio)) / math.log(2.0)
 
-    levels, *sources = (_integer_levels(x, False) for x in (fused, ir, vi_y))
-    return jnp.stack([divergence(joint_histogram(levels, source)) for source in sources]).mean(0)
+    size = valid_size(fused, extent)
+    levels, *sources = (_integer_levels(x, size) for x in (fused, ir, vi_y))
+    return jnp.stack([divergence(joint_histogram(levels, source, size)) for source in sources]).mean(0)

@@ -9,19 +9,27 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.metrics.structure import ssim_maps
+from fusejax.metrics.structure import ssim_maps, with_margin
 from fusejax.ops.arrays import equal_shapes
-from fusejax.ops.filters import pad_hw
+from fusejax.ops.extent import Size, valid_size, where_large
 from fusejax.ops.numerics import divide, image_mean, image_sum, sum_arrays, to_levels, undefined
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 _MARGIN = 5
 
 
 @checked_options
 @equal_shapes
-def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["edge", "valid"] = "edge") -> PerImage:
+def roi_ssim(
+    fused: Luma,
+    ir: Luma,
+    vi_y: Luma,
+    mask: Luma,
+    *,
+    border: Literal["edge", "valid"] = "edge",
+    extent: Extent | None = None,
+) -> PerImage:
     """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources.
 
     Gaussian 11x11, sigma 1.5. Every pixel counts its full window, so boxes below 11 pixels contain
@@ -33,24 +41,27 @@ def roi_ssim(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, border: Literal["
         vi_y: luma of the visible image in [0, 1].
         mask: weights M, not negative.
         border: replicated, so that boxes at the border count, or only where the window fits.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, -1..1, higher is better; NaN for images without boxes, and with border
         `valid` if no window fits.
     """
-    margin = (_MARGIN, _MARGIN)
-    target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
+    size = valid_size(fused, extent)
+    target, *sources = (to_levels(with_margin(x, size, _MARGIN, border)) for x in (fused, ir, vi_y))
     if min(target.shape[1:]) <= 2 * _MARGIN:
         return undefined(target)
-    weight = mask[..., 0]
+    weight, windows = mask[..., 0], size
     if border == "valid":
         weight = weight[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+        windows = (size[0] - 2 * _MARGIN, size[1] - 2 * _MARGIN)
     luminance, structure = ssim_maps(target, jnp.stack(sources), "gaussian", 255.0)
-    return _weighted_mean((luminance * structure).mean(0), weight)
+    mean = _weighted_mean((luminance * structure).mean(0), weight, windows)
+    return where_large(mean, windows, 1)
 
 
 @equal_shapes
-def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma) -> PerImage:
+def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, extent: Extent | None = None) -> PerImage:
     """Mean squared error weighted with M, mean over both sources.
 
     A published value below `mse_lower_bound` of the same pixels was measured against one source
@@ -61,28 +72,30 @@ def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma) -> PerImage:
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         mask: weights M, not negative.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN for images without boxes.
     """
     squares = sum_arrays(jnp.square(fused - source) for source in (ir, vi_y))
-    return _weighted_mean(0.5 * squares[..., 0], mask[..., 0])
+    return _weighted_mean(0.5 * squares[..., 0], mask[..., 0], valid_size(fused, extent))
 
 
 @equal_shapes
-def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None) -> PerImage:
+def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None, *, extent: Extent | None = None) -> PerImage:
     """mean (I - V)^2 / 4: the smallest two-source MSE of any image, which `average_fusion` has.
 
     Args:
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         mask: weights M of `roi_mse`, whose bound it then is; None: every pixel counts the same.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0..0.25.
     """
-    squares = 0.25 * jnp.square(ir - vi_y)[..., 0]
-    return image_mean(squares) if mask is None else _weighted_mean(squares, mask[..., 0])
+    squares, size = 0.25 * jnp.square(ir - vi_y)[..., 0], valid_size(ir, extent)
+    return image_mean(squares, size) if mask is None else _weighted_mean(squares, mask[..., 0], size)
 
 
 @equal_shapes
@@ -99,5 +112,5 @@ def average_fusion(ir: Luma, vi_y: Luma) -> Luma:
     return 0.5 * (ir + vi_y)
 
 
-def _weighted_mean(values: Float[Array, "b h w"], weight: Float[Array, "b h w"]) -> Float[Array, " b"]:
-    return divide(image_sum(values * weight), image_sum(weight))
+def _weighted_mean(values: Float[Array, "b h w"], weight: Float[Array, "b h w"], size: Size) -> Float[Array, " b"]:
+    return divide(image_sum(values * weight, size), image_sum(weight, size))

@@ -7,16 +7,18 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.windows import box_statistics, gaussian_taps, local_statistics
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.extent import Size, continue_axis, continue_border, valid_size, where_large
 from fusejax.ops.filters import pad_hw
 from fusejax.ops.numerics import combined, image_mean, to_levels, undefined
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 Window = Literal["gaussian", "box"]
 
 _GAUSSIAN = gaussian_taps(11, 1.5)
 _BOX = 7
 _SCALE_POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_MS_SSIM_SIDE = (len(_GAUSSIAN) - 1) * 2 ** (len(_SCALE_POWERS) - 1) + 1
 
 
 def ssim_maps(
@@ -53,6 +55,7 @@ def ssim(
     data_range: float = 255.0,
     border: Literal["valid", "edge"] = "valid",
     combine: Literal["sum", "mean"] = "mean",
+    extent: Extent | None = None,
 ) -> PerImage:
     """SSIM of the fused image with the two sources (Wang et al. 2004).
 
@@ -66,22 +69,45 @@ def ssim(
             1 in Tang's.
         border: only where the window fits, or everywhere with a replicated border.
         combine: mean (the metric keeps its own range) or sum over the sources.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, each source in -1..1, higher is better; NaN if a side is shorter than
         the window and the border is `valid`.
     """
-    size = len(_GAUSSIAN) if window == "gaussian" else _BOX
-    margin = (size // 2, size // 2)
-    target, *sources = (to_levels(pad_hw(x, margin, margin, border)) for x in (fused, ir, vi_y))
-    if min(target.shape[1:]) < size:
+    taps = len(_GAUSSIAN) if window == "gaussian" else _BOX
+    size = height, width = valid_size(fused, extent)
+    target, *sources = (to_levels(with_margin(x, size, taps // 2, border)) for x in (fused, ir, vi_y))
+    if min(target.shape[1:]) < taps:
         return undefined(target)
     luminance, structure = ssim_maps(target, jnp.stack(sources), window, data_range)
-    return combined(image_mean(luminance * structure), combine)
+    if border == "edge":
+        return combined(image_mean(luminance * structure, size), combine)
+    mean = image_mean(luminance * structure, (height - taps + 1, width - taps + 1))
+    return where_large(combined(mean, combine), size, taps)
 
 
-def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
+def with_margin(x: Luma, size: Size, margin: int, border: Literal["valid", "edge"]) -> Float[Array, "b h2 w2 1"]:
+    """Repeats the border of images that may be smaller than their arrays.
+
+    Args:
+        x: the images.
+        size: of the images.
+        margin: pixels added on each side.
+        border: `edge`, or `valid`, which adds nothing.
+
+    Returns:
+        The padded images.
+    """
+    if border == "valid":
+        return x
+    return pad_hw(continue_border(x, size, border), (margin, margin), (margin, margin), border)
+
+
+def _halved(x: Float[Array, "*b h w"], size: Size) -> Float[Array, "*b h2 w2"]:
     """Mean of 2x2 blocks; an odd last row or column is repeated."""
+    for axis in (0, 1):
+        x = continue_axis(x, size[axis], "edge", x.ndim - 2 + axis)
     rows, columns = x.shape[-2] % 2, x.shape[-1] % 2
     x = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, rows), (0, columns)], mode="edge")
     x = x[..., 0::2, :] + x[..., 1::2, :]
@@ -91,7 +117,13 @@ def _halved(x: Float[Array, "*b h w"]) -> Float[Array, "*b h2 w2"]:
 @checked_options
 @equal_shapes
 def ms_ssim(
-    fused: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 255.0, combine: Literal["sum", "mean"] = "mean"
+    fused: Luma,
+    ir: Luma,
+    vi_y: Luma,
+    *,
+    data_range: float = 255.0,
+    combine: Literal["sum", "mean"] = "mean",
+    extent: Extent | None = None,
 ) -> PerImage:
     """MS-SSIM of the fused image with the two sources (Wang et al. 2003, Eq. 7).
 
@@ -105,20 +137,24 @@ def ms_ssim(
         vi_y: luma of the visible image in [0, 1].
         data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2.
         combine: mean or sum over the sources.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, each source in 0..1, higher is better; NaN if a side is below 161
         pixels, since the window would not fit the last scale.
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
-    if min(target.shape[1:]) <= (len(_GAUSSIAN) - 1) * 2 ** (len(_SCALE_POWERS) - 1):
+    if min(target.shape[1:]) < _MS_SSIM_SIDE:
         return undefined(target)
+    whole = size = valid_size(fused, extent)
     product = jnp.float32(1.0)
     for scale, power in enumerate(_SCALE_POWERS):
         luminance, structure = ssim_maps(target, sources, "gaussian", data_range)
         last = scale == len(_SCALE_POWERS) - 1
-        similarity = image_mean(luminance * structure if last else structure)
+        fitting = (size[0] - len(_GAUSSIAN) + 1, size[1] - len(_GAUSSIAN) + 1)
+        similarity = image_mean(luminance * structure if last else structure, fitting)
         positive = similarity > 0
         product = product * jnp.where(positive, jnp.where(positive, similarity, 1.0) ** power, 0.0)
-        target, sources = _halved(target), _halved(sources)
-    return combined(product, combine)
+        target, sources = _halved(target, size), _halved(sources, size)
+        size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    return where_large(combined(product, combine), whole, _MS_SSIM_SIDE)

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 
 from fusejax.metrics.windows import gaussian_taps, local_mean, local_statistics
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.extent import Size, valid_size, where_large
 from fusejax.ops.numerics import combined, divide, image_sum, to_levels, undefined
 from fusejax.options import checked_options
-from fusejax.typing import Luma, PerImage
+from fusejax.typing import Extent, Luma, PerImage
 
 _WINDOWS = tuple(gaussian_taps(size, size / 5) for size in (17, 9, 5, 3))
 _TINY = 1e-10  # variances (levels squared) below this count as zero in every public implementation
@@ -22,9 +23,10 @@ MIN_SIDE = 41  # smallest side for which the fourth scale still holds one whole 
 
 
 def _channels(
-    target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], noise: float
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Per scale: information (nats) that target and source carry, and the gain, at every window.
+    target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], size: Size, *, noise: float
+) -> Iterator[tuple[Array, Array, Array, Size]]:
+    """Per scale: information (nats) that target and source carry, and the gain, at every window,
+    and how many rows and columns of windows lie within the images.
 
     Model of Sheikh & Bovik 2006: target = gain * source + distortion of the local variance, seen
     through a further channel of variance `noise`. Windows without variance in the source carry
@@ -34,6 +36,7 @@ def _channels(
     for scale, taps in enumerate(_WINDOWS):
         if scale:
             target, sources = local_mean(target, taps, stride=2), local_mean(sources, taps, stride=2)
+            size = ((size[0] - len(taps)) // 2 + 1, (size[1] - len(taps)) // 2 + 1)
         statistics = local_statistics(target, sources, taps)
         variance, target_variance = (jnp.maximum(v, 0.0) for v in (statistics.variance_y, statistics.variance_x))
         covariance = statistics.covariance
@@ -41,7 +44,8 @@ def _channels(
         gain = jnp.where(alive, covariance / jnp.where(alive, variance, 1.0), 0.0)
         distortion = jnp.maximum(jnp.where(alive, target_variance - gain * covariance, target_variance), _TINY)
         variance = jnp.where(variance >= _TINY, variance, 0.0)
-        yield jnp.log1p(gain * gain * variance / (distortion + noise)), jnp.log1p(variance / noise), gain
+        windows = (size[0] - len(taps) + 1, size[1] - len(taps) + 1)
+        yield jnp.log1p(gain * gain * variance / (distortion + noise)), jnp.log1p(variance / noise), gain, windows
 
 
 @checked_options
@@ -53,6 +57,7 @@ def vif(
     *,
     combine: Literal["sum", "mean"] = "mean",
     flat_source: float = float("nan"),
+    extent: Extent | None = None,
 ) -> PerImage:
     """VIF, pixel-domain VIFp with each source as reference (Sheikh & Bovik 2006).
 
@@ -65,6 +70,7 @@ def vif(
         vi_y: luma of the visible image in [0, 1].
         combine: mean, or the sum over the sources that the fusion toolkits print.
         flat_source: value for a source without information (constant): NaN, or 1 in CDDFuse.
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0 and up per source, 1 for a copy, higher is better; NaN if a side is
@@ -73,14 +79,16 @@ def vif(
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
         return undefined(target)
+    size = valid_size(fused, extent)
     kept = carried = jnp.float32(0.0)
-    for kept_map, carried_map, _ in _channels(target, sources, noise=2.0):
-        kept, carried = kept + image_sum(kept_map), carried + image_sum(carried_map)
-    return combined(jnp.where(carried > 0, divide(kept, carried), flat_source), combine)
+    for kept_map, carried_map, _, windows in _channels(target, sources, size, noise=2.0):
+        kept, carried = kept + image_sum(kept_map, windows), carried + image_sum(carried_map, windows)
+    value = combined(jnp.where(carried > 0, divide(kept, carried), flat_source), combine)
+    return where_large(value, size, MIN_SIDE)
 
 
 @equal_shapes
-def viff(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+def viff(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """VIFF, information kept from the source that the fused image follows less (Han et al. 2013).
 
     Four scales as in `vif`, noise variance 0.005 * 255^2; at every window the source with the
@@ -90,6 +98,7 @@ def viff(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
+        extent: height and width of the images where the arrays are larger.
 
     Returns:
         One value per image, 0 and up, above 1 if contrast is raised, higher is better; NaN if a
@@ -98,9 +107,10 @@ def viff(fused: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
         return undefined(target)
-    total = jnp.float32(0.0)
-    for weight, (kept, carried, gain) in zip(_HAN_WEIGHTS, _channels(target, sources, _HAN_NOISE), strict=True):
+    total, size = jnp.float32(0.0), valid_size(fused, extent)
+    channels = _channels(target, sources, size, noise=_HAN_NOISE)
+    for weight, (kept, carried, gain, windows) in zip(_HAN_WEIGHTS, channels, strict=True):
         first = gain[0] < gain[1]
-        sums = [image_sum(jnp.where(first, x[0], x[1]) + _HAN_FLOOR) for x in (kept, carried)]
+        sums = [image_sum(jnp.where(first, x[0], x[1]) + _HAN_FLOOR, windows) for x in (kept, carried)]
         total = total + weight * sums[0] / sums[1]
-    return total
+    return where_large(total, size, MIN_SIDE)

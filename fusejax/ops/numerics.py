@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fusejax.ops.backend import by_platform
+from fusejax.ops.extent import Size, masked
 
 # x / 255 * 255 in float32 is off by at most two roundings: 2 * 2**-24 * 255 = 3.04e-5 levels.
 _SNAP = 4e-5
@@ -56,7 +57,7 @@ def _stretch_table() -> np.ndarray:
 _STRETCH = _stretch_table()
 
 
-def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
+def stretch(levels: Float[Array, "b h w"], size: Size) -> Float[Array, "b h w"]:
     """Min-max stretch of 8-bit levels to 0..255, rounded: what VIFB does to each image first.
 
     A table, because whether a level lands on a half depends on float64 rounding, which float32
@@ -64,16 +65,19 @@ def stretch(levels: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
 
     Args:
         levels: in [0, 255]; rounded first if they are not whole.
+        size: of the images.
 
     Returns:
-        Whole levels from 0 to 255.
+        Whole levels from 0 to 255; zero beyond the images.
     """
-    levels = jnp.round(levels).astype(jnp.int32)
-    low, high = levels.min((1, 2), keepdims=True), levels.max((1, 2), keepdims=True)
-    return jnp.asarray(_STRETCH).reshape(-1)[(high - low) * 256 + (levels - low)]
+    levels = jnp.round(levels)
+    low = masked(levels, size, 255.0).min((1, 2), keepdims=True).astype(jnp.int32)
+    high = masked(levels, size).max((1, 2), keepdims=True).astype(jnp.int32)
+    index = (high - low) * 256 + (levels.astype(jnp.int32) - low)
+    return masked(jnp.asarray(_STRETCH).reshape(-1)[index], size)
 
 
-def image_sum(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
+def image_sum(x: Float[Array, "*b h w"], size: Size | None = None) -> Float[Array, "*b"]:
     """Sum over an image in four short stages.
 
     The relative error is about 1e-7 where a single float32 sum would have 1e-5. The barriers keep
@@ -82,10 +86,12 @@ def image_sum(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
 
     Args:
         x: one image or any number of them.
+        size: of the images, whose arrays may be larger; by default that of the arrays.
 
     Returns:
         One sum per image.
     """
+    x = x if size is None else masked(x, size)
     rows = lax.optimization_barrier(_folded(x).sum(axis=-2))
     groups = lax.optimization_barrier(_folded(rows.swapaxes(-1, -2)).sum(axis=-2))
     return lax.optimization_barrier(groups.sum(axis=-2)).sum(axis=-1)
@@ -97,16 +103,18 @@ def _folded(x: Float[Array, "*b n"]) -> Float[Array, "*b m 32"]:
     return padded.reshape(*x.shape[:-1], -1, 32)
 
 
-def image_mean(x: Float[Array, "*b h w"]) -> Float[Array, "*b"]:
+def image_mean(x: Float[Array, "*b h w"], size: Size | None = None) -> Float[Array, "*b"]:
     """Mean over an image, see `image_sum`.
 
     Args:
         x: one image or any number of them, not empty.
+        size: see `image_sum`.
 
     Returns:
         One mean per image.
     """
-    return image_sum(x) / (x.shape[-2] * x.shape[-1])
+    height, width = size or x.shape[-2:]
+    return image_sum(x, size) / (height * width)
 
 
 def pixel_mean(x: Float[Array, "*b h w c"]) -> Float[Array, "*b"]:
@@ -239,30 +247,32 @@ def undefined(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
     return jnp.full(x.shape[0], jnp.nan, x.dtype)
 
 
-def centered(x: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
+def centered(x: Float[Array, "b h w"], size: Size) -> Float[Array, "b h w"]:
     """Subtracts the mean of each image; exactly zero for constant images.
 
     Args:
         x: any values; the first pixel is subtracted first, so that a constant leaves no rounding.
+        size: of the images.
 
     Returns:
-        Images of mean zero.
+        Images of mean zero; zero beyond them.
     """
     x = x - x[:, :1, :1]
-    return x - image_mean(x)[:, None, None]
+    return masked(x - image_mean(x, size)[:, None, None], size)
 
 
-def pearson(x: Float[Array, "b h w"], y: Float[Array, "b h w"]) -> Float[Array, " b"]:
+def pearson(x: Float[Array, "b h w"], y: Float[Array, "b h w"], size: Size) -> Float[Array, " b"]:
     """Correlation coefficient of two images.
 
     Args:
         x: any values.
         y: any values, same shape.
+        size: of the images.
 
     Returns:
         In [-1, 1]; NaN where one of the images is constant.
     """
-    x, y = centered(x), centered(y)
+    x, y = centered(x, size), centered(y, size)
     return divide(image_sum(x * y), safe_sqrt(image_sum(x * x)) * safe_sqrt(image_sum(y * y)))
 
 
