@@ -1,20 +1,23 @@
 """Scoring folders of fused images against their sources."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.image_headers import ImageError, image_size
 from fusejax.data.images import as_infrared, as_visible, read_image, resample, to_float
 from fusejax.data.pairing import PairError, list_images, size_text
-from fusejax.inference.compilation import keep_compilations
-from fusejax.metrics import USUAL, evaluate
+from fusejax.metrics import CONVENTIONS
+from fusejax.metrics.evaluation import chosen_metrics
 from fusejax.report.progress import track
 from fusejax.report.scores import FolderScores, Scores
-from fusejax.scoring.regions import read_region_boxes, score_regions
+from fusejax.scoring.loop import Sample, score_samples, spread_sizes
+from fusejax.scoring.regions import REGION_METRICS, read_region_boxes, region_table
 
 Files = dict[str, Path]
 _SHOWN = 8
@@ -25,7 +28,7 @@ def evaluate_folders(
     ir: str | Path,
     vi: str | Path,
     *,
-    convention: str = "exact",
+    convention: str | Sequence[str] = "exact",
     metrics: Sequence[str] | None = None,
     boxes: str | Path | None = None,
     box_classes: Sequence[str] = OBJECT_CLASSES,
@@ -34,16 +37,16 @@ def evaluate_folders(
 ) -> FolderScores:
     """Scores fused images of one or several methods; images are matched by file stem.
 
-    Reports progress on standard error. Each new size compiles for some ten seconds; images are
-    sorted by size, so that equal ones share a compiled function.
+    Reports progress on standard error. Images of all sizes share a few compiled functions, which
+    are kept between processes.
 
     Args:
         fused: a folder of fused images for each method, gray or color, 8 or 16 bit.
         ir: folder of infrared images.
         vi: folder of visible images.
-        convention: whose definitions to use; a name of `fusejax.metrics.CONVENTIONS`.
+        convention: whose definitions to use; a name of `fusejax.metrics.CONVENTIONS`, or several.
         metrics: names to compute; those of the nine usual ones that the convention defines by
-            default.
+            default. Of several conventions each computes those that it defines.
         boxes: folder of annotations (VOC XML, YOLO, JSON) by the images' stems; adds the scores
             inside the boxes.
         box_classes: names of the objects that count, in any case; none: all.
@@ -56,8 +59,7 @@ def evaluate_folders(
     Raises:
         ValueError: before any work, if the folders do not fit or a metric is unknown.
     """
-    if metrics is not None and not metrics:
-        raise ValueError("No metric given; name some (--metrics EN SSIM), or leave the option out.")
+    names = metrics_by_convention([convention] if isinstance(convention, str) else convention, metrics)
     if not fused:
         raise PairError("No fused folder given; name at least one: --fused DIR.")
     fused = [Path(folder) for folder in fused]
@@ -74,13 +76,34 @@ def evaluate_folders(
         )
     kept = [{stem: files[stem] for stem in usable} for files in (*sources.values(), *methods.values())]
     ir_files, vi_files, method_files = kept[0], kept[1], dict(zip(methods, kept[2:], strict=True))
-    found_boxes = None
-    if boxes is not None:
-        found_boxes = read_region_boxes(Path(boxes), ir_files, box_classes)
-    keep_compilations()
-    scores = _score(method_files, ir_files, vi_files, convention=convention, metrics=metrics)
-    regions = [] if found_boxes is None else score_regions(method_files, ir_files, vi_files, found_boxes)
-    return FolderScores({convention: scores}, regions, list(problems.values()), ir_files, vi_files, method_files)
+    found_boxes = {} if boxes is None else read_region_boxes(Path(boxes), ir_files, box_classes)
+    scores, regions = _score(method_files, ir_files, vi_files, found_boxes, metrics=names)
+    return FolderScores(scores, regions, list(problems.values()), ir_files, vi_files, method_files)
+
+
+def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
+    """The metrics that each convention computes.
+
+    Args:
+        conventions: names of `fusejax.metrics.CONVENTIONS`.
+        metrics: names; None: the usual ones. Several conventions compute those that they define.
+
+    Returns:
+        Names by convention, without conventions that define none.
+
+    Raises:
+        ValueError: for unknown names, and metrics that no convention defines.
+    """
+    if not conventions:
+        raise ValueError(f"No convention given; name some of {', '.join(CONVENTIONS)}.")
+    if metrics is None or len(conventions) == 1:
+        return {name: chosen_metrics(name, metrics) for name in conventions}
+    known = {name: (*c.metrics, *c.color) for name, c in CONVENTIONS.items()}
+    chosen = {c: tuple(m for m in metrics if m in known.get(c, metrics)) for c in conventions}
+    missing = [m for m in metrics if not any(m in names for names in chosen.values())]
+    if missing:
+        raise ValueError(f"{', '.join(missing)}: none of the conventions {', '.join(conventions)} defines it.")
+    return {name: chosen_metrics(name, names) for name, names in chosen.items() if names or not metrics}
 
 
 def method_names(folders: Sequence[Path]) -> list[str]:
@@ -127,25 +150,48 @@ def _size_problem(fused: Path, ir: Path, vi: Path, *, resize: bool) -> str | Non
 
 
 def _score(
-    methods: Mapping[str, Files], ir: Files, vi: Files, *, convention: str, metrics: Sequence[str] | None
-) -> list[Scores]:
-    """Pair by pair, all methods of a pair at once, so that what belongs to the sources is computed
-    once.
+    methods: Mapping[str, Files],
+    ir: Files,
+    vi: Files,
+    boxes: Mapping[str, Float[np.ndarray, "n 4"]],
+    *,
+    metrics: Mapping[str, tuple[str, ...]],
+) -> tuple[dict[str, list[Scores]], list[Scores]]:
+    """Scores by convention and inside boxes; all methods of a pair at once, so that what belongs to
+    the sources is computed once.
     """
-    stems, values = sorted(ir), {}
-    order = sorted(stems, key=lambda stem: image_size(vi[stem]))
-    for stem in track(order, len(order), description="scoring", unit="pairs"):
-        fused = [to_float(read_image(files[stem])) for files in methods.values()]
-        channels = max(x.shape[-1] for x in fused)
-        fused = np.stack([as_visible(x) if channels == 3 else x for x in fused])[:, None]
-        visible = read_image(vi[stem])
-        infrared = resample(as_infrared(read_image(ir[stem])), height=visible.shape[0], width=visible.shape[1])
-        pair = to_float(infrared)[None], to_float(visible)[None]
-        found = evaluate(fused, *pair, convention=convention, metrics=metrics)
-        values[stem] = {name: np.asarray(value, np.float64)[:, 0] for name, value in found.items()}
-    first = values[stems[0]]
-    names = [m for m in (USUAL if metrics is None else metrics) if m in first]
-    return [
-        Scores(method, convention, stems, {m: np.array([values[s][m][n] for s in stems]) for m in names})
-        for n, method in enumerate(methods)
-    ]
+    order = spread_sizes({stem: image_size(vi[stem]) for stem in sorted(ir)})
+    samples = (partial(_read_sample, stem, methods, ir, vi, boxes.get(stem)) for stem in order)
+    scored = track(score_samples(samples, metrics), len(order), description="scoring", unit="pairs")
+    found = dict(zip(order, scored, strict=True))
+    stems = sorted(found)
+    scores = {
+        convention: [
+            Scores(
+                method,
+                convention,
+                stems,
+                {m: np.array([found[s].conventions[convention][m][n] for s in stems]) for m in names},
+            )
+            for n, method in enumerate(methods)
+        ]
+        for convention, names in metrics.items()
+    }
+    boxed = sorted(boxes)
+    inside = {m: np.stack([found[s].regions[m] for s in boxed], axis=1) for m in REGION_METRICS} if boxed else {}
+    return scores, region_table(list(methods), boxed, inside) if boxed else []
+
+
+def _read_sample(
+    stem: str, methods: Mapping[str, Files], ir: Files, vi: Files, boxes: Float[np.ndarray, "n 4"] | None
+) -> Sample:
+    fused = [to_float(read_image(files[stem])) for files in methods.values()]
+    channels = max(x.shape[-1] for x in fused)
+    visible = read_image(vi[stem])
+    infrared = resample(as_infrared(read_image(ir[stem])), height=visible.shape[0], width=visible.shape[1])
+    return Sample(
+        fused=np.stack([as_visible(x) if channels == 3 else x for x in fused]),
+        ir=to_float(infrared),
+        vi=to_float(visible),
+        boxes=boxes,
+    )

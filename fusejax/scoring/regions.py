@@ -15,13 +15,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.data.annotations import AnnotationError, find_annotation, of_classes, read_boxes
-from fusejax.data.images import as_infrared, image_size, read_image, to_float
+from fusejax.data.images import image_size
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
 from fusejax.ops.boxes import rasterize
-from fusejax.ops.color import rgb_to_luma
-from fusejax.report.progress import track
 from fusejax.report.scores import Scores
-from fusejax.typing import Luma
+from fusejax.typing import Extent, Luma
 
 # Columns. MSE is the plain one against both sources; errors are on the range [0, 1].
 REGION_METRICS = ("ROI-SSIM", "ROI-MSE", "MSE")
@@ -33,25 +31,30 @@ _LENGTH = 16
 
 @jax.jit
 def region_scores(
-    fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma
+    fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma, extent: Extent | None = None
 ) -> dict[str, Float[Array, "m+2 b"]]:
     """`REGION_METRICS` of m methods, then of the plain average, then the least value of each error,
     in rows.
 
+    The images are the top left `extent` (height, width) of the arrays; by default all of them.
     NaN: the bound of ROI-SSIM, which has none; ROI-SSIM and ROI-MSE of images with an empty mask.
     """
     rows = jnp.concatenate([fused_y, average_fusion(ir, vi_y)[None]])
     every = jnp.ones_like(mask)
     scores = jax.lax.map(
         lambda row: {
-            "ROI-SSIM": roi_ssim(row, ir, vi_y, mask),
-            "ROI-MSE": roi_mse(row, ir, vi_y, mask),
-            "MSE": roi_mse(row, ir, vi_y, every),
+            "ROI-SSIM": roi_ssim(row, ir, vi_y, mask, extent=extent),
+            "ROI-MSE": roi_mse(row, ir, vi_y, mask, extent=extent),
+            "MSE": roi_mse(row, ir, vi_y, every, extent=extent),
         },
         rows,
     )
     none = jnp.full(ir.shape[0], jnp.nan, ir.dtype)
-    bounds = {"ROI-SSIM": none, "ROI-MSE": mse_lower_bound(ir, vi_y, mask), "MSE": mse_lower_bound(ir, vi_y)}
+    bounds = {
+        "ROI-SSIM": none,
+        "ROI-MSE": mse_lower_bound(ir, vi_y, mask, extent=extent),
+        "MSE": mse_lower_bound(ir, vi_y, extent=extent),
+    }
     return {name: jnp.concatenate([values, bounds[name][None]]) for name, values in scores.items()}
 
 
@@ -95,27 +98,18 @@ def read_region_boxes(
     return found
 
 
-def score_regions(
-    methods: Mapping[str, Mapping[str, Path]],
-    ir: Mapping[str, Path],
-    vi: Mapping[str, Path],
-    boxes: Mapping[str, Float[np.ndarray, "n 4"]],
+def region_table(
+    methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "m+2 n"]]
 ) -> list[Scores]:
-    """`region_scores` of image files by stem, on luma: a `Scores` per method, the plain average and
-    the bound.
+    """A `Scores` per method, the plain average and the bound, which holds the errors alone.
 
-    The bound holds the errors alone.
+    Args:
+        methods: their names.
+        names: of the images.
+        values: of `REGION_METRICS`, as `region_scores` orders them, a column for each image.
     """
-    stems, found = sorted(boxes), []
-    for stem in track(stems, len(stems), description="scoring boxes", unit="pairs"):
-        planes = [to_float(read_image(files[stem])) for files in (*methods.values(), vi)]
-        *fused, vi_y = (rgb_to_luma(x) if x.shape[-1] == 3 else x for x in planes)
-        source = to_float(as_infrared(read_image(ir[stem])))
-        mask = region_mask(boxes[stem], height=source.shape[0], width=source.shape[1])
-        found.append(region_scores(np.stack(fused)[:, None], source[None], vi_y[None], mask))
-    values = {name: np.concatenate([np.asarray(f[name], np.float64) for f in found], axis=1) for name in REGION_METRICS}
     rows = [
-        Scores(row, "regions", stems, {name: v[n] for name, v in values.items()})
+        Scores(row, "regions", list(names), {name: v[n] for name, v in values.items()})
         for n, row in enumerate((*methods, AVERAGE, BOUND))
     ]
     del rows[-1].values["ROI-SSIM"]

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from fusejax.data.annotations import of_classes
@@ -15,11 +15,12 @@ from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float
 from fusejax.inference.fuser import Fuser
-from fusejax.metrics import USUAL, evaluate
+from fusejax.metrics import USUAL
 from fusejax.metrics.region import average_fusion
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.progress import track
-from fusejax.scoring.regions import AVERAGE, BOUND, REGION_METRICS, region_mask, region_scores
+from fusejax.scoring.loop import Sample, score_samples
+from fusejax.scoring.regions import AVERAGE, BOUND
 from fusejax.studies.ablation import Ablation, run_folder
 from fusejax.training.loop import fit
 from fusejax.typing import Pair
@@ -110,21 +111,21 @@ def score_sets(fuse: Callable[..., Any], ablation: Ablation, data_root: Path) ->
     scores, least = {}, {}
     for name in ablation.scored_on:
         pairs, found, bounds = open_pairs(ablation, name, data_root), defaultdict(list), defaultdict(list)
-        for n in track(range(len(pairs)), len(pairs), description=f"scoring {name}", unit="pairs"):
-            pair = pairs[n]
-            ir, vi_y = to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
-            fused_y = fuse(ir, vi_y)
-            usual = evaluate(*map(jnp.asarray, (fused_y, ir, vi_y)), convention=CONVENTION, metrics=USUAL)
+        samples = score_samples(_samples(fuse, pairs), {CONVENTION: USUAL})
+        for sample in track(samples, len(pairs), description=f"scoring {name}", unit="pairs"):
             for metric in USUAL:
-                found[metric].append(usual[metric][0])
-            boxes = _object_boxes(pair)
-            if not len(boxes):
-                continue
-            mask = region_mask(boxes, height=ir.shape[1], width=ir.shape[2])
-            inside = region_scores(fused_y[None], ir, vi_y, mask)
-            for metric in REGION_METRICS:
-                found[metric].append(inside[metric][0, 0])
-                bounds[metric].append(inside[metric][-1, 0])
+                found[metric].append(sample.conventions[CONVENTION][metric][0])
+            for metric, rows in sample.regions.items():
+                found[metric].append(rows[0])
+                bounds[metric].append(rows[-1])
         bounds.pop("ROI-SSIM", None)
         scores[name], least[name] = ({k: float(np.nanmean(v)) for k, v in x.items()} for x in (found, bounds))
     return scores, least
+
+
+def _samples(fuse: Callable[..., Any], pairs: PairFolder) -> Iterator[Callable[[], Sample]]:
+    for n in range(len(pairs)):
+        pair = pairs[n]
+        ir, vi_y = to_float(pair["ir"]), rgb_to_luma(to_float(pair["vi"]))
+        fused_y = np.asarray(fuse(ir[None], vi_y[None]))
+        yield partial(Sample, fused=fused_y, ir=ir, vi=vi_y, boxes=_object_boxes(pair))

@@ -1,15 +1,20 @@
 """Scores and panels on a fixed list of whole pairs during training."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental import multihost_utils
 
 from fusejax.data.folders import JoinedSource
 from fusejax.data.images import to_float
 from fusejax.inference.fuser import Fuser
-from fusejax.metrics import USUAL, RunningMean, evaluate
+from fusejax.metrics import USUAL, RunningMean
 from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.report.panels import RgbImage, labeled_row
+from fusejax.scoring.loop import Sample, score_samples
 
 CONVENTION = "cddfuse"
 
@@ -28,21 +33,23 @@ def validate(fuser: Fuser, pairs: JoinedSource, *, panels: int = 3) -> tuple[dic
         Mean scores by metric (CDDFuse's convention; NaN is left out), and panels of the first pairs
         by id (process 0 only): infrared, visible, fused luma and fused image with their captions.
     """
-    found: dict[str, list[float]] = {name: [] for name in USUAL}
     drawn: dict[str, RgbImage] = {}
-    for index in range(jax.process_index(), len(pairs), jax.process_count()):
-        pair = pairs[index]
-        ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
-        vi_y = rgb_to_luma(vi)
-        fused_y = fuser.fuse_luma(ir[None], vi_y[None])
-        scores = evaluate(*map(jnp.asarray, (fused_y, ir[None], vi_y[None])), convention=CONVENTION, metrics=USUAL)
-        for name, value in scores.items():
-            found[name].append(float(value[0]))
-        if len(drawn) < panels and jax.process_index() == 0:
-            images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
-            drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
-    mean = RunningMean.empty(USUAL).update({name: jnp.array(values, jnp.float32) for name, values in found.items()})
-    return {name: float(value) for name, value in _over_processes(mean).result().items()}, drawn
+
+    def samples() -> Iterator[Callable[[], Sample]]:
+        for index in range(jax.process_index(), len(pairs), jax.process_count()):
+            pair = pairs[index]
+            ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
+            vi_y = rgb_to_luma(vi)
+            fused_y = np.asarray(fuser.fuse_luma(ir[None], vi_y[None]))
+            if len(drawn) < panels and jax.process_index() == 0:
+                images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
+                drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
+            yield partial(Sample, fused=fused_y, ir=ir, vi=vi_y)
+
+    scores = [found.conventions[CONVENTION] for found in score_samples(samples(), {CONVENTION: USUAL})]
+    values = {name: jnp.array([s[name][0] for s in scores], jnp.float32) for name in USUAL}
+    mean = _over_processes(RunningMean.empty(USUAL).update(values))
+    return {name: float(value) for name, value in mean.result().items()}, drawn
 
 
 def _over_processes(mean: RunningMean) -> RunningMean:

@@ -1,0 +1,154 @@
+"""The one loop that scores pairs: of folders, of an ablation, of validation during training.
+
+Every pair is put on an array of a bucket's size, so that a handful of programs serves all sizes.
+Several threads read and score, since reading, compiling and computing all happen outside of
+Python's lock.
+"""
+
+import dataclasses
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from jaxtyping import Float
+
+from fusejax.inference.compilation import keep_compilations
+from fusejax.metrics.evaluation import score_arrays
+from fusejax.ops.arrays import check_pixels
+from fusejax.ops.color import rgb_to_luma
+from fusejax.ops.extent import bucket
+from fusejax.scoring.regions import REGION_METRICS, region_mask, region_scores
+
+_MOST_THREADS = 4  # each holds the maps of one pair
+_AHEAD = 4  # samples that wait for a thread or for those before them, per thread
+
+PerMethod = Float[np.ndarray, " m"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One pair and the images that m methods made of it, float32 in [0, 1].
+
+    Attributes:
+        fused: gray or RGB.
+        ir: infrared.
+        vi: visible, gray or RGB.
+        boxes: objects inside of which to score too, x1, y1, x2, y2 in pixels; None or empty: none.
+    """
+
+    fused: Float[np.ndarray, "m h w c"]
+    ir: Float[np.ndarray, "h w 1"]
+    vi: Float[np.ndarray, "h w c2"]
+    boxes: Float[np.ndarray, "n 4"] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleScores:
+    """Scores of one sample.
+
+    Attributes:
+        conventions: by convention and metric, one value per method.
+        regions: by metric, values inside the boxes of each method, of the plain average and of the
+            bound (`region_scores`); empty without boxes.
+    """
+
+    conventions: dict[str, dict[str, PerMethod]]
+    regions: dict[str, Float[np.ndarray, " m+2"]]
+
+
+def score_samples(
+    samples: Iterable[Callable[[], Sample]], metrics: Mapping[str, tuple[str, ...]]
+) -> Iterator[SampleScores]:
+    """Scores samples in several threads.
+
+    Args:
+        samples: functions that give a sample. The threads call them, so that reading files overlaps
+            with scoring; what has to stay in this thread is done before a function is yielded.
+        metrics: names of the metrics by convention (`fusejax.metrics.evaluation.chosen_metrics`).
+
+    Yields:
+        The scores, in the order of the samples.
+
+    Raises:
+        ValueError: if values are not finite or outside [0, 1].
+    """
+    keep_compilations()
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    programs, waiting = _Programs(), deque[Future]()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="scoring")
+    try:
+        for sample in samples:
+            waiting.append(pool.submit(_score, sample, metrics, programs))
+            if len(waiting) > _AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Programs:
+    """Lets one thread compile a program while the others that need it wait."""
+
+    def __init__(self):
+        self._guard, self._locks, self._ready = threading.Lock(), {}, set()
+
+    @contextmanager
+    def use(self, key: Hashable) -> Iterator[None]:
+        if key in self._ready:
+            yield
+            return
+        with self._guard:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            yield
+        self._ready.add(key)
+
+
+def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]], programs: _Programs) -> SampleScores:
+    sample = load()
+    for name in ("fused", "ir", "vi"):
+        check_pixels(getattr(sample, name), name)
+    height, width = sample.ir.shape[:2]
+    extents = np.array([[height, width]], np.int32)
+    fused, ir, vi = _on_bucket(sample.fused)[:, None], _on_bucket(sample.ir[None]), _on_bucket(sample.vi[None])
+    found = {}
+    for convention, names in metrics.items():
+        with programs.use((convention, names, fused.shape, vi.shape)):
+            scores = score_arrays(fused, ir, vi, extents, convention=convention, metrics=names)
+            found[convention] = {name: np.asarray(scores[name], np.float64)[:, 0] for name in names}
+    if sample.boxes is None or not len(sample.boxes):
+        return SampleScores(found, {})
+    fused_y, vi_y = (rgb_to_luma(x) if x.shape[-1] == 3 else x for x in (fused, vi))
+    mask = region_mask(sample.boxes, height=ir.shape[1], width=ir.shape[2])
+    with programs.use(("regions", fused_y.shape)):
+        regions = region_scores(fused_y, ir, vi_y, mask, extents[0])
+        return SampleScores(found, {name: np.asarray(regions[name], np.float64)[:, 0] for name in REGION_METRICS})
+
+
+def _on_bucket(x: Float[np.ndarray, "b h w c"]) -> Float[np.ndarray, "b h2 w2 c"]:
+    """Images at the top left of arrays of zeros."""
+    height, width = x.shape[1:3]
+    array = np.zeros((x.shape[0], bucket(height), bucket(width), x.shape[3]), np.float32)
+    array[:, :height, :width] = x
+    return array
+
+
+def spread_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """An order in which the threads compile programs side by side.
+
+    Args:
+        sizes: height and width of each image by its name.
+
+    Returns:
+        The names: one of each bucket first, the others by bucket.
+    """
+    by_bucket: dict[tuple[int, int], list[str]] = {}
+    for name, size in sizes.items():
+        by_bucket.setdefault((bucket(size[0]), bucket(size[1])), []).append(name)
+    first = [names[0] for names in by_bucket.values()]
+    return first + [name for names in by_bucket.values() for name in names[1:]]
