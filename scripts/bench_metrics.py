@@ -1,6 +1,6 @@
 """Times the nine usual metrics against the float64 NumPy/SciPy reference; memory of a 4K image.
 
-    python scripts/bench_metrics.py [--rounds 7] [--batch 2]
+    python scripts/bench_metrics.py [--rounds 7] [--batch 2] [--mixed ROADSCENE/val ROADSCENE/train]
 
 Both score the same made-up 640x480 images in turns within one process, after compiling; the table
 gives images per second (median of the rounds) and the ratio with its smallest and largest round.
@@ -9,11 +9,14 @@ which scores one 3840x2160 image.
 """
 
 import dataclasses
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -21,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from fusejax.data.images import as_infrared, image_size, read_image, write_image
 from fusejax.metrics import USUAL, evaluate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -77,6 +81,48 @@ def peak_memory() -> str:
     )
 
 
+def collect_sizes(folders: tuple[Path, ...], count: int, out: Path) -> int:
+    """Links pairs of different sizes in OUT/ir and OUT/vi; OUT/fused gets their averages."""
+    seen = set()
+    for vi in sorted(path for folder in folders for path in (folder / "vi").iterdir()):
+        size, ir = image_size(vi), vi.parents[1] / "ir" / vi.name
+        if size in seen or len(seen) == count:
+            continue
+        seen.add(size)
+        for kind, path in (("ir", ir), ("vi", vi)):
+            (out / kind).mkdir(parents=True, exist_ok=True)
+            (out / kind / path.name).symlink_to(path.absolute())
+        write_image(out / "fused" / f"{vi.stem}.png", read_image(vi) // 2 + as_infrared(read_image(ir)) // 2)
+    return len(seen)
+
+
+def reference_folder(folder: Path) -> None:
+    """Scores a folder as a NumPy script would: reads each pair, then metric by metric."""
+    for path in sorted((folder / "fused").iterdir()):
+        files = [path, *(next((folder / kind).glob(f"{path.stem}.*")) for kind in ("ir", "vi"))]
+        planes = [as_infrared(read_image(file))[..., 0].astype(np.float64) for file in files]
+        for reference_metric in REFERENCES.values():
+            reference_metric(*planes)
+
+
+def mixed_sizes(folders: tuple[Path, ...], count: int) -> str:
+    """A line with the seconds of both for pairs of as many sizes; ours with the start of Python."""
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        pairs = collect_sizes(folders, count, root)
+        folders_of = [word for kind in ("fused", "ir", "vi") for word in (f"--{kind}", str(root / kind))]
+        command = [sys.executable, "-m", "fusejax.cli.main", "evaluate", *folders_of]
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(root / "cache")}
+        run = partial(subprocess.run, command, env=environment, check=True, capture_output=True)
+        cold, *warm = (seconds(run) for _ in range(4))
+        numpy = [seconds(partial(reference_folder, root)) for _ in range(2)]
+    ratio = np.median(numpy) / np.median(warm)
+    return (
+        f"{pairs} pairs of {pairs} sizes: fusejax evaluate {cold:.1f} s cold, {np.median(warm):.1f} s warm "
+        f"({min(warm):.1f} .. {max(warm):.1f}); reference {np.median(numpy):.1f} s, {ratio:.1f} times as long as warm"
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class MetricsOptions:
     """What to measure.
@@ -85,17 +131,26 @@ class MetricsOptions:
         rounds: timed rounds of each kind.
         batch: images that are scored at once.
         memory_only: score one 4K image and print the peak memory.
+        mixed: pair folders (ir/, vi/); only pairs of different sizes are taken from them, and their
+            averages scored by `fusejax evaluate`: without any kept compilation, again with them,
+            and by the reference.
+        mixed_pairs: how many.
     """
 
     rounds: int = 7
     batch: int = 2
     memory_only: bool = False
+    mixed: tuple[Path, ...] = ()
+    mixed_pairs: int = 50
 
 
 def main(options: MetricsOptions) -> None:
     """Prints the table and the memory."""
     if options.memory_only:
         print(peak_memory())
+        return
+    if options.mixed:
+        print(mixed_sizes(options.mixed, options.mixed_pairs))
         return
     levels = images(options.batch, 480, 640)
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, 640x480, batches of {options.batch}")

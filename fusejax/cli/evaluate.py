@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -37,9 +37,9 @@ class EvaluateOptions:
             further method.
         weights: shipped name, .safetensors file, run, or exported .onnx or .stablehlo file that
             fuses the sources first; give --weights again for every further one.
-        convention: whose definitions to use.
+        convention: whose definitions to use, one or several.
         metrics: names to compute; by default those of the nine usual ones that the convention
-          defines.
+          defines. Of several conventions each computes those that it defines.
         boxes: folder of annotations (VOC XML, YOLO, JSON) by the images' stems; adds the scores
             inside the boxes.
         box_classes: names of the objects that count, in any case; none: all.
@@ -47,8 +47,9 @@ class EvaluateOptions:
         temporal: score videos, or folders of the frames of a video, over time instead: flicker,
             warping errors, motion.
         skip_bad: leave out images that a folder lacks or that do not fit, and list them.
-        out: folder for metrics.csv, metrics.json (in a folder for each method if there are
-            several), the comparison table and the plot; with boxes also regions.csv.
+        out: folder for metrics.csv and metrics.json with every convention, method and image,
+            comparison.md and distributions.png (further conventions: distributions_NAME.png); with
+            boxes also regions.csv.
         page: folder for a page of results, index.html, that shows tables, charts and images.
         overwrite: replace existing files in `out` and `page`.
     """
@@ -57,7 +58,7 @@ class EvaluateOptions:
     vi: Path
     fused: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    convention: Literal["exact", "cddfuse", "tang", "vifb"] = "exact"
+    convention: tuple[Literal["exact", "cddfuse", "tang", "vifb"], ...] = ("exact",)
     metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES
@@ -84,7 +85,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         if not folders:
             raise ValueError("Nothing to score; name at least one: --fused DIR, or --weights NAME.")
         if options.out is not None:
-            _check_out(options.out, folders, overwrite=options.overwrite)
+            _check_out(options.out, overwrite=options.overwrite)
         if options.page is not None:
             check_page(options.page, overwrite=options.overwrite)
         for folder, weights in by_weights.items():
@@ -100,9 +101,9 @@ def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
     if options.page is not None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
-        _check_out(options.out, options.fused, overwrite=options.overwrite)
+        _check_out(options.out, overwrite=options.overwrite)
     scores = evaluate_videos(options.fused, options.ir, options.vi)
-    _report(scores, options.out, title=f"means over {len(scores[0].names)} steps from a frame to the next")
+    _report({"temporal": scores}, options.out, unit="steps from a frame to the next")
     if options.page is not None:
         print(f"page: {write_page(options.page, with_frames(scores, options.fused, options.ir, options.vi))}")
     return scores
@@ -126,7 +127,7 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
     )
     for line in result.skipped:
         print(f"left out: {line}")
-    _report(result.methods, options.out)
+    _report(result.conventions, options.out)
     if result.regions:
         _report_regions(result.regions, len(result.methods[0].names), options)
     if options.page is not None:
@@ -134,14 +135,14 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
     return result.methods
 
 
-def _check_out(out: Path, fused: Sequence[Path], *, overwrite: bool) -> None:
+def _check_out(out: Path, *, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out {out} is a file; name a folder.")
     above = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(f"--out {out} cannot be written: {above} is not a folder you can write to.")
-    folders = [out, *(out / name.replace("/", "_") for name in (method_names(fused) if len(fused) > 1 else ()))]
-    existing = [folder / name for folder in folders for name in _EXISTING if (folder / name).exists()]
+    existing = [out / name for name in _EXISTING if (out / name).exists()]
+    existing += sorted(out.glob("distributions_*.png"))
     if existing and not overwrite:
         raise FileExistsError(f"{existing[0]} is already there; use --overwrite, or another --out.")
 
@@ -158,25 +159,27 @@ def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -
     classes = ", ".join(options.box_classes) or "all classes"
     skipped = f"{images - counted} of {images} skipped, they have none"
     console.print(f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}")
-    console.print(terminal_table(rows, title=""))
+    console.print(terminal_table(rows, title="", width=console.width))
     if options.out is not None:
         write_regions(options.out / "regions.csv", rows)
 
 
-def _report(results: list[Scores], out: Path | None, *, title: str | None = None) -> None:
+def _report(conventions: Mapping[str, Sequence[Scores]], out: Path | None, *, unit: str = "images") -> None:
     console = _console()
-    console.print(terminal_table(results, title=title))
-    for scores in results:
-        for metric, count in scores.left_out().items():
-            images = f"{count} of {len(scores.names)} images"
-            console.print(f"{scores.method}: {metric} left out {images}; undefined where: {undefined_reason(metric)}")
+    for name, methods in conventions.items():
+        console.print(f"means over {len(methods[0].names)} {unit}, convention {name!r}")
+        console.print(terminal_table(methods, width=console.width))
+        for scores in methods:
+            for metric, count in scores.left_out().items():
+                values = f"{count} of {len(scores.names)} {unit}"
+                reason = undefined_reason(metric)
+                console.print(f"{scores.method}: {metric} left out {values}; undefined where: {reason}")
     if out is None:
         return
-    for scores in results:
-        write_scores(out if len(results) == 1 else out / scores.method.replace("/", "_"), scores)
-    if len(results) > 1:
-        (out / "comparison.md").write_text(comparison_markdown(results))
-    plot_distributions(out / "distributions.png", results)
+    write_scores(out, conventions)
+    (out / "comparison.md").write_text("\n".join(map(comparison_markdown, conventions.values())))
+    for n, (name, methods) in enumerate(conventions.items()):
+        plot_distributions(out / (f"distributions_{name}.png" if n else "distributions.png"), methods)
     console.print(f"written to {out}")
 
 

@@ -72,7 +72,7 @@ def chosen_metrics(convention: str, metrics: Sequence[str] | None) -> tuple[str,
         return tuple(name for name in USUAL if name in chosen.metrics)
     if not metrics:
         raise ValueError("No metric given; name some (--metrics EN SSIM), or leave the option out.")
-    _check_names(chosen, tuple(metrics))
+    _check_names(convention, tuple(metrics))
     return tuple(metrics)
 
 
@@ -83,12 +83,28 @@ def _convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def _check_names(convention: Convention, names: tuple[str, ...]) -> None:
-    known = [*convention.metrics, *convention.color]
+def defined_metrics(convention: str) -> tuple[str, ...]:
+    """Names of all metrics that a convention defines.
+
+    Args:
+        convention: a name of `CONVENTIONS`.
+
+    Returns:
+        The names.
+
+    Raises:
+        ValueError: for an unknown convention.
+    """
+    chosen = _convention(convention)
+    return (*chosen.metrics, *chosen.color)
+
+
+def _check_names(convention: str, names: tuple[str, ...]) -> None:
+    known = defined_metrics(convention)
     missing = [name for name in names if name not in known]
     if missing:
         raise ValueError(
-            f"convention {convention.name!r} does not define {', '.join(missing)}; it defines {', '.join(known)}."
+            f"convention {convention!r} does not define {', '.join(missing)}; it defines {', '.join(known)}."
         )
 
 

@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -82,35 +84,45 @@ class FolderScores:
         return self.methods[0].names
 
 
-def write_scores(folder: Path, scores: Scores) -> None:
-    """Writes metrics.csv and metrics.json.
+def write_scores(folder: Path, conventions: Mapping[str, Sequence[Scores]]) -> None:
+    """Writes metrics.csv and metrics.json, of the same form for one method and for many.
 
-    metrics.csv has a column `name`, then one for each metric, in full precision. metrics.json holds
-    the convention, the means, the number of images left out of each, and the values; undefined
-    values are null, since JSON has no NaN.
+    metrics.csv has a line for each convention, method and image (`convention`, `method`, `name`),
+    and a column for each metric, in full precision; a cell is empty where the convention does not
+    define the metric, and "nan" where it is undefined. metrics.json holds the same by convention
+    and method with the means and the number of images left out of each; undefined values are null,
+    since JSON has no NaN.
 
     Args:
         folder: made if it does not exist; existing files are replaced.
-        scores: of one method.
+        conventions: by convention, the scores of each method (`FolderScores.conventions`).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    every = [scores for methods in conventions.values() for scores in methods]
+    metrics = list(dict.fromkeys(metric for scores in every for metric in scores.values))
     with (folder / "metrics.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", *scores.values])
-        for n, name in enumerate(scores.names):
-            writer.writerow([name, *(repr(float(v[n])) for v in scores.values.values())])
+        writer.writerow(["convention", "method", "name", *metrics])
+        for scores in every:
+            for n, name in enumerate(scores.names):
+                cells = (repr(float(scores.values[m][n])) if m in scores.values else "" for m in metrics)
+                writer.writerow([scores.convention, scores.method, name, *cells])
     document = {
-        "method": scores.method,
-        "convention": scores.convention,
-        "pictures": len(scores.names),
+        name: {scores.method: _json_scores(scores) for scores in methods} for name, methods in conventions.items()
+    }
+    (folder / "metrics.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _json_scores(scores: Scores) -> dict[str, Any]:
+    return {
+        "images": len(scores.names),
         "mean": _json_numbers(scores.means()),
         "left_out_of_mean": scores.left_out(),
-        "per_picture": {
+        "per_image": {
             name: _json_numbers({k: float(v[n]) for k, v in scores.values.items()})
             for n, name in enumerate(scores.names)
         },
     }
-    (folder / "metrics.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def _json_numbers(values: dict[str, float]) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from fusejax.data.image_headers import ImageError, image_size
 from fusejax.data.images import as_infrared, as_visible, read_image, resample, to_float
 from fusejax.data.pairing import PairError, list_images, size_text
 from fusejax.metrics import CONVENTIONS
-from fusejax.metrics.evaluation import chosen_metrics
+from fusejax.metrics.evaluation import chosen_metrics, defined_metrics
 from fusejax.report.progress import track
 from fusejax.report.scores import FolderScores, Scores
 from fusejax.scoring.loop import Sample, score_samples, spread_sizes
@@ -96,14 +96,14 @@ def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | N
     """
     if not conventions:
         raise ValueError(f"No convention given; name some of {', '.join(CONVENTIONS)}.")
-    if metrics is None or len(conventions) == 1:
+    if not metrics or len(conventions) == 1:
         return {name: chosen_metrics(name, metrics) for name in conventions}
-    known = {name: (*c.metrics, *c.color) for name, c in CONVENTIONS.items()}
-    chosen = {c: tuple(m for m in metrics if m in known.get(c, metrics)) for c in conventions}
-    missing = [m for m in metrics if not any(m in names for names in chosen.values())]
+    known = {name: defined_metrics(name) for name in conventions}
+    missing = [m for m in metrics if not any(m in names for names in known.values())]
     if missing:
         raise ValueError(f"{', '.join(missing)}: none of the conventions {', '.join(conventions)} defines it.")
-    return {name: chosen_metrics(name, names) for name, names in chosen.items() if names or not metrics}
+    chosen = {name: tuple(m for m in metrics if m in defined) for name, defined in known.items()}
+    return {name: names for name, names in chosen.items() if names}
 
 
 def method_names(folders: Sequence[Path]) -> list[str]:

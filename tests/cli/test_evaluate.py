@@ -1,11 +1,13 @@
 """`fusejax evaluate` end to end on made-up pairs, and each way it can be given nonsense."""
 
 import csv
+import io
 import json
 
 import numpy as np
 import pytest
 from fusing import save_tiny_weights
+from rich.console import Console
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
 from fusejax.data.images import read_image, write_image
@@ -13,7 +15,7 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.inference import fuse_folder
 from fusejax.metrics import evaluate
 from fusejax.report.scores import Scores
-from fusejax.report.tables import comparison_markdown, ranks
+from fusejax.report.tables import comparison_markdown, ranks, terminal_table
 
 FEW = ("EN", "SD", "SF", "SCD")
 
@@ -43,7 +45,8 @@ def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
     assert "cddfuse" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [r["name"] for r in rows] == ["day_000000", "day_000002", "night_000001"]
-    assert list(rows[0]) == ["name", *FEW]
+    assert list(rows[0]) == ["convention", "method", "name", *FEW]
+    assert {(r["convention"], r["method"]) for r in rows} == {("cddfuse", fused.name)}
     for row in rows:
         planes = [
             read_image(d / f"{row['name']}.png")[None] / np.float32(255) for d in (fused, pairs / "ir", pairs / "vi")
@@ -51,8 +54,8 @@ def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
         expected = evaluate(*planes, convention="cddfuse", metrics=FEW)
         for metric in FEW:
             assert float(row[metric]) == pytest.approx(float(expected[metric][0]), rel=1e-6)
-    document = json.loads((tmp_path / "metrics.json").read_text())
-    assert document["convention"] == "cddfuse"
+    document = json.loads((tmp_path / "metrics.json").read_text())["cddfuse"][fused.name]
+    assert set(document["per_image"]) == set(scores.names)
     assert document["mean"]["SD"] == pytest.approx(np.mean([float(r["SD"]) for r in rows]))
     assert document["mean"] == pytest.approx(scores.means())
     assert read_image(tmp_path / "distributions.png").size > 10_000
@@ -67,7 +70,7 @@ def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
     assert scores.left_out()["SCD"] >= 2  # a copy of a source has no difference to correlate
     assert np.isfinite(scores.means()["EN"])
     assert "SCD left out" in capsys.readouterr().out
-    document = json.loads((tmp_path / "o" / "metrics.json").read_text())
+    document = json.loads((tmp_path / "o" / "metrics.json").read_text())["exact"]["copy"]
     assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
 
 
@@ -92,7 +95,12 @@ def test_methods_are_compared(pairs, fused, tmp_path):
     text = (tmp_path / "o" / "comparison.md").read_text()
     assert "convention `exact`" in text
     assert text.count("**") >= 2 * len(FEW)
-    assert (tmp_path / "o" / "a_mean" / "metrics.csv").is_file()
+    rows = list(csv.DictReader((tmp_path / "o" / "metrics.csv").open()))
+    assert (
+        [r["method"] for r in rows[::3]]
+        == [r.method for r in results]
+        == list(json.loads((tmp_path / "o" / "metrics.json").read_text())["exact"])
+    )
 
 
 def test_ranks_share_ties_and_put_undefined_last():
@@ -107,6 +115,20 @@ def test_comparison_marks_best_and_second():
     text = comparison_markdown([scores("a", 7.0, 3.0), scores("b", 6.0, 1.0), scores("c", 5.0, 2.0)])
     assert "| a | **7.0000** | 3.0000 | 2.00 |" in text
     assert "| b | <u>6.0000</u> | **1.0000** | 1.50 |" in text
+
+
+def test_narrow_terminals_get_a_row_for_each_metric():
+    scores = [Scores(name, "exact", ["x"], {m: np.array([123.4567]) for m in FEW}) for name in ("first", "second")]
+
+    def printed(width):
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(terminal_table(scores, title="", width=width))
+        return [line.split() for line in console.export_text().splitlines() if "123.4567" in line]
+
+    assert [line[1] for line in printed(80)] == ["first", "second"]
+    narrow = printed(36)
+    assert [line[1] for line in narrow] == list(FEW)
+    assert all(line.count("123.4567") == 2 for line in narrow)
 
 
 def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
@@ -131,6 +153,24 @@ def test_conventions_score_what_they_define(pairs, fused):
     for metrics, message in (((), "No metric given"), (("EN", "XX"), "does not define XX")):
         with pytest.raises(ValueError, match=message):
             evaluate_command(options(pairs, fused, metrics=metrics))
+
+
+def test_several_conventions_in_one_call(pairs, fused, tmp_path, capsys):
+    asked = options(pairs, fused, convention=("vifb", "cddfuse"), metrics=("EN", "EI", "MSE"), out=tmp_path)
+    (scores,) = evaluate_command(asked)
+    printed = capsys.readouterr().out
+    assert "convention 'vifb'" in printed and "convention 'cddfuse'" in printed
+    assert list(scores.values) == ["EN", "EI"]
+    assert {p.name for p in tmp_path.iterdir()} == {
+        *("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "distributions_cddfuse.png")
+    }
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [r["convention"] for r in rows] == ["vifb"] * 3 + ["cddfuse"] * 3
+    assert rows[0]["MSE"] == "" and rows[3]["EI"] == "" and float(rows[3]["MSE"]) > 0
+    with pytest.raises(ValueError, match="FMI_pixel: none of the conventions vifb, cddfuse defines it"):
+        evaluate_command(options(pairs, fused, convention=("vifb", "cddfuse"), metrics=("EN", "FMI_pixel")))
+    with pytest.raises(ValueError, match="No metric given"):
+        evaluate_command(options(pairs, fused, convention=("vifb", "cddfuse"), metrics=()))
 
 
 def test_existing_scores_are_kept_unless_asked(pairs, fused, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fusejax.metrics import evaluate
+from fusejax.metrics.evaluation import score_arrays
 from fusejax.metrics.structure import ms_ssim, ssim
 
 # Relative tolerances. The toolkits compute EN, MI, VIF and Qabf in float64; this package has
@@ -150,13 +151,22 @@ def golden(data_root) -> dict:
     }
 
 
+def on_larger_arrays(arrays: list[jnp.ndarray]) -> list[jnp.ndarray]:
+    """The images at the top left of arrays that hold the largest, gray beyond, and their sizes."""
+    b, h, w, _ = arrays[0].shape
+    beyond = ((0, 0), (0, 256 - h), (0, 448 - w), (0, 0))
+    return [*(jnp.pad(x, beyond, constant_values=0.4) for x in arrays), jnp.full((b, 2), (h, w), jnp.int32)]
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["exact size", "padded"])
 @pytest.mark.parametrize("toolkit", list(TOLERANCES))
-def test_real_pairs_score_as_the_toolkit_says(toolkit, golden, say):
+def test_real_pairs_score_as_the_toolkit_says(toolkit, padded, golden, say):
     worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
     for records, arrays in golden.values():
         values = [r["values"][toolkit] for r in records if toolkit in r["values"]]
         if values:
-            got = evaluate(*arrays, convention=CONVENTION[toolkit], metrics=tuple(TOLERANCES[toolkit]))
+            given = on_larger_arrays(arrays) if padded else arrays
+            got = score_arrays(*given, convention=CONVENTION[toolkit], metrics=tuple(TOLERANCES[toolkit]))
             for name, error in errors_of(toolkit, got, values).items():
                 worst[name] = max(worst[name], error)
     assert_within(toolkit, worst, say)

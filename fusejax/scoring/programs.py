@@ -1,0 +1,89 @@
+"""Compiled scoring functions: made once for every shape, and kept between processes.
+
+JAX keeps what it has compiled, but has to trace a function again to find it: a second for each
+bucket, most of the time of a small folder. So what tracing gives is kept as well, as a StableHLO
+file beside the compilations. Its name holds a digest of everything that it was made from, the code
+of the metrics included.
+"""
+
+import functools
+import hashlib
+import inspect
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+from etils import epath
+from jax import export
+
+import fusejax.metrics
+import fusejax.ops
+from fusejax.metrics.evaluation import score_arrays
+
+Program = Callable[..., dict[str, jax.Array]]
+
+
+class Programs:
+    """Programs by key, each made by one thread while the others that need it wait."""
+
+    def __init__(self):
+        self._guard, self._locks, self._made = threading.Lock(), {}, {}
+
+    def get(self, key: Hashable, make: Callable[[], Program]) -> Program:
+        """The program of a key; `make` is called where there is none yet."""
+        if key not in self._made:
+            with self._guard:
+                lock = self._locks.setdefault(key, threading.Lock())
+            with lock:
+                if key not in self._made:
+                    self._made[key] = make()
+        return self._made[key]
+
+
+def scoring_program(*arrays: Any, convention: str, metrics: tuple[str, ...]) -> Program:
+    """`score_arrays` compiled for the shapes of some arrays.
+
+    Args:
+        *arrays: of the shapes and types that the program is to take.
+        convention: see `score_arrays`.
+        metrics: see `score_arrays`.
+    """
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
+    text = repr((_code_digest(), jax.__version__, jax.default_backend(), shapes, convention, metrics))
+    file = _cache_folder() / f"scoring-{hashlib.sha256(text.encode()).hexdigest()}.stablehlo"
+    if file.exists():
+        traced = export.deserialize(bytearray(file.read_bytes()))
+    else:
+        function = functools.partial(score_arrays, convention=convention, metrics=metrics)
+        traced = export.export(jax.jit(function))(*shapes)
+        _keep(file, traced.serialize())
+    return jax.jit(traced.call).lower(*shapes).compile()
+
+
+def _keep(file: epath.Path, data: bytes | bytearray) -> None:
+    """Writes a file at once; like JAX, goes on without where the folder cannot be written."""
+    part = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")  # another process may write it too
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.rename(file)
+    except OSError as error:
+        warnings.warn(f"{file.parent}: scoring programs cannot be kept ({error}).", stacklevel=2)
+
+
+def _cache_folder() -> epath.Path:
+    """Where compilations are kept, once `keep_compilations` has been called."""
+    return epath.Path(jax.config.jax_compilation_cache_dir)
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Of the code that the programs are traced from."""
+    digest = hashlib.sha256()
+    for room in (fusejax.metrics, fusejax.ops):
+        for file in sorted(epath.Path(inspect.getfile(room)).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
