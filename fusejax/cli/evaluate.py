@@ -159,7 +159,7 @@ def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -
     classes = ", ".join(options.box_classes) or "all classes"
     skipped = f"{images - counted} of {images} skipped, they have none"
     console.print(f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}")
-    console.print(terminal_table(rows, title="", width=console.width))
+    console.print(terminal_table(rows, width=console.width))
     if options.out is not None:
         write_regions(options.out / "regions.csv", rows)
 

@@ -42,20 +42,17 @@ def ranks(means: Float[np.ndarray, " n"], *, metric: str) -> Float[np.ndarray, "
     return below + (equal + 1) / 2
 
 
-def terminal_table(methods: Sequence[Scores], *, title: str | None = None, width: int = 240) -> Table:
+def terminal_table(methods: Sequence[Scores], *, width: int) -> Table:
     """A table with one row of means per method, or one per metric where that would be too wide.
 
     Args:
         methods: the metrics of the first one are the columns.
-        title: above the table; by default the number of images and the convention.
         width: of the terminal, in characters.
 
     Returns:
         A table for `rich.console.Console.print`.
     """
     first = methods[0]
-    if title is None:
-        title = f"means over {len(first.names)} images, convention {first.convention!r}"
     means = [scores.means() for scores in methods]
     rows = (
         [s.method, *(_short(mean[m]) if m in mean else "" for m in first.values)]
@@ -66,7 +63,7 @@ def terminal_table(methods: Sequence[Scores], *, title: str | None = None, width
     if sum(cells) + 3 * len(cells) + 1 > width:
         grid = [list(row) for row in zip(*grid, strict=True)]
         grid[0][0] = "metric"
-    table = Table(title=title)
+    table = Table()
     for n, name in enumerate(grid[0]):
         table.add_column(name, justify="right" if n else "left", overflow="fold")
     for row in grid[1:]:

@@ -122,7 +122,7 @@ def test_narrow_terminals_get_a_row_for_each_metric():
 
     def printed(width):
         console = Console(width=width, record=True, file=io.StringIO())
-        console.print(terminal_table(scores, title="", width=width))
+        console.print(terminal_table(scores, width=width))
         return [line.split() for line in console.export_text().splitlines() if "123.4567" in line]
 
     assert [line[1] for line in printed(80)] == ["first", "second"]
