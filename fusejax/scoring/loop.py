@@ -25,6 +25,8 @@ from fusejax.scoring.regions import REGION_METRICS, region_mask, region_scores
 _MOST_THREADS = 4  # each holds the maps of one pair
 _AHEAD = 4  # samples that wait for a thread or for those before them, per thread
 
+_PROGRAMS = Programs()  # as long as the process lives, as those of `jax.jit`
+
 PerMethod = Float[np.ndarray, " m"]
 
 
@@ -77,11 +79,11 @@ def score_samples(
     """
     keep_compilations()
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    programs, waiting = Programs(), deque[Future]()
+    waiting = deque[Future]()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="scoring")
     try:
         for sample in samples:
-            waiting.append(pool.submit(_score, sample, metrics, programs))
+            waiting.append(pool.submit(_score, sample, metrics))
             if len(waiting) > _AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
@@ -90,7 +92,7 @@ def score_samples(
         pool.shutdown(cancel_futures=True)
 
 
-def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]], programs: Programs) -> SampleScores:
+def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]]) -> SampleScores:
     sample = load()
     for name in ("fused", "ir", "vi"):
         check_pixels(getattr(sample, name), name)
@@ -101,7 +103,7 @@ def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]], p
     found = {}
     for convention, names in metrics.items():
         key = (convention, names, *(x.shape for x in arrays))
-        program = programs.get(key, partial(scoring_program, *arrays, convention=convention, metrics=names))
+        program = _PROGRAMS.get(key, partial(scoring_program, *arrays, convention=convention, metrics=names))
         scores = program(*arrays)
         found[convention] = {name: np.asarray(scores[name], np.float64).reshape(-1) for name in names}
     if sample.boxes is None or not len(sample.boxes):
@@ -109,7 +111,7 @@ def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]], p
     mask = region_mask(sample.boxes, height=ir.shape[1], width=ir.shape[2])
     fused_y, vi_y = (rgb_to_luma(x) if x.shape[-1] == 3 else x for x in (fused[:, None], vi))
     arrays = (fused_y, ir, vi_y, mask, extents[0])
-    program = programs.get(("regions", fused_y.shape), lambda: region_scores.lower(*arrays).compile())
+    program = _PROGRAMS.get(("regions", fused_y.shape), lambda: region_scores.lower(*arrays).compile())
     regions = program(*arrays)
     return SampleScores(found, {name: np.asarray(regions[name], np.float64)[:, 0] for name in REGION_METRICS})
 
