@@ -1,4 +1,4 @@
-"""The collectives of a compiled program: read from XLA's text, since nothing else tells them."""
+"""The collectives of a compiled program: read from the text of XLA, the only source of them."""
 
 import dataclasses
 import math

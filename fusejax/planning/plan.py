@@ -165,7 +165,7 @@ def stage_cost(program: Program, stage: Stage) -> StageCost:
     compiled = lowered.compile(compiler_options=quick_compilation(program.mesh.devices.flat[0].platform))
     memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
     if memory is None or cost is None or text is None:
-        raise ValueError("XLA tells neither memory nor FLOPs of a program on this backend.")
+        raise ValueError("XLA reports neither memory nor FLOPs on this backend.")
     return StageCost(
         name=stage.config.name,
         state=_per_device(program.target),

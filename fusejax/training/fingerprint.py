@@ -20,13 +20,12 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def fingerprints(tree: Any) -> dict[str, int]:
-    """A number below 2^32 for every array of the tree; another one where any single bit of the
-    array differs.
+    """A number below 2^32 for every array, which changes if any single bit of the array changes.
 
     The bits of each entry times an odd number that depends on its place, summed modulo 2^32:
     integers, so the number is exact and the same for every sharding, topology and order of
-    summation. Runs where the arrays are, also where they are spread over processes (all of them
-    must call it). Only the numbers are fetched, which waits for the tree.
+    summation. Runs where the arrays are, even if they are spread over processes (all of them must
+    call it). Only the numbers are fetched, which waits for the tree.
     """
     leaves = named_leaves(tree)
     shardings = (
@@ -38,15 +37,18 @@ def fingerprints(tree: Any) -> dict[str, int]:
 
 
 def sha256(value: Any) -> str:
-    """Of plain JSON types, whatever the order of their keys."""
+    """SHA-256 of plain JSON types, whatever the order of their keys."""
     plain = json.loads(json.dumps(value))
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 @functools.cache
 def _jitted_sums(sharding: NamedSharding | None):
-    """One program for all arrays: of many small ones, each with its sum over devices, CPU processes
-    start several at a time, in different orders, and wait for each other for ever."""
+    """One program for all arrays.
+
+    With many small programs, each of which sums over devices, CPU processes start several at a time
+    in different orders and wait for each other forever.
+    """
     return jax.jit(lambda leaves: jnp.stack([_weighted_sum(leaf) for leaf in leaves]), out_shardings=sharding)
 
 

@@ -46,8 +46,7 @@ def fit(
     allow_older: bool = False,
     profile_steps: range = range(0),
 ) -> TrainState:
-    """Trains, or continues a run that was stopped; writes checkpoints, logs, panels and final
-    weights.
+    """Trains, or continues a stopped run; writes checkpoints, logs, panels and final weights.
 
     The same configuration and folder again continue exactly where the run was; a finished run
     returns at once. With several processes all of them call this; the first one logs.
@@ -57,8 +56,8 @@ def fit(
         workdir: a folder, or a remote one that all processes see (gs://).
         override: continue although the configuration differs from the checkpoint's.
         allow_older: continue from an older checkpoint if the newest is damaged.
-        profile_steps: steps of which a profiler trace is written to WORKDIR/profile; the first is
-        1.
+        profile_steps: steps, counted from 1, of which a profiler trace is written to
+            WORKDIR/profile.
 
     Returns:
         The state after the last step.

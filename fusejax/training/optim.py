@@ -14,8 +14,9 @@ WHOLE = "all"
 
 
 def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
-    """The parameters that share one clipping norm and one count of updates: each top-level module,
-    or all.
+    """The groups of parameters that share a clipping norm and a count of updates.
+
+    Each top-level module is a group, or the whole network is the only one.
     """
     return dict(params) if by_module else {WHOLE: params}
 
@@ -26,8 +27,12 @@ def init_optimizer(params: Params, *, by_module: bool) -> dict[str, Any]:
 
 
 def learning_rate(config: OptimConfig, *, steps: int, steps_per_epoch: int) -> Callable[[Any, Any], Any]:
-    """(step within the stage, earlier updates of the group) -> learning rate. `steps`: length of
-    the stage.
+    """The schedule: (step within the stage, earlier updates of the group) -> learning rate.
+
+    Args:
+        config: schedule and rates.
+        steps: length of the stage.
+        steps_per_epoch: for schedules in epochs.
     """
     if config.schedule == "cosine":
         cosine = optax.warmup_cosine_decay_schedule(
@@ -56,8 +61,10 @@ def update(
     clip_norm: float,
     rate: Callable[[Any, Any], Any],
 ) -> tuple[dict[str, Params], dict[str, Any], dict[str, jax.Array]]:
-    """One Adam update of the groups in `grads`; the others keep parameters and state. Also the
-    learning rates.
+    """One Adam update of the groups in `grads`; the others keep parameters and state.
+
+    Returns:
+        Parameters and optimizer state of all groups, and the learning rates of those updated.
     """
     clip, adam, rates = optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), {}
     for name, grad in grads.items():

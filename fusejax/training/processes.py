@@ -18,8 +18,8 @@ class Processes:
 
     Attributes:
       distributed: join the other processes; on TPU pods, Slurm, Open MPI and Kubernetes JAX finds
-      them by itself.
-      coordinator: HOST:PORT of process 0, where nothing tells JAX; needs the next two.
+        them by itself.
+      coordinator: HOST:PORT of process 0, if JAX cannot find it; needs the next two.
       num_processes: how many there are.
       process_id: which one this is, from 0.
     """
@@ -49,10 +49,10 @@ def launched_processes(environment: Mapping[str, str]) -> tuple[int, str]:
 
 
 def join_processes(options: Processes) -> None:
-    """Connects the processes where asked to; must come before anything touches a device.
+    """Connects the processes if asked to; must come before anything touches a device.
 
-    Raises: ValueError where N processes were started but would train as N runs of one, each on its
-    own.
+    Raises:
+        ValueError: if N processes were started but would train as N separate runs.
     """
     count, launcher = launched_processes(os.environ)
     if not options.distributed:

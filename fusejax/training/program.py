@@ -1,6 +1,4 @@
-"""What a configuration compiles to: shapes, shardings and step functions. Training and `fusejax
-plan` use it.
-"""
+"""What a configuration compiles to, for training and `fusejax plan`: shapes, shardings, steps."""
 
 import functools
 from collections.abc import Callable
@@ -25,9 +23,13 @@ from fusejax.weights.files import load_weights
 class Program:
     """A configuration on a mesh.
 
-    Raises: ValueError where the devices do not divide the batch, an objective asks for what the
-    network does not give,
-      or a stage trains a module that the network does not have.
+    Args:
+        config: the experiment.
+        mesh: its devices.
+
+    Raises:
+        ValueError: if the devices do not divide the batch, an objective needs what the network does
+            not give, or a stage trains a module that the network does not have.
     """
 
     def __init__(self, config: TrainConfig, mesh: Mesh):
@@ -55,11 +57,12 @@ class Program:
         return first_state(params, by_module=self.config.optimize_by_module, averaged=self.config.average_decay > 0)
 
     def create(self) -> TrainState:
-        """The first state, created where it will live: no device ever holds a part that it does not
-        keep. Its parameters are drawn, or read where the configuration names weights to start from.
+        """The first state, created sharded: no device ever holds a part that it does not keep.
+
+        Parameters are drawn, or read from the weights that the configuration starts from.
 
         Raises:
-            ValueError: if there are no such weights, or they are of another network.
+            ValueError: if there are no such weights, or they belong to another network.
         """
         key = jax.random.key(self.config.seed)
         lowered = jax.jit(self._init, out_shardings=self._shardings).lower(key)
@@ -105,9 +108,7 @@ class Program:
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
     def to_host(self, params: Params) -> Params:
-        """NumPy copies of parameters that may be spread over devices and processes; all processes
-        take part.
-        """
+        """NumPy copies of parameters that may be spread over processes; all must call it."""
         return jax.device_get(self._gather(params))
 
     def abstract_batch(self) -> dict[str, Any]:

@@ -10,16 +10,22 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from fusejax.config import MeshConfig
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """`devices`, or all there are, in the shape that is asked for.
+    """Arranges devices as configured.
 
     Auto axes: explicit ones refuse reshapes of a sharded batch.
-    Raises: ValueError where the sizes do not multiply out to the number of devices.
+
+    Args:
+        config: sizes of the axes; -1 takes the rest.
+        devices: all devices by default.
+
+    Raises:
+        ValueError: if the product of the sizes is not the number of devices.
     """
     count = jax.device_count() if devices is None else len(devices)
     known = max(config.data, 1) * max(config.fsdp, 1)
@@ -36,7 +42,7 @@ def _divisors(count: int) -> list[int]:
     return [n for n in range(1, count + 1) if count % n == 0]
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
     """Every device holds the whole array."""
     return NamedSharding(mesh, PartitionSpec())
 
@@ -46,11 +52,10 @@ def batch_sharding(mesh: Mesh, *, stacked: bool = False) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * stacked, ("data", "fsdp")))
 
 
-def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> NamedSharding:
-    """Where an array of the state lives: its largest axis that `fsdp` divides is split, unless the
-    array is small.
+def state_sharding(shape: tuple[int, ...], mesh: Mesh | AbstractMesh, min_sharded: int) -> NamedSharding:
+    """Where an array of the state lives.
 
-    The last one of equals.
+    Its largest axis that `fsdp` divides is split, the last one of equals; small arrays are whole.
     """
     parts = mesh.shape["fsdp"]
     divisible = [axis for axis, size in enumerate(shape) if size % parts == 0]
@@ -61,13 +66,12 @@ def state_sharding(shape: tuple[int, ...], mesh: Mesh, min_sharded: int) -> Name
 
 
 def shard_over_batch(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
-    """(params, *images) -> what `apply` gives for them, by every device for its part of the batch.
+    """Makes (params, *images) -> apply(params, *images) run on each device's part of the batch.
 
-    All that `apply` takes and gives, but for the parameters, has the batch as its first axis.
-    Parameters are gathered over `fsdp` once, before they are used. Their gradient is complete on a
-    device, whatever their uses, before it is
-    summed over the devices, and comes back in parts: XLA's own partitioning sums the gradient of
-    each use.
+    Apart from the parameters, everything that `apply` takes and returns has the batch as its first
+    axis. Parameters are gathered over `fsdp` once, before they are used. Their gradient is
+    completed on each device, however often they are used, before it is summed over the devices, and
+    comes back in parts: XLA's own partitioning sums the gradient of each use.
     """
 
     def run(params, *images):
@@ -92,7 +96,15 @@ def _gather(x: jax.Array, spec: PartitionSpec) -> jax.Array:
 
 
 def check_batch_size(batch_size: int, parts: int) -> None:
-    """Raises ValueError where `parts` (devices times micro-batches) do not divide the batch."""
+    """Checks that the parts of a batch are equal.
+
+    Args:
+        batch_size: images of a step.
+        parts: devices times micro-batches.
+
+    Raises:
+        ValueError: if `parts` does not divide the batch; it names sizes that do.
+    """
     if batch_size % parts:
         below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
         sizes = f"{below} or {above}" if below else f"{above}"

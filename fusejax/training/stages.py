@@ -8,9 +8,7 @@ from fusejax.config import StageConfig, TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stage with its place in the run: it takes the steps `start` to `start + steps - 1`, counted
-    from 0.
-    """
+    """A stage with its place in the run: steps `start` to `start + steps - 1`, counted from 0."""
 
     config: StageConfig
     start: int
@@ -28,10 +26,16 @@ class Stage:
 
 
 def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
-    """Stages as long as configured; an epoch sees each of `pairs` training pairs once (less a last
-    part batch).
+    """Places the stages one after the other.
 
-    Raises: ValueError where a length in epochs is asked for and the pairs do not fill one batch.
+    An epoch sees each training pair once, except for the last incomplete batch.
+
+    Args:
+        config: the experiment.
+        pairs: number of training pairs.
+
+    Raises:
+        ValueError: if a stage's length is given in epochs and the pairs do not fill one batch.
     """
     if pairs < config.batch_size and any(stage.steps is None for stage in config.stages):
         raise ValueError(f"{pairs} training pairs do not fill a batch of {config.batch_size}; lower batch_size.")
@@ -45,7 +49,5 @@ def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-    """The stage that the step after `step` finished ones belongs to; the last one when all are
-    finished.
-    """
+    """The stage of the step that follows `step` finished ones; the last stage at the end."""
     return next((stage for stage in stages if step < stage.end), stages[-1])

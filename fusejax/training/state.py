@@ -57,7 +57,11 @@ def init_params(model: nn.Module, key: jax.Array) -> Params:
 def abstract_state(init: Callable[[jax.Array], TrainState], sharding: Callable[[tuple], Sharding]) -> TrainState:
     """Shapes, types and shardings of the state that `init` makes from a key; computes nothing.
 
-    The target that a checkpoint is restored into. `sharding`: from an array's shape.
+    The target that a checkpoint is restored into.
+
+    Args:
+        init: from a key to the state.
+        sharding: from an array's shape to its sharding.
     """
     shapes = jax.eval_shape(init, jax.random.key(0))
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding(x.shape)), shapes)

@@ -153,7 +153,7 @@ class _Lock:
 
 
 def _machine_identity() -> str:
-    """Of the running kernel and the name space of process numbers, if the system tells."""
+    """Of the running kernel and the name space of process numbers, if the system reports them."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     space = Path("/proc/self/ns/pid")
     with contextlib.suppress(OSError):
