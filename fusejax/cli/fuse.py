@@ -1,8 +1,11 @@
 """`fusejax fuse`: a pair of files, two folders of them, or two videos, to a fused one."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any, Literal
+
+from PIL import Image
 
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.data.video import VideoError, is_video
@@ -116,4 +119,6 @@ def _report(result: FusedFolder, out: Path) -> None:
 
 def run(arguments: list[str]) -> None:
     """The command."""
+    # Pillow's words for an image of more than 89 megapixels, which tiles are made for.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     fuse_command(parse(FuseOptions, "fuse", arguments))
