@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -44,9 +45,9 @@ def watch() -> list[tuple[float, float]]:
     """Makes every `Fuser` note in the returned list when its network starts and stops."""
     spans, fuse_sources = [], Fuser.fuse_sources
 
-    def watched(self: Fuser, sources: Sources, *, exact_size: bool = False) -> np.ndarray:
+    def watched(self: Fuser, sources: Sources, **options: Any) -> np.ndarray:
         start = time.perf_counter()
-        fused = fuse_sources(self, sources, exact_size=exact_size)
+        fused = fuse_sources(self, sources, **options)
         spans.append((start, time.perf_counter()))
         return fused
 

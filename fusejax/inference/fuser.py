@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from fusejax.inference.compilation import keep_compilations
-from fusejax.inference.extent import apply_within, extension_index, without_remat
+from fusejax.inference.extent import apply_within, bucket, extension_index, without_remat
 from fusejax.inference.memory import choose_core, held_bytes
 from fusejax.inference.pair_arrays import Plane, Sources, check_pair, finish, integer_type, make_sources
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
-from fusejax.inference.tiles import fuse_in_tiles
+from fusejax.inference.tiles import OnTile, fuse_in_tiles
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.arrays import as_array
 from fusejax.ops.extent import bucket
@@ -109,11 +109,17 @@ class Fuser:
             return self._fuse_whole(ir, vi_y, exact_size=exact_size)
         return self.fuse_sources(sources)
 
-    def fuse_sources(self, sources: Sources, *, exact_size: bool = False) -> Luma:
-        """Fused luma [b, h, w, 1] of pairs as they came, whole or in tiles."""
+    def fuse_sources(self, sources: Sources, *, exact_size: bool = False, on_tile: OnTile | None = None) -> Luma:
+        """Fused luma [b, h, w, 1] of pairs as they came, whole or in tiles.
+
+        Args:
+            sources: a pair or a batch of pairs.
+            exact_size: whether to use a program of this size, see `Fuser`.
+            on_tile: for progress, see `fusejax.inference.tiles.OnTile`.
+        """
         core = self.tile_side(sources)
         if core is not None:
-            return fuse_in_tiles(self.model, self.params, sources, core=core)
+            return fuse_in_tiles(self.model, self.params, sources, core=core, on_tile=on_tile)
         return self._fuse_whole(*sources.planes, exact_size=exact_size)
 
     def tile_side(self, sources: Sources) -> int | None:

@@ -1,6 +1,8 @@
 """The files of one pair: reading the sources, writing the result, advice about odd sources."""
 
 import dataclasses
+import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -10,16 +12,19 @@ import numpy as np
 from fusejax.data.image_headers import ImageError, bits_per_sample
 from fusejax.data.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
 from fusejax.data.pairing import PairPaths, size_text
-from fusejax.inference.fuser import Fused, Fuser, bucket
+from fusejax.inference.extent import bucket
+from fusejax.inference.fuser import Fused, Fuser
 from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Sources, finish, integer_type
 from fusejax.inference.thermal import Polarity, Range, full_range
+from fusejax.inference.tiles import OnTile
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.panels import labeled_row
 
 # Mean difference between the color channels, in shares of the range, from which infrared is in
 # color.
 _COLORED = 0.02
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +102,9 @@ class PairOnItsWay:
             if self._settings.maps:
                 self._fused_y, self._maps = self._fuser.fuse_with_maps(self._sources)
             else:
-                self._fused_y = self._fuser.fuse_sources(self._sources, exact_size=exact_size)
+                self._fused_y = self._fuser.fuse_sources(
+                    self._sources, exact_size=exact_size, on_tile=_line_now_and_then()
+                )
             self._sources = dataclasses.replace(self._sources)  # without the planes that it keeps
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
@@ -121,6 +128,19 @@ class PairOnItsWay:
             _write_beside(self.job, fused, settings)
         del sources, fused, fused_y
         write_image(self.job.target, images[0])
+
+
+def _line_now_and_then() -> OnTile:
+    """Prints how far the tiles are, every ten seconds."""
+    last = time.perf_counter()
+
+    def on_tile(number: int, done: int, tiles: int) -> None:
+        nonlocal last
+        if (now := time.perf_counter()) - last > _SECONDS_BETWEEN_LINES:
+            last = now
+            print(f"pass {number}: {done} of {tiles} tiles", file=sys.stderr, flush=True)
+
+    return on_tile
 
 
 def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:

@@ -64,9 +64,11 @@ def test_passes_end_when_the_result_settles_or_all_sums_are_exact(monkeypatch, s
     model, params, sources, _ = whole_and_sources("crossfuse")
     correct, changes = Tiling.correct, []
     monkeypatch.setattr(tiles, "SETTLED", settled)
-    monkeypatch.setattr(Tiling, "correct", lambda *args: changes.append(0) or correct(*args))
-    fuse_in_tiles(model, params, sources, core=8)
+    monkeypatch.setattr(Tiling, "correct", lambda *args, **more: changes.append(0) or correct(*args, **more))
+    told = []
+    fuse_in_tiles(model, params, sources, core=8, on_tile=lambda *numbers: told.append(numbers))
     assert len(changes) == passes  # the network has four attentions: encoder, base, fusion, decoder
+    assert told == [(n + 1, done, 10) for n in range(passes) for done in range(1, 11)]
 
 
 @pytest.mark.parametrize(("ir_type", "vi_type"), [(np.uint8, np.uint8), (np.uint16, np.uint8), (np.float32, np.uint16)])
