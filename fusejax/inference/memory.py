@@ -21,7 +21,7 @@ _SMALL = 2_000_000
 _CORES = (1024, 768, 512, 384, 256, 128, 64)
 _FLOAT = 4
 _PLANES = 5  # of floats for an image that is fused whole: both lumas, the network's copies, its result
-_RESERVE = 128 * 2**20  # for compiling the network and for what the system keeps
+_RESERVE = 192 * 2**20  # for compiling the network and for what the system keeps
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 

@@ -7,10 +7,13 @@ image. One compiled function does all of this.
 
 A block's sums depend on those of the blocks before it, so after n passes those of the first n
 blocks are exact, and at last all are. Passes go on until then, or until no pixel moves by more than
-half a gray level. Largest difference to the whole image in gray levels of 255 after 0, 1,
-... passes, up to where the rule stops, one made-up image each: the released light network at
-687x382 in tiles of 192: 9.1, 5.9, 2.4, 0.006; FusionNet with channel gate and random weights at
-370x205 in tiles of 128: 0.004, 0.000. TODO
+half a gray level from one to the next. Largest difference to the whole image in gray levels of 255
+after each pass up to there, one made-up image each:
+
+- released light network, 687x382 in tiles of 192: 9.1, 5.9, 2.4, 0.006
+- released U-Net, same: 1.48, 0.039, 0.013
+- CrossFuse of width 16, random weights, 370x205 in tiles of 64: 11.5, 4.7, 2.9, 1.7, 0.30, 0.011
+- FusionNet with channel gate, random weights, same in tiles of 128: 0.004, 0.000
 """
 
 import dataclasses

@@ -141,6 +141,6 @@ def test_the_named_memory_is_kept(tmp_path):
     save_weights(tmp_path / "w.safetensors", params, CONFIGS["crossfuse"], {})
     pair = synthetic_pair(0, size=(300, 400))
     for kind in ("ir", "vi"):
-        write_image(tmp_path / f"{kind}.png", np.tile(pair[kind], (5, 5, 1)))
-    # 3 megapixels, 12 MB of sources; whole, the network alone takes over a gigabyte.
-    assert peak_of_fusing(tmp_path, tmp_path / "w.safetensors", "--memory", "800M") < 800 * 2**20
+        write_image(tmp_path / f"{kind}.png", np.tile(pair[kind], (4, 4, 1)))
+    # Python, JAX and compiling take about 350 MiB; the network on the whole image some 600 more.
+    assert peak_of_fusing(tmp_path, tmp_path / "w.safetensors", "--memory", "650M") < 650 * 2**20
