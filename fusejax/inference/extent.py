@@ -9,7 +9,6 @@ their training do not know about it.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,17 +25,6 @@ from fusejax.typing import Luma, Params
 
 # Sums over pixels by the path of the module that needs them; sums of parts of an image add up.
 Sums = dict[str, tuple[Array, ...]]
-
-
-def bucket(side: int, network_multiple: int = 1) -> int:
-    """The side in pixels of the array that an image is put on.
-
-    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256,
-    of 128 beyond, and of what the network needs. The network does not see what lies beyond the
-    image.
-    """
-    multiple = math.lcm(network_multiple, 16 if side <= 64 else 64 if side <= 256 else 128)
-    return -(-side // multiple) * multiple
 
 
 def extension_index(side: int, multiple: int, size: int) -> Int[np.ndarray, " size"]:

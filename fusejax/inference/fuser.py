@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from fusejax.inference.compilation import keep_compilations
-from fusejax.inference.extent import apply_within, bucket, extension_index, without_remat
+from fusejax.inference.extent import apply_within, extension_index, without_remat
 from fusejax.inference.memory import choose_core, held_bytes
 from fusejax.inference.pair_arrays import Plane, Sources, check_pair, finish, integer_type, make_sources
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
