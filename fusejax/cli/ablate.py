@@ -1,6 +1,4 @@
-"""`fusejax ablate`: train and score the variants of an ablation, one table and image grids at the
-end.
-"""
+"""`fusejax ablate`: trains and scores the variants of an ablation; one table and image grids."""
 
 import dataclasses
 from pathlib import Path
@@ -18,16 +16,15 @@ from fusejax.studies.tables import markdown, write_csv
 
 @dataclasses.dataclass(frozen=True)
 class AblateOptions:
-    """Runs every variant with every seed; what is finished is not repeated, what was stopped goes
-    on.
+    """Runs every variant with every seed; finished runs are kept, stopped ones continue.
 
     Attributes:
       config: a file with get_ablation(), or a shipped name.
       data_root: folder that holds the sets.
       out: runs, scores, table.md, table.csv and grids go here.
       seeds: repetitions of each variant.
-      full_size: the papers' networks and lengths, for an accelerator, instead of what a CPU can
-      pay.
+      full_size: the papers' networks and lengths, for an accelerator, instead of those that a CPU
+        can afford.
       page: also write a page for each set, OUT/pages/SET/index.html, with the images of seed 0.
     """
 

@@ -114,10 +114,19 @@ def eight_bit(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
-    """One row of patches after the other: image's name, top, lefts, histograms int64 [n, 3, 256].
+    """Cuts one row of patches after the other.
 
-    An image smaller than the patch holds none. Raises ValueError at the end where no image held
-    any.
+    An image smaller than the patch holds none.
+
+    Args:
+        images: (name, uint8 [h, w, 3]) one after the other.
+        config: patch and stride.
+
+    Yields:
+        Name of the image, top, lefts, histograms int64 [n, 3, 256].
+
+    Raises:
+        ValueError: at the end, if no image held a patch.
     """
     side, largest, found = config.patch, (0, 0, "none"), False
     for name, image in images:
@@ -140,7 +149,7 @@ def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, 
 def pooled_histogram(images: Images, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
     """Gray levels of all patches together, per channel.
 
-    Patches have one size: its mean is the mean of patch means.
+    All patches have the same size, so its mean is the mean of the patches' means.
     """
     rows = (counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
     return functools.reduce(np.add, rows)
@@ -152,14 +161,15 @@ def channel_means(histograms: Int[np.ndarray, "*n 3 256"], levels: np.ndarray = 
 
 
 class NearestPatches:
-    """The k patches nearest to a target, nearest first, while rows of patches come in; never holds
-    more than k.
+    """The k patches nearest to a target, nearest first, while rows of patches come in.
 
-    distance = sum over channels of |mean of the patch - mean of the target|, gray levels.
+    Never holds more than k. The distance is the sum over channels of |mean of the patch - mean of
+    the target|, in gray levels.
 
     Args:
-      target_mean: R, G, B.
-      levels: [3, 256], what each gray level counts as; the identity compares patches as they are.
+        target_mean: R, G, B.
+        k: patches to keep.
+        levels: [3, 256], what each gray level counts as; the identity compares patches as they are.
     """
 
     def __init__(self, target_mean: np.ndarray, k: int, levels: np.ndarray = IDENTITY):

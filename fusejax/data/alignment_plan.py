@@ -1,6 +1,4 @@
-"""What channel alignment decided, as a small JSON file, and the aligned patches cut on the fly from
-it.
-"""
+"""What channel alignment decided, as a small JSON file, and the patches cut from it on the fly."""
 
 import dataclasses
 import json
@@ -22,20 +20,22 @@ _SHOWN = 3
 
 @dataclasses.dataclass(frozen=True)
 class AlignPlan:
-    """Everything needed to cut the aligned patches again, and what to judge them by. Colors are R,
-    G, B in 0..255.
+    """What is needed to cut the aligned patches again, and to judge them by.
+
+    Colors are R, G, B in 0..255.
 
     Attributes:
-      config: what was asked for.
-      target_mean, mean_before, mean_after: of the target's patches, of the chosen ones, of those
-        after the tables.
-      gammas: one per channel.
-      last_distance: distance of the last chosen patch in gray levels, summed over the channels
-        (`fit_then_choose`: of the corrected patch).
-      seen: auxiliary patches that were compared.
-      warnings: a line for each reason to doubt the result.
-      pictures: (height, width) of every auxiliary pair by name; a folder with others is refused.
-      patches: (name, top, left) of the chosen patches, nearest first.
+        config: what was asked for.
+        target_mean: mean of the target's patches.
+        mean_before: mean of the chosen patches.
+        mean_after: mean of the chosen patches after the tables.
+        gammas: one per channel.
+        last_distance: distance of the last chosen patch in gray levels, summed over the channels
+            (`fit_then_choose`: of the corrected patch).
+        seen: auxiliary patches that were compared.
+        warnings: a line for each reason to doubt the result.
+        pictures: (height, width) of every auxiliary pair by name; a folder with others is refused.
+        patches: (name, top, left) of the chosen patches, nearest first.
     """
 
     config: AlignConfig
@@ -68,7 +68,13 @@ class AlignPlan:
 
 
 def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) -> AlignPlan:
-    """The plan of an alignment whose auxiliary images came from the folder."""
+    """The plan of an alignment.
+
+    Args:
+        alignment: from `align`.
+        auxiliary: the folder that the auxiliary images were read from.
+        config: that was aligned with.
+    """
     target, before, after = (
         tuple(channel_means(h).tolist()) for h in (alignment.target, alignment.before, alignment.after)
     )
@@ -94,9 +100,11 @@ def save_plan(path: str | Path, plan: AlignPlan) -> None:
 
 
 def load_plan(path: str | Path) -> AlignPlan:
-    """Raises ValueError that names the file and what is wrong.
+    """Reads a plan.
 
-    No JSON, another version, a key missing or unknown.
+    Raises:
+        ValueError: if it is not JSON, of another version, or lacks a key or has an unknown one; the
+            message names the file.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -142,10 +150,7 @@ def _folder_problems(expected: dict[str, tuple[int, int]], found: dict[str, tupl
 
 @dataclasses.dataclass(frozen=True)
 class VisibleImages:
-    """Visible images of a folder as `align` takes them, read one at a time.
-
-    May be gone through again.
-    """
+    """Visible images of a folder as `align` takes them, read one at a time, as often as asked."""
 
     folder: PairFolder
 
@@ -158,18 +163,19 @@ class VisibleImages:
 
 
 class AlignedPatches:
-    """Random-access source of a plan's patches: `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`,
-    nearest first.
+    """Random-access source of a plan's patches, nearest first.
 
-    Visible is corrected by the gamma tables; infrared stays as stored. The tables have 256 entries,
-    so 16 bit visible comes out as 8 bit. Every element decodes its pair anew. An id is
-    name_top_left.
+    Elements are `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`; an id is name_top_left. Visible
+    patches are corrected by the gamma tables; infrared ones stay as stored. The tables have 256
+    entries, so 16-bit visible images come out as 8 bit. Every element decodes its pair again.
 
     Args:
-      auxiliary: the folder that the plan was made from.
-    Raises: ValueError naming what differs where names or sizes in the folder are not the plan's.
-    Pixels are not
-      compared.
+        auxiliary: the folder that the plan was made from.
+        plan: from `load_plan`.
+
+    Raises:
+        ValueError: if names or sizes in the folder are not those of the plan; the message lists
+            what differs. Pixels are not compared.
     """
 
     def __init__(self, auxiliary: PairFolder, plan: AlignPlan):

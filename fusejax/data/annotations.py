@@ -37,9 +37,10 @@ _Found = tuple[str, str, Sequence[float]]
 
 
 def find_annotation(folder: str | Path, stem: str) -> Path | None:
-    """The annotation of the image `stem`, of any kind.
+    """The annotation of the image `stem`, of any kind, or None.
 
-    None without one. AnnotationError where there are several.
+    Raises:
+        AnnotationError: if there are several.
     """
     paths = [path for suffix in _READERS if (path := Path(folder) / f"{stem}{suffix}").is_file()]
     if len(paths) > 1:
@@ -48,21 +49,26 @@ def find_annotation(folder: str | Path, stem: str) -> Path | None:
 
 
 def read_boxes(path: str | Path, *, size: tuple[int, int], classes: Sequence[str] | None = None) -> Boxes:
-    """Boxes of one image, by the file's suffix.
+    """Reads the boxes of one image, by the file's suffix.
 
-    .xml: Pascal VOC, bndbox in pixels taken as it stands (no shift by one). .txt: YOLO, `class cx
-    cy w h` with the center and sides in shares of the image and the class counted from 0. .json: a
-    list of {label, xyxy} in pixels.
+    .xml: Pascal VOC, bndbox in pixels as written (no shift by one). .txt: YOLO, `class cx cy w h`
+    with center and sides in shares of the image and classes counted from 0. .json: a list of
+    {label, xyxy} in pixels.
 
     Args:
-      path: annotation file.
-      size: (height, width) of the image in pixels.
-      classes: names that are allowed, in any case; labels come back in this spelling. For YOLO also
-        what the numbers stand for. None: any name, and for YOLO the lines of a classes.txt beside
-        the file.
-    Raises: AnnotationError naming the file and the line or box: missing, of another kind,
-    malformed, of an unknown
-      class, without area, outside of the image.
+        path: annotation file.
+        size: (height, width) of the image in pixels.
+        classes: allowed names, in any case; labels come back in this spelling. For YOLO also what
+            the numbers stand for. None: any name, and for YOLO the lines of a classes.txt next to
+            the file.
+
+    Returns:
+        The boxes, in the file's order.
+
+    Raises:
+        AnnotationError: if the file is missing, of another kind or malformed, or a box is of an
+            unknown class, without area or outside the image; the message names the file and the
+            line or box.
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS:

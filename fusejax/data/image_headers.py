@@ -152,10 +152,11 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
 
 
 def _decodes(image: Image.Image) -> bool:
-    """Settles a suspicion: a JPEG with a video behind it is complete, and some TIFF writers count
-    wrongly.
+    """Decides whether a suspicious file is complete.
 
-    A PNG without its end is refused unseen: OpenCV reads none, and nothing belongs behind that end.
+    A JPEG with a video appended to it is, and some TIFF writers count wrongly.
+
+    A PNG without its end is not: OpenCV reads none, and nothing may follow that end.
     """
     if image.format == "PNG":
         return False

@@ -14,9 +14,13 @@ Mask = Bool[np.ndarray, "h w 1"]
 
 
 def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMaskConfig) -> tuple[Plane, Plane]:
-    """The pair as the network sees it.
+    """The pair as the network sees it: (ir * M_ir, vi_y * M_vi), or unchanged.
 
-    (ir * M_ir, vi_y * M_vi), or the pair itself with probability 1 - p.
+    Args:
+        ir: infrared luma.
+        vi_y: luma of the visible image.
+        rng: of the draws.
+        config: probability of masking, cells and what fills them.
     """
     if rng.random() >= config.probability:
         return ir, vi_y
@@ -32,9 +36,9 @@ def _hide(x: Plane, mask: Mask, fill: str) -> Plane:
 def draw_masks(
     size: tuple[int, int], patch: int, *, rng: np.random.Generator, config: ComMaskConfig
 ) -> tuple[Mask, Mask]:
-    """True where infrared, and where visible, can be seen.
+    """Draws which cells of each image can be seen (True).
 
-    Constant in each square cell (the last may be cut).
+    Constant in each square cell; the last cells may be cut off.
     """
     cells = tuple(-(-side // patch) for side in size)
     kept = rng.random(cells) < config.keep

@@ -7,10 +7,10 @@ from fusejax.typing import Pair
 
 
 class KeptInMemory:
-    """A random-access source that reads every element of another one once and keeps it.
+    """A random-access source that reads each element of another one once and keeps it.
 
-    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at once may both read
-    it.
+    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at the same time may
+    both read it.
     """
 
     def __init__(self, source: Source):

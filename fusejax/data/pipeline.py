@@ -23,11 +23,15 @@ from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, Rand
 
 
 def open_sources(config: DataConfig) -> list:
-    """The random-access sources that a configuration names, in order: folders, TFDS sets, made-up
-    pairs, auxiliary pairs; of patches on a grid where the configuration asks for one.
+    """The random-access sources that a configuration names.
 
-    Raises ValueError where it names none, and PairError where a folder holds pairs that cannot be
-    trained on, images smaller than the crop included.
+    In this order: folders, TFDS sets, made-up pairs, auxiliary pairs; cut into patches on a grid if
+    the configuration asks for it.
+
+    Raises:
+        ValueError: if it names none.
+        PairError: if a folder holds pairs that cannot be trained on, such as images smaller than
+            the crop.
     """
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
@@ -72,10 +76,7 @@ def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:
-    """Validation pairs in fixed order, whole images as stored.
-
-    None where the configuration names no folder.
-    """
+    """Validation pairs in fixed order, whole images as stored; None if no folder is named."""
     if not config.validation:
         return None
     return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)

@@ -41,7 +41,12 @@ def write_synthetic_folder(
 ) -> None:
     """Writes `count` pairs as root/ir/NAME.png and root/vi/NAME.png.
 
-    With boxes also root/boxes/NAME.json.
+    Args:
+        root: folder to write to.
+        count: number of pairs.
+        size: height and width in pixels.
+        seed: of the pairs.
+        boxes: also write root/boxes/NAME.json.
     """
     root = Path(root)
     for pair in SyntheticPairs(count, size, seed):

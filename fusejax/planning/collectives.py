@@ -25,15 +25,13 @@ class Collective:
     """One collective operation as a device runs it.
 
     Attributes:
-      kind: one of KINDS, or SLICED: an all-reduce of which every device only uses its own part.
-      TPU's compiler may make
-        that of a reduce-scatter, which sends half as much.
-      axis: mesh axes that it goes along, such as `data` or `data+fsdp`.
-      group: devices that take part in it together.
-      arrays: bytes of each array: the sum of an all-reduce, the whole of an all-gather (its result)
-      and of a
-        reduce-scatter (its operand), otherwise what one device hands over.
-      times: how often it runs in a step, more than once within loops.
+        kind: one of KINDS, or SLICED: an all-reduce of which every device only uses its own part.
+            TPU's compiler may turn that into a reduce-scatter, which sends half as much.
+        axis: mesh axes that it runs along, such as `data` or `data+fsdp`.
+        group: number of devices that take part in it together.
+        arrays: bytes of each array: the sum of an all-reduce, the whole of an all-gather (its
+            result) and of a reduce-scatter (its operand), otherwise what one device hands over.
+        times: how often it runs in a step; more than once within loops.
     """
 
     kind: str
@@ -44,13 +42,14 @@ class Collective:
 
     @property
     def bytes(self) -> int:
-        """Of all arrays, all times."""
+        """Bytes of all arrays, for all times that it runs."""
         return sum(self.arrays) * self.times
 
     @property
     def sent(self) -> float:
-        """Bytes that each device sends on a ring: 2 (n-1)/n of an all-reduce's, SLICED or not;
-        (n-1)/n of others'.
+        """Bytes that each device sends on a ring.
+
+        2 (n-1)/n of the bytes of an all-reduce, SLICED or not; (n-1)/n of the others'.
         """
         share = (self.group - 1) / self.group
         if self.kind in ("collective-permute", "collective-broadcast"):
@@ -80,8 +79,14 @@ _ARRAY = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\]")
 
 
 def collectives(text: str, mesh: Mesh | AbstractMesh) -> list[Collective]:
-    """Those of `compiled.as_text()` of a program on `mesh`. A loop without a known count counts
-    once.
+    """The collectives of a compiled program.
+
+    Args:
+        text: from `compiled.as_text()`.
+        mesh: that the program was compiled for.
+
+    Returns:
+        One entry per operation; a loop without a known count counts once.
     """
     program = _Program(text)
     return [c for x in program.instructions.values() for c in program.collectives_of(x, mesh)]
@@ -122,8 +127,9 @@ class _Program:
         return sum(times * self.times(caller) for caller, times in self.callers[computation])
 
     def collectives_of(self, x: _Instruction, mesh: Mesh | AbstractMesh) -> list[Collective]:
-        """None, one, or two where an all-reduce sums both arrays that are sliced and others that
-        are not.
+        """The collectives of an instruction: none, one, or two.
+
+        Two if an all-reduce sums both arrays that are sliced afterwards and others that are not.
         """
         kind = x.opcode.removesuffix("-start")
         if kind not in KINDS:
@@ -144,9 +150,7 @@ class _Program:
         return [Collective(kind, axis, group, tuple(sizes), times)]
 
     def _is_sliced(self, x: _Instruction, index: int, group: int) -> bool:
-        """Whether element `index` of an all-reduce's result is used by dynamic slices of 1/group of
-        it alone.
-        """
+        """Whether only dynamic slices of 1/group use result `index` of an all-reduce."""
         if not x.type.startswith("("):
             return self._only_sliced(x, group)
         elements = [u for u in self.users[x.name] if u.opcode == "get-tuple-element" and f"index={index}" in _words(u)]
@@ -209,10 +213,10 @@ def _numbers(groups: str) -> np.ndarray:
 
 
 def _groups(text: str, devices: int) -> np.ndarray:
-    """int [groups, members] of any of XLA's three notations.
+    """Integers [groups, members] of any of XLA's three notations.
 
-    {{0,1},{2,3}} or {}; [2,2]<=[2,2]T(1,0); mesh['a'=2,'b'=2], device_ids=([2,2]T(1,0)) {'b'}, the
-    ids if not in order.
+    {{0,1},{2,3}} or {}; [2,2]<=[2,2]T(1,0); mesh['a'=2,'b'=2], device_ids=([2,2]T(1,0)) {'b'},
+    where the ids are given if they are not in order.
     """
     if text.startswith("{}"):
         return np.arange(devices)[None]

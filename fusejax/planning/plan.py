@@ -1,8 +1,7 @@
-"""`fusejax plan`: what a step costs on devices that are not here. It is compiled for them and never
-run.
+"""What a step costs on devices that you do not have: it is compiled for them and never run.
 
-XLA divides a program among virtual CPU devices as among real ones, so sizes of arguments and
-collectives are those of the run. What its compilers decide for themselves is not: for TPUs
+XLA divides a program among virtual CPU devices as among real ones, so the sizes of arguments and
+collectives are those of the run. What the accelerators' own compilers decide is not: for TPUs
 `--topology` asks the real one.
 """
 
@@ -121,8 +120,9 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
 
 
 def print_plan() -> None:
-    """The other process: reads the configuration from standard input, writes the plan, ends with 2
-    for a mistake.
+    """The other process: reads the configuration from standard input and writes the plan.
+
+    Ends with status 2 for a mistake of the user.
     """
     given = json.load(sys.stdin)
     load_config(given["file"])
@@ -147,7 +147,11 @@ def print_plan() -> None:
 
 
 def _topology_devices(name: str) -> list[Any]:
-    """Descriptions of TPUs. Raises ValueError where TPU's compiler does not know the topology."""
+    """Descriptions of TPUs.
+
+    Raises:
+        ValueError: if TPU's compiler does not know the topology.
+    """
     from jax.experimental import topologies
 
     try:
