@@ -18,7 +18,8 @@ Departs from the published script in three points:
 - the consistency term draws its crop and blur from numbers of its own; the script's view cannot be
   run as published.
 
-Not run at full length yet; runs of crossfuse_small are in configs/crossfuse.md.
+Not run at full length yet: a step takes 6.4 s on two EPYC cores, all of them 59 hours. Runs of
+crossfuse_small are in configs/crossfuse.md and fusejax/weights/crossfuse_small.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

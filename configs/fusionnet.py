@@ -7,7 +7,8 @@ The paper states the modules and that object boxes supervise the fusion; every n
 next to the two folders of images. Without annotations, add
 --stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --data.box-share 0.
 
-Not run at full length yet; runs of fusionnet_small are in configs/ablations/README.md.
+Not run at full length yet; runs of fusionnet_small are in configs/ablations/README.md and
+fusejax/weights/fusionnet_small.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

@@ -1,0 +1,73 @@
+"""Trains released weights again for a few steps and compares the losses with those stored.
+
+python scripts/repeat_losses.py crossfuse_small fusionnet_small --data-root DIR [--plan PLAN.json]
+
+The settings are those in the weights' own metadata, so this is the command of the model card. The
+plan is the one that `fusejax align` makes with the command of CrossFuse's card.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from fusejax.config import TrainConfig
+from fusejax.inference.compilation import keep_compilations
+from fusejax.report.progress import track
+from fusejax.serialize import from_dict
+from fusejax.studies.repetition import first_losses
+from fusejax.weights.files import load_weights
+
+STORED = Path(__file__).parents[1] / "tests" / "weights" / "first_losses.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class RepeatOptions:
+    """What to repeat.
+
+    Attributes:
+      names: shipped weights; all that losses are stored of by default.
+      data_root: folder that holds the sets.
+      plan: alignment plan, for weights that were trained with one.
+      steps: to train; as many as are stored at most.
+      store: store the losses instead of comparing them.
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional]
+    data_root: Path
+    plan: Path | None = None
+    steps: int = 200
+    store: bool = False
+
+
+def released_config(name: str, data_root: Path, plan: Path | None) -> TrainConfig:
+    """The settings that weights were trained with, on data of this machine."""
+    config = from_dict(TrainConfig, load_weights(name)[2]["config"])
+    if config.data.alignment and plan is None:
+        raise SystemExit(f"{name} was trained with an alignment plan; name it: --plan PLAN.json")
+    alignment = str(plan) if config.data.alignment else ""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, root=str(data_root), alignment=alignment))
+
+
+def main(options: RepeatOptions) -> None:
+    keep_compilations()
+    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    for name in options.names or tuple(stored):
+        steps = options.steps if options.store else min(options.steps, len(stored[name]))
+        config = released_config(name, options.data_root, options.plan)
+        steps_done = track(range(steps), steps, description=name, unit="steps")
+        losses = [loss for _, loss in zip(steps_done, first_losses(config), strict=False)]
+        if options.store:
+            STORED.write_text(json.dumps(stored | {name: losses}, indent=0) + "\n")
+            stored[name] = losses
+            continue
+        worst = max(abs(a - b) / abs(b) for a, b in zip(losses, stored[name], strict=False))
+        print(f"{name}: {steps} steps, largest relative difference of the loss {worst:.1e}", flush=True)
+        if worst > 1e-5:
+            raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(RepeatOptions))

@@ -1,0 +1,86 @@
+"""Model cards are true: scores and first losses come out again from the data."""
+
+import dataclasses
+import importlib
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusejax.cli.align import AlignOptions, align_command
+from fusejax.data.alignment import AlignConfig
+from fusejax.data.folders import PairFolder
+from fusejax.data.images import to_float
+from fusejax.inference.fuser import Fuser
+from fusejax.metrics import evaluate
+from fusejax.models import build
+from fusejax.studies.comparison_tables import read_rows
+from fusejax.studies.repetition import first_losses
+from fusejax.weights.files import load_weights, shipped_weights
+
+WEIGHTS = Path(__file__).parents[2] / "fusejax" / "weights"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
+SET = "msrs/test_dev"
+RECOMPUTED = ("SD", "SCD")  # that need no large windows: this is about the weights, not the metrics
+STEPS = 3
+
+
+def test_every_shipped_file_has_a_card_and_all_are_small():
+    names = shipped_weights()
+    assert {"angularfuse", "light", *LOSSES} <= set(names)
+    assert {path.stem for path in WEIGHTS.glob("*.md")} == set(names)
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) < 10e6
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_metadata_names_no_folder_of_a_machine(name):
+    _, _, metadata = load_weights(name)
+    assert metadata["config"]["data"]["root"] == ""
+    assert "/" not in metadata["config"]["data"]["alignment"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["angularfuse", *sorted(LOSSES)])
+def test_scores_of_the_card_are_recomputed(name, data_root, say):
+    row = read_rows(WEIGHTS / f"{name}.md")[SET][name]
+    fuser, pairs, found = Fuser.load(name), PairFolder(data_root / SET), []
+    for n in range(len(pairs)):
+        pair = pairs[n]
+        fused = to_float(fuser.fuse(pair["ir"], pair["vi"]))
+        sources = to_float(pair["ir"]), to_float(pair["vi"])
+        scores = evaluate(*(x[None] for x in (fused, *sources)), convention="cddfuse", metrics=RECOMPUTED)
+        found.append([float(scores[metric][0]) for metric in RECOMPUTED])
+    for metric, mean in zip(RECOMPUTED, np.mean(found, axis=0), strict=True):
+        say(f"{name}: {metric} {mean:.4f}, card {row[metric]:.3f}")
+        assert mean == pytest.approx(row[metric], abs=2e-3), metric
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_first_losses_come_out_again(name, data_root, tmp_path, monkeypatch):
+    """As many steps as are stored: scripts/repeat_losses.py."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    plan = tmp_path / "plan.json"
+    if name == "crossfuse_small":
+        target, auxiliary = data_root / "roadscene", data_root / "msrs128" / "train"
+        align_command(AlignOptions(target, auxiliary, plan, config=AlignConfig(stride=64)))
+    config = importlib.import_module("repeat_losses").released_config(name, data_root, plan)
+    losses = list(itertools.islice(first_losses(config), STEPS))
+    assert losses == pytest.approx(LOSSES[name][:STEPS], rel=1e-5)
+    assert len(set(losses)) == STEPS
+
+
+def test_parameters_are_as_many_as_the_cards_say():
+    for name in shipped_weights():
+        params, config, _ = load_weights(name)
+        count = sum(x.size for x in _leaves(params))
+        assert f"{count:,}" in (WEIGHTS / f"{name}.md").read_text(), name
+        assert dataclasses.is_dataclass(config)
+        assert build(config).provides[0] == "fused_y"
+
+
+def _leaves(tree):
+    return [x for v in tree.values() for x in _leaves(v)] if isinstance(tree, dict) else [tree]
