@@ -128,7 +128,7 @@ def test_other_bad_files(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["boxes", "annotations", "Annotation", "LABELS"])
-def test_folders_find_the_annotations_beside_the_images(tmp_path, name):
+def test_folders_find_the_annotations_next_to_the_images(tmp_path, name):
     for stem in ("a", "b.01"):
         write_pair(tmp_path / "Ir", tmp_path / "Vis", stem)
     write(tmp_path / name / "b.01.xml", voc())
@@ -140,7 +140,7 @@ def test_folders_find_the_annotations_beside_the_images(tmp_path, name):
 
 
 @pytest.mark.parametrize("annotations", ["Annotations", "Annotations/train"])
-def test_annotations_beside_modalities_that_hold_splits(tmp_path, annotations):
+def test_annotations_next_to_modalities_that_hold_splits(tmp_path, annotations):
     write_pair(tmp_path / "infrared" / "train", tmp_path / "visible" / "train")
     write(tmp_path / annotations / "a.xml", voc())
     assert PairFolder(tmp_path, split="train", boxes=True)[0]["labels"] == ("Car",)
@@ -153,7 +153,7 @@ def test_sequences_have_their_own_annotations_and_folders_may_have_none(tmp_path
     assert [p["labels"] for p in PairFolder(tmp_path, boxes=True)] == [(), ("car", "car")]
 
 
-def test_bad_annotations_are_told_before_training_or_left_out(tmp_path):
+def test_bad_annotations_are_reported_before_training_or_left_out(tmp_path):
     for stem in ("a", "b", "c"):
         write_pair(tmp_path / "ir", tmp_path / "vi", stem)
     write(tmp_path / "boxes" / "b.json", listed(1, 2, 17, 4))

@@ -146,7 +146,7 @@ def test_bad_pairs_are_named_before_any_work_or_left_out(tmp_path, spoil):
     assert re.search(message, source.skipped[0])
 
 
-def test_problems_of_all_sequences_are_told_at_once(tmp_path):
+def test_problems_of_all_sequences_are_reported_at_once(tmp_path):
     for sequence in ("one", "two"):
         write_pairs(tmp_path / sequence, ["a"])
         bad_sizes(tmp_path / sequence)

@@ -236,7 +236,7 @@ def test_strict_jpeg_pixels_are_those_of_opencv(tmp_path):
         np.testing.assert_array_equal(read_image(path), expected)
 
 
-def test_what_is_dropped_is_said(tmp_path):
+def test_what_is_dropped_is_reported(tmp_path):
     pages = [Image.fromarray(noise(seed=n)) for n in range(3)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     with pytest.warns(ImageWarning, match=r"pages\.tif has 3 pages; only the first is used"):
@@ -246,7 +246,7 @@ def test_what_is_dropped_is_said(tmp_path):
         read_image(tmp_path / "four.png")
 
 
-def test_a_missing_file_a_folder_and_a_dangling_link_are_told_apart(tmp_path):
+def test_a_missing_file_a_folder_and_a_dangling_link_are_distinguished(tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")

@@ -241,7 +241,7 @@ def test_unusable_configurations_say_what_to_set(config):
         DataConfig(shares=(1.0, 0.0))
 
 
-def test_images_smaller_than_the_crop_are_told_before_training(config):
+def test_images_smaller_than_the_crop_are_reported_before_training(config):
     large = DataConfig(**{**vars(config), "crop": 22})
     with pytest.raises(PairError, match=r"p0\.png is 44x20, smaller than the crop of 22 pixels"):
         open_sources(large)

@@ -49,7 +49,7 @@ def test_a_device_is_measured_network_by_network(load, tmp_path):
         assert any(re.fullmatch(row, line) for line in rows), rows
 
 
-def test_phases_of_a_run_are_told_apart(load):
+def test_phases_of_a_run_are_distinguished(load):
     where = load("bench_where")
     watch = where.run(load_config(TINY_SMOOTH), steps=3)
     assert {phase: len(seconds) for phase, seconds in watch.seconds.items()} == {

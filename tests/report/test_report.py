@@ -84,7 +84,7 @@ def test_a_restart_takes_back_what_has_not_come_again_yet(tmp_path):
     assert [line["step"] for line in history.validation] == [20]
 
 
-def test_a_cut_off_line_is_left_out_and_said(tmp_path, capsys):
+def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
     report_command(ReportOptions(write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')))
     said = capsys.readouterr().out
     assert "steps               50 of 60" in said

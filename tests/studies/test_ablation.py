@@ -100,7 +100,7 @@ def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):
     assert least["made"] == pytest.approx({m: 0.8 * found["made"][m] for m in ("ROI-MSE", "MSE")}, rel=1e-5)
 
 
-def test_the_average_and_the_bound_stand_beside_the_variants(boxed, tmp_path):
+def test_the_average_and_the_bound_are_listed_with_the_variants(boxed, tmp_path):
     references = reference_scores(boxed, data_root=tmp_path, out=tmp_path)
     assert references == json.loads((tmp_path / "references.json").read_text())
     average, bound = references[AVERAGE]["made"], references[BOUND]["made"]

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @pytest.mark.slow
-def test_a_run_outlives_a_full_disk_and_goes_back_behind_damage_when_told(tmp_path, monkeypatch, capsys):
+def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_path, monkeypatch, capsys):
     config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
     message, look = RunLog.message, Checkpoints.check
     with contextlib.ExitStack() as stack, monkeypatch.context() as patch:

@@ -176,7 +176,7 @@ def test_a_checkpoint_of_another_model_is_not_taken_for_damage(folder):
     assert sorted(os.listdir(folder)) == ["1", "2", "3"]
 
 
-def test_a_failed_save_is_told_leaves_the_last_good_step_and_is_tried_again(tmp_path):
+def test_a_failed_save_is_reported_leaves_the_last_good_step_and_is_tried_again(tmp_path):
     with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
         save(checkpoints, 1)
         assert checkpoints.check(wait=True) is None
@@ -206,7 +206,7 @@ def test_successes_between_failures_start_the_count_anew(tmp_path):
             assert checkpoints.check(wait=True) is None
 
 
-def test_closing_tells_that_the_last_save_failed(tmp_path):
+def test_closing_reports_that_the_last_save_failed(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")
     with no_room():
         save(checkpoints, 1)

@@ -25,7 +25,7 @@ def warning(name, **data):
 
 
 @pytest.mark.parametrize("more", [{}, {"keep_decoded": True}, {"patch_stride": 16}])
-def test_pairs_without_boxes_are_said(root, more):
+def test_pairs_without_boxes_are_reported(root, more):
     said = warning("fusionnet", root=str(root), folders=("plain",), **more)
     assert "has an object box" in said
     assert "--data.synthetic" in said

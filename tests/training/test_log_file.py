@@ -38,7 +38,7 @@ def written(workdir, lines):
     return log
 
 
-def test_lines_are_there_at_once_and_a_restart_adds_to_them(workdir, monkeypatch):
+def test_lines_are_written_at_once_and_a_restart_adds_to_them(workdir, monkeypatch):
     monkeypatch.setattr(log_file, "_LINES", 2)
     killed = written(workdir, LINES[:3])
     assert [json.loads(line) for line in read_log(workdir).splitlines()] == LINES[:3]
@@ -47,14 +47,14 @@ def test_lines_are_there_at_once_and_a_restart_adds_to_them(workdir, monkeypatch
     assert [json.loads(line) for line in read_log(workdir).splitlines()] == LINES
 
 
-def test_a_part_is_not_written_for_ever(workdir, tmp_path, monkeypatch):
+def test_a_part_is_not_written_forever(workdir, tmp_path, monkeypatch):
     monkeypatch.setattr(log_file, "_LINES", 3)
     written(workdir, LINES).close()
     names = [path.name for path in tmp_path.rglob("*.jsonl")]
     assert sorted(names) == (["log.jsonl"] if "://" not in str(workdir) else [f"00000{n}.jsonl" for n in (1, 2, 3)])
 
 
-def test_no_log_is_said(workdir):
+def test_a_missing_log_is_reported(workdir):
     with pytest.raises(FileNotFoundError, match=r"/?.* holds no log\.jsonl"):
         read_log(workdir)
 
