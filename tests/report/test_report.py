@@ -85,8 +85,10 @@ def test_a_restart_takes_back_what_has_not_come_again_yet(tmp_path):
 
 
 def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
-    report_command(ReportOptions(write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')))
+    workdir = write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')
+    report_command(ReportOptions(workdir, page=tmp_path / "page"))
     said = capsys.readouterr().out
+    assert "steps               50 of 60" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "steps               50 of 60" in said
     assert "wall time           46 s, idle for 2 min" in said
     assert "line 14 of log.jsonl is cut off and left out (the run was killed there, or is writing it)" in said

@@ -67,8 +67,11 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
 
     trained = []
     monkeypatch.setattr(run_module, "fit", lambda config, run: trained.append(run) or fit(config, run))
-    main(arguments)
+    main([*arguments, "--page"])
     assert trained == []
+    page = (tmp_path / "out" / "pages" / "val" / "index.html").read_text(encoding="utf-8")
+    assert "Tiny networks: val" in page
+    assert all(name in page for name in ("conventional", "per axis", "day_000000", "night_000001"))
     (run_folder(tmp_path / "out", "per axis", 1) / "scores.json").unlink()
     main(arguments)
     assert trained == [run_folder(tmp_path / "out", "per axis", 1)]
