@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from jaxtyping import Float
 
 from fusejax.data.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
 from fusejax.data.pairing import PairPaths, match_pairs
-from fusejax.metrics import evaluate
+from fusejax.metrics.evaluation import chosen_metrics
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.progress import track
 from fusejax.robustness.conditions import CLEAN, CONDITIONS, KINDS, SEED, Condition
@@ -22,6 +24,7 @@ from fusejax.robustness.methods import (
     load_weights_methods,
     open_folder_method,
 )
+from fusejax.scoring.loop import Sample, score_samples
 
 CHANGE = "change"
 METRICS = ("MI", "VIF", "Qabf", "SSIM")
@@ -115,26 +118,63 @@ def stress_folders(
     shape = len(methods), 1 + len(conditions), len(chosen)
     values = {name: np.full(shape, np.nan) for name in (CHANGE, *metrics)}
     examples: dict[str, dict[str, np.ndarray]] = {}
-    steps = ((n, c, pair) for n, pair in enumerate(_read(chosen)) for c in range(1 + len(conditions)))
-    clean: dict[str, np.ndarray] = {}
-    for n, c, pair in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
-        condition = None if c == 0 else conditions[c - 1]
-        able = [method for method in methods if method.can(condition)]
-        sources = _sources(able, pair, condition)
-        images = {method.name: method.fused(pair, condition, sources.get(id(method.attacked))) for method in able}
-        if c == 0:
-            clean = images
-        scores = _score(images, clean, pair, convention=convention, metrics=metrics)
-        for m, method in enumerate(methods):
-            for name, found in scores.get(method.name, {}).items():
-                values[name][m, c, n] = found
-        if n == 0 and sources and _is_shown(condition):
-            shown = next(iter(sources.values()))
-            examples[CLEAN if condition is None else condition.name] = (
-                dict(zip(("infrared", "visible"), shown, strict=True)) | images
-            )
+    waiting: deque[_Fused] = deque()
+
+    def samples() -> Iterator[Callable[[], Sample]]:
+        fused = _fuse_all(methods, chosen, conditions)
+        for step in track(fused, shape[1] * shape[2], description="stressing", unit="conditions"):
+            if step.number[0] == 0 and step.sources and _is_shown(step.condition):
+                examples[CLEAN if step.condition is None else step.condition.name] = step.sources | step.images
+            if step.images:
+                waiting.append(step)
+                yield partial(_sample, step)
+
+    for found in score_samples(samples(), {convention: chosen_metrics(convention, metrics)}):
+        step = waiting.popleft()
+        n, c = step.number
+        for place, (name, change) in enumerate(step.changes.items()):
+            m = [method.name for method in methods].index(name)
+            values[CHANGE][m, c, n] = change
+            for metric, scores in found.conventions[convention].items():
+                values[metric][m, c, n] = scores[place]
     notes = _notes(methods, conditions)
     return StressResult([m.name for m in methods], stems, conditions, convention, values, examples, notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fused:
+    """One pair under one condition: its place in the values, its sources, and what was fused."""
+
+    number: tuple[int, int]
+    pair: CleanPair
+    condition: Condition | None
+    sources: dict[str, np.ndarray]
+    images: dict[str, np.ndarray]
+    changes: dict[str, float]
+
+
+def _fuse_all(
+    methods: Sequence[Method], pairs: Sequence[PairPaths], conditions: Sequence[Condition]
+) -> Iterator[_Fused]:
+    for n, pair in enumerate(_read(pairs)):
+        clean: dict[str, np.ndarray] = {}
+        for c, condition in enumerate((None, *conditions)):
+            able = [method for method in methods if method.can(condition)]
+            sources = _sources(able, pair, condition)
+            images = {method.name: method.fused(pair, condition, sources.get(id(method.attacked))) for method in able}
+            clean = clean or images
+            changes = {name: _change(image, clean[name]) for name, image in images.items()}
+            shown: dict[str, np.ndarray] = {}
+            for ir, vi in list(sources.values())[:1]:
+                shown = {"infrared": ir, "visible": vi}
+            yield _Fused((n, c), pair, condition, shown, images, changes)
+
+
+def _sample(step: _Fused) -> Sample:
+    planes = [to_float(image) for image in step.images.values()]
+    colored = any(x.shape[-1] == 3 for x in planes)
+    stack = np.stack([as_visible(x) if colored else x for x in planes])
+    return Sample(fused=stack, ir=to_float(step.pair.ir), vi=to_float(step.pair.vi))
 
 
 def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | None) -> dict[int, Sources]:
@@ -213,32 +253,9 @@ def _read(pairs: Sequence[PairPaths]) -> Iterator[CleanPair]:
         yield CleanPair(pair.id, *eight)
 
 
-def _score(
-    images: Mapping[str, np.ndarray],
-    clean: Mapping[str, np.ndarray],
-    pair: CleanPair,
-    *,
-    convention: str,
-    metrics: Sequence[str],
-) -> dict[str, dict[str, float]]:
-    """By method and metric."""
-    if not images:
-        return {}
-    planes = {name: to_float(image) for name, image in images.items()}
-    colored = any(x.shape[-1] == 3 for x in planes.values())
-    stack = np.stack([as_visible(x) if colored else x for x in planes.values()])[:, None]
-    sources = to_float(pair.ir)[None], to_float(pair.vi)[None]
-    scores = evaluate(stack, *sources, convention=convention, metrics=metrics)
-    found = {name: np.asarray(value)[:, 0] for name, value in scores.items()}
-    return {
-        name: {CHANGE: _change(planes[name], to_float(clean[name]))} | {k: float(v[m]) for k, v in found.items()}
-        for m, name in enumerate(planes)
-    }
-
-
 def _change(image: np.ndarray, clean: np.ndarray) -> float:
     """Root mean squared difference of the luma, in levels of 255."""
-    lumas = [rgb_to_luma(x) if x.shape[-1] == 3 else x for x in (image, clean)]
+    lumas = [rgb_to_luma(x) if x.shape[-1] == 3 else x for x in (to_float(image), to_float(clean))]
     return float(255 * np.sqrt(np.square(lumas[0] - lumas[1]).mean()))
 
 
