@@ -21,6 +21,7 @@ from fusejax.report.scores import FolderScores, Scores
 from fusejax.scoring.video import with_frames
 
 VOID = {"img", "meta", "link", "input", "br", "line", "rect", "circle"}
+NAMES = ("VIF", "EN", "MSE", "SD", "SF", "AG", "MI", "SSIM", "Qabf")  # wider than a phone
 METHODS = ("sharp & <odd>", "mean", "dark")
 
 
@@ -63,7 +64,7 @@ def result(tmp_path_factory):
     rng = np.random.default_rng(0)
 
     def scores(method, convention, shift):
-        values = {m: rng.standard_normal(7) + shift for m in ("VIF", "EN", "MSE")}
+        values = {m: rng.standard_normal(7) + shift for m in NAMES}
         values["VIF"][2] = np.nan
         return Scores(method, convention, stems, values)
 
@@ -103,7 +104,7 @@ def test_the_numbers_are_those_of_the_scores(written, result):
     assert list(data["scores"]["exact"]) == list(METHODS)
     for scores in result.methods:
         stored = data["scores"]["exact"][scores.method]
-        assert list(stored) == ["VIF", "EN", "MSE"]
+        assert list(stored) == list(NAMES)
         assert stored["VIF"][2] is None
         np.testing.assert_allclose(stored["EN"], scores.values["EN"], rtol=1e-5)
     layers = [layer["id"] for layer in data["images"][0]["layers"]]
