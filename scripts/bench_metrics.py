@@ -115,11 +115,11 @@ def mixed_sizes(folders: tuple[Path, ...], count: int) -> str:
         command = [sys.executable, "-m", "fusejax.cli.main", "evaluate", *folders_of]
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(root / "cache")}
         run = partial(subprocess.run, command, env=environment, check=True, capture_output=True)
-        cold, *again = (seconds(run) for _ in range(4))
+        cold, *again = (seconds(run) for _ in range(3))
         jax.config.update("jax_compilation_cache_dir", str(root / "cache"))
         score = partial(evaluate_folders, [root / "fused"], root / "ir", root / "vi")
         score()
-        turns = [(seconds(lambda: score().names), seconds(partial(reference_folder, root))) for _ in range(5)]
+        turns = [(seconds(lambda: score().names), seconds(partial(reference_folder, root))) for _ in range(3)]
     warm, numpy = np.array(turns).T
     ratio = numpy / warm
     return (

@@ -152,8 +152,8 @@ def _score_batch(
     together = partial(_score_together, convention=convention, metrics=metrics)
 
     def one(images: tuple[Array, ...]) -> dict[str, PerImage]:
-        *arrays, extent = images
-        return jax.tree.map(lambda x: x[0], together(*(x[None] for x in arrays), extent))
+        fused, ir, vi, extent = images
+        return jax.tree.map(lambda x: x[0], together(fused[None], ir[None], vi[None], extent))
 
     batch = (fused, ir, vi, extents)
     every = jax.vmap(one) if extents is not None else lambda batch: together(*batch)

@@ -31,9 +31,9 @@ def _sensitivity_filtered(
     The k-th frequency of either axis is 2 k / pixels_per_cycle cycles per degree, which is
     side / pixels_per_cycle at the last one.
     """
-    if not isinstance(size[0], int):
-        return _filtered_within(x, size, sensitivity, pixels_per_cycle)
     height, width = size
+    if not (isinstance(height, int) and isinstance(width, int)):
+        return _filtered_within(x, size, sensitivity, pixels_per_cycle)
     u, v = np.arange(width // 2 + 1), np.minimum(np.arange(height), height - np.arange(height))
     gain = sensitivity(2.0 / pixels_per_cycle * np.hypot(u[None, :], v[:, None]), np).astype(np.float32)
     return jnp.fft.irfft2(jnp.fft.rfft2(x) * gain, s=(height, width))
@@ -51,7 +51,8 @@ def _filtered_within(
     mean = image_mean(x, size)[:, None, None]
     rows, columns = (_hartley(n, side) for n, side in zip(x.shape[1:], size, strict=True))
     v, u = (_folded_frequency(n, side) for n, side in zip(x.shape[1:], size, strict=True))
-    gain = sensitivity(2.0 / pixels_per_cycle * jnp.hypot(u[None, :], v[:, None]), jnp) / (height * width)
+    r = 2.0 / pixels_per_cycle * jnp.hypot(u[None, :], v[:, None])
+    gain = jnp.asarray(sensitivity(r, jnp)) / (height * width)
 
     def transform(y: Array) -> Array:
         return jnp.einsum("ij,bjk,kl->bil", rows, y, columns, precision=jax.lax.Precision.HIGHEST)
@@ -61,12 +62,12 @@ def _filtered_within(
     return masked(filtered + mean * sensitivity(jnp.float32(0.0), jnp), size)
 
 
-def _folded_frequency(n: int, side: Int[Array, ""]) -> Float[Array, " n"]:
+def _folded_frequency(n: int, side: int | Int[Array, ""]) -> Float[Array, " n"]:
     index = jnp.arange(n)
     return jnp.maximum(jnp.minimum(index, side - index), 0).astype(jnp.float32)
 
 
-def _hartley(n: int, side: Int[Array, ""]) -> Float[Array, "n n"]:
+def _hartley(n: int, side: int | Int[Array, ""]) -> Float[Array, "n n"]:
     """cos + sin of 2 pi j k / side; zero beyond the side."""
     index = jnp.arange(n)
     turns = (index[:, None] * index[None, :]) % side  # whole numbers, so that large angles stay exact

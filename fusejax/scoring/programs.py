@@ -53,17 +53,19 @@ def scoring_program(*arrays: Any, convention: str, metrics: tuple[str, ...]) -> 
     """
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
     text = repr((_code_digest(), jax.__version__, jax.default_backend(), shapes, convention, metrics))
-    file = _cache_folder() / f"scoring-{hashlib.sha256(text.encode()).hexdigest()}.stablehlo"
-    if file.exists():
+    folder = getattr(jax.config, "jax_compilation_cache_dir", None)  # none: nothing is kept
+    file = epath.Path(folder or "") / f"scoring-{hashlib.sha256(text.encode()).hexdigest()}.stablehlo"
+    if folder and file.exists():
         traced = export.deserialize(bytearray(file.read_bytes()))
     else:
         function = functools.partial(score_arrays, convention=convention, metrics=metrics)
         traced = export.export(jax.jit(function))(*shapes)
-        _keep(file, traced.serialize())
+        if folder:
+            _keep(file, bytes(traced.serialize()))
     return jax.jit(traced.call).lower(*shapes).compile()
 
 
-def _keep(file: epath.Path, data: bytes | bytearray) -> None:
+def _keep(file: epath.Path, data: bytes) -> None:
     """Writes a file at once; like JAX, goes on without where the folder cannot be written."""
     part = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")  # another process may write it too
     try:
@@ -72,11 +74,6 @@ def _keep(file: epath.Path, data: bytes | bytearray) -> None:
         part.rename(file)
     except OSError as error:
         warnings.warn(f"{file.parent}: scoring programs cannot be kept ({error}).", stacklevel=2)
-
-
-def _cache_folder() -> epath.Path:
-    """Where compilations are kept, once `keep_compilations` has been called."""
-    return epath.Path(jax.config.jax_compilation_cache_dir)
 
 
 @functools.cache
