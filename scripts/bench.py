@@ -2,6 +2,7 @@
 
 python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--where]
 [--data-root DIR --folders A B]
+python scripts/bench.py --against onnx [--repeats 5]
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from fusejax.models import build
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
+from fusejax.weights.files import shipped_weights
 
 BATCH, SIZE = 8, (480, 640)
 
@@ -36,7 +38,7 @@ class BenchOptions:
     Attributes:
       config: shipped configuration whose network and last stage are timed.
       against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and
-      prints ratios.
+      prints ratios. `onnx` only alternates all shipped weights between onnxruntime and jitted JAX.
       where: instead, say where the time of a run goes, phase by phase.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
@@ -44,7 +46,7 @@ class BenchOptions:
     """
 
     config: str = "angularfuse"
-    against: Literal["torch"] | None = None
+    against: Literal["torch", "onnx"] | None = None
     where: bool = False
     micro_batches: int = 1
     repeats: int = 5
@@ -115,21 +117,34 @@ def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
     return twin_calls(size=SIZE, crops=BATCH, side=load_config("angularfuse").data.crop)[:2]
 
 
-def alternate(name: str, ours: Callable, theirs: Callable, repeats: int) -> None:
+def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, names: tuple[str, str]) -> None:
     """Ratios of neighboring calls, so that a slow minute of the machine hits both."""
     theirs()
     ours()
     pairs = [(seconds(ours, 1)[0], seconds(theirs, 1)[0]) for _ in range(repeats)]
-    show(f"{name}, fusejax", [a for a, _ in pairs])
-    show(f"{name}, torch", [b for _, b in pairs])
+    show(f"{name}, {names[0]}", [a for a, _ in pairs])
+    show(f"{name}, {names[1]}", [b for _, b in pairs])
     ratios = sorted(a / b for a, b in pairs)
     print(f"{name}: ratio {statistics.median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f})", flush=True)
+
+
+def against_onnx(repeats: int) -> None:
+    import bench_onnx
+
+    pair = crops(0, 1, SIZE), crops(1, 1, SIZE)
+    for name in shipped_weights():
+        exported, jitted = bench_onnx.forwards(name, *pair)
+        alternate(f"{name} 480x640", exported, jitted, repeats, names=("onnxruntime", "jax"))
+        bench_onnx.print_slowest(name, *pair)
 
 
 def main(options: BenchOptions) -> None:
     print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
     if options.where:
         where.main(where.WhereOptions(options.config, data_root=options.data_root, folders=options.folders))
+        return
+    if options.against == "onnx":
+        against_onnx(options.repeats)
         return
     step, forward = jax_step(options.config, None, options.micro_batches), jax_forward(options.config)
     step()
@@ -143,10 +158,12 @@ def main(options: BenchOptions) -> None:
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
     if options.against == "torch":
         torch_step, torch_forward = torch_calls()
-        alternate("forward 480x640", jax_forward("angularfuse"), torch_forward, options.repeats)
+        names = "fusejax", "torch"
+        alternate("forward 480x640", jax_forward("angularfuse"), torch_forward, options.repeats, names=names)
         # A loss that both frameworks spell alike, so that the ratio is that of the networks.
         maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
-        alternate("training step", jax_step("angularfuse", maximum, options.micro_batches), torch_step, options.repeats)
+        ours = jax_step("angularfuse", maximum, options.micro_batches)
+        alternate("training step", ours, torch_step, options.repeats, names=names)
 
 
 if __name__ == "__main__":

@@ -156,6 +156,17 @@ def test_a_browser_without_webassembly_is_told(browser, address):
     page.close()
 
 
+def test_a_missing_network_is_said_and_not_tried_for_ever(browser, address):
+    page, tries = browser.new_page(), []
+    page.route("**/model.onnx", lambda route: (tries.append(1), route.fulfill(status=404)))
+    page.goto(address)
+    page.get_by_text("model.onnx is missing (status 404)").wait_for()
+    page.get_by_role("button", name="Made-up pair").click()
+    page.wait_for_timeout(300)
+    assert page.locator("#message").is_visible() and len(tries) == 1
+    page.close()
+
+
 def test_what_cannot_be_written_is_said(folder, tmp_path, monkeypatch):
     with pytest.raises(FileExistsError, match="--overwrite"):
         write_page("light", folder)

@@ -11,6 +11,7 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 const sources = { ir: null, vi: null };
 let worker, planes, fused, strengthDue;
 let job = 0; // results of earlier sources are ignored
+let broken = null; // why there is no network
 const view = new View(at("stage"), at("view"), (scale, isFitted) => {
   at("zoom-value").value = `${Math.round(100 * scale)} %`;
   at("zoom-fit").setAttribute("aria-pressed", String(isFitted));
@@ -31,7 +32,7 @@ function warn(text, { offer, act } = {}) {
 function startWorker() {
   worker = new Worker("worker.js", { type: "module" });
   worker.onmessage = ({ data }) => handlers[data.state](data);
-  worker.onerror = (event) => handlers.failed({ text: `The network has stopped: ${event.message ?? "unknown reason"}.` });
+  worker.onerror = (event) => handlers.broken({ text: `The network has stopped: ${event.message ?? "unknown reason"}.` });
 }
 
 const handlers = {
@@ -58,6 +59,11 @@ const handlers = {
     worker.terminate();
     startWorker(); // the memory of the old one is not given back otherwise
   },
+  broken({ text }) {
+    broken = text;
+    say("");
+    warn(text);
+  },
 };
 
 /** Fuses the sources if there are two of one size; else says what is wrong. */
@@ -74,6 +80,7 @@ function update() {
     const text = `The infrared image is ${a}, the visible one ${b}. Fusion needs two registered images of one size.`;
     return warn(text, { offer: `Resample infrared to ${b}`, act: () => useResampled(vi.data.width, vi.data.height) });
   }
+  if (broken) return warn(broken);
   warn(null);
   say("Fusing …");
   planes = { ir: lumaPlane(ir.data), vi: colorPlanes(vi.data) };

@@ -1,28 +1,24 @@
 // The network, beside the page so that the page stays responsive. Messages in: { job, ir, vi, width, height };
-// out: { state: "loading" | "ready" | "fused" | "failed", ... }.
+// out: { state: "loading" | "ready" | "fused" | "failed" | "broken", ... }.
 
 const RUNTIMES = {
   webgpu: ["ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm.gz"],
   wasm: ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz"],
 };
 
+const SIDE = 64; // of the first image, which nobody sees
+
 const ready = start();
 ready.then(
   ({ backend }) => postMessage({ state: "ready", backend }),
-  (error) => postMessage({ state: "failed", text: `The network could not be loaded: ${error.message}` }),
+  (error) => postMessage({ state: "broken", text: `The network could not be loaded: ${error.message ?? error}` }),
 );
 
 self.onmessage = async ({ data: { job, ir, vi, width, height } }) => {
   const { ort, session, backend } = await ready;
   try {
     const begin = performance.now();
-    const feeds = {
-      ir: new ort.Tensor("float32", ir, [1, 1, height, width]),
-      vi: new ort.Tensor("float32", vi, [1, 3, height, width]),
-    };
-    const { fused } = await session.run(feeds);
-    const planes = new Float32Array(await fused.getData());
-    fused.dispose();
+    const planes = await run(ort, session, ir, vi, width, height);
     const milliseconds = performance.now() - begin;
     postMessage({ state: "fused", job, fused: planes, backend, milliseconds }, [planes.buffer]);
   } catch (error) {
@@ -33,7 +29,8 @@ self.onmessage = async ({ data: { job, ir, vi, width, height } }) => {
 
 async function start() {
   const model = await load("model.onnx", "network");
-  if (await self.navigator.gpu?.requestAdapter()) {
+  const adapter = await self.navigator.gpu?.requestAdapter();
+  if (adapter && !adapter.info?.isFallbackAdapter) { // those compute on the CPU, more slowly than WebAssembly
     try {
       return await open("webgpu", model);
     } catch (error) {
@@ -47,7 +44,21 @@ async function open(backend, model) {
   const [script, binary] = RUNTIMES[backend];
   const ort = await import(`./runtime/${script}`);
   ort.env.wasm.wasmBinary = await load(`runtime/${binary}`, "runtime");
-  return { ort, backend, session: await ort.InferenceSession.create(model, { executionProviders: [backend] }) };
+  const session = await ort.InferenceSession.create(model, { executionProviders: [backend] });
+  // Compiles what the first pair would wait for, and finds out whether this device can run the network.
+  await run(ort, session, new Float32Array(SIDE * SIDE), new Float32Array(3 * SIDE * SIDE), SIDE, SIDE);
+  return { ort, backend, session };
+}
+
+/** The fused image, red, green and blue one after the other, in [0, 1] as the sources are. */
+async function run(ort, session, ir, vi, width, height) {
+  const { fused } = await session.run({
+    ir: new ort.Tensor("float32", ir, [1, 1, height, width]),
+    vi: new ort.Tensor("float32", vi, [1, 3, height, width]),
+  });
+  const planes = new Float32Array(await fused.getData());
+  fused.dispose();
+  return planes;
 }
 
 /** The bytes of a file of this folder, unpacked if it is a gzip file that the server has not unpacked. */
