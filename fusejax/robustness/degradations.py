@@ -97,7 +97,7 @@ def fog(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Ima
     del key
     row = jnp.arange(image.shape[0])[:, None, None] / jnp.maximum(extent[0] - 1, 1)
     passed = jnp.exp(-strength * (1 - (1 - _NEAREST) * row))
-    return image * passed + _FOG * (1 - passed)
+    return image * passed + _FOG * passed
 
 
 def shift(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:

@@ -33,6 +33,7 @@ _TEST_SEED = 5_000_000  # of the first test scene; training scenes count from 1,
 _NOISE = 40 / 255  # on infrared, in the third set
 _RATE = 3e-3
 _BATCH = 64
+_BUCKET = 2048  # patches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +66,13 @@ class PatchClassifier(nn.Module):
         return nn.Dense(1, name="head")(x.reshape(x.shape[0], -1))[:, 0]
 
 
-@partial(jax.jit, static_argnames="steps")
+def _padded(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n2 h w c"]:
+    """Filled up with black patches, so that few numbers of patches are compiled."""
+    return np.pad(images, ((0, -len(images) % _BUCKET), (0, 0), (0, 0), (0, 0)))
+
+
 def train_classifier(
-    key: jax.Array, images: Float[Array, "n h w c"], people: Bool[Array, " n"], *, steps: int
+    key: jax.Array, images: Float[np.ndarray, "n h w c"], people: Bool[np.ndarray, " n"], *, steps: int
 ) -> Params:
     """Trains on patches with the cross entropy; batches hold as many people as other patches.
 
@@ -80,10 +85,19 @@ def train_classifier(
     Returns:
         The parameters.
     """
+    every = _padded(images)
+    shares = np.zeros((2, len(every)), np.float32)
+    for share, chosen in zip(shares, (people, ~people), strict=True):
+        share[: len(people)] = chosen / chosen.sum()
+    return _train(key, every, shares, steps=steps)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _train(key: jax.Array, images: Float[Array, "n h w c"], shares: Float[Array, "2 n"], *, steps: int) -> Params:
+    """Draws half of each batch with each row of probabilities; people are the first."""
     model, tx = PatchClassifier(), optax.adam(optax.cosine_decay_schedule(_RATE, steps))
     start, loop = jax.random.split(key)
     params = model.init(start, images[:1])["params"]
-    shares = [jnp.where(chosen, 1.0, 0.0) / chosen.sum() for chosen in (people, ~people)]
 
     def step(carry: tuple, key: jax.Array) -> tuple[tuple, Float[Array, ""]]:
         params, state = carry
@@ -104,9 +118,13 @@ def train_classifier(
     return params
 
 
-@jax.jit
-def classify(params: Params, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
+def classify(params: Params, images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, " n"]:
     """Logits of patches; larger means rather a person."""
+    return np.asarray(_logits(params, _padded(images)))[: len(images)]
+
+
+@jax.jit
+def _logits(params: Params, images: Float[Array, "n h w c"]) -> Float[Array, " n"]:
     return jnp.asarray(PatchClassifier().apply({"params": params}, images))
 
 
@@ -151,7 +169,7 @@ def run_people_study(
         for kind, patches in train.items():
             params = train_classifier(jax.random.key(seed), patches.images, patches.people, steps=config.steps)
             for name, kinds in tests.items():
-                scores = np.asarray(classify(params, kinds[kind].images))
+                scores = classify(params, kinds[kind].images)
                 found[name][kind][seed] = average_precision(scores, kinds[kind].people)
     return found
 
