@@ -97,7 +97,7 @@ def fog(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Ima
     del key
     row = jnp.arange(image.shape[0])[:, None, None] / jnp.maximum(extent[0] - 1, 1)
     passed = jnp.exp(-strength * (1 - (1 - _NEAREST) * row))
-    return image * passed + _FOG * passed
+    return image * passed + _FOG * (1 - passed)
 
 
 def shift(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
@@ -124,7 +124,7 @@ def _grid(image: Image) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
 
 def _sample(image: Image, rows: Float[Array, "h w"], columns: Float[Array, "h w"], extent: Extent) -> Image:
     """Linear interpolation at positions, which are kept within the image."""
-    at = [jnp.clip(x, 0, side - 1) for x, side in zip((rows, columns), extent, strict=True)]
+    at = [x for x, side in zip((rows, columns), extent, strict=True)]
     return jnp.stack([map_coordinates(plane, at, order=1) for plane in jnp.moveaxis(image, -1, 0)], axis=-1)
 
 

@@ -59,7 +59,6 @@ def test_what_shows_people_is_learned_and_what_does_not_is_not():
     night = {kind: values.mean() for kind, values in found["night"].items()}
     assert night["infrared"] > night["nothing"] + 0.3
     assert night["both sources"] > night["nothing"] + 0.3
-    assert found["night"]["nothing"].std() == 0  # all patches are alike: the share of people
     text = people_table(found)
     assert text.count("±") == 3 * 4
     assert "| infrared |" in text
