@@ -8,6 +8,7 @@ import io
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
@@ -20,7 +21,7 @@ from fusejax.report.page import write_page
 from fusejax.scoring.folder import evaluate_folders
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_VIEW = {"width": 1000, "height": 640}
+_WIDTH, _HEIGHT = 1000, 640  # of the browser window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +79,9 @@ def _screenshots(page: Path) -> list[bytes]:
     shots = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for scheme, part in (("light", "#table"), ("dark", "#images .tools")):
-            view = browser.new_page(viewport=_VIEW, color_scheme=scheme)
+        parts: dict[Literal["light", "dark"], str] = {"light": "#table", "dark": "#images .tools"}
+        for scheme, part in parts.items():
+            view = browser.new_page(viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme=scheme)
             view.goto(page.as_uri())
             view.wait_for_selector("body[data-ready]")
             view.add_style_tag(content="html { scroll-behavior: auto !important } section { margin-top: 1.5rem }")

@@ -92,7 +92,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
 def test_folders_need_a_rate_and_equal_names(root, tmp_path):
     from fusejax.data.images import write_image
 
-    for kind, names in (("ir", "abc"), ("vi", "abd")):
+    for kind, names in (("ir", "abc"), ("vi", ("a", "b", "d"))):
         for name in names:
             write_image(tmp_path / kind / f"{name}.png", np.zeros((16, 16), np.uint8))
     with pytest.raises(VideoError, match=r"--rate 30"):
