@@ -24,6 +24,6 @@ def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Ma
     axis.invert_yaxis()
     axis.set_xlabel("mean rank over the metrics (1 is best); bar: over all sets")
     axis.grid(axis="x", alpha=0.3)
-    axis.legend(fontsize=8, loc="lower right")
+    axis.legend(fontsize=8, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

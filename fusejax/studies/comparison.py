@@ -19,7 +19,7 @@ from fusejax.weights.files import load_weights
 
 Plane = Float[np.ndarray, "h w 1"]
 
-# Rules that need no weights: infrared and visible luma in [0, 1] to fused luma.
+# Rules that need no weights: infrared and visible luma to fused luma, all in levels 0 to 255.
 RULES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "average": lambda ir, vi_y: (ir + vi_y) / 2,
     "maximum": np.maximum,
@@ -142,8 +142,10 @@ def apply_rule(rule: str, ir: Path, vi: Path, out: Path) -> None:
         raise ValueError(f"unknown rule {rule!r}; the rules are {', '.join(RULES)}.")
     pairs, _ = match_pairs(ir, vi)
     for pair in pairs:
-        planes = to_float(as_infrared(read_image(pair.ir))), rgb_to_luma(to_float(as_visible(read_image(pair.vi))))
-        write_image(out / f"{pair.id}.png", from_float(RULES[rule](*planes), np.uint8))
+        ir_y, vi_y = to_float(as_infrared(read_image(pair.ir))), to_float(as_visible(read_image(pair.vi)))
+        # Whole levels first, as evaluators read them: halves then round to even ones everywhere.
+        planes = (from_float(y, np.uint8).astype(np.float64) for y in (ir_y, rgb_to_luma(vi_y)))
+        write_image(out / f"{pair.id}.png", np.round(RULES[rule](*planes)).astype(np.uint8))
 
 
 def comparison_grid(compared: ComparedSet, stem: str) -> UInt8[np.ndarray, "_ _ 3"]:
