@@ -1,6 +1,7 @@
 """Fusing videos and sequences of frames, one frame after the other, in bounded memory."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from fusejax.data.images import resample, write_image
+from fusejax.data.pairing import size_text
 from fusejax.data.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
 from fusejax.data.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.inference.fuser import Fuser
@@ -99,6 +101,8 @@ def fuse_video(
     target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
     chosen = find_range(sources[0], ir_range)
     fuser = Fuser.load(weights, tile=tile, memory=limit)
+    text = f"compiling the network for frames of {size_text(sources[1].size)}, once per size (kept for later runs)"
+    print(text, file=sys.stderr, flush=True)
     fused = _fused(fuser, sources, chosen, ir_polarity, temporal)
     number, visible_rate = 0, sources[1].rate
     with ExitStack() as stack:
@@ -129,7 +133,7 @@ def _fused(
         vi_y = visible.luma()
         ir = resample(infrared.infrared(), height=vi_y.shape[0], width=vi_y.shape[1])
         unit = to_unit(ir, chosen, polarity=polarity)
-        fused_y = fuser.fuse_luma(unit[None], vi_y[None])
+        fused_y = fuser.fuse_luma(unit[None], vi_y[None], exact_size=True)
         if temporal:
             state, settled = settle(state, unit[None], vi_y[None], fused_y, visible.seconds - before, temporal)
             fused_y, before = np.asarray(settled), visible.seconds

@@ -96,7 +96,7 @@ def test_a_video_equals_its_frames_one_by_one(videos, pairs, weights, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["vi.mkv", "vi_preview.mp4"]
     fuser = Fuser.load(weights)
     for pair, frame in zip(pairs, rgb_frames(fused.written), strict=True):
-        np.testing.assert_array_equal(frame, fuser.fuse(pair["ir"], pair["vi"]))
+        np.testing.assert_array_equal(frame, fuser.fuse_pair(pair["ir"], pair["vi"], exact_size=True).image)
     preview = VideoFile(tmp_path / "vi_preview.mp4")
     assert preview.count == 6 and preview.rate == RATE
     assert preview.size[1] == 3 * 48 + 2 * 4
@@ -120,7 +120,9 @@ def test_the_decision_settles_by_the_time_stamps(videos, weights, tmp_path, pair
         decoded = frame.luma()
         vi = next(f for n, f in enumerate(VideoFile(videos / "vi.mkv")) if n == number)
         ir, vi_y = to_float(pair["ir"])[None], vi.luma()[None]
-        state, expected = settle(state, ir, vi_y, fuser.fuse_luma(ir, vi_y), 0.04 if number else 0.0, 0.3)
+        state, expected = settle(
+            state, ir, vi_y, fuser.fuse_luma(ir, vi_y, exact_size=True), 0.04 if number else 0.0, 0.3
+        )
         np.testing.assert_allclose(decoded, np.asarray(expected)[0], atol=1.5 / 255)  # 8 bits, clipped colors
 
 
@@ -134,7 +136,7 @@ def test_chroma_times_and_sound_are_those_of_the_visible_video(weights, tmp_path
     for left, before, after in zip(VideoFile(ir), VideoFile(vi), VideoFile(fused.written), strict=True):
         assert after.frame.pts == before.frame.pts
         assert after.frame.format.name == "yuv420p"
-        expected = fuser.fuse_luma(left.luma()[None], before.luma()[None])[0]
+        expected = fuser.fuse_luma(left.luma()[None], before.luma()[None], exact_size=True)[0]
         for plane in (1, 2):
             assert bytes(after.frame.planes[plane]) == bytes(before.frame.planes[plane])
         np.testing.assert_allclose(after.luma(), expected, atol=0.5 / 219 + 1e-6)  # half a level of 16 to 235
@@ -177,11 +179,11 @@ class Interrupt(BaseException):
 def test_an_interrupt_leaves_nothing_and_the_next_call_starts_again(videos, weights, tmp_path, monkeypatch):
     calls, plain = [], Fuser.fuse_luma
 
-    def interrupted(self, ir, vi_y):
+    def interrupted(self, ir, vi_y, **options):
         calls.append(1)
         if len(calls) == 4:
             raise Interrupt
-        return plain(self, ir, vi_y)
+        return plain(self, ir, vi_y, **options)
 
     given = (videos / "ir.mkv", videos / "vi.mkv", tmp_path)
     with monkeypatch.context() as patched:
@@ -193,25 +195,28 @@ def test_an_interrupt_leaves_nothing_and_the_next_call_starts_again(videos, weig
 
 
 @pytest.mark.slow
-def test_a_killed_process_leaves_no_file_under_the_final_name(videos, weights, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_stopped_process_leaves_no_file_under_the_final_name(videos, weights, tmp_path, number, status):
+    words = ["fuse", "--ir", str(videos / "ir.mkv"), "--vi", str(videos / "vi.mkv"), "--out", str(tmp_path)]
     code = f"""
-import os
+import os, signal
+from fusejax.cli.main import main
 from fusejax.inference.fuser import Fuser
-from fusejax.inference.video import fuse_video
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
 plain, calls = Fuser.fuse_luma, []
-def dying(self, ir, vi_y):
+def stopping(self, ir, vi_y, **options):
     calls.append(1)
     if len(calls) == 4:
-        os.kill(os.getpid(), {int(signal.SIGKILL)})
-    return plain(self, ir, vi_y)
-Fuser.fuse_luma = dying
-fuse_video({str(videos / "ir.mkv")!r}, {str(videos / "vi.mkv")!r}, {str(tmp_path)!r}, weights={weights!r})
+        os.kill(os.getpid(), {int(number)})
+    return plain(self, ir, vi_y, **options)
+Fuser.fuse_luma = stopping
+main({[*words, "--weights", weights]!r})
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert [p.name for p in tmp_path.iterdir()] == [".vi.unfinished.mkv"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False)
+    assert done.returncode == status
+    left = [p.name for p in tmp_path.iterdir()]
+    assert left == ([".vi.unfinished.mkv"] if number == signal.SIGKILL else [])
     fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights)
     assert [p.name for p in tmp_path.iterdir()] == ["vi.mkv"]
     assert VideoFile(tmp_path / "vi.mkv").count == 6
