@@ -33,12 +33,12 @@ def get_config() -> TrainConfig:
             headroom=True,
         ),
     )
-    optim = OptimConfig(learning_rate=1.5e-3, final_learning_rate=1e-5, warmup_steps=200, clip_norm=0.5)
+    optim = OptimConfig(learning_rate=1.5e-3, final_learning_rate=1e-5, warmup_steps=100, clip_norm=0.5)
     augment = AugmentConfig(brightness=0.03, contrast=0.1, glare=0.4)
     return TrainConfig(
         name="light",
         model=LightConfig(),
-        stages=(StageConfig(objective, optim=optim, steps=12_000),),
+        stages=(StageConfig(objective, optim=optim, steps=3_000),),
         data=DataConfig(crop=96, com_mask=None, augment=augment, keep_decoded=True),
         batch_size=8,
         average_decay=0.999,

@@ -28,7 +28,7 @@ from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import plan_stages
 from fusejax.weights.files import shipped_weights
 
-BATCH, SIZE = 8, (480, 640)
+BATCH, SIZE, LARGE = 8, (480, 640), (1080, 1920)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,7 @@ class BenchOptions:
       config: shipped configuration whose network and last stage are timed.
       against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and
       prints ratios. `onnx` only alternates all shipped weights between onnxruntime and jitted JAX.
+      forward_only: instead, the network alone, also at 1920x1080, in turn with AngularFuse's.
       where: instead, say where the time of a run goes, phase by phase.
       micro_batches: parts that the training step computes its 8 crops in.
       repeats: timed calls of each kind.
@@ -47,6 +48,7 @@ class BenchOptions:
 
     config: str = "angularfuse"
     against: Literal["torch", "onnx"] | None = None
+    forward_only: bool = False
     where: bool = False
     micro_batches: int = 1
     repeats: int = 5
@@ -98,13 +100,13 @@ def jax_step(name: str, objective: ObjectiveConfig | None, micro_batches: int) -
     return call
 
 
-def jax_forward(name: str) -> Callable[[], None]:
+def jax_forward(name: str, size: tuple[int, int] = SIZE) -> Callable[[], None]:
     model = build(load_config(name).model)
-    ir, vi_y = crops(0, 1, SIZE), crops(1, 1, SIZE)
+    ir, vi_y = crops(0, 1, size), crops(1, 1, size)
     params = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), jnp.zeros((1, 8, 8, 1)))
     start = time.perf_counter()
     compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
-    print(f"{'compile forward 480x640':34} {time.perf_counter() - start:8.3f} s", flush=True)
+    print(f"{f'compile forward {size[0]}x{size[1]}':34} {time.perf_counter() - start:8.3f} s", flush=True)
     return lambda: jax.block_until_ready(compiled(params, ir, vi_y))
 
 
@@ -125,7 +127,16 @@ def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, name
     show(f"{name}, {names[0]}", [a for a, _ in pairs])
     show(f"{name}, {names[1]}", [b for _, b in pairs])
     ratios = sorted(a / b for a, b in pairs)
-    print(f"{name}: ratio {statistics.median(ratios):.2f} (min {ratios[0]:.2f}, max {ratios[-1]:.2f})", flush=True)
+    print(f"{name}: ratio {statistics.median(ratios):.3f} (min {ratios[0]:.3f}, max {ratios[-1]:.3f})", flush=True)
+
+
+def forward_only(options: BenchOptions) -> None:
+    """The network alone: two sizes, and its share of AngularFuse's time."""
+    ours, large, theirs = jax_forward(options.config), jax_forward(options.config, LARGE), jax_forward("angularfuse")
+    large()
+    alternate("forward 480x640", ours, theirs, options.repeats, names=(options.config, "angularfuse"))
+    show("forward 480x640, by itself", seconds(ours, options.repeats))
+    show("forward 1080x1920", seconds(large, options.repeats))
 
 
 def against_onnx(repeats: int) -> None:
@@ -140,6 +151,9 @@ def against_onnx(repeats: int) -> None:
 
 def main(options: BenchOptions) -> None:
     print(f"jax {jax.__version__} on {jax.devices()[0]}, {platform.processor() or platform.machine()}")
+    if options.forward_only:
+        forward_only(options)
+        return
     if options.where:
         where.main(where.WhereOptions(options.config, data_root=options.data_root, folders=options.folders))
         return

@@ -17,13 +17,13 @@ CHANGES = {
     "shipped": {},
     "cells of 2": {"cell": 2},
     "cells of 8": {"cell": 8},
+    "no pooled term": {"pooled": False},
+    "no contrast guide": {"contrast_guide": False},
+    "no detail": {"detail": 0.0},
     "16 channels": {"width": 16},
     "32 channels": {"width": 32},
     "2 blocks": {"blocks": 2},
     "4 blocks": {"blocks": 4},
-    "no pooled term": {"pooled": False},
-    "no contrast guide": {"contrast_guide": False},
-    "no detail": {"detail": 0.0},
 }
 
 

@@ -4,6 +4,10 @@ They are computed on gray levels 0..255, as the metrics are, without the roundin
 Windowed means are products with banded matrices, which take every second position only. Gradients
 are finite on flat, equal and saturated images.
 
+The fused image counts as it will be saved, clipped to [0, 1]. Otherwise contrast above white pays,
+which nobody sees: people in the glare of headlights are then drawn at 1.2 in front of 1.04. What
+brings pixels back into the range is an intensity term beside these.
+
 These metrics reward copying a source and raising contrast. A term raises its number long after the
 image has stopped looking better: keep the weights small and look at the images.
 """
@@ -49,7 +53,7 @@ def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     Returns:
         One value per image, in [0.02, 1].
     """
-    fused, *sources = (isolate_on_cpu(_levels_gradient, x) for x in (fused_y, ir, vi_y))
+    fused, *sources = (isolate_on_cpu(_levels_gradient, x) for x in (_saved(fused_y), ir, vi_y))
     kept = sum_arrays(_kept_edges(fused, source) for source in sources)
     return 1.0 - kept / sum_arrays(pixel_mean(jax.lax.stop_gradient(_strength(source))) for source in sources)
 
@@ -94,6 +98,7 @@ def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     Returns:
         One value per image, in [0, 2].
     """
+    fused_y = _saved(fused_y)
     return 1.0 - 0.5 * (_correlation(fused_y - vi_y, ir) + _correlation(fused_y - ir, vi_y))
 
 
@@ -166,9 +171,13 @@ def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     return 1.0 - jnp.where(alive, kept / jnp.where(alive, carried, 1.0), 1.0).mean(axis=0)
 
 
+def _saved(fused_y: Luma) -> Luma:
+    return jnp.clip(fused_y, 0.0, 1.0)
+
+
 def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes, Planes]:
     rows, columns = ((0, max(0, least - side)) for side in ir.shape[1:3])
-    fused, ir, vi_y = (_LEVELS * pad_hw(x, rows, columns, "reflect")[..., 0] for x in (fused_y, ir, vi_y))
+    fused, ir, vi_y = (_LEVELS * pad_hw(x, rows, columns, "reflect")[..., 0] for x in (_saved(fused_y), ir, vi_y))
     return fused[None], jnp.stack([ir, vi_y])
 
 

@@ -8,7 +8,7 @@ from fusejax.losses.config import ObjectiveConfig
 
 STREET_FOLDERS = ("roadscene/train", "msrs128/train")
 STREET_SETS = {"roadscene/val": "road scenes", "msrs/test_dev": "day and night streets"}
-LIGHT_SETS = {"msrs/test_dev": "day and night streets", "vifb/test_dev": "unseen cameras, glare"}
+LIGHT_SETS = {"msrs/test_dev": "day and night streets"}
 LIGHT_SHARES = (0.6, 0.4)
 
 

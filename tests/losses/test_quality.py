@@ -119,6 +119,19 @@ def test_degenerate_images_have_finite_values_and_slopes(name):
         assert np.all(np.isfinite(slope))
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_contrast_that_saving_clips_does_not_pay(name):
+    ir, vi_y = sources()
+    fused = 1.8 * ir - 0.4
+    outside = np.asarray((fused < 0) | (fused > 1))
+    assert outside.mean() > 0.05
+    value, slope = value_and_slope(name)(fused, ir, vi_y)
+    saved, _ = value_and_slope(name)(jnp.clip(fused, 0, 1), ir, vi_y)
+    np.testing.assert_array_equal(value, saved)
+    np.testing.assert_array_equal(slope[outside], 0)
+    assert np.abs(slope).max() > 0
+
+
 def test_images_smaller_than_the_windows_have_a_value():
     ir, vi_y = (x[:, :5, :6] for x in sources())
     for name in ("metric_ssim", "vif"):

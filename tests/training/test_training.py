@@ -255,11 +255,15 @@ def run_cli(*arguments, devices=1, check=True):
 
 
 @pytest.mark.slow
-def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
-    workdir, _ = unbroken
-    result = run_cli("train", CONFIG_FILE, "--workdir", tmp_path / "run", devices=8)
-    assert "on 8 device(s)" in result.stdout
-    one, eight = load_file(workdir / "weights.safetensors"), load_file(tmp_path / "run" / "weights.safetensors")
+@pytest.mark.parametrize("name", ["tiny", "tiny_light"])
+def test_eight_devices_equal_one_from_the_command_line(name, tmp_path):
+    config, weights = CONFIG_FILE.with_stem(name), {}
+    for devices in (1, 8):
+        run = tmp_path / str(devices)
+        result = run_cli("train", config, "--workdir", run, devices=devices)
+        assert f"on {devices} device(s)" in result.stdout
+        weights[devices] = load_file(run / "weights.safetensors")
+    one, eight = weights.values()
     assert one.keys() == eight.keys()
     # Sums in another order turn the sign of gradients near zero, which Adam shows in single
     # entries: as a whole, then. # A batch of other pairs moves the whole by more than a hundred
