@@ -1,4 +1,8 @@
-"""A small light network under the shipped objective on made-up pairs: two steps."""
+"""A small light network on made-up pairs, two steps under the shipped objective without SSIM.
+
+SSIM's variances on 0..255 levels carry float32 noise as large as its constants: on eight devices
+its value differs by 0.3 %, and the norm of the gradient by 2.4 %.
+"""
 
 import dataclasses
 
@@ -9,13 +13,15 @@ from fusejax.models import LightConfig
 def get_config() -> TrainConfig:
     full = load_config("light")
     (stage,) = full.stages
+    terms = tuple(term for term in stage.objective.terms if term.name != "metric_ssim")
+    objective = dataclasses.replace(stage.objective, terms=terms)
     optim = dataclasses.replace(stage.optim, learning_rate=1e-3, warmup_steps=0)
     return dataclasses.replace(
         full,
         name="tiny_light",
         model=LightConfig(width=6, blocks=1),
         data=dataclasses.replace(full.data, synthetic=8, crop=48),
-        stages=(dataclasses.replace(stage, optim=optim, steps=2),),
+        stages=(dataclasses.replace(stage, objective=objective, optim=optim, steps=2),),
         log_every=1,
         save_every=2,
     )

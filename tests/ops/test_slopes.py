@@ -30,9 +30,9 @@ def test_values_and_slopes_are_those_of_autodiff():
     weights = jnp.asarray([0.3, 2.0, -1.0])
 
     def both(function):
-        return jax.jit(
-            jax.value_and_grad(lambda x, y, z: (weights * function(x, y, z) ** 2).sum(), argnums=(0, 1, 2))
-        )(*arguments)
+        return jax.jit(jax.value_and_grad(lambda x, y, z: (weights * function(x, y, z) ** 2).sum(), argnums=(0, 1, 2)))(
+            *arguments
+        )
 
     (value, slopes), (expected, by_autodiff) = both(value_with_slope(term)), both(term)
     np.testing.assert_allclose(value, expected, rtol=1e-6)

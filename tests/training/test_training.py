@@ -277,9 +277,8 @@ def test_a_step_of_light_on_eight_devices_has_the_loss_and_gradient_of_one(tmp_p
     for devices in (1, 8):
         run_cli("train", CONFIG_FILE.with_stem("tiny_light"), "--workdir", tmp_path / str(devices), devices=devices)
         first[devices] = next(line for line in log_lines(tmp_path / str(devices)) if line["kind"] == "train")
-    terms = ("loss", "grad_norm", "qabf", "metric_ssim", "scd", "vif", "reference_magnitude", "reference_direction")
-    for name in terms:
-        assert first[8][name] == pytest.approx(first[1][name], rel=1e-3), name
+    for name in ("loss", "grad_norm", "qabf", "scd", "vif", "reference_magnitude", "reference_direction"):
+        assert first[8][name] == pytest.approx(first[1][name], rel=1e-4), name
 
 
 @pytest.mark.slow
