@@ -124,7 +124,7 @@ def _grid(image: Image) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
 
 def _sample(image: Image, rows: Float[Array, "h w"], columns: Float[Array, "h w"], extent: Extent) -> Image:
     """Linear interpolation at positions, which are kept within the image."""
-    at = [x for x, side in zip((rows, columns), extent, strict=True)]
+    at = [jnp.clip(x, 0, side - 1) for x, side in zip((rows, columns), extent, strict=True)]
     return jnp.stack([map_coordinates(plane, at, order=1) for plane in jnp.moveaxis(image, -1, 0)], axis=-1)
 
 
