@@ -67,8 +67,8 @@ def test_shipped_weights_can_be_exported(tmp_path, name, format, say):
     say(f"{name}.{format}: {metadata['largest_difference']:.1e}, {out.stat().st_size / parameters:.2f} of the size")
     assert metadata["name"] == name and metadata["version"] == fusejax.__version__ and metadata["card"]
     assert metadata["largest_difference"] < 1e-5
-    # The operations themselves take up to 300 kB, more than the smallest networks' parameters.
-    assert out.stat().st_size < 1.2 * parameters + 300_000
+    # Beside parameters as few as those of `crossfuse_small` (63 kB) graph and card weigh more.
+    assert out.stat().st_size < (1.2 * parameters if parameters > 150_000 else parameters + 64_000)
 
 
 @pytest.mark.slow
