@@ -114,9 +114,7 @@ def eight_bit(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
-    """Cuts one row of patches after the other.
-
-    An image smaller than the patch holds none.
+    """Cuts one row of patches after the other; an image smaller than the patch holds none.
 
     Args:
         images: (name, uint8 [h, w, 3]) one after the other.
@@ -147,10 +145,7 @@ def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, 
 
 
 def pooled_histogram(images: Images, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
-    """Gray levels of all patches together, per channel.
-
-    All patches have the same size, so its mean is the mean of the patches' means.
-    """
+    """Gray levels of all patches, per channel; their mean is the mean of the patches' means."""
     rows = (counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
     return functools.reduce(np.add, rows)
 
