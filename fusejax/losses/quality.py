@@ -184,15 +184,17 @@ def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes,
 def _moments(fused: Planes, sources: Planes, taps: Sequence[float] | np.ndarray) -> tuple[Array, ...]:
     """Windowed means of F and sources, their variances, and covariances, at every second position.
 
-    Variances are E[x^2] - E[x]^2, not negative; on 8-bit levels float32 leaves an error of a few
-    hundredths.
+    Variances are E[x^2] - E[x]^2, not negative, of x minus its mean over the image: squares of gray
+    levels would leave an error of a few hundredths in float32, as large as SSIM's constants.
     """
+    shift_f, shifts = (jax.lax.stop_gradient(x.mean(axis=(2, 3), keepdims=True)) for x in (fused, sources))
+    fused, sources = fused - shift_f, sources - shifts
     mean_f, means = (windowed_mean(x, taps, stride=_STRIDE) for x in (fused, sources))
     square_f, squares, products = (
         windowed_mean(x, taps, stride=_STRIDE) for x in (fused**2, sources**2, fused * sources)
     )
     variance_f, variances = jnp.maximum(square_f - mean_f**2, 0.0), jnp.maximum(squares - means**2, 0.0)
-    return mean_f, means, variance_f, variances, products - mean_f * means
+    return mean_f + shift_f, means + shifts, variance_f, variances, products - mean_f * means
 
 
 def windowed_mean(
