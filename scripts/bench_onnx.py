@@ -32,7 +32,8 @@ def forwards(name: str, ir: np.ndarray, vi_y: np.ndarray) -> tuple[Callable[[], 
     def jitted() -> object:
         return jax.block_until_ready(compiled({"params": on_device[0]}, *on_device[1:]))
 
-    difference = np.abs(session.run(None, feed)[0].transpose(0, 2, 3, 1) - np.clip(np.asarray(jitted()), 0, 1)).max()
+    fused = np.asarray(session.run(None, feed)[0]).transpose(0, 2, 3, 1)
+    difference = np.abs(fused - np.clip(np.asarray(jitted()), 0, 1)).max()
     print(f"{name}: onnxruntime {onnxruntime.__version__}, {_THREADS} threads; largest difference {difference:.1e}")
     return lambda: session.run(None, feed), jitted
 
