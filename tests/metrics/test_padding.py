@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import metrics_reference as reference
 import numpy as np
+import perceptual_reference
 import pytest
 from test_metrics_laws import REFERENCES, SMALL, TOLERANCE, levels
 
@@ -87,7 +88,7 @@ def test_color_deviation_and_regions_end_with_the_image():
     images = [rng.integers(0, 256, (21, 30, c)).astype(float) for c in (3, 1, 3)]
     whole, extents = [padded([x], (32, 48)) for x in images], jnp.asarray([[21, 30]], jnp.int32)
     angle = score_arrays(*whole, extents, convention="exact", metrics=("CD",))["CD"]
-    np.testing.assert_allclose(angle, reference.color_deviation(images[0] / 255, images[2] / 255), rtol=1e-6)
+    np.testing.assert_allclose(angle, perceptual_reference.color_deviation(images[0] / 255, images[2] / 255), rtol=1e-6)
     planes = [x[..., :1] for x in (*whole, jnp.ones_like(whole[0]))]
     cut = [x[:, :21, :30] for x in planes]
     for metric in (roi_ssim, roi_mse):
