@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.models.config import CrossFuseConfig, Remat
-from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, Pointwise
+from fusejax.models.convolutions import Conv3x3, Pointwise
+from fusejax.models.depthwise import DepthwiseConv3x3
 from fusejax.models.layers import ChannelAttention, GatedFeedForward, pre_norm_residuals, rematerialized
 from fusejax.typing import Luma
 

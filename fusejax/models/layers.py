@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.models.config import Remat
-from fusejax.models.convolutions import Conv3x3, DepthwiseConv3x3, PairedConv3x3, Pointwise, SplitPointwise
+from fusejax.models.convolutions import Conv3x3, PairedConv3x3, Pointwise, SplitPointwise
+from fusejax.models.depthwise import DepthwiseConv3x3
 
 
 class LayerNorm(nn.Module):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fusejax.models import CrossFuseConfig, build
-from fusejax.models.convolutions import stencil
 from fusejax.models.crossfuse import CouplingLayer, Decoder, Encoder, LongScale, RestormerBlock, ShortScale
+from fusejax.models.depthwise import stencil
 from fusejax.models.layers import ChannelAttention
 
 SMALL = CrossFuseConfig(width=8, heads=2, encoder_blocks=1, decoder_blocks=2, coupling_layers=2)

@@ -10,12 +10,12 @@ import pytest
 from fusejax.models import NETWORKS, build
 from fusejax.models.convolutions import (
     Conv3x3,
-    DepthwiseConv3x3,
     PairedConv3x3,
     Pointwise,
     SplitPointwise,
     UpsampleConv,
 )
+from fusejax.models.depthwise import DepthwiseConv3x3
 
 PAIR = jax.ShapeDtypeStruct((2, 9, 6, 1), jnp.float32)
 # Layer, channels in, values that one output value is summed over.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax import export
 
-from fusejax.models.convolutions import DepthwiseConv3x3, convolve
+from fusejax.models.convolutions import convolve
+from fusejax.models.depthwise import DepthwiseConv3x3
 from fusejax.ops.backend import EVERY_PLATFORM, by_platform, compile_for
 
 

@@ -291,11 +291,3 @@ def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
     assert result.returncode == 2
     assert "holds no infrared and visible folder" in result.stderr
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_info_prints_counts_and_settings():
-    text = run_cli("info", "angularfuse", "--settings").stdout
-    assert "angularfuse: 1,517,657 parameters" in text
-    assert "GFLOP per pair of 640x480 (width x height)" in text
-    assert '"edge_weight": 0.75' in text
