@@ -60,6 +60,8 @@ def test_chunks_end_with_the_stage_and_start_at_multiples():
     (stage,) = plan_stages(SEVEN, 8)
     steps = [(step, dispatched_together(step, stage, 3)) for step in range(7)]
     assert [count for _, count in steps] == [3, 1, 1, 3, 1, 1, 1]
+    whole = dataclasses.replace(stage, steps=6)
+    assert dispatched_together(3, whole, 3) == 3
 
 
 def test_logs_saves_and_scores_fall_on_the_end_of_a_dispatch():
