@@ -123,24 +123,27 @@ def test_memory_is_read_with_its_unit():
             parse_memory(text + unit)
 
 
-# What the system says of a child counts this process too, from which it was forked.
+# What the system says of a child counts this process too, from which it was forked. Python, JAX and
+# the library take more on some machines than on others, so the limit is named on top of theirs.
 FUSE = """
 import sys
 from pathlib import Path
+
+import jax
+
 from fusejax.cli.main import main
 
-main(["fuse", *sys.argv[1:]])
-(peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-print("peak in KiB:", peak.split()[1])
+
+def mebibytes(name):
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name + ":")]
+    return int(line.split()[1]) // 1024
+
+
+jax.block_until_ready(jax.jit(jax.numpy.sin)(jax.numpy.ones(3)))
+limit = mebibytes("VmRSS") + int(sys.argv[1])
+main(["fuse", *sys.argv[2:], "--memory", f"{limit}M"])
+print("MiB below the limit:", limit - mebibytes("VmHWM"))
 """
-
-
-def peak_of_fusing(folder, weights, *options):
-    """Peak of resident memory in bytes of the command on the pair of a folder."""
-    paths = ["--ir", str(folder / "ir.png"), "--vi", str(folder / "vi.png"), "--out", str(folder / "out")]
-    command = [sys.executable, "-c", FUSE, "--weights", str(weights), *options, *paths]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return 1024 * int(said.split("peak in KiB:")[1])
 
 
 @pytest.mark.slow
@@ -151,5 +154,9 @@ def test_the_named_memory_is_kept(tmp_path):
     pair = synthetic_pair(0, size=(300, 400))
     for kind in ("ir", "vi"):
         write_image(tmp_path / f"{kind}.png", np.tile(pair[kind], (4, 4, 1)))
-    # Python, JAX and compiling take about 350 MiB; the network on the whole image some 600 more.
-    assert peak_of_fusing(tmp_path, tmp_path / "w.safetensors", "--memory", "650M") < 650 * 2**20
+    paths = ["--ir", str(tmp_path / "ir.png"), "--vi", str(tmp_path / "vi.png"), "--out", str(tmp_path / "out")]
+    # Compiling takes some 300 MiB without a cache; the network on the whole image some 600 more.
+    command = [sys.executable, "-c", FUSE, "500", "--weights", str(tmp_path / "w.safetensors"), *paths]
+    said = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert int(said.stdout.split("MiB below the limit:")[1]) > 0, said.stdout
