@@ -2,8 +2,8 @@
 
 fusejax ablate light_shape --data-root DIR --out OUT [--full-size]
 
-Ten variants of the shipped recipe, each of which changes one thing of the shipped network (cells of
-4, 24 channels, 3 blocks). Short runs on small crops from random parameters. Tables:
+Twelve variants of the shipped recipe; each but the last changes one thing of the shipped network
+(cells of 4, 24 channels, 3 blocks). Short runs on small crops from random parameters. Tables:
 configs/ablations/README.md ("The shape of the light network").
 """
 
@@ -24,6 +24,8 @@ CHANGES = {
     "32 channels": {"width": 32},
     "2 blocks": {"blocks": 2},
     "4 blocks": {"blocks": 4},
+    "depth-wise": {"depthwise": True},
+    "two scales": {"width": 16, "blocks": 2, "coarse_cell": 16},
 }
 
 

@@ -1,5 +1,6 @@
 """The networks as ONNX graphs: one function each, from parameters and luma to fused luma."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -143,16 +144,9 @@ def _blend(graph: OnnxGraph, alpha: str, ir: str, vi: str) -> str:
 
 def light(graph: OnnxGraph, p: Tree, config: LightConfig, ir: str, vi_y: str) -> str:
     """`fusejax.models.Light`, sides multiples of the cell."""
-    half = graph.constant(0.5)
-    cells = [graph.add("SpaceToDepth", graph.add("Sub", x, half), blocksize=config.cell) for x in (ir, vi_y)]
-    x = graph.add("Relu", blocks.conv(graph, p["stem"], blocks.concat(graph, *cells), tiny=True))
-    for n in range(config.blocks):
-        part = p[f"block{n + 1}"]
-        y = blocks.conv(graph, part["conv1"], x, tiny=True)
-        if config.pooled:
-            y = graph.add("Add", y, blocks.pointwise(graph, part["pool"], graph.add("GlobalAveragePool", x)))
-        x = graph.residual(x, blocks.conv(graph, part["conv2"], graph.add("Relu", y), tiny=True))
-    maps = graph.upsample(blocks.conv(graph, p["coefficients"], x, tiny=True), config.cell)
+    maps = _steering(graph, p, config, config.cell, ir, vi_y)
+    if config.coarse_cell:
+        maps = graph.add("Add", maps, _steering(graph, p["coarse"], config, config.coarse_cell, ir, vi_y))
     share, guide, ir_gain, vi_gain, offset = graph.add_many("Split", 5, maps, axis=1, num_outputs=5)
     difference = graph.add("Sub", ir, vi_y)
     if config.contrast_guide:
@@ -166,6 +160,26 @@ def light(graph: OnnxGraph, p: Tree, config: LightConfig, ir: str, vi_y: str) ->
         details = graph.add("Mul", gains, _fine(graph, blocks.concat(graph, ir, vi_y)))
         fused = graph.residual(fused, *graph.add_many("Split", 2, details, axis=1, num_outputs=2))
     return fused
+
+
+def _steering(graph: OnnxGraph, p: Tree, config: LightConfig, cell: int, ir: str, vi_y: str) -> str:
+    """`fusejax.models.light.steer`: the five coefficients per pixel as channels."""
+    conv = _separable if config.depthwise else functools.partial(blocks.conv, tiny=True)
+    half = graph.constant(0.5)
+    cells = [graph.add("SpaceToDepth", graph.add("Sub", x, half), blocksize=cell) for x in (ir, vi_y)]
+    x = graph.add("Relu", blocks.conv(graph, p["stem"], blocks.concat(graph, *cells), tiny=True))
+    for n in range(config.blocks):
+        part = p[f"block{n + 1}"]
+        y = conv(graph, part["conv1"], x)
+        if config.pooled:
+            y = graph.add("Add", y, blocks.pointwise(graph, part["pool"], graph.add("GlobalAveragePool", x)))
+        x = graph.residual(x, conv(graph, part["conv2"], graph.add("Relu", y)))
+    return graph.upsample(blocks.conv(graph, p["coefficients"], x, tiny=True), cell)
+
+
+def _separable(graph: OnnxGraph, p: Tree, x: str) -> str:
+    """`fusejax.models.light.SeparableConv3x3`."""
+    return blocks.pointwise(graph, p["channels"], blocks.depthwise(graph, p["spatial"], x, padding="reflect"))
 
 
 def _bounded(graph: OnnxGraph, x: str, limit: float) -> str:

@@ -134,6 +134,10 @@ class LightConfig:
         itself, which takes its edges from the sources instead of from the cells.
       detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
       offset: largest smooth offset that is added to the blend.
+      depthwise: whether the blocks use a depth-wise 3x3 convolution followed by a 1x1 instead of a
+        full 3x3.
+      coarse_cell: side in pixels of the cells of a second network of the same width and depth,
+        whose coefficients are added; a multiple of `cell`. 0 for no second network.
     """
 
     cell: int = 4
@@ -143,10 +147,14 @@ class LightConfig:
     contrast_guide: bool = True
     detail: float = 1.5
     offset: float = 0.25
+    depthwise: bool = False
+    coarse_cell: int = 0
 
     def __post_init__(self):
         check_at_least(self, 1, "cell", "width", "blocks")
-        check_at_least(self, 0, "detail", "offset")
+        check_at_least(self, 0, "detail", "offset", "coarse_cell")
+        if self.coarse_cell % self.cell:
+            raise ValueError(f"coarse_cell is {self.coarse_cell}; give a multiple of cell ({self.cell}), or 0.")
 
 
 ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig | LightConfig

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from fusejax.models.config import LightConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise
+from fusejax.models.depthwise import DepthwiseConv3x3
 from fusejax.models.layers import GlobalMean
 from fusejax.ops.numerics import isolate_on_cpu, sum_arrays
 from fusejax.typing import Luma
@@ -28,16 +29,53 @@ _COEFFICIENTS = 5
 
 
 class PooledResidual(nn.Module):
-    """x + conv3x3(ReLU(conv3x3(x) + linear(mean of x over the image))), reflect padding."""
+    """x + conv(ReLU(conv(x) + linear(mean of x over the image))), reflect padding."""
 
     pooled: bool
+    depthwise: bool = False
 
     @nn.compact
     def __call__(self, x: Cells) -> Cells:
-        y = Conv3x3(x.shape[-1], use_bias=True, name="conv1")(x)
+        conv = SeparableConv3x3 if self.depthwise else Conv3x3
+        y = conv(x.shape[-1], use_bias=True, name="conv1")(x)
         if self.pooled:
             y = y + Pointwise(x.shape[-1], name="pool")(GlobalMean(name="mean")(x))
-        return x + Conv3x3(x.shape[-1], use_bias=True, name="conv2")(jax.nn.relu(y))
+        return x + conv(x.shape[-1], use_bias=True, name="conv2")(jax.nn.relu(y))
+
+
+class SeparableConv3x3(nn.Module):
+    """A depth-wise 3x3 convolution followed by a 1x1 (Howard et al. 2017, MobileNets)."""
+
+    features: int
+    use_bias: bool
+
+    @nn.compact
+    def __call__(self, x: Cells) -> Cells:
+        (y,) = DepthwiseConv3x3("reflect", name="spatial")(x)
+        return Pointwise(self.features, use_bias=self.use_bias, name="channels")(y)
+
+
+def steer(config: LightConfig, cell: int, ir: Plane, vi_y: Plane) -> list[Plane]:
+    """Both sources to the coefficients per pixel that steer the blend, by way of cells.
+
+    Its modules become those of the calling module, so that `Light` has no level between.
+    """
+    cells = [space_to_depth(x - 0.5, cell) for x in (ir, vi_y)]
+    x = jax.nn.relu(Conv3x3(config.width, use_bias=True, name="stem")(*cells))
+    for n in range(config.blocks):
+        x = PooledResidual(config.pooled, config.depthwise, name=f"block{n + 1}")(x)
+    maps = Conv3x3(_COEFFICIENTS, use_bias=True, name="coefficients")(x)
+    return UpsampleCells(cell, name="up")(maps)
+
+
+class CoarseSteering(nn.Module):
+    """`steer` with larger cells and parameters of its own."""
+
+    config: LightConfig
+
+    @nn.compact
+    def __call__(self, ir: Plane, vi_y: Plane) -> list[Plane]:
+        return steer(self.config, self.config.coarse_cell, ir, vi_y)
 
 
 class Light(nn.Module):
@@ -61,18 +99,16 @@ class Light(nn.Module):
     @property
     def multiple(self) -> int:
         """Sides that this does not divide are padded."""
-        return self.config.cell
+        return max(self.config.cell, self.config.coarse_cell)
 
     @nn.compact
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         config, (h, w) = self.config, ir.shape[1:3]
-        ir, vi_y = (pad_to_cells(x[..., 0], config.cell) for x in (ir, vi_y))
-        cells = [space_to_depth(x - 0.5, config.cell) for x in (ir, vi_y)]
-        x = jax.nn.relu(Conv3x3(config.width, use_bias=True, name="stem")(*cells))
-        for n in range(config.blocks):
-            x = PooledResidual(config.pooled, name=f"block{n + 1}")(x)
-        maps = Conv3x3(_COEFFICIENTS, use_bias=True, name="coefficients")(x)
-        coefficients = UpsampleCells(config.cell, name="up")(maps)
+        ir, vi_y = (pad_to_cells(x[..., 0], self.multiple) for x in (ir, vi_y))
+        coefficients = steer(config, config.cell, ir, vi_y)
+        if config.coarse_cell:
+            coarse = CoarseSteering(config, name="coarse")(ir, vi_y)
+            coefficients = [x + y for x, y in zip(coefficients, coarse, strict=True)]
         return combine(config, ir, vi_y, coefficients)[:, :h, :w, None]
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:

@@ -18,6 +18,7 @@ pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
 SMALL = {
     "light": LightConfig(width=6, blocks=1),
+    "light variant": LightConfig(width=6, blocks=1, depthwise=True, coarse_cell=8),
     "angularfuse": AngularFuseConfig(widths=(4, 8), heads=None, residual_blocks=1),
     "fusionnet": FusionNetConfig(
         widths=(4, 6, 6), attention_width=6, alpha_width=4, channel_gate=True, image_space_alpha=True

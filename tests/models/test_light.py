@@ -11,6 +11,7 @@ from fusejax.models import Light, LightConfig
 from fusejax.models.light import combine, fine, space_to_depth, upsample_cells
 
 TINY = LightConfig(width=6, blocks=1)
+VARIANT = LightConfig(width=6, blocks=1, depthwise=True, coarse_cell=8)
 
 
 def pair(h, w, seed=0):
@@ -32,8 +33,9 @@ def fuse(config=TINY):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (5, 4), (17, 30)])
-def test_any_size_goes_in_and_comes_out(size):
-    fused = fuse()(*pair(*size))
+@pytest.mark.parametrize("config", [TINY, VARIANT])
+def test_any_size_goes_in_and_comes_out(config, size):
+    fused = fuse(config)(*pair(*size))
     assert fused.shape == (1, *size, 1)
     assert np.all(np.isfinite(fused))
 
@@ -79,3 +81,21 @@ def test_fine_detail_of_a_ramp_is_none():
     np.testing.assert_allclose(fine(ramp)[:, 2:-2, 2:-2], 0.0, atol=1e-5)
     impulse = jnp.zeros((1, 9, 9)).at[0, 4, 4].set(1.0)
     np.testing.assert_allclose(fine(impulse)[0, 4, 4], 1 - (6 / 16) ** 2, rtol=1e-6)
+
+
+def test_a_second_network_adds_its_coefficients():
+    ir, vi_y = pair(16, 16)
+    own = params(VARIANT)
+    silent = own | {
+        "coarse": own["coarse"] | {"coefficients": jax.tree.map(np.zeros_like, own["coarse"]["coefficients"])}
+    }
+    alone = {name: part for name, part in own.items() if name != "coarse"}
+    config = LightConfig(width=6, blocks=1, depthwise=True)
+    expected = Light(config).apply({"params": alone}, ir, vi_y)
+    np.testing.assert_allclose(Light(VARIANT).apply({"params": silent}, ir, vi_y), expected, atol=1e-6)
+    assert np.abs(fuse(VARIANT)(ir, vi_y) - expected).max() > 0.01
+
+
+def test_cells_of_the_second_network_are_multiples():
+    with pytest.raises(ValueError, match="coarse_cell is 6; give a multiple of cell"):
+        LightConfig(coarse_cell=6)
