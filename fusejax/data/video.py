@@ -9,7 +9,7 @@ import fractions
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -17,6 +17,8 @@ from jaxtyping import Float, Shaped
 from fusejax.data.image_headers import image_size
 from fusejax.data.images import as_infrared, as_visible, from_float, read_image, read_thermal, to_float
 from fusejax.data.pairing import list_images
+from fusejax.data.pyav import VideoError, import_av
+from fusejax.data.video_orientation import upright
 from fusejax.ops.color import recolor, rgb_to_luma
 
 if TYPE_CHECKING:
@@ -25,23 +27,6 @@ if TYPE_CHECKING:
 Plane = Float[np.ndarray, "h w 1"]
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".y4m")
-
-
-class VideoError(ValueError):
-    """A video that cannot be used; the message names the file and says what to do."""
-
-
-def import_av() -> Any:
-    """PyAV.
-
-    Raises:
-        VideoError: if it is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise VideoError("Videos need PyAV: pip install 'fusejax[video]', or pip install av.") from error
-    return av
 
 
 def is_video(path: Path) -> bool:
@@ -176,10 +161,10 @@ class DecodedFrame:
 
 
 class VideoFile:
-    """A video file."""
+    """A video file; its frames are turned as it says they are to be shown."""
 
     def __init__(self, path: Path):
-        """Reads the headers.
+        """Reads the headers and the first frame.
 
         Raises:
             VideoError: without PyAV, and for files that are missing, broken or hold no video.
@@ -191,15 +176,16 @@ class VideoFile:
                 if not container.streams.video:
                     raise VideoError(f"{path} holds no video stream; give a file with one.")
                 stream = container.streams.video[0]
-                self.size = (stream.codec_context.height, stream.codec_context.width)
                 rate = stream.average_rate or stream.guessed_rate
                 self.count = stream.frames or sum(p.size > 0 for p in container.demux(stream))
+            with av.open(str(path)) as container:
+                first = next(upright(path, container.decode(video=0)), None)
         except av.error.FFmpegError as error:
             text = f"{path} cannot be read as a video ({error.strerror}); copy or export it again."
             raise VideoError(text) from error
-        if not rate or not self.count:
+        if not rate or not self.count or first is None:
             raise VideoError(f"{path} holds no frames; copy or export it again.")
-        self.rate = fractions.Fraction(rate)
+        self.rate, self.size = fractions.Fraction(rate), (first.height, first.width)
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         av, number, first = import_av(), 0, None
@@ -207,7 +193,7 @@ class VideoFile:
             with av.open(str(self.path)) as container:
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
-                for frame in container.decode(stream):
+                for frame in upright(self.path, container.decode(stream)):
                     first = frame.time if first is None else first
                     yield DecodedFrame(frame, frame.time - first)
                     number += 1
@@ -227,7 +213,8 @@ class VideoFile:
             for k in range(number):
                 wanted = start + (k + 0.5) * self.count / number / self.rate
                 container.seek(int(wanted / stream.time_base), stream=stream)  # to the key frame before
-                reached = (frame for frame in container.decode(stream) if frame.time >= wanted - 1 / self.rate)
+                frames = upright(self.path, container.decode(stream))
+                reached = (frame for frame in frames if frame.time >= wanted - 1 / self.rate)
                 if (frame := next(reached, None)) is not None:
                     yield DecodedFrame(frame, frame.time)
 

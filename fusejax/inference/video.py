@@ -62,8 +62,10 @@ def fuse_video(
     """Fuses two videos, or two folders of frames.
 
     The result has the visible video's frame rate, time stamps, size, pixel format and chroma; its
-    first audio stream is copied where the container holds it. Files appear complete or not at all,
-    so after an interrupt the same call starts again. Reports progress on standard error.
+    first audio stream is copied where the container holds it. Videos that say that they are to be
+    turned, as those of phones do, are turned before they are paired, and the result is upright.
+    Files appear complete or not at all, so after an interrupt the same call starts again. Reports
+    progress on standard error.
 
     Args:
         ir: infrared video, or folder of frames in the order of their names.
