@@ -19,13 +19,13 @@ class AblateOptions:
     """Runs every variant with every seed; finished runs are kept, stopped ones continue.
 
     Attributes:
-      config: a file with get_ablation(), or a shipped name.
+      config: a file with get_ablation(), or the name of a shipped ablation.
       data_root: folder that holds the sets.
-      out: runs, scores, table.md, table.csv and grids go here.
-      seeds: repetitions of each variant.
-      full_size: the papers' networks and lengths, for an accelerator, instead of those that a CPU
-        can afford.
-      page: also write a page for each set, OUT/pages/SET/index.html, with the images of seed 0.
+      out: folder for runs, scores, table.md, table.csv and grids.
+      seeds: number of seeds; each variant is trained once per seed.
+      full_size: use the papers' network sizes and training lengths, for an accelerator, instead of
+          the smaller ones that a CPU can handle.
+      page: also write a page per data set, OUT/pages/SET/index.html, with the images of seed 0.
     """
 
     config: Annotated[str, tyro.conf.Positional]
@@ -41,7 +41,7 @@ class AblateOptions:
 
 
 def ablate_command(options: AblateOptions) -> str:
-    """Runs, prints the table and writes it. Raises ValueError where a variant cannot be trained."""
+    """Runs, prints the table and writes it. Raises ValueError if a variant cannot be trained."""
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
     results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     references = reference_scores(ablation, data_root=options.data_root, out=options.out)

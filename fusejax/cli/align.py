@@ -1,4 +1,4 @@
-"""`fusejax align`: chooses and corrects patches of an auxiliary set that fit a target set."""
+"""`fusejax align`: selects and corrects patches of an auxiliary set that match a target set."""
 
 import dataclasses
 from pathlib import Path
@@ -18,21 +18,20 @@ _FILE_WIDTH = 240
 
 @dataclasses.dataclass(frozen=True)
 class AlignOptions:
-    """Chooses the auxiliary patches nearest in brightness to a target set and fits a gamma per
+    """Selects the auxiliary patches closest in brightness to a target set and fits one gamma per
     color channel.
 
-    Nothing is written but the plan, which training cuts its patches from, and an image to judge it
-    by.
+    Writes only the plan, from which training cuts its patches, and an image for judging it.
 
     Attributes:
-      target: pair folder whose brightness the patches are to match.
-      auxiliary: pair folder to choose patches from, named down to the split.
-      out: FILE.json, with FILE.png next to it; or a folder for plan.json and plan.png.
-      config: what is cut, chosen and fitted.
-      target_split: looked for in a target folder that does not hold the images itself; keeps test
-        images out.
-      skip_bad: leave out unusable pairs and list them, instead of stopping.
-      overwrite: replace a plan that exists.
+      target: pair folder whose brightness the patches should match.
+      auxiliary: pair folder to select patches from; the path includes the split.
+      out: FILE.json (FILE.png is written next to it), or a folder for plan.json and plan.png.
+      config: settings for cutting, selecting and fitting.
+      target_split: subfolder to use if the target folder does not hold the images itself; keeps
+          test images out.
+      skip_bad: skip unusable pairs and list them, instead of stopping.
+      overwrite: replace an existing plan.
     """
 
     target: Path
@@ -45,7 +44,7 @@ class AlignOptions:
 
 
 def align_command(options: AlignOptions) -> AlignPlan:
-    """Aligns what the options name and prints the table.
+    """Aligns the folders given by the options and prints the table.
 
     Raises:
         ValueError: see `align_folders`.
@@ -54,7 +53,7 @@ def align_command(options: AlignOptions) -> AlignPlan:
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     aligned = align_folders(**values)
     for line in aligned.skipped:
-        print(f"left out: {line}")
+        print(f"skipped: {line}")
     _report(aligned.plan, aligned.path, aligned.figure)
     return aligned.plan
 
@@ -74,7 +73,7 @@ def _report(plan: AlignPlan, path: Path, figure: Path) -> None:
 
 
 def _table(plan: AlignPlan) -> Table:
-    table = Table(title="means, gray levels 0 to 255")
+    table = Table(title="channel means in gray levels, 0 to 255")
     table.add_column("channel")
     for name in ("before", "target", "after", "gamma"):
         table.add_column(name, justify="right")

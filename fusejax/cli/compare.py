@@ -1,4 +1,4 @@
-"""`fusejax compare`: one table of methods on sets of pairs, with ranks, a plot and images."""
+"""`fusejax compare`: one table of methods over several sets, with ranks, a plot and images."""
 
 import dataclasses
 from pathlib import Path
@@ -15,21 +15,23 @@ from fusejax.weights.files import shipped_weights
 
 @dataclasses.dataclass(frozen=True)
 class CompareOptions:
-    """Fuses sets of pairs with every method, scores all of them alike and ranks them.
+    """Fuses sets of pairs with every method, scores all results in the same way and ranks them.
 
     Attributes:
         data_root: folder that holds the sets.
-        out: fused images, table.md, table.csv, ranks.png, distributions and grids of images go
-            here. Fused images that are there already are kept.
-        sets: pair folders below `data_root`, named down to the two folders of images.
-        weights: shipped names, .safetensors files or folders of runs; all shipped ones by default.
-        rules: rules that need no weights, `average` and `maximum`.
-        others: folders of other methods' results, each with a folder for every set; the folder's
-            name is the method's.
-        rows: file of means measured elsewhere, CSV or Markdown; they are ranked with the others.
-        convention: whose definitions of the metrics to use.
-        shown: pairs of each set, from the first, that are drawn in a grid.
-        overwrite: fuse again what is there, and replace the tables.
+        out: folder for fused images, table.md, table.csv, ranks.png, distributions and image grids.
+            Existing fused images are kept.
+        sets: pair folders below `data_root`; each path leads to the folder with the two image
+            folders.
+        weights: shipped names, .safetensors files or folders of runs; by default all shipped
+            weights.
+        rules: fusion rules that need no weights: `average` and `maximum`.
+        others: folders with the results of other methods, each with one subfolder per set; the
+            folder name is the method name.
+        rows: CSV or Markdown file of means measured elsewhere; they are ranked with the others.
+        convention: which toolkit's metric definitions to use.
+        shown: number of pairs of each set, from the first, to draw in a grid.
+        overwrite: fuse again instead of keeping existing images, and replace the tables.
     """
 
     data_root: Path
@@ -49,10 +51,10 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
 
     Raises:
         ValueError: before any work, if something cannot be used.
-        FileExistsError: before any work, if `out` holds a comparison already.
+        FileExistsError: before any work, if `out` already holds a comparison.
     """
     if (table := options.out / "table.md").exists() and not options.overwrite:
-        raise FileExistsError(f"{table} is already there; use --overwrite, or another --out.")
+        raise FileExistsError(f"{table} already exists; use --overwrite, or another --out.")
     rows = read_rows(options.rows) if options.rows is not None else None
     compared = compare_methods(
         options.data_root,
@@ -73,7 +75,7 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
         _draw(each, options)
     table.write_text(text)  # last: its presence says that the comparison is complete
     print(text)
-    print(f"written to {options.out}: table.md, table.csv, ranks.png, and distributions and grids of each set")
+    print(f"written to {options.out}: table.md, table.csv, ranks.png, distributions and grids of each set")
     return sets
 
 

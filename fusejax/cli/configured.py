@@ -1,4 +1,4 @@
-"""Command lines of the form CONFIG [options]: a configuration whose every setting is a flag."""
+"""Command lines of the form CONFIG [options], where every setting of CONFIG is a flag."""
 
 import dataclasses
 import sys
@@ -10,19 +10,19 @@ from fusejax.config import TrainConfig, load_config, shipped_configs
 
 
 def parse_configured(command: str, arguments: list[str], **options: type) -> tuple[TrainConfig, dict[str, Any]]:
-    """Parses CONFIG, the command's own options and overrides of any setting (`--data.root DIR`).
+    """Parses CONFIG, the command's own options, and overrides of settings (`--data.root DIR`).
 
     Args:
         command: name of the command, for the usage text.
         arguments: words after the command.
-        **options: dataclasses of further options, by any name; their fields become flags.
+        **options: dataclasses with further options, under any name; their fields become flags.
 
     Returns:
         The configuration with its overrides, and an instance of each of `options` under its name.
 
     Raises:
-        SystemExit: with a usage text if CONFIG is missing or help is asked for.
-        ValueError: if there is no such configuration or a setting is refused.
+        SystemExit: with a usage message if CONFIG is missing or help is requested.
+        ValueError: if there is no such configuration or a setting is invalid.
     """
     prog = f"fusejax {command} CONFIG"
     if not arguments or arguments[0].startswith("-"):
@@ -39,7 +39,7 @@ def parse_configured(command: str, arguments: list[str], **options: type) -> tup
         "Arguments", [(name, Annotated[kind, tyro.conf.arg(name="")]) for name, kind in fields.items()]
     )
     defaults = {name: kind() for name, kind in options.items()} | {"config": load_config(arguments[0])}
-    # A network is chosen by the configuration; its settings are flags like all others.
+    # The configuration selects the network; the network's settings are flags like all others.
     parsed = tyro.cli(
         parsed_type,
         default=parsed_type(**defaults),

@@ -1,4 +1,4 @@
-"""`fusejax evaluate`: folders of fused images against their sources."""
+"""`fusejax evaluate`: scores folders of fused images against their sources."""
 
 import dataclasses
 import os
@@ -28,29 +28,31 @@ _EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png"
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Scores fused images of one or several methods; images are matched by file stem.
+    """Scores the fused images of one or more methods; images are matched by file stem.
 
     Attributes:
         ir: folder of infrared images.
         vi: folder of visible images.
-        fused: folder of fused images, gray or color, 8 or 16 bit; give --fused again for every
-            further method.
-        weights: shipped name, .safetensors file, run, or exported .onnx or .stablehlo file that
-            fuses the sources first; give --weights again for every further one.
-        convention: whose definitions to use, one or several.
-        metrics: names to compute; by default those of the nine usual ones that the convention
-          defines. Of several conventions each computes those that it defines.
-        boxes: folder of annotations (VOC XML, YOLO, JSON) by the images' stems; adds the scores
-            inside the boxes.
-        box_classes: names of the objects that count, in any case; none: all.
-        resize: `ir` resamples infrared images of another size to that of the visible one.
-        temporal: score videos, or folders of the frames of a video, over time instead: flicker,
+        fused: folder of fused images, gray or color, 8 or 16 bit; repeat --fused for each further
+            method.
+        weights: weights that fuse the sources first: shipped name, .safetensors file, run, or
+            exported .onnx or .stablehlo file; repeat --weights for more.
+        convention: which toolkit's metric definitions to use, one or more.
+        metrics: names of the metrics to compute; by default the nine usual ones. Each convention
+            computes those of them that it defines.
+        boxes: folder of annotations (VOC XML, YOLO, JSON) named by image stem; adds scores inside
+            the boxes.
+        box_classes: names of the object classes that count, ignoring case; no name means all
+            classes.
+        resize: `ir` resamples each infrared image to the size of the visible image.
+        temporal: instead score videos, or folders with the frames of a video, over time: flicker,
             warping errors, motion.
-        skip_bad: leave out images that a folder lacks or that do not fit, and list them.
+        skip_bad: skip images that are missing in a folder or do not match their sources, and list
+            them.
         out: folder for metrics.csv and metrics.json with every convention, method and image,
             comparison.md and distributions.png (further conventions: distributions_NAME.png); with
             boxes also regions.csv.
-        page: folder for a page of results, index.html, that shows tables, charts and images.
+        page: folder for a results page, index.html, with tables, charts and images.
         overwrite: replace existing files in `out` and `page`.
     """
 
@@ -74,8 +76,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
     """Scores, prints the table and writes the files.
 
     Raises:
-        ValueError: before any work, if the folders do not fit.
-        OSError: before any work, if `out` cannot be written or holds scores already.
+        ValueError: before any work, if the folders do not match.
+        OSError: before any work, if `out` cannot be written or already holds scores.
     """
     if options.temporal:
         return _evaluate_videos(options)
@@ -83,7 +85,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         by_weights = {Path(made) / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
         folders = [*options.fused, *by_weights]
         if not folders:
-            raise ValueError("Nothing to score; name at least one: --fused DIR, or --weights NAME.")
+            raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
         if options.out is not None:
             _check_out(options.out, overwrite=options.overwrite)
         if options.page is not None:
@@ -97,13 +99,13 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
 
 def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
     if options.weights:
-        raise ValueError("--temporal scores videos that are there; leave out --weights.")
+        raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
     if options.page is not None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
         _check_out(options.out, overwrite=options.overwrite)
     scores = evaluate_videos(options.fused, options.ir, options.vi)
-    _report({"temporal": scores}, options.out, unit="steps from a frame to the next")
+    _report({"temporal": scores}, options.out, unit="transitions between frames")
     if options.page is not None:
         print(f"page: {write_page(options.page, with_frames(scores, options.fused, options.ir, options.vi))}")
     return scores
@@ -126,7 +128,7 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
         skip_bad=options.skip_bad,
     )
     for line in result.skipped:
-        print(f"left out: {line}")
+        print(f"skipped: {line}")
     _report(result.conventions, options.out)
     if result.regions:
         _report_regions(result.regions, len(result.methods[0].names), options)
@@ -144,20 +146,20 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
     existing = [out / name for name in _EXISTING if (out / name).exists()]
     existing += sorted(out.glob("distributions_*.png"))
     if existing and not overwrite:
-        raise FileExistsError(f"{existing[0]} is already there; use --overwrite, or another --out.")
+        raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
 
 
 def _console() -> Console:
     console = Console()
     if not console.is_terminal:
-        console.width = _FILE_WIDTH  # Rich takes 80 columns there and cuts the numbers off
+        console.width = _FILE_WIDTH  # Rich assumes 80 columns there and truncates the numbers
     return console
 
 
 def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -> None:
     console, counted = _console(), len(rows[0].names)
     classes = ", ".join(options.box_classes) or "all classes"
-    skipped = f"{images - counted} of {images} skipped, they have none"
+    skipped = f"{images - counted} of {images} skipped because they have no boxes"
     console.print(f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}")
     console.print(terminal_table(rows, width=console.width))
     if options.out is not None:
@@ -173,7 +175,7 @@ def _report(conventions: Mapping[str, Sequence[Scores]], out: Path | None, *, un
             for metric, count in scores.left_out().items():
                 values = f"{count} of {len(scores.names)} {unit}"
                 reason = undefined_reason(metric)
-                console.print(f"{scores.method}: {metric} left out {values}; undefined where: {reason}")
+                console.print(f"{scores.method}: {metric} omits {values}; it is undefined where {reason}")
     if out is None:
         return
     write_scores(out, conventions)

@@ -1,4 +1,4 @@
-"""`fusejax export`: weights as a file that runs without this library."""
+"""`fusejax export`: writes weights to a file that runs without this library."""
 
 import dataclasses
 import re
@@ -11,15 +11,15 @@ from fusejax.export.exporting import Format, Precision, export_weights
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """Writes weights as ONNX, StableHLO or safetensors, checked against the library.
+    """Writes weights as ONNX, StableHLO or safetensors and checks the result against the library.
 
     Attributes:
         weights: shipped name, .safetensors file, or folder of a run.
-        format: onnx, stablehlo, or safetensors, which holds parameters without a program.
-        out: the file to write; it ends in "." and the format.
-        size: WIDTHxHEIGHT, or dynamic for any size.
-        precision: type that the weights are stored in.
-        color: take and give RGB instead of luma.
+        format: onnx, stablehlo, or safetensors (parameters only, without a program).
+        out: file to write; its suffix is the name of the format.
+        size: WIDTHxHEIGHT, or `dynamic` for any size.
+        precision: data type in which the weights are stored.
+        color: take and return RGB instead of luma.
         overwrite: replace an existing file.
     """
 
@@ -33,7 +33,7 @@ class ExportOptions:
 
 
 def run(arguments: list[str]) -> None:
-    """Exports, and prints the size and what the comparison measured."""
+    """Exports, and prints the file size and the measured difference from the library."""
     options = tyro.cli(ExportOptions, args=arguments, prog="fusejax export")
     metadata = export_weights(
         options.weights,
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> None:
         overwrite=options.overwrite,
     )
     size = options.out.stat().st_size
-    print(f"{options.out}: {size:,} bytes, largest difference to the library {metadata['largest_difference']:.2g}")
+    print(f"{options.out}: {size:,} bytes, largest difference from the library {metadata['largest_difference']:.2g}")
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

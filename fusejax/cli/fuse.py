@@ -1,4 +1,4 @@
-"""`fusejax fuse`: a pair of files, two folders of them, or two videos, to a fused one."""
+"""`fusejax fuse`: fuses a pair of images, two folders of images, or two videos."""
 
 import dataclasses
 import warnings
@@ -12,7 +12,7 @@ from fusejax.data.video import VideoError, is_video
 from fusejax.inference.folder import FusedFolder, fuse_folder
 from fusejax.inference.video import fuse_video
 
-# Options that only make sense for videos, and for images.
+# Options that only make sense for videos, and those that only make sense for images.
 _VIDEO_ONLY = ("codec", "rate", "temporal", "preview")
 _IMAGES_ONLY = ("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps")
 
@@ -22,39 +22,40 @@ class FuseOptions:
     """Fuses registered infrared and visible images or videos; two folders are paired by file stem.
 
     Attributes:
-        ir: infrared image, folder of them, or video.
-        vi: visible image, folder of them, or video.
-        out: folder for the fused images; they keep the visible image's stem, size and bit depth,
-            and its format if that is lossless (png, bmp, tif), else png. For one pair also a file
-            name.
+        ir: infrared image, folder of images, or video.
+        vi: visible image, folder of images, or video.
+        out: folder for the fused images, or for a single pair a file name. Fused images keep the
+            visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
+            tif); otherwise they are png.
         weights: shipped name, .safetensors file, or folder of a finished run.
-        resize: `ir` resamples infrared images of another size to that of the visible one.
-        keep_ir: also write infrared as the network saw it, to OUT/ir; `fusejax evaluate` can use
-          it.
-        ir_range: values of the infrared files that are black and white: `auto`, `full` (of the file
-            type) or LOW HIGH. auto: full for 8 bit and files that use their range; else the
-            darkest and brightest values of the whole folder without outliers, which are printed.
-        ir_polarity: what is hot in the infrared files.
-        stretch: stretch each fused luma to the full range.
-        bits: of the fused images, 8 or 16; by default as the visible image.
-        recursive: also fuse the sub-folders, and keep them in OUT.
-        overwrite: replace fused images that exist.
-        skip_existing: keep fused images that exist and fuse the rest; continues an interrupted
-          call.
-        skip_bad: leave out unusable pairs and list them, instead of stopping.
-        panel: also write infrared | visible | fused | fused in color, to OUT/panels.
-        maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
-        tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in tiles if
-            the network needs more memory than there is; the result stays within a level of 255 of
-            the whole image's. Maps are always whole.
-        memory: that the process may use at its peak, such as 2G, for `--tile auto`; by default half
-            of the machine's.
-        codec: of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4); folders with
-            --rate give images unless it is named.
-        rate: frames per second; says that the folders hold the frames of a video.
+        resize: `ir` resamples each infrared image to the size of the visible image.
+        keep_ir: also write the infrared images as the network saw them to OUT/ir, for `fusejax
+            evaluate`.
+        ir_range: infrared values that map to black and white: LOW HIGH, `full` (the range of the
+            data type) or `auto`. `auto` is the full range for 8-bit files and for files that use
+            their range; otherwise it is the lowest and highest values in the whole folder, without
+            outliers, and it is printed.
+        ir_polarity: whether hot is white or black in the infrared files.
+        stretch: stretch the luma of each fused image to the full range.
+        bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
+        recursive: also fuse images in subfolders, and keep the folder structure in OUT.
+        overwrite: replace existing fused images.
+        skip_existing: keep existing fused images and fuse the rest; continues an interrupted call.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        panel: also write infrared | visible | fused | fused in color to OUT/panels.
+        maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
+        tile: `off` fuses each image as a whole, a number is the side of the tiles in pixels, and
+            `auto` uses tiles if the network would need more memory than is available. The tiled
+            result stays within one gray level (of 255) of the result for the whole image. Maps are
+            never tiled.
+        memory: peak memory that the process may use with `--tile auto`, such as 2G; by default half
+            of the machine's memory.
+        codec: codec of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4).
+            Without it, folders fused with --rate are written as images.
+        rate: frames per second; states that the folders hold the frames of a video.
         temporal: time constant in seconds in which the decision of the network settles where
             nothing moves, such as 0.5; 0 fuses every frame of a video on its own.
-        preview: also write a video of infrared | visible | fused, NAME_preview.mp4.
+        preview: also write a video of infrared | visible | fused to NAME_preview.mp4.
     """
 
     ir: Path
@@ -82,7 +83,7 @@ class FuseOptions:
 
 
 def fuse_command(options: FuseOptions) -> list[Path]:
-    """Fuses what the options name, prints a summary and returns the files written.
+    """Fuses the given sources, prints a summary and returns the paths of the files written.
 
     Raises:
         ValueError: see `fuse_folder` and `fuse_video`.
@@ -93,7 +94,7 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     video = options.rate is not None or is_video(options.ir) or is_video(options.vi)
     unused = {name: given.pop(name) for name in (_IMAGES_ONLY if video else _VIDEO_ONLY)}
     if chosen := [f"--{name.replace('_', '-')}" for name, value in unused.items() if value]:
-        wrong = "is for images" if video else "is for videos; for folders of frames also give --rate"
+        wrong = "is for images only" if video else "is for videos only; for folders of frames, also give --rate"
         raise VideoError(f"{', '.join(chosen)} {wrong}.")
     if video:
         return _fuse_video(given)
@@ -112,13 +113,13 @@ def _fuse_video(given: dict[str, Any]) -> list[Path]:
 
 def _report(result: FusedFolder, out: Path) -> None:
     for line in result.skipped:
-        print(f"left out: {line}")
-    kept = f", {len(result.existing)} were there already" if result.existing else ""
+        print(f"skipped: {line}")
+    kept = f", {len(result.existing)} already existed" if result.existing else ""
     print(f"{len(result.written)} fused images in {out}{kept}")
 
 
 def run(arguments: list[str]) -> None:
     """The command."""
-    # Pillow's words for an image of more than 89 megapixels, which tiles are made for.
+    # Pillow warns about images of more than 89 megapixels; tiles handle those.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     fuse_command(parse(FuseOptions, "fuse", arguments))

@@ -1,4 +1,4 @@
-"""`fusejax import-torch`: the CrossFuse author's checkpoint as weights of this library."""
+"""`fusejax import-torch`: converts the CrossFuse author's checkpoint to weights of this library."""
 
 import dataclasses
 from pathlib import Path
@@ -13,11 +13,11 @@ from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkp
 
 @dataclasses.dataclass(frozen=True)
 class ImportOptions:
-    """Turns the CrossFuse author's checkpoint (or CDDFuse's) into weights for `fusejax fuse`.
+    """Converts the CrossFuse author's checkpoint (or CDDFuse's) to weights for `fusejax fuse`.
 
     Attributes:
-        file: the .pth file; nothing but tensors is read from it.
-        out: the .safetensors file to write; its folder is made if it is missing.
+        file: the .pth file; only tensors are read from it.
+        out: the .safetensors file to write; its folder is created if it does not exist.
         overwrite: replace an existing file.
     """
 
@@ -27,17 +27,17 @@ class ImportOptions:
 
 
 def run(arguments: list[str]) -> None:
-    """Reads, checks and writes.
+    """Reads the checkpoint, checks it and writes the weights.
 
     Raises:
-        ValueError: if the file cannot be used; nothing has been written.
-        FileExistsError: if the output exists and is not to be replaced.
+        ValueError: if the file cannot be used; nothing is written then.
+        FileExistsError: if the output exists and `overwrite` is not set.
     """
     options = tyro.cli(ImportOptions, args=arguments, prog="fusejax import-torch")
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out {options.out} is not a .safetensors file.")
     if options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} exists; use --overwrite, or another --out.")
+        raise FileExistsError(f"{options.out} already exists; use --overwrite, or another --out.")
     params, config = crossfuse_from_torch(load_torch_checkpoint(options.file))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(options.out, params, config, {"imported_from": options.file.name})

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command at once, also while a function compiles."""
+"""Makes Ctrl-C end a command at once, even while a function is being compiled."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 _GRACE_SECONDS = 2.0
 
 
@@ -16,15 +16,15 @@ _GRACE_SECONDS = 2.0
 def exit_on_interrupt(command: str) -> Iterator[None]:
     """Ends the process with status 130 if Python cannot react to an interrupt.
 
-    A signal handler in Python runs only between two steps of the interpreter, so a compilation, one
-    step that takes many seconds, delays it; a second Ctrl-C then arrives while the process shuts
-    down and crashes it. The signal's number is therefore also written to a socket, and a thread
-    that reads it ends the process if that has not happened after two seconds, or at the second
-    signal. A command that handles the signal itself (`fusejax train`, which saves first) is left
-    alone.
+    A Python signal handler runs only between two steps of the interpreter. A compilation is a
+    single step that can take many seconds and delays the handler; a second Ctrl-C then arrives
+    while the process is shutting down and crashes it. Therefore the signal number is also written
+    to a socket. A thread reads it and ends the process if the process is still running after two
+    seconds, or at the second signal. Commands that handle the signal themselves (`fusejax train`,
+    which saves first) are not affected.
 
     Args:
-        command: its name, for the message.
+        command: name of the command, for the message.
     """
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield
@@ -37,7 +37,7 @@ def exit_on_interrupt(command: str) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(previous)
-        writer.close()  # the thread reads the end of the stream
+        writer.close()  # ends the thread, which sees the end of the stream
 
 
 def _watch(reader: socket.socket, command: str) -> None:
@@ -58,6 +58,8 @@ def _watch(reader: socket.socket, command: str) -> None:
 
 
 def _exit(command: str) -> None:
-    """Ends the process without the interpreter's shutdown, which would wait for the compilation."""
+    """Ends the process without shutting down the interpreter, which would wait for the
+    compilation.
+    """
     print(f"fusejax {command}: interrupted.", file=sys.stderr, flush=True)
     os._exit(INTERRUPTED)

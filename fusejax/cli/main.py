@@ -1,7 +1,7 @@
-"""The `fusejax` command: finds the command, and turns every error of the user into one line.
+"""The `fusejax` program: dispatches to its commands and reports user errors in one line.
 
-The module of a command is imported when its `run` is asked for, so `fusejax --help` answers at
-once.
+Each command's module is imported only when its `run` is accessed, so `fusejax --help` answers
+immediately.
 """
 
 import os
@@ -35,11 +35,11 @@ with epy.lazy_imports():
 
 # Each module has a function `run(arguments)`.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
-    "fuse": (fuse, "fuse a pair of images or two folders of them: --ir DIR --vi DIR --out DIR"),
+    "fuse": (fuse, "fuse a pair of images, two folders or two videos: --ir DIR --vi DIR --out DIR"),
     "train": (train, "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR"),
     "evaluate": (evaluate, "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR"),
-    "stress": (stress, "how methods bear noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
-    "compare": (compare, "fuse and score all weights, rules and other methods' results: --data-root DIR --out DIR"),
+    "stress": (stress, "test methods on noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
+    "compare": (compare, "rank weights, fusion rules and other methods' results: --data-root DIR --out DIR"),
     "info": (info, "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG"),
     "plan": (
         plan,
@@ -47,10 +47,10 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     ),
     "align": (
         align,
-        "choose and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
+        "select and correct foreign pairs by Top-k channel alignment: --target DIR --auxiliary DIR --out DIR",
     ),
     "ablate": (ablate, "train and score variants: fusejax ablate CONFIG --data-root DIR --out DIR"),
-    "report": (report, "draw and sum up what a run has logged, also while it is running: fusejax report WORKDIR"),
+    "report": (report, "plot and summarize the log of a run, finished or running: fusejax report WORKDIR"),
     "export": (
         export,
         "write weights as ONNX, StableHLO or safetensors: fusejax export --weights NAME --format onnx --out FILE",
@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "page": (page, "write a web page that fuses in the browser: fusejax page --weights NAME --out DIR"),
     "import-torch": (
         import_torch,
-        "read the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
+        "convert the CrossFuse author's checkpoint: fusejax import-torch FILE.pth --out FILE.safetensors",
     ),
 }
 
@@ -68,20 +68,20 @@ _WARNINGS_SHOWN = 10
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command.
 
-    An error of the user ends with one message and status 2; FUSEJAX_TRACEBACK=1 shows where it
-    arose. An interrupt ends with one line and status 130, except in `fusejax train`, which saves
-    first.
+    User errors end the process with one message and status 2; FUSEJAX_TRACEBACK=1 also prints the
+    traceback. An interrupt ends it with one line and status 130, except in `fusejax train`, which
+    saves first.
 
     Args:
-        arguments: words after `fusejax`; those of the process by default.
+        arguments: words after `fusejax`; by default those of the process.
 
     Raises:
-        SystemExit: with the status, unless it is 0.
+        SystemExit: with the exit status, unless it is 0.
     """
     try:
         _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, such as `head`, has enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
@@ -97,7 +97,7 @@ def _run(arguments: list[str]) -> None:
         return _run([*arguments[1:2], "--help"])
     command, *rest = arguments
     if command not in COMMANDS:
-        sys.exit(f"fusejax: unknown command {command!r}; one of {', '.join(COMMANDS)}.")
+        sys.exit(f"fusejax: unknown command {command!r}; expected one of {', '.join(COMMANDS)}.")
     from fusejax.inference.compilation import keep_compilations  # imports JAX
 
     with exit_on_interrupt(command), warnings.catch_warnings():
@@ -109,7 +109,7 @@ def _run(arguments: list[str]) -> None:
         except BrokenPipeError:
             raise
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would crash the shutdown
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second interrupt would crash the shutdown
             print(f"fusejax {command}: interrupted.", file=sys.stderr)
             sys.exit(INTERRUPTED)
         except (ValueError, OSError) as error:
@@ -126,7 +126,7 @@ def _usage() -> str:
 
 
 def _error_text(error: ValueError | OSError) -> str:
-    """The message; for an error of the system without its number."""
+    """The error message; system errors are shown without their number."""
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename is not None else ""
         return f"{named}{error.strerror}."
@@ -134,7 +134,7 @@ def _error_text(error: ValueError | OSError) -> str:
 
 
 def _print_warnings() -> None:
-    """Shows warnings as one line each, and not more than a few."""
+    """Shows each warning as one line, and at most `_WARNINGS_SHOWN` of them."""
     shown = 0
 
     def show(message, category, filename, lineno, file=None, line=None):  # noqa: ARG001 - Python's own signature

@@ -1,4 +1,4 @@
-"""Command lines to options."""
+"""Parsing command lines into options."""
 
 from typing import TypeVar
 
@@ -10,28 +10,28 @@ T = TypeVar("T")
 
 
 def parse(options: type[T], command: str, arguments: list[str]) -> T:
-    """Parses the words after a command.
+    """Parses the arguments of a command.
 
     Args:
         options: dataclass whose fields are the flags.
-        command: its name.
-        arguments: words after the name.
+        command: name of the command.
+        arguments: words after the name of the command.
 
     Returns:
         An instance of `options`.
 
     Raises:
-        ValueError: for an empty word, which would mean the current folder.
-        SystemExit: with a usage text if the words do not fit.
+        ValueError: for an empty argument, which would mean the current folder.
+        SystemExit: with a usage message if the arguments are invalid.
     """
     if "" in arguments:
         before = arguments[arguments.index("") - 1] if arguments.index("") else "the first argument"
-        raise ValueError(f"{before} is given an empty text; is a variable of the shell not set?")
+        raise ValueError(f"{before} has an empty value; is a shell variable unset?")
     return tyro.cli(options, args=arguments, prog=f"fusejax {command}")
 
 
 def parse_range(words: tuple[str, ...]) -> RangeOption:
-    """`--ir-range auto`, `full` or LOW HIGH.
+    """Parses `--ir-range`: auto, full, or LOW HIGH.
 
     Raises:
         ValueError: for anything else.

@@ -1,4 +1,4 @@
-"""`fusejax plan`: memory, FLOPs and collectives of a step on devices that you do not have."""
+"""`fusejax plan`: memory, FLOPs and collectives of a step on devices you do not have."""
 
 from fusejax.cli.configured import parse_configured
 from fusejax.planning.plan import Plan, plan_command

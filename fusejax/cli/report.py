@@ -1,4 +1,4 @@
-"""`fusejax report`: a figure and a summary of a run, from its log alone; also of a running one."""
+"""`fusejax report`: a figure and a summary of a finished or running run, from its log alone."""
 
 import dataclasses
 from pathlib import Path
@@ -16,12 +16,12 @@ from fusejax.report.run_summary import summary_text
 
 @dataclasses.dataclass(frozen=True)
 class ReportOptions:
-    """Draws and sums up what a run has logged.
+    """Plots and summarizes the log of a run.
 
     Attributes:
         workdir: folder of the run, local or remote (gs://).
-        out: where the figure goes (PNG); report.png in the run's folder by default.
-        page: folder for a page, index.html, with the figure, the summary and the latest panels.
+        out: PNG file for the figure; by default report.png in the run's folder.
+        page: folder for a page (index.html) with the figure, the summary and the latest panels.
     """
 
     workdir: Annotated[str, tyro.conf.Positional]
@@ -38,7 +38,7 @@ def report_command(options: ReportOptions) -> None:
     history = read_history(options.workdir)
     path = epath.Path(options.out) if options.out else epath.Path(options.workdir) / "report.png"
     if path.suffix.lower() != ".png":
-        raise ValueError(f"--out {path} is not a .png file.")
+        raise ValueError(f"--out {path} is not a .png file; give a name that ends in .png.")
     draw_report(path, history)
     print(summary_text(history))
     print(f"written to {path}")

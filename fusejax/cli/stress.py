@@ -1,4 +1,4 @@
-"""`fusejax stress`: how methods bear degraded sources."""
+"""`fusejax stress`: how well methods cope with degraded sources."""
 
 import dataclasses
 from pathlib import Path
@@ -15,22 +15,22 @@ _TABLE, _CSV, _GRID = "stress.md", "stress.csv", "grid.png"
 
 @dataclasses.dataclass(frozen=True)
 class StressOptions:
-    """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
+    """Degrades pairs in fixed ways, fuses them and scores the results against the clean pairs.
 
     Attributes:
         ir: folder of infrared images.
-        vi: folder of visible images, of the same stems and sizes.
+        vi: folder of visible images with the same stems and sizes.
         out: folder for stress.md, stress.csv, the curves and the grid of images.
         weights: shipped names, .safetensors files, folders of runs, or exported files (.onnx,
             .stablehlo).
-        fused: NAME=DIR, images that another method made of the degraded inputs: DIR/clean/a.png,
+        fused: NAME=DIR with another method's results for the degraded inputs: DIR/clean/a.png,
             DIR/ir_blur_1/a.png and so on.
         write_inputs: also write the degraded inputs to this folder, for methods that run elsewhere;
-            adversarial noise is made for the first of the weights.
-        degradations: names of those to try; by default all.
-        pairs: how many pairs to use, evenly spread over the folder; by default all.
-        convention: whose definitions the metrics follow.
-        metrics: to compute; by default four that compare with both sources.
+            adversarial noise is computed for the first of the weights.
+        degradations: names of the degradations to apply; by default all.
+        pairs: number of pairs to use, spread evenly over the folder; by default all.
+        convention: which toolkit's metric definitions to use.
+        metrics: metrics to compute; by default four that compare with both sources.
         overwrite: replace existing files in `out`.
     """
 
@@ -48,17 +48,17 @@ class StressOptions:
 
 
 def stress_command(options: StressOptions) -> None:
-    """Writes what the options ask for and prints where.
+    """Writes the requested files and prints where they are.
 
     Raises:
-        ValueError: before any work, if folders, weights or names do not fit.
-        OSError: before any work, if files are in the way.
+        ValueError: before any work, if folders, weights or names cannot be used.
+        OSError: before any work, if files already exist.
     """
     fused = dict(_name_and_folder(text) for text in options.fused)
     if options.out is None and options.write_inputs is None:
         raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
     if options.out is not None and not options.overwrite and (options.out / _TABLE).exists():
-        raise FileExistsError(f"{options.out / _TABLE} is already there; use --overwrite, or another --out.")
+        raise FileExistsError(f"{options.out / _TABLE} already exists; use --overwrite, or another --out.")
     if options.write_inputs is not None:
         weights = options.weights[0] if options.weights else None
         chosen = {"weights": weights, "kinds": options.degradations, "pairs": options.pairs}
@@ -89,7 +89,7 @@ def stress_command(options: StressOptions) -> None:
 def _name_and_folder(text: str) -> tuple[str, Path]:
     name, sign, folder = text.partition("=")
     if not (name and sign and folder):
-        raise ValueError(f"--fused is {text!r}; give NAME=DIR.")
+        raise ValueError(f"--fused is {text!r}; expected NAME=DIR.")
     return name, Path(folder)
 
 

@@ -1,4 +1,4 @@
-"""`fusejax train`: trains a configuration, or continues a run."""
+"""`fusejax train`: trains a configuration, or resumes a run."""
 
 import dataclasses
 import sys
@@ -11,14 +11,14 @@ from fusejax.training.processes import Processes, join_processes
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """Where a run lives and how it continues.
+    """Where a run is stored and how it resumes.
 
     Attributes:
-        workdir: folder of the run, local or remote (gs://); the same command again continues it.
-        override: continue although settings differ from the checkpoint's.
-        allow_older: continue from an older checkpoint if the newest is damaged.
-        profile_steps: FIRST:END, steps of which a profiler trace is written to WORKDIR/profile;
-            END is left out.
+        workdir: folder of the run, local or remote (gs://); repeat the command to resume the run.
+        override: resume even if settings differ from those in the checkpoint.
+        allow_older: resume from an older checkpoint if the newest is damaged.
+        profile_steps: FIRST:END, the steps to profile, END excluded; the trace is written to
+            WORKDIR/profile.
     """
 
     workdir: str = tyro.MISSING
@@ -28,10 +28,10 @@ class TrainOptions:
 
 
 def run(arguments: list[str]) -> None:
-    """Trains; ends the process with status 3 if the loss or saving failed for good.
+    """Trains; exits with status 3 if the loss is not finite or saving fails permanently.
 
     Raises:
-        ValueError: for settings, data or a folder that cannot be used; see
+        ValueError: if the settings, the data or the folder cannot be used; see
         `fusejax.training.loop.fit`.
     """
     config, given = parse_configured("train", arguments, options=TrainOptions, processes=Processes)
@@ -55,8 +55,8 @@ def run(arguments: list[str]) -> None:
 
 
 def parse_steps(text: str) -> range:
-    """FIRST:END as a range, END left out as in Python; an empty range for an empty text."""
+    """Parses FIRST:END as a range, END excluded as in Python; an empty text is an empty range."""
     first, colon, end = text.partition(":")
     if text and not (colon and first.isdigit() and end.isdigit() and 0 < int(first) < int(end)):
-        raise ValueError(f"--profile-steps is {text!r}; give FIRST:END, such as 100:110 for steps 100 to 109.")
+        raise ValueError(f"--profile-steps is {text!r}; expected FIRST:END, such as 100:110 for steps 100 to 109.")
     return range(int(first), int(end)) if text else range(0)

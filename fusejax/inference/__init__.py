@@ -1,4 +1,4 @@
-"""Fusing arrays, files and folders with trained weights."""
+"""Fusing arrays, image files, folders and videos with trained weights."""
 
 from etils import epy
 

@@ -1,11 +1,11 @@
 """Running a network on an array that holds more or less than one image.
 
 An array may be larger than its image, so that images of many sizes share one compiled function, or
-be a tile of it. Both change what a network sees at two places: 3x3 convolutions and interpolations
-look one pixel beyond the border of the image, and channel attention and pooled means sum over all
-pixels. Both are modules of their own in `fusejax.models` (those that look beyond the border say in
-`padding` what they expect there), so a Flax interceptor can set them right, and the networks and
-their training do not know about it.
+it may be a tile of the image. This changes what a network sees in two places: 3x3 convolutions and
+interpolations read one pixel beyond the border of the image, and channel attention and pooled means
+sum over all pixels. Each of these operations is a separate module in `fusejax.models` (modules that
+read beyond the border state in `padding` what they expect there). A Flax interceptor can therefore
+correct them without any change to the networks or their training.
 """
 
 import dataclasses
@@ -23,24 +23,26 @@ from fusejax.models.layers import ChannelProducts, GlobalMean
 from fusejax.ops.extent import continue_border
 from fusejax.typing import Luma, Params
 
-# Sums over pixels by the path of the module that needs them; sums of parts of an image add up.
+# Sums over pixels, keyed by the path of the module that needs them; sums over parts of an image add
+# up to the sum over the image.
 Sums = dict[str, tuple[Array, ...]]
 
 
 def extension_index(side: int, multiple: int, size: int) -> Int[np.ndarray, " size"]:
-    """Which row (or column) of an image each row of an array of `size` shows.
+    """Maps each row (or column) of an array to the row (or column) of the image that it shows.
 
     Args:
-        side: rows of the image.
-        multiple: of the network; like the network itself, the image is reflected up to it.
-        size: rows of the array; beyond the reflected rows the last one is repeated.
+        side: number of rows of the image.
+        multiple: size multiple of the network; the image is reflected up to it, as the network
+            does.
+        size: number of rows of the array; beyond the reflected rows, the last row is repeated.
     """
     reflected = np.pad(np.arange(side), (0, -side % multiple), mode="reflect")
     return np.pad(reflected, (0, size - len(reflected)), mode="edge")
 
 
 def without_remat(config: ModelConfig) -> ModelConfig:
-    """The configuration of the same network for inference, where nothing is computed twice."""
+    """The configuration of the same network for inference, without recomputation."""
     return dataclasses.replace(config, remat="none") if hasattr(config, "remat") else config
 
 
@@ -56,22 +58,23 @@ def apply_within(
     use_given: Bool[Array, ""] | bool = True,
     method: str = "__call__",
 ) -> tuple[Any, Sums]:
-    """Applies a network to arrays of which only the top left `extent` belongs to the image.
+    """Applies a network to arrays in which only the top left `extent` belongs to the image.
 
-    Inside, the result is that of the image alone, up to rounding. Pixels and sizes are those of the
-    input, multiples of `model.multiple`.
+    Inside `extent`, the result is that of the image alone, up to rounding. Positions and sizes are
+    in pixels of the input and multiples of `model.multiple`.
 
     Args:
-        model: network with `remat="none"`: values leave its modules while it is traced.
+        model: network with `remat="none"`, because values leave its modules during tracing.
         params: its parameters.
         ir: infrared, in [0, 1].
         vi_y: luma of the visible image, in [0, 1].
-        extent: height and width of the image, or of what the array holds of it.
-        core: first and last (exclusive) row and column that count in sums; by default all of
-            `extent`.
-        given: sums to use instead of those of this array.
-        use_given: whether to use them; may be traced, so that one compiled function does both.
-        method: of the network.
+        extent: height and width of the image, or of the part of it that the array holds.
+        core: first and last (exclusive) row and column that contribute to the sums; by default all
+            of `extent`.
+        given: sums to use instead of those over this array.
+        use_given: whether to use `given`; may be traced, so that one compiled function covers both
+            cases.
+        method: method of the network to call.
 
     Returns:
         What the network returns, and the sums over the core.

@@ -1,4 +1,4 @@
-"""Fusing image files: reading, the network and writing overlap."""
+"""Fusing image files, with reading, the network and writing overlapped."""
 
 import dataclasses
 import errno
@@ -32,25 +32,27 @@ from fusejax.report.progress import track
 Item, T = TypeVar("Item"), TypeVar("T")
 
 _THREADS = 4
-# Pairs that are being read, and as many that are being written, beside the one in the network: so
-# many, or as hold so many pixels. Larger images are fused one after the other.
+# Limits for the pairs that are being read, and also for those being written, in addition to the
+# pair in the network: a number of pairs and a number of pixels. Larger images are fused one at a
+# time.
 _PAIRS_IN_FLIGHT = 8
 _PIXELS_IN_FLIGHT = 2**23
-# Per pixel: 12 of a pair that waits for the network, 17 of one that is colored and encoded.
+# Bytes per pixel: 12 for a pair that waits for the network, 17 for one that is being colored and
+# encoded.
 _BYTES_IN_FLIGHT = (12 + 17) * _PIXELS_IN_FLIGHT
-# From so many pairs of one size on in a folder, they get a program of this size: compiling costs
-# about as much as for a bucket, and every pair is faster.
+# If a folder holds at least this many pairs of one size, the network is compiled for that exact
+# size: compiling costs about as much as for a bucket, and every pair is faster.
 _OWN_PROGRAM = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class FusedFolder:
-    """What `fuse_folder` did.
+    """Result of `fuse_folder`.
 
     Attributes:
-        written: the fused images, in the order of the pairs.
-        existing: fused images that were there already and were kept.
-        skipped: a line for each pair that was left out.
+        written: paths of the fused images, in the order of the pairs.
+        existing: paths of fused images that already existed and were kept.
+        skipped: one line per skipped pair.
     """
 
     written: list[Path]
@@ -81,41 +83,42 @@ def fuse_folder(
 ) -> FusedFolder:
     """Fuses a pair of image files, or two folders of them that are paired by file stem.
 
-    Reports progress on standard error. Every image appears complete or not at all, the fused one
-    after its panel and maps, so an interrupted call continues with `skip_existing`. Infrared files
-    of more than 8 bits are read twice with `ir_range="auto"`, which takes one range for all. The
-    network is compiled for buckets of sizes, and for the very size where 16 or more pairs of the
-    sources have it, which is faster; results of the two differ by float rounding only.
+    Progress is reported on standard error. Every file is either complete or absent, and the fused
+    image is written after its panel and maps, so an interrupted call can be continued with
+    `skip_existing`. With `ir_range="auto"`, which uses one range for all images, infrared files of
+    more than 8 bits are read twice. The network is compiled for buckets of sizes. If 16 or more
+    pairs share a size, it is compiled for that exact size, which is faster; the two results differ
+    only by float rounding.
 
     Args:
         ir: infrared image, or folder.
         vi: visible image, or folder.
-        out: folder for the fused images; they keep the visible image's stem, size and bit depth,
-            and its format if that is lossless (png, bmp, tif), else png. For one pair also a file
-            name.
+        out: folder for the fused images, or for a single pair a file name. Fused images keep the
+            visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
+            tif); otherwise they are png.
         weights: shipped name, .safetensors file, or folder of a finished run.
-        resize: "ir" resamples infrared images of another size to that of the visible one.
-        keep_ir: also write the infrared images as the network saw them, to OUT/ir.
-        ir_range: see `fusejax.fuse`; in the values of the files.
+        resize: "ir" resamples each infrared image to the size of the visible image.
+        keep_ir: also write the infrared images as the network saw them to OUT/ir.
+        ir_range: see `fusejax.fuse`; in units of the file values.
         ir_polarity: see `fusejax.fuse`.
-        stretch: stretch each fused luma to the full range.
-        bits: 8 or 16 per channel of the fused images; by default as the visible image.
-        recursive: also fuse the sub-folders and keep them in `out`.
-        overwrite: replace fused images that exist. Sources are never replaced.
-        skip_existing: keep fused images that exist and fuse the rest.
-        skip_bad: leave out unusable pairs and list them, instead of stopping.
-        panel: also write infrared | visible | fused | fused in color, to OUT/panels.
-        maps: also write the network's attention and alpha maps, to OUT/maps (FusionNet).
-        tile: "auto", "off" or the side of tiles in pixels, see `Fuser`; maps are always whole.
-        memory: that the process may use at its peak, such as "2G", for `tile="auto"`.
+        stretch: stretch the luma of each fused image to the full range.
+        bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
+        recursive: also fuse images in subfolders, and keep the folder structure in `out`.
+        overwrite: replace existing fused images. Sources are never replaced.
+        skip_existing: keep existing fused images and fuse the rest.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        panel: also write infrared | visible | fused | fused in color to OUT/panels.
+        maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
+        tile: "auto", "off" or the side of the tiles in pixels, see `Fuser`; maps are never tiled.
+        memory: peak memory that the process may use with `tile="auto"`, such as "2G".
 
     Returns:
-        The files written and kept, and what was left out.
+        The files that were written and kept, and the pairs that were skipped.
 
     Raises:
-        ValueError: before any work, if sources, options or weights cannot be used; while reading,
-            if an image is damaged (with `skip_bad` it is left out).
-        OSError: if existing images are in the way or a file cannot be written; it names the file.
+        ValueError: before any work, if sources, options or weights cannot be used; during the run,
+            if an image is damaged (with `skip_bad` it is skipped).
+        OSError: if fused images already exist or a file cannot be written; names the file.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
     ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
@@ -148,13 +151,13 @@ def fuse_folder(
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        text = f"{error.strerror}; finished images are complete, free space and continue with --skip-existing"
+        text = f"{error.strerror}; finished images are complete: free space and continue with --skip-existing"
         raise OSError(error.errno, text, error.filename) from error
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
 
 def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
-    """The range of infrared values for each type of pixels.
+    """The range of infrared values for each pixel type.
 
     Types that are missing use their full range.
     """
@@ -177,14 +180,14 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
 
 
 def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
-    """Fuses pair by pair, while others are read and written.
+    """Fuses one pair at a time while others are being read and written.
 
     Args:
-        pairs: what to fuse.
-        exact: sizes that get a program of their own.
+        pairs: pairs to fuse.
+        exact: sizes for which the network is compiled exactly.
 
     Returns:
-        The files written and a line for each pair that could not be read.
+        The files written, and one line per pair that could not be read.
     """
     written, bad = [], []
     pending: deque[Future] = deque()
@@ -217,7 +220,7 @@ def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) 
 
 
 def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Sequence[Item], *, ahead: int):
-    """Results in order; the next few are computed while the caller works."""
+    """Yields results in order while the next few are computed in the background."""
     waiting = deque(pool.submit(function, item) for item in items[:ahead])
     for n in range(len(items)):
         if n + ahead < len(items):

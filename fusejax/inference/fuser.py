@@ -1,4 +1,4 @@
-"""Fusing arrays: the result has the size, type and color of the visible image."""
+"""Fusing arrays; the result has the size, data type and color of the visible image."""
 
 import dataclasses
 import functools
@@ -28,12 +28,12 @@ Luma = Float[np.ndarray, "b h w 1"]
 
 @dataclasses.dataclass(frozen=True)
 class Fused:
-    """What fusing one pair gives.
+    """Result of fusing one pair.
 
     Attributes:
-        image: the fused image, of the shape and type of the visible one.
+        image: the fused image, with the shape and data type of the visible image.
         luma: its luma before color is added, float32 in [0, 1].
-        maps: the network's maps by name, in [0, 1]; empty unless asked for.
+        maps: the network's maps by name, in [0, 1]; empty unless requested.
         sources: the pair, or batch of pairs.
     """
 
@@ -51,25 +51,27 @@ class Fused:
 class Fuser:
     """A network with its weights, ready for images of any size.
 
-    Each image is extended at the bottom and right to a bucket that depends on its own size only,
-    and cropped back; its result depends neither on the bucket nor on the other images. With
-    `exact_size` a program is compiled for the size itself instead. It takes about half the time of
-    the bucket's with light networks, and its result differs by float rounding only; `fuse_folder`
-    chooses it for sizes that many pairs of the folder share.
+    Each image is padded at the bottom and right to a bucket size that depends only on its own size,
+    and the result is cropped back. The result depends neither on the bucket nor on the other
+    images. With `exact_size`, the network is compiled for the exact size instead. For light
+    networks, this takes about half the time of the bucket's program, and the result differs only by
+    float rounding. `fuse_folder` uses it for sizes that many pairs of the folder share.
     """
 
     def __init__(
         self, params: Params, model_config: ModelConfig, *, tile: str | int = "auto", memory: int | None = None
     ):
-        """Keeps weights and options.
+        """Stores weights and options.
 
         Args:
             params: parameters of the network.
-            model_config: of the network.
-            tile: `off` fuses images whole, a number in tiles of this side in pixels, `auto` in
-                tiles if the network needs more memory than there is. How far the result of
-                tiles differs from that of the whole image: see `fusejax.inference.tiles`.
-            memory: bytes that the process may use, for `auto`; by default half of the machine's.
+            model_config: configuration of the network.
+            tile: `off` fuses each image as a whole, a number is the side of the tiles in pixels,
+                and `auto` uses tiles if the network would need more memory than is available. See
+                `fusejax.inference.tiles` for how much the tiled result differs from that of the
+                whole image.
+            memory: bytes that the process may use, for `auto`; by default half of the machine's
+                memory.
         """
         keep_compilations()
         self.params, self.model = params, build(without_remat(model_config))
@@ -83,7 +85,7 @@ class Fuser:
 
         Args:
             weights: shipped name, .safetensors file, folder of a finished run, or an .onnx or
-                .stablehlo file that `fusejax export` wrote.
+                .stablehlo file written by `fusejax export`.
             tile: see `Fuser`.
             memory: see `Fuser`.
 
@@ -98,23 +100,23 @@ class Fuser:
         return cls(jax.device_put(params), model_config, tile=tile, memory=memory)
 
     def fuse_luma(self, ir: Luma, vi_y: Luma, *, exact_size: bool = False) -> Luma:
-        """Fused luma of a batch of equal size: float32 in [0, 1], in and out.
+        """Fuses a batch of images of equal size; input and output are float32 luma in [0, 1].
 
         Args:
             ir: infrared luma.
             vi_y: luma of the visible images.
-            exact_size: whether to use a program of this size, see `Fuser`.
+            exact_size: whether to compile for the exact size, see `Fuser`.
         """
         if self.tile_side(sources := Sources(ir, vi_y)) is None:
             return self._fuse_whole(ir, vi_y, exact_size=exact_size)
         return self.fuse_sources(sources)
 
     def fuse_sources(self, sources: Sources, *, exact_size: bool = False, on_tile: OnTile | None = None) -> Luma:
-        """Fused luma [b, h, w, 1] of pairs as they came, whole or in tiles.
+        """Fused luma [b, h, w, 1] of pairs in their original data types, as a whole or in tiles.
 
         Args:
             sources: a pair or a batch of pairs.
-            exact_size: whether to use a program of this size, see `Fuser`.
+            exact_size: whether to compile for the exact size, see `Fuser`.
             on_tile: for progress, see `fusejax.inference.tiles.OnTile`.
         """
         core = self.tile_side(sources)
@@ -123,12 +125,13 @@ class Fuser:
         return self._fuse_whole(*sources.planes, exact_size=exact_size)
 
     def tile_side(self, sources: Sources) -> int | None:
-        """The side in pixels of the tiles that pairs are fused in; None if they are fused whole.
+        """The side in pixels of the tiles used for these pairs; None if they are fused as a whole.
 
-        The answer for a size and type is kept: memory that is in use later does not change it.
+        The answer is cached per size and data type, so memory that is allocated later does not
+        change it.
 
         Raises:
-            ValueError: if there is not enough memory for the smallest tiles.
+            ValueError: if memory does not suffice for the smallest tiles.
         """
         held = held_bytes(sources.ir.dtype, sources.vi)
         with self._choosing:
@@ -145,7 +148,7 @@ class Fuser:
         return np.asarray(_forward(self.model, self.params, *self._extended(ir, vi_y)))[:, :h, :w]
 
     def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
-        """The network's maps of a batch of equal size by name, in [0, 1], for luma in [0, 1].
+        """The network's maps by name, in [0, 1], for a batch of equal size with luma in [0, 1].
 
         Raises:
             ValueError: if the network has no maps.
@@ -153,7 +156,8 @@ class Fuser:
         return self.fuse_with_maps(Sources(ir, vi_y))[1]
 
     def fuse_with_maps(self, sources: Sources) -> tuple[Luma, dict[str, Luma]]:
-        """Fused luma of pairs as they came, and the network's maps, see `maps`; always whole.
+        """Fused luma of pairs in their original data types, and the network's maps (see `maps`);
+        never tiled.
 
         Raises:
             ValueError: if the network has no maps.
@@ -166,17 +170,19 @@ class Fuser:
         return fused_y, maps
 
     def _extended(self, *images: Luma) -> list[np.ndarray]:
-        """Images on arrays of the bucket, and how much of an array the network may look at."""
+        """Images padded to the bucket size, and the extent of the array that the network may
+        use.
+        """
         multiple, sides = self.model.multiple, images[0].shape[1:3]
         rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
         extent = np.array([-(-side // multiple) * multiple for side in sides], np.int32)
         return [*(x.astype(np.float32)[:, rows][:, :, columns] for x in images), extent]
 
     def check_maps(self) -> None:
-        """Raises ValueError for a network that has no maps."""
+        """Raises ValueError if the network has no maps."""
         if "maps" not in self.model.provides:
             having = [network.__name__ for network in NETWORKS.values() if "maps" in network.provides]
-            raise ValueError(f"{type(self.model).__name__} has no maps; networks that do: {', '.join(having)}.")
+            raise ValueError(f"{type(self.model).__name__} has no maps; networks that have: {', '.join(having)}.")
 
     def fuse(
         self,
@@ -187,7 +193,7 @@ class Fuser:
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
     ) -> Shaped[np.ndarray, "..."]:
-        """Fuses one pair, or a batch with a leading axis; see `fuse`."""
+        """Fuses one pair, or a batch of pairs with a leading axis; see `fusejax.fuse`."""
         return self.fuse_pair(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity).image
 
     def fuse_pair(
@@ -202,7 +208,8 @@ class Fuser:
         maps: bool = False,
         exact_size: bool = False,
     ) -> Fused:
-        """Like `fuse`, with luma, infrared and, if asked for, the maps; the network runs once.
+        """Like `fuse`, but also returns luma, infrared and, if requested, maps; the network runs
+        once.
 
         Args:
             ir: see `fuse`.
@@ -210,9 +217,9 @@ class Fuser:
             stretch: see `fuse`.
             ir_range: see `fuse`.
             ir_polarity: see `fuse`.
-            bits: 8 or 16 for an integer image of this depth; by default of the type of `vi`.
-            maps: also compute the network's maps, of the whole image.
-            exact_size: whether to use a program of this size, see `Fuser`.
+            bits: 8 or 16 for an integer image of this depth; by default the type of `vi`.
+            maps: also compute the network's maps, for the whole image.
+            exact_size: whether to compile for the exact size, see `Fuser`.
 
         Raises:
             ValueError: see `fuse`; and if the network has no maps.
@@ -231,10 +238,10 @@ class Fuser:
         return Fused(image.reshape(vi.shape), fused_y, found, sources)
 
 
-# Compiled for a network and a size, not for an instance of `Fuser`.
+# Compiled once per network and size, not per instance of `Fuser`.
 @functools.partial(jax.jit, static_argnames="model")
 def _forward(model, params, ir, vi_y, extent):
-    """Clipped: a network that blends images can leave the range by its residual."""
+    """Clips the result, because the residual of a blending network can leave the range."""
     return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
 
 
@@ -263,31 +270,32 @@ def fuse(
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
 ) -> Shaped[np.ndarray, "..."]:
-    """Fuses an infrared and a visible image of one scene, registered to each other.
+    """Fuses an infrared and a visible image of the same scene, registered to each other.
 
-    The luma of the visible image (BT.601, full range) is fused with the infrared one; chroma comes
-    from the visible image.
+    The luma of the visible image (BT.601, full range) is fused with the infrared image; chroma is
+    taken from the visible image.
 
     Args:
-        ir: [h, w], [h, w, 1] or [h, w, 3] (its luma is used), or a batch of them; uint8, uint16 or
-            float.
+        ir: [h, w], [h, w, 1] or [h, w, 3] (its luma is used), or a batch of such images; uint8,
+            uint16 or float.
         vi: [h, w], [h, w, 1] (gray) or [h, w, 3] (RGB), or a batch; uint8, uint16, or float in
             [0, 1].
         weights: shipped name, .safetensors file or folder of a finished run.
-        stretch: stretch each fused luma to the full range; off by default, because it changes what
-            gray levels mean. A pair without any contrast is left as it is.
-        ir_range: values of `ir` that are black and white. "full": the range of the type, 0 to 1 for
-            floats; (LOW, HIGH): these values; "auto": the range of the type for 8 bit and for
-            images that use it, else the darkest and brightest values without outliers, with a
-            warning that names them. See `fusejax.inference.thermal.automatic_ranges`. Frames of a
-            video keep their relation only if the range is the same for all.
+        stretch: stretch the luma of each fused image to the full range; off by default, because it
+            changes the meaning of gray levels. A pair without contrast is not changed.
+        ir_range: values of `ir` that map to black and white. "full": the range of the data type, 0
+            to 1 for floats. (LOW, HIGH): these values. "auto": the range of the data type for 8-bit
+            images and for images that use it; otherwise the lowest and highest values without
+            outliers, with a warning that states them. See
+            `fusejax.inference.thermal.automatic_ranges`. Frames of a video are comparable only if
+            all use the same range.
         ir_polarity: "white" if hot is bright in `ir`, "black" if hot is dark.
 
     Returns:
-        Array of the shape and type of `vi`: color in, color out.
+        Array with the shape and data type of `vi`: color in, color out.
 
     Raises:
-        ValueError: for sizes that differ, other shapes or types, NaN, and floats outside [0, 1]
-            where they are not allowed.
+        ValueError: for unequal sizes, unsupported shapes or types, NaN, and floats outside [0, 1]
+            where these are not allowed.
     """
     return _loaded(str(weights)).fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)

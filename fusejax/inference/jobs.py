@@ -1,6 +1,6 @@
-"""What a call of `fuse_folder` has to do.
+"""The work of one `fuse_folder` call.
 
-Pairs, output files, and every check that needs no pixels.
+Finds the pairs and output files, and makes every check that needs no pixels.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 _SHOWN = 8
 _PROBE = bytes(2**16)
-_LIKELY_SHARE = 0.5  # of the bytes of raw RGB that a compressed image of a camera needs
-_LARGEST_STRETCH = 1.03  # of one side against the other; sides are rounded to pixels
+_LIKELY_SHARE = 0.5  # of the raw RGB bytes that a compressed camera image needs
+_LARGEST_STRETCH = 1.03  # of one side relative to the other; sides are rounded to pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Jobs:
-    """All pairs of a call.
+    """All pairs of one call.
 
     Attributes:
-        todo: what has to be fused.
-        existing: fused images that are there already, if these may be skipped.
-        skipped: a line for each pair that was left out.
-        every: the jobs of all usable pairs, those of `existing` included.
+        todo: jobs that have to be done.
+        existing: fused images that already exist, if these may be skipped.
+        skipped: one line per skipped pair.
+        every: jobs for all usable pairs, including those in `existing`.
     """
 
     todo: list[Job]
@@ -62,34 +62,34 @@ def find_jobs(
     skip_existing: bool = False,
     skip_bad: bool = False,
 ) -> Jobs:
-    """Pairs the sources and decides what is written where; reads headers only and writes nothing.
+    """Pairs the sources and decides where each result goes; reads headers only and writes nothing.
 
     Args:
         ir: infrared image, or folder.
         vi: visible image, or folder.
-        out: folder, or for one pair also an image file.
-        resize: whether infrared images may have another size than the visible ones.
-        bits: of the fused images; by default those of the visible ones.
-        recursive: also pair the sub-folders, and keep them in `out`.
-        overwrite: replace fused images that exist.
-        skip_existing: keep fused images that exist, and leave their pairs out.
-        skip_bad: leave out unusable pairs instead of raising.
+        out: folder, or for a single pair an image file.
+        resize: whether infrared images may differ in size from the visible ones.
+        bits: bit depth of the fused images; by default that of the visible images.
+        recursive: also pair images in subfolders, and keep the folder structure in `out`.
+        overwrite: replace existing fused images.
+        skip_existing: keep existing fused images and skip their pairs.
+        skip_bad: skip unusable pairs instead of raising.
 
     Returns:
         The jobs, sorted by name.
 
     Raises:
-        PairError: if sources are missing, the same or do not fit, or `out` is a source.
+        PairError: if sources are missing, identical or incompatible, or `out` is a source.
         ImageError: if a single image is unreadable.
-        FileExistsError: if fused images exist and neither option allows it.
+        FileExistsError: if fused images exist and neither option allows that.
         OSError: if `out` cannot be written.
     """
     if overwrite and skip_existing:
         raise PairError(
-            "Existing images are either replaced (--overwrite) or kept (--skip-existing); give one of both."
+            "Existing images are either replaced (--overwrite) or kept (--skip-existing); give only one of the two."
         )
     pairs, skipped = _find_pairs(ir, vi, recursive=recursive, skip_bad=skip_bad)
-    with ThreadPoolExecutor() as pool:  # thousands of headers, each of which waits for the disk
+    with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
         sizes = dict(zip(pairs, pool.map(lambda p: (image_size(p.ir), image_size(p.vi)), pairs), strict=True))
     problems = {p.id: text for p in pairs if (text := _size_problem(p, *sizes[p], resize=resize))}
     if problems and not skip_bad:
@@ -110,9 +110,9 @@ def find_jobs(
     _check_out(jobs, ir, vi, out)
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite and not skip_existing:
-        number = f"{len(existing)} fused images are" if len(existing) > 1 else "1 fused image is"
+        number = f"{len(existing)} fused images already exist" if len(existing) > 1 else "1 fused image already exists"
         raise FileExistsError(
-            f"{number} already there, {existing[0]} first; continue with --skip-existing, "
+            f"{number} (first: {existing[0]}); continue with --skip-existing, "
             "replace them with --overwrite, or choose another --out."
         )
     left = set(existing) if skip_existing else set()
@@ -124,7 +124,7 @@ def _find_pairs(ir: Path, vi: Path, *, recursive: bool, skip_bad: bool) -> tuple
         raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
     if ir.samefile(vi):
         kind = "folder" if ir.is_dir() else "file"
-        raise PairError(f"--ir and --vi are the same {kind}, {ir.resolve()}; give the infrared and the visible one.")
+        raise PairError(f"--ir and --vi are the same {kind}, {ir.resolve()}; give one infrared and one visible {kind}.")
     if ir.is_dir() != vi.is_dir():
         folder, file = (ir, vi) if ir.is_dir() else (vi, ir)
         raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
@@ -145,21 +145,23 @@ def _size_problem(pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, 
     rounding = 1 + 1 / min(ir)
     if max(stretch, 1 / stretch) <= _LARGEST_STRETCH * rounding:
         return None
-    return f"{text}; the aspect ratios differ, resampling would distort the infrared image"
+    return f"{text}; the aspect ratios differ, so resampling would distort the infrared image"
 
 
 def _targets(pairs: list[PairPaths], vi: Path, out: Path, *, bits: int | None) -> list[Path]:
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
         if vi.is_dir():
-            raise PairError(f"--out {out} is named like an image, but folders are fused; name a folder.")
+            raise PairError(f"--out {out} has the suffix of an image, but folders are fused; name a folder.")
         if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) == 16:
-            raise PairError(f"--out {out}: {out.suffix} holds 8 bits only; write to png or tif, or give --bits 8.")
+            raise PairError(f"--out {out}: {out.suffix} supports 8 bits only; write png or tif, or give --bits 8.")
         return [out]
     return [out / Path(p.id).parent / f"{p.vi.stem}{lossless_suffix(p.vi, bits=bits)}" for p in pairs]
 
 
 def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
-    """The suffix of a fused image: that of the visible one if it loses nothing, else .png."""
+    """The suffix of a fused image: that of the visible image if the format is lossless, else
+    .png.
+    """
     kept = _SIXTEEN_BIT if bits == 16 else _LOSSLESS
     return vi.suffix if vi.suffix.lower() in kept else ".png"
 
@@ -170,27 +172,27 @@ def _check_out(jobs: list[Job], ir: Path, vi: Path, out: Path) -> None:
         sources |= {ir.resolve(), vi.resolve()}
     for path in (out, *(job.target for job in jobs)):
         if path.resolve() in sources:
-            raise PairError(f"--out: {path} is one of the sources, which are never written over; choose another --out.")
+            raise PairError(f"--out: {path} is one of the sources, which are never overwritten; choose another --out.")
     folder = jobs[0].target.parent if out == jobs[0].target else out
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file; name a folder.")
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
-        raise NotADirectoryError(f"--out {folder} cannot be made, {above} is a file; name another folder.")
+        raise NotADirectoryError(f"--out {folder} cannot be created because {above} is a file; name another folder.")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(f"--out {folder} cannot be written: {above} is read-only for you; name another folder.")
+        raise PermissionError(f"--out {folder} cannot be written: {above} is not writable; name another folder.")
 
 
 def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
-    """Makes the folder, tries to write there, and warns if the images will probably not fit.
+    """Creates the folder, tries to write to it, and warns if the disk will probably fill up.
 
     Args:
-        folder: for the fused images.
-        jobs: what will be written.
-        bits: of the fused images; by default 8.
+        folder: folder for the fused images.
+        jobs: jobs whose results will be written.
+        bits: bit depth of the fused images; by default 8.
 
     Raises:
-        OSError: if the folder cannot be made or written, or its disk is full; names the folder.
+        OSError: if the folder cannot be created or written, or its disk is full; names the folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -199,7 +201,7 @@ def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
             file.flush()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        raise type(error)(error.errno, f"{error.strerror}; free space or name another --out", str(folder)) from error
+        raise type(error)(error.errno, f"{error.strerror}; free space or choose another --out", str(folder)) from error
     likely = _LIKELY_SHARE * sum(3 * math.prod(job.size) for job in jobs) * (bits or 8) / 8
     if likely > free:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""How large the tiles of an image may be."""
+"""Choosing the size of the tiles for an image from the available memory."""
 
 import functools
 import math
@@ -16,24 +16,24 @@ from fusejax.inference.extent import apply_within
 from fusejax.inference.tiles import HALO
 from fusejax.typing import Params
 
-# Without a limit by the user, smaller images are fused whole and nothing is measured.
+# Unless the user sets a limit, smaller images are fused as a whole and nothing is measured.
 _SMALL = 2_000_000
 _CORES = (1024, 768, 512, 384, 256, 128, 64)
 _FLOAT = 4
-_PLANES = 5  # of floats for an image that is fused whole: both lumas, the network's copies, its result
-_RESERVE = 192 * 2**20  # for compiling the network and for what the system keeps
+_PLANES = 5  # float planes for an image fused as a whole: both lumas, the network's copies, its result
+_RESERVE = 192 * 2**20  # bytes for compiling the network and for what the system retains
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 def parse_memory(text: str) -> int:
-    """Bytes from a number with unit K, M or G (powers of 1024), such as `2G` or `800M`.
+    """Parses a number with the unit K, M or G (powers of 1024), such as `2G` or `800M`, to bytes.
 
     Raises:
         ValueError: for anything else.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?", text.strip(), flags=re.IGNORECASE)
     if not match:
-        raise ValueError(f"memory is {text!r}; give a number with K, M or G, such as 2G.")
+        raise ValueError(f"memory is {text!r}; expected a number with K, M or G, such as 2G.")
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
@@ -44,10 +44,11 @@ def check_tile(tile: str | int) -> None:
 
 
 def held_bytes(ir_type: np.dtype, vi: np.ndarray) -> int:
-    """Bytes of the arrays of a batch of pairs beside the network: sources, fused luma and images.
+    """Bytes held by the arrays of a batch of pairs outside the network: sources, fused luma,
+    images.
 
     Args:
-        ir_type: of the infrared images.
+        ir_type: data type of the infrared images.
         vi: the visible images, [b, h, w, c].
     """
     pixels = math.prod(vi.shape[:3])
@@ -64,21 +65,22 @@ def choose_core(
     images: int = 1,
     held: int = 0,
 ) -> int | None:
-    """The side of the tiles for an image, without halo, or None to fuse it whole.
+    """The side of the tiles for an image, without halo, or None to fuse it as a whole.
 
     Args:
         model: the network.
         params: its parameters.
         size: height and width of the image.
-        tile: `off`, a side in pixels, or `auto`: tiles if the network does not fit otherwise.
-        memory: bytes that the process may use at its peak; by default half of the machine's, or
-            what is free on an accelerator. The network gets what the process does not use yet, less
-            `held` and a reserve for compiling.
-        images: how many images go through the network together, where they are not cut.
-        held: bytes of the images' own arrays.
+        tile: `off`, a side in pixels, or `auto` for tiles only if the network would not fit
+            otherwise.
+        memory: peak memory that the process may use, in bytes; by default half of the machine's
+            memory, or the free memory of an accelerator. The network gets what the process does not
+            yet use, minus `held` and a reserve for compiling.
+        images: number of images in a batch, when they are not cut into tiles.
+        held: bytes held by the arrays of the images.
 
     Raises:
-        ValueError: if the smallest tiles do not fit, or `tile` is none of the above.
+        ValueError: if the smallest tiles do not fit, or `tile` is not one of the above.
     """
     check_tile(tile)
     if tile == "off":
@@ -96,22 +98,22 @@ def choose_core(
     if not fitting:
         missing = needed * (_CORES[-1] + 2 * HALO) ** 2 - budget
         raise ValueError(
-            f"A {size[1]}x{size[0]} pair needs {missing / 2**20:.0f} MiB more than the memory that it may use, "
-            f"{held / 2**20:.0f} MiB of it for its own pixels; allow more."
+            f"A {size[1]}x{size[0]} pair needs {missing / 2**20:.0f} MiB more than the memory limit, "
+            f"{held / 2**20:.0f} MiB of it for its own pixels; raise the limit."
         )
     return fitting[0]
 
 
 @functools.cache
 def _bytes_per_pixel(model, structure, shapes) -> float:
-    """Of the intermediate values, from the compiled network at 256x256."""
+    """Bytes of intermediate values per pixel, from the network compiled for 256x256."""
     params = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes])
     image = jax.ShapeDtypeStruct((1, 256, 256, 1), jnp.float32)
     extent = jnp.array([256, 256])
     compiled = jax.jit(lambda p, ir, vi_y: apply_within(model, p, ir, vi_y, extent=extent)[0])
     analysis = compiled.lower(params, image, image).compile().memory_analysis()
     if analysis is None:
-        raise ValueError("This platform does not say how much memory a network needs; give the side of the tiles.")
+        raise ValueError("This platform does not report how much memory a network needs; set the side of the tiles.")
     return analysis.temp_size_in_bytes / 256**2
 
 
@@ -124,7 +126,7 @@ def _free(memory: int | None) -> float:
 
 
 def _in_use() -> int:
-    """Bytes of this process in memory; where the system does not tell, their peak so far."""
+    """Bytes of memory used by this process; if the system does not report it, the peak so far."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""The arrays of one pair: what is refused, their values in [0, 1], contrast of the result."""
+"""The arrays of one pair: checks, conversion to [0, 1] and back, contrast of the result."""
 
 import dataclasses
 import functools
@@ -26,21 +26,22 @@ Plane = Float[np.ndarray, "*b h w 1"]
 Planes = Float[np.ndarray, "b h w 1"]
 Index = slice | np.ndarray
 
-# A pair in which neither image varies more holds noise only, which must not be stretched.
+# A pair in which neither image varies by more than this holds only noise, which must not be
+# stretched.
 _LEAST_SPAN = 1.5 / 255
-# Pixels that are converted at once: their floats stay in the cache, and memory stays small.
+# Number of pixels converted at once: their floats stay in the cache, and memory use stays low.
 _STRIP = 2**18
 
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """A batch of checked pairs as they came. Floats are made of the parts that are needed.
+    """A batch of checked pairs in their original data types; only the needed parts become floats.
 
     Attributes:
         ir: [b, h, w, 1 or 3], uint8, uint16 or float.
         vi: [b, h, w, 1 or 3], uint8, uint16, or float in [0, 1].
-        ir_range: values of `ir` that become 0 and 1.
-        polarity: what is hot in `ir`.
+        ir_range: values of `ir` that map to 0 and 1.
+        polarity: whether hot is white or black in `ir`.
     """
 
     ir: np.ndarray
@@ -61,7 +62,7 @@ class Sources:
 
     @functools.cached_property
     def planes(self) -> tuple[Planes, Planes]:
-        """`luma` of all pixels, which is kept."""
+        """`luma` of all pixels; the result is cached."""
         planes = tuple(np.empty((*self.vi.shape[:3], 1), np.float32) for _ in range(2))
         for rows in self._strips():
             for plane, part in zip(planes, self.luma(rows), strict=True):
@@ -69,7 +70,7 @@ class Sources:
         return planes[0], planes[1]
 
     def reduced(self, height: int, width: int) -> tuple[Planes, Planes]:
-        """`luma` of the images at a smaller size, averaged over areas in the values that came."""
+        """`luma` of the images at a smaller size, area-averaged in the original values."""
 
         def shrink(images: np.ndarray) -> np.ndarray:
             exact = images if np.issubdtype(images.dtype, np.integer) else images.astype(np.float32, copy=False)
@@ -79,7 +80,7 @@ class Sources:
         return dataclasses.replace(self, ir=shrink(self.ir), vi=shrink(self.vi)).luma()
 
     def have_contrast(self) -> Bool[np.ndarray, "b 1 1 1"]:
-        """Which pairs hold more than noise, in at least one of their images."""
+        """Whether each pair holds more than noise in at least one of its images."""
         least, greatest = np.full((1, 1, 1, 2), np.inf), np.full((1, 1, 1, 2), -np.inf)
         for rows in self._strips():
             luma = np.concatenate(self.luma(rows), axis=-1)
@@ -88,14 +89,14 @@ class Sources:
         return (greatest - least).max(axis=-1, keepdims=True) > _LEAST_SPAN
 
     def infrared(self, dtype: type[np.integer]) -> Shaped[np.ndarray, "b h w 1"]:
-        """The infrared images as the network sees them, as uint8 or uint16."""
+        """The infrared images as the network sees them, converted to uint8 or uint16."""
         images = np.empty((*self.vi.shape[:3], 1), dtype)
         for rows in self._strips():
             images[:, rows] = from_float(self.luma(rows)[0], dtype)
         return images
 
     def colored(self, fused_y: Planes, dtype: np.dtype) -> np.ndarray:
-        """Images of the fused luma in the colors of `vi`, and in its shape.
+        """Images with the fused luma and the colors of `vi`, in the shape of `vi`.
 
         Args:
             fused_y: in [0, 1].
@@ -115,14 +116,14 @@ class Sources:
 
 
 def check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
-    """Raises ValueError for types, shapes and values that cannot be fused; says which came."""
+    """Raises ValueError for types, shapes and values that cannot be fused; names what was given."""
     for name, x in (("ir", ir), ("vi", vi)):
         if x.dtype not in (np.uint8, np.uint16) and not np.issubdtype(x.dtype, np.floating):
             raise ValueError(f"{name} is {x.dtype}; expected uint8, uint16 or float in [0, 1].")
         if not (x.ndim == 2 or (x.ndim in (3, 4) and x.shape[-1] in (1, 3))):
             raise ValueError(f"{name} has shape {x.shape}; expected [h, w], [h, w, 1] or [h, w, 3].")
         if 0 in x.shape:
-            raise ValueError(f"{name} has shape {x.shape}; it holds no pixels.")
+            raise ValueError(f"{name} has shape {x.shape}; it contains no pixels.")
         if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
             raise ValueError(f"{name} has values that are not finite; replace them first.")
     if np.issubdtype(vi.dtype, np.floating) and not (vi.min() >= 0 and vi.max() <= 1):
@@ -140,9 +141,9 @@ def _size_text(size: tuple[int, ...]) -> str:
 
 
 def make_sources(ir: np.ndarray, vi: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Sources:
-    """A checked pair, or batch of pairs, with the range of its infrared values.
+    """Checks a pair, or batch of pairs, and finds the range of its infrared values.
 
-    A range that `auto` chooses is said in a warning.
+    A range chosen by `auto` is reported in a warning.
     """
     vi = vi if vi.ndim >= 3 else vi[..., None]
     ir = ir if ir.ndim >= 3 else ir[..., None]
@@ -176,7 +177,7 @@ def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
 
 
 def stretch_range(fused_y: Plane) -> Plane:
-    """Maps each image linearly onto [0, 1]; a constant one is left as it is."""
+    """Maps each image linearly onto [0, 1]; constant images are not changed."""
     low = fused_y.min(axis=(-3, -2, -1), keepdims=True)
     span = fused_y.max(axis=(-3, -2, -1), keepdims=True) - low
     return np.where(span > 0, (fused_y - low) / np.where(span > 0, span, 1), fused_y)
@@ -188,7 +189,7 @@ def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
 
 
 def finish(sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Planes]:
-    """Images in color, and their luma, which `stretch` stretches where a pair has contrast."""
+    """Color images and their luma, which is stretched by `stretch` if the pair has contrast."""
     if stretch:
         fused_y = np.where(sources.have_contrast(), stretch_range(fused_y), fused_y)
     return sources.colored(fused_y, dtype), fused_y

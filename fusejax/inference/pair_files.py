@@ -1,4 +1,4 @@
-"""The files of one pair: reading the sources, writing the result, advice about odd sources."""
+"""The files of one pair: reading the sources, writing the result, warning about odd sources."""
 
 import dataclasses
 import sys
@@ -21,15 +21,15 @@ from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket
 from fusejax.report.panels import labeled_row
 
-# Mean difference between the color channels, in shares of the range, from which infrared is in
-# color.
+# Infrared counts as color from this mean difference between the color channels, as a fraction of
+# the range.
 _COLORED = 0.02
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Options of `fuse_folder` that every pair needs."""
+    """Options of `fuse_folder` that apply to every pair."""
 
     out: Path
     stretch: bool
@@ -43,14 +43,14 @@ class Settings:
 
 
 class PairOnItsWay:
-    """One pair, which is read, fused and written; the three may run in different threads.
+    """One pair that is read, fused and written; the three steps may run in different threads.
 
-    What a step does not need any more is let go, so that large images are in memory once.
+    Each step releases what is no longer needed, so large images are held in memory only once.
 
     Attributes:
-        job: what to do.
-        problem: why the pair could not be read, if it may be left out.
-        advice: what is odd about the sources.
+        job: the job to do.
+        problem: why the pair could not be read, if it may be skipped.
+        advice: a warning about unusual sources.
     """
 
     def __init__(self, job: Job, settings: Settings, fuser: Fuser):
@@ -60,7 +60,9 @@ class PairOnItsWay:
         self._fused_y, self._maps = None, {}
 
     def read(self) -> "PairOnItsWay":
-        """Reads pixels, infrared in the size of the visible image, and makes floats of them."""
+        """Reads the pixels, resamples infrared to the size of the visible image, converts to
+        floats.
+        """
         pair = self.job.pair
         try:
             ir, vi = read_thermal(pair.ir), read_image(pair.vi)
@@ -78,14 +80,14 @@ class PairOnItsWay:
         return self
 
     def program(self, *, exact_size: bool) -> str:
-        """What is compiled for the pair, in words that are the same for all that share it."""
+        """Describes what is compiled for the pair; pairs that share a program share the text."""
         assert self._sources is not None
         size = self._sources.size
         core = None if self._settings.maps else self._fuser.tile_side(self._sources)
         if core is not None:
             return (
-                f"fusing images of {size_text(size)} in tiles of {core} pixels, several times over until the result "
-                "has settled (compiled once, kept for later runs)"
+                f"fusing images of {size_text(size)} in tiles of {core} pixels, in several passes until the result "
+                "converges (compiled once, kept for later runs)"
             )
         shared = size_text((bucket(size[0]), bucket(size[1])))
         images = f"images of {size_text(size)}" if exact_size else f"images of up to {shared}"
@@ -105,17 +107,17 @@ class PairOnItsWay:
                 self._fused_y = self._fuser.fuse_sources(
                     self._sources, exact_size=exact_size, on_tile=_line_now_and_then()
                 )
-            self._sources = dataclasses.replace(self._sources)  # without the planes that it keeps
+            self._sources = dataclasses.replace(self._sources)  # without its cached planes
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
                 raise
             raise ValueError(
-                f"{self.job.pair.vi}: {size_text(self.job.size)} pixels need more memory than there is; "
-                "name a limit with --memory, fuse the pair at a smaller size, or use a machine with more memory."
+                f"{self.job.pair.vi}: {size_text(self.job.size)} pixels need more memory than is available; "
+                "set a limit with --memory, fuse the pair at a smaller size, or use a machine with more memory."
             ) from error
 
     def write(self) -> None:
-        """Writes all files of the pair, the fused image last: if it exists, the others do."""
+        """Writes all files of the pair, the fused image last: if it exists, so do the others."""
         settings, sources, fused_y = self._settings, self._sources, self._fused_y
         assert sources is not None
         assert fused_y is not None
@@ -131,7 +133,7 @@ class PairOnItsWay:
 
 
 def _line_now_and_then() -> OnTile:
-    """Prints how far the tiles are, every ten seconds."""
+    """Prints the progress of the tiles every ten seconds."""
     last = time.perf_counter()
 
     def on_tile(number: int, done: int, tiles: int) -> None:
@@ -144,7 +146,7 @@ def _line_now_and_then() -> OnTile:
 
 
 def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
-    """Infrared as the network saw it, panel and maps."""
+    """Writes infrared as the network saw it, the panel and the maps, as requested."""
     out, name = settings.out, Path(job.pair.id).parent / job.target.stem
     vi = fused.sources.vi[0]
     if settings.keep_ir:
@@ -170,12 +172,14 @@ def _panel(vi: np.ndarray, fused: Fused) -> np.ndarray:
 
 
 def _advice(pair: PairPaths, ir: np.ndarray, vi: np.ndarray) -> str | None:
-    """Whether the sources look exchanged or infrared is in false color, by every eighth pixel."""
+    """A warning if the sources look swapped or infrared is in false color; checks every 8th
+    pixel.
+    """
     if not _is_colored(ir):
         return None
     if _is_colored(vi):
         return f"{pair.ir} is in color; its luma is used, which is not temperature if the colors are a palette."
-    return f"{pair.ir} is in color and {pair.vi} is gray; are --ir and --vi exchanged?"
+    return f"{pair.ir} is in color and {pair.vi} is gray; are --ir and --vi swapped?"
 
 
 def _is_colored(pixels: np.ndarray) -> bool:

@@ -1,7 +1,7 @@
 """Infrared values as cameras store them, mapped to [0, 1].
 
-Cameras store counts of 10 to 16 bits, or temperatures, of which a scene fills a small part.
-Dividing such values by the largest one that the file can hold would leave the network an almost
+Cameras store counts of 10 to 16 bits, or temperatures, and a scene covers only a small part of that
+range. Dividing such values by the largest value of the file type would give the network an almost
 uniform image.
 """
 
@@ -18,11 +18,11 @@ Range = tuple[float, float]
 RangeOption = Literal["auto", "full"] | Range
 Polarity = Literal["white", "black"]
 
-# Shares of the pixels below and above the automatic range, after a 3x3 median: dead pixels are left
-# out, a target of some dozen pixels is not.
+# Fractions of the pixels below and above the automatic range, after a 3x3 median: this excludes
+# dead pixels, but not a target of a few dozen pixels.
 _TAILS = (0.0001, 0.9999)
 _BITS = (8, 10, 12, 14, 16)
-# An image that spans at least this share of the values of n bits uses them as a display image does.
+# An image that spans at least this fraction of the n-bit values uses them as a display image does.
 _FULL_SHARE = 0.5
 _EIGHT_IN_SIXTEEN = 257  # 65535 / 255
 
@@ -50,12 +50,12 @@ def check_range(ir_range: RangeOption) -> RangeOption:
 
 
 def full_range(dtype: np.dtype | type) -> Range:
-    """The range of a type: 0 to 255 or 65535; 0 to 1 for floats."""
+    """The range of a data type: 0 to 255 or 65535; 0 to 1 for floats."""
     return (0.0, float(np.iinfo(dtype).max)) if np.issubdtype(dtype, np.integer) else (0.0, 1.0)
 
 
 def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
-    """Least and greatest value without outliers: 0.01 and 99.99 % quantiles after a 3x3 median
+    """Lowest and highest value without outliers: 0.01% and 99.99% quantiles after a 3x3 median
     filter.
 
     Args:
@@ -69,7 +69,7 @@ def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
     if np.issubdtype(plane.dtype, np.floating):
         low, high = np.quantile(plane, _TAILS)
         return float(low), float(high)
-    # By counting: sorting would copy large images, and be slower.
+    # Counts values, because sorting would be slower and copy large images.
     counts = cv2.calcHist([plane], [0], None, [2**16], [0, 2**16])
     ranks = np.floor(_TAILS[0] * (plane.size - 1)), np.ceil(_TAILS[1] * (plane.size - 1))
     levels = np.searchsorted(np.cumsum(counts.astype(np.int64)), ranks, side="right")
@@ -77,16 +77,16 @@ def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
 
 
 def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.dtype, Range]:
-    """One range per type for all images of a camera, so that frames keep their relation to each
-    other.
+    """One range per data type for all images of a camera, so that frames remain comparable.
 
-    8-bit images and floats in [0, 1] use the range of their type. So do wider integers that look
-    like a display image: every value a multiple of 257 (8 bit stored in 16), or a span of at least
-    half of the values of 8, 10, 12, 14 or 16 bits, whose range is then taken. Anything else, raw
-    counts and temperatures, uses the least and greatest of the images' `robust_extremes`.
+    8-bit images and floats in [0, 1] use the range of their type. Wider integers that look like a
+    display image do so as well: if every value is a multiple of 257 (8 bits stored in 16), or if
+    the values span at least half of the range of 8, 10, 12, 14 or 16 bits, which is then the range.
+    Everything else (raw counts and temperatures) uses the lowest and highest of the images'
+    `robust_extremes`.
 
     Args:
-        images: read once, one after the other.
+        images: iterated once, one image at a time.
 
     Returns:
         (low, high) in the values of the images, for each type that occurs.
@@ -115,13 +115,13 @@ def _range_of(dtype: np.dtype, extremes: list[Range]) -> Range:
 
 
 def describe_range(chosen: Range, dtype: np.dtype | type) -> str | None:
-    """A line that says which range was chosen; None if it is that of the type."""
+    """A line that states the chosen range; None if it is that of the data type."""
     if chosen == full_range(dtype):
         return None
     low, high = chosen
     return (
-        f"infrared values {low:g} to {high:g} are taken as black to white; "
-        f"choose others with ir_range (--ir-range {low:g} {high:g}, or full)."
+        f"infrared values {low:g} to {high:g} are mapped to black and white; "
+        f"set another range with ir_range (--ir-range {low:g} {high:g}, or full)."
     )
 
 
@@ -131,12 +131,12 @@ def to_unit(
     """Maps values linearly to [0, 1] and clips them.
 
     Args:
-        ir: any numbers.
+        ir: numbers of any type.
         chosen: (low, high), mapped to 0 and 1; if they are equal, every value above becomes 1.
-        polarity: what is hot in the image: "white", or "black", which is inverted.
+        polarity: whether hot is "white" or "black" in the image; "black" is inverted.
 
     Returns:
-        float32 in [0, 1], hot is bright.
+        float32 in [0, 1]; hot is bright.
 
     Raises:
         ValueError: for an unknown polarity.
@@ -144,7 +144,7 @@ def to_unit(
     if polarity not in ("white", "black"):
         raise ValueError(f"ir_polarity is {polarity!r}; use white (hot is white) or black.")
     low, high = chosen
-    if low == 0:  # one rounding, as for display images
+    if low == 0:  # rounds only once, as for display images
         unit = ir.astype(np.float32) / np.float32(high or 1)
     else:
         unit = ((ir.astype(np.float64) - low) / max(high - low, np.finfo(np.float32).tiny)).astype(np.float32)

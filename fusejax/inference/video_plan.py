@@ -115,7 +115,7 @@ def find_targets(
     frames = list(list_images(vi).values()) if codec is None else []
     existing = [path for path in (*(target / frame_name(f) for f in frames), target, shown) if path and path.is_file()]
     if existing and not overwrite:
-        raise FileExistsError(f"{existing[0]} is already there; replace it with --overwrite, or choose another --out.")
+        raise FileExistsError(f"{existing[0]} already exists; replace it with --overwrite, or choose another --out.")
     return target, shown, codec
 
 

@@ -108,7 +108,7 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--page {folder} is a file; name a folder.")
     if (folder / PAGE).exists() and not overwrite:
-        raise FileExistsError(f"{folder / PAGE} is already there; use --overwrite, or another --page.")
+        raise FileExistsError(f"{folder / PAGE} already exists; use --overwrite, or another --page.")
 
 
 def _stored(result: FolderScores, shown: Sequence[str]) -> str:

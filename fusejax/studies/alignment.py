@@ -77,7 +77,7 @@ def align_folders(
     path = out if out.suffix.lower() == ".json" else out / "plan.json"
     figure = path.with_suffix(".png")
     if not overwrite and (existing := [p for p in (path, figure) if p.exists()]):
-        raise FileExistsError(f"{existing[0]} is already there; use --overwrite, or another --out.")
+        raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
     target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
     auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -87,7 +87,7 @@ def fit(
         log = RunLog(workdir if first else None, steps=stages[-1].end, start=int(state.step))
         stack.callback(log.close)
         for source in (*sources, *(validation.sources if validation else ())):
-            messages += [f"left out: {line}" for line in getattr(source, "skipped", ())]
+            messages += [f"skipped: {line}" for line in getattr(source, "skipped", ())]
         if warning := missing_boxes(config, sources):
             messages.append(warning)
         for message in messages:

@@ -69,7 +69,7 @@ def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
     (scores,) = evaluate_command(options(pairs, tmp_path / "copy", metrics=("EN", "SCD"), out=tmp_path / "o"))
     assert scores.left_out()["SCD"] >= 2  # a copy of a source has no difference to correlate
     assert np.isfinite(scores.means()["EN"])
-    assert "SCD left out" in capsys.readouterr().out
+    assert "SCD omits" in capsys.readouterr().out
     document = json.loads((tmp_path / "o" / "metrics.json").read_text())["exact"]["copy"]
     assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
 
@@ -175,7 +175,7 @@ def test_several_conventions_in_one_call(pairs, fused, tmp_path, capsys):
 
 def test_existing_scores_are_kept_unless_asked(pairs, fused, tmp_path):
     evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path))
-    with pytest.raises(FileExistsError, match=r"metrics\.csv is already there; use --overwrite"):
+    with pytest.raises(FileExistsError, match=r"metrics\.csv already exists; use --overwrite"):
         evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path))
     evaluate_command(options(pairs, fused, metrics=("EN",), out=tmp_path, overwrite=True))
     with pytest.raises(NotADirectoryError, match="is a file; name a folder"):
@@ -193,4 +193,4 @@ def test_bad_images_are_left_out_and_infrared_is_resampled(pairs, fused, tmp_pat
         options(pairs, tmp_path / "few", ir=tmp_path / "ir", metrics=("EN",), resize="ir", skip_bad=True)
     )
     assert len(scores.names) == 2
-    assert "left out: " in capsys.readouterr().out
+    assert "skipped: " in capsys.readouterr().out

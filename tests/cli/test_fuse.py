@@ -59,7 +59,7 @@ def test_two_files_keep_stem_depth_and_lossless_format(pairs, weights, tmp_path)
 
 def test_nothing_is_overwritten_unless_asked(pairs, weights, fused):
     before = {p: p.read_bytes() for p in fused.glob("*.png")}
-    with pytest.raises(FileExistsError, match=r"3 fused images are already there.*--skip-existing.*--overwrite"):
+    with pytest.raises(FileExistsError, match=r"3 fused images already exist.*--skip-existing.*--overwrite"):
         fuse_command(FuseOptions(pairs / "ir", pairs / "vi", fused, weights=weights))
     assert before == {p: p.read_bytes() for p in fused.glob("*.png")}
 
@@ -103,5 +103,5 @@ def test_maps_are_written_with_their_scale_and_refused_where_there_are_none(tmp_
         assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3  # colors of a map that varies
     with pytest.raises(SystemExit):
         main(["fuse", *folders, "--out", str(tmp_path / "other"), "--maps"])
-    assert "Light has no maps; networks that do: FusionNet." in capsys.readouterr().err
+    assert "Light has no maps; networks that have: FusionNet." in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

@@ -42,7 +42,7 @@ def test_both_commands_from_the_shell(pairs, weights, tmp_path):
     assert "convention 'exact'" in result.stdout
     result = run("fuse", *sources, "--out", tmp_path / "f", "--weights", weights)
     assert result.returncode == 2
-    assert "already there" in result.stderr
+    assert "already exist" in result.stderr
     assert run("melt").returncode == 1
     assert "usage: fusejax COMMAND" in run("--help").stdout
 
@@ -74,7 +74,7 @@ def test_an_unset_variable_is_not_the_current_folder(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["fuse", "--ir", "", "--vi", "", "--out", "x"])
     assert caught.value.code == 2
-    assert "--ir is given an empty text; is a variable of the shell not set?" in capsys.readouterr().err
+    assert "--ir has an empty value; is a shell variable unset?" in capsys.readouterr().err
 
 
 def test_errors_of_the_system_are_one_line_that_names_the_file(monkeypatch, capsys):

@@ -121,7 +121,7 @@ def test_command(folders, capsys):
     assert read_image(options.out / "plan.png").shape[2] == 3
 
     written = {p: p.read_bytes() for p in options.out.iterdir()}
-    with pytest.raises(FileExistsError, match=r"plan\.json is already there; use --overwrite"):
+    with pytest.raises(FileExistsError, match=r"plan\.json already exists; use --overwrite"):
         align_command(dataclasses.replace(options, config=dataclasses.replace(CONFIG, k=3)))
     assert written == {p: p.read_bytes() for p in options.out.iterdir()}
     again = dataclasses.replace(options, config=dataclasses.replace(CONFIG, k=3), overwrite=True)
@@ -152,5 +152,5 @@ def test_command_names_its_file_and_prints_warnings(folders, capsys):
     assert "fewer than the 10000 asked for" in said
     assert "warning: " in said
     out.unlink()
-    with pytest.raises(FileExistsError, match=r"street\.png is already there"):
+    with pytest.raises(FileExistsError, match=r"street\.png already exists"):
         align_command(AlignOptions(folders / "target", folders / "auxiliary", out, config))

@@ -47,7 +47,7 @@ def test_existing_images_are_kept_and_the_rest_is_fused(pairs, weights, tmp_path
     assert (out / "day_000000.png").read_bytes() == b"mine"
     fuse_folder(*sources, out, weights=weights, overwrite=True)
     assert stored(out) == whole
-    with pytest.raises(ValueError, match="give one of both"):
+    with pytest.raises(ValueError, match="give only one of the two"):
         fuse_folder(*sources, out, weights=weights, overwrite=True, skip_existing=True)
 
 
@@ -92,18 +92,18 @@ def test_one_pair_to_a_named_file_and_to_16_bits(pairs, weights, tmp_path):
     assert np.abs(read_image(deep) / 257 - read_image(path)).max() <= 0.5
     with pytest.raises(ValueError, match=r"\.jpg holds 8 bits only"):
         fuse_folder(*one, tmp_path / "o" / "deep.jpg", weights=weights, bits=16)
-    with pytest.raises(ValueError, match="named like an image, but folders are fused"):
+    with pytest.raises(ValueError, match="has the suffix of an image, but folders are fused"):
         fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "o.png", weights=weights)
 
 
 def test_sources_are_never_written_over(pairs, weights):
     before = stored(pairs)
     for out in (pairs / "vi", pairs / "ir", pairs / "ir" / ".." / "vi"):
-        with pytest.raises(ValueError, match="one of the sources, which are never written over"):
+        with pytest.raises(ValueError, match="one of the sources, which are never overwritten"):
             fuse_folder(pairs / "ir", pairs / "vi", out, weights=weights, overwrite=True)
     one = (pairs / "ir" / "day_000000.png", pairs / "vi" / "day_000000.png")
     for out in (one[1], pairs / "vi"):
-        with pytest.raises(ValueError, match="never written over"):
+        with pytest.raises(ValueError, match="never overwritten"):
             fuse_folder(*one, out, weights=weights, overwrite=True)
     assert stored(pairs) == before
 
@@ -168,7 +168,7 @@ def test_a_disk_that_is_full_or_too_small_is_named_first(pairs, weights, tmp_pat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(OSError, match=r"No space left on device; free space or name another --out: '.*other'"):
+    with pytest.raises(OSError, match=r"No space left on device; free space or choose another --out: '.*other'"):
         fuse_folder(*sources, tmp_path / "other", weights=weights)
 
 
@@ -211,7 +211,7 @@ def test_a_pair_that_breaks_while_it_is_read_can_be_left_out(pairs, weights, tmp
 
 
 def test_exchanged_and_false_color_sources_are_pointed_out(pairs, weights, tmp_path):
-    with pytest.warns(ImageWarning, match="are --ir and --vi exchanged"):
+    with pytest.warns(ImageWarning, match="are --ir and --vi swapped"):
         fuse_folder(pairs / "vi", pairs / "ir", tmp_path / "a", weights=weights)
     for path in (pairs / "ir").iterdir():
         write_image(
@@ -228,7 +228,7 @@ def test_float_tiff_and_one_range_for_a_folder(weights, tmp_path):
         (tmp_path / "ir").mkdir(exist_ok=True)
         Image.fromarray(kelvin).save(tmp_path / "ir" / f"{n}.tif")
         write_image(tmp_path / "vi" / f"{n}.png", pair["vi"])
-    with pytest.warns(ImageWarning, match=r"infrared values 29\d.* to 31\d.* are taken as black to white"):
+    with pytest.warns(ImageWarning, match=r"infrared values 29\d.* to 31\d.* are mapped to black and white"):
         fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", weights=weights, keep_ir=True)
     cold, warm = (read_image(tmp_path / "out" / "ir" / f"{n}.png") for n in range(2))
     assert cold.dtype == np.uint16

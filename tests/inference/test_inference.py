@@ -111,7 +111,7 @@ def test_stretch_is_off_unless_asked_for(fuser):
         (np.zeros((4, 4)), np.zeros((4, 4, 2)), r"vi has shape \(4, 4, 2\); expected"),
         (np.zeros((4, 4)), np.full((4, 4), 255.0), r"vi has values from 255 to 255; floats must lie in \[0, 1\]"),
         (np.full((4, 4), np.nan), np.zeros((4, 4)), "ir has values that are not finite"),
-        (np.zeros((0, 4)), np.zeros((0, 4)), "it holds no pixels"),
+        (np.zeros((0, 4)), np.zeros((0, 4)), "it contains no pixels"),
     ],
 )
 def test_what_cannot_be_fused_is_refused(fuser, ir, vi, message):

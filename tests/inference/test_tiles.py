@@ -119,7 +119,7 @@ def test_memory_is_read_with_its_unit():
         7,
     ]
     for text, unit in itertools.product(("", "-1", "two"), ("", "G")):
-        with pytest.raises(ValueError, match="give a number with K, M or G"):
+        with pytest.raises(ValueError, match="expected a number with K, M or G"):
             parse_memory(text + unit)
 
 

@@ -81,7 +81,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
     with pytest.raises(VideoError, match="temporal is -1"):
         fuse_video(*given, tmp_path, temporal=-1.0)
     (tmp_path / "vi.mkv").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"vi\.mkv is already there.*--overwrite"):
+    with pytest.raises(FileExistsError, match=r"vi\.mkv already exists.*--overwrite"):
         fuse_video(*given, tmp_path)
     assert (tmp_path / "vi.mkv").read_text() == "mine"
     (tmp_path / "file").write_text("")
@@ -116,7 +116,7 @@ def test_without_pyav_the_message_says_how_to_install_it(root, monkeypatch):
     ("options", "text"),
     [
         (["--ir", "ir.mkv", "--vi", "vi.mkv", "--panel", "--skip-bad"], "--skip-bad, --panel is for images"),
-        (["--ir", "ir", "--vi", "vi", "--temporal", "1"], "--temporal is for videos; for folders of frames also give"),
+        (["--ir", "ir", "--vi", "vi", "--temporal", "1"], "--temporal is for videos only; for folders of frames, also give"),
     ],
 )
 def test_the_command_refuses_options_of_the_other_kind(root, tmp_path, capsys, options, text):

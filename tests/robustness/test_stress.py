@@ -84,7 +84,7 @@ def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_pat
     assert all(float(r["change"]) > 0 for r in mine if r["degradation"] != "clean")
     for name in ("grid.png", "curves_MI.png", "stress.md"):
         assert (tmp_path / "out" / name).stat().st_size > 2000
-    with pytest.raises(FileExistsError, match=r"stress\.md is already there; use --overwrite"):
+    with pytest.raises(FileExistsError, match=r"stress\.md already exists; use --overwrite"):
         stress_command(options)
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_refused(pairs, tmp_path):
     for changes, message in (
         ({"degradations": ("rain",)}, "rain; known are gaussian_noise"),
         ({}, "Nothing to try"),
-        ({"fused": ("a",)}, "give NAME=DIR"),
+        ({"fused": ("a",)}, "expected NAME=DIR"),
         ({"fused": (f"a={tmp_path}",)}, "needs a folder clean and one for each condition"),
         ({"out": None}, "Give --out DIR"),
         ({"pairs": 0, "weights": ("light",)}, "pairs is 0"),

@@ -71,7 +71,7 @@ def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, caps
     run(pairs, "--out", str(tmp_path / "out"))
     printed = capsys.readouterr().out
     assert "inside boxes of people, car, bus" in printed
-    assert "means over 2 images, errors on [0, 1]; 2 of 4 skipped, they have none" in printed
+    assert "means over 2 images, errors on [0, 1]; 2 of 4 skipped because they have no boxes" in printed
     found = rows_of(tmp_path / "out")
     names = ("day_000002", "night_000003")
     assert list(found) == [(name, row) for name in names for row in ROWS]

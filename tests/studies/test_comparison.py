@@ -65,7 +65,7 @@ def test_every_method_is_fused_scored_and_ranked(compared, root):
 @pytest.mark.slow
 def test_a_finished_comparison_is_not_replaced_and_its_images_are_kept(compared):
     options, _ = compared
-    with pytest.raises(FileExistsError, match=r"table\.md is already there; use --overwrite"):
+    with pytest.raises(FileExistsError, match=r"table\.md already exists; use --overwrite"):
         compare_command(options)
 
 
