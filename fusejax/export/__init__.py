@@ -1,4 +1,4 @@
-"""Networks as files that run without this library."""
+"""Exporting networks to files that run without this library."""
 
 from etils import epy
 

@@ -1,4 +1,6 @@
-"""Writing a network as a file that runs without this library, checked before it is kept."""
+"""Exporting a network to a file that runs without this library; checks the file before keeping
+it.
+"""
 
 import hashlib
 import io
@@ -24,7 +26,7 @@ Format = Literal["onnx", "stablehlo", "safetensors"]
 Precision = Literal["float32", "float16"]
 
 LIMITS = {"float32": 1e-4, "float16": 2 / 255}
-# One compiled function of the library serves all three.
+# All three use one compiled function of the library.
 _FREE_SIZES = ((48, 48), (37, 41), (35, 48))
 
 
@@ -40,35 +42,35 @@ def export_weights(
 ) -> dict[str, Any]:
     """Exports weights and compares the file with the library in a process that imports neither.
 
-    The file takes `ir` and `vi` in [0, 1] and gives `fused`, batch free: [b, c, h, w] for ONNX,
-    [b, h, w, c] for StableHLO. A StableHLO file is a zip archive of one program for
-    `jax.export.deserialize`; the caller extends the images as its metadata says. A safetensors file
-    holds parameters without a program; the library reads it back and compares itself.
+    The file takes `ir` and `vi` in [0, 1] and returns `fused`, for any batch size: [b, c, h, w] for
+    ONNX, [b, h, w, c] for StableHLO. A StableHLO file is a zip archive of one program for
+    `jax.export.deserialize`; the caller pads the images as described in the metadata. A safetensors
+    file holds parameters without a program; the library itself reads it back and compares results.
 
     Args:
         weights: shipped name, .safetensors file or folder of a run.
-        out: the file to write; it ends in `.` and the format.
-        format: `onnx` (needs the extra `onnx`), `stablehlo` or `safetensors`.
+        out: file to write; its suffix is the name of the format.
+        format: `onnx` (needs the `onnx` extra), `stablehlo` or `safetensors`.
         size: fixed (height, width); None leaves both free.
-        precision: type that the weights are stored in; the arithmetic is float32 for both.
-        color: `vi` and `fused` are RGB (BT.601, full range) instead of luma.
+        precision: data type in which the weights are stored; the arithmetic is float32 for both.
+        color: whether `vi` and `fused` are RGB (BT.601, full range) instead of luma.
         overwrite: replace an existing file.
 
     Returns:
-        The metadata inside the file; `largest_difference` is what the comparison measured.
+        The metadata of the file; `largest_difference` is the result of the comparison.
 
     Raises:
-        ValueError: if the file cannot be written, or differs from the library by more than 1e-4
-            (2 gray levels for float16); nothing is left then. Also for a size or color of
-            safetensors, which has neither.
-        FileExistsError: if the output exists and is not to be replaced.
+        ValueError: if the file cannot be written, or differs from the library by more than 1e-4 (2
+            gray levels for float16); no file is left then. Also if a size or color is given for
+            safetensors, which supports neither.
+        FileExistsError: if the output exists and `overwrite` is not set.
     """
     if out.suffix != f".{format}":
-        raise ValueError(f"{out} must end in .{format} for the format {format}.")
+        raise ValueError(f"--out {out} must end in .{format} for the format {format}.")
     if format == "safetensors" and (size or color):
         raise ValueError("A safetensors file holds parameters only; leave out --size and --color.")
     if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} exists; use --overwrite, or another --out.")
+        raise FileExistsError(f"{out} already exists; use --overwrite, or another --out.")
     params, config, training = load_weights(weights)
     metadata: dict[str, Any] = {
         "name": Path(weights).stem,
@@ -107,7 +109,7 @@ def _describe_program(format: Format, size: tuple[int, int] | None, *, color: bo
         "channels": "ir 1; vi and fused 3 (RGB, BT.601 full range)" if color else "ir, vi and fused 1 (luma)",
         "size": list(size) if size else None,
         "color": color,
-        "padding": "none: the file takes the image as it is",
+        "padding": "none: pass the image without padding",
         "multiple": 1,
         "sha256": standalone.UNSEALED,
     }
@@ -116,7 +118,9 @@ def _describe_program(format: Format, size: tuple[int, int] | None, *, color: bo
 def _writer(
     params: Params, config: Any, format: Format, metadata: dict[str, Any], *, size: tuple[int, int] | None
 ) -> Callable[[Path], None]:
-    """What writes the file with the metadata of the moment; the program is built once."""
+    """Returns a function that writes the file with the current metadata; builds the program
+    once.
+    """
     half = metadata["precision"] == "float16"
     if format == "safetensors":
         stored = jax.tree.map(lambda x: x.astype(np.float16), params) if half else params
@@ -130,24 +134,24 @@ def _write_program(params: Params, config: Any, format: Format, metadata: dict[s
         try:
             from fusejax.export.onnx_file import write_onnx
         except ModuleNotFoundError as error:
-            raise ValueError(f"ONNX needs the extra: pip install 'fusejax[onnx]' ({error}).") from error
+            raise ValueError(f"ONNX needs the onnx extra: pip install 'fusejax[onnx]' ({error}).") from error
         return write_onnx(params, config, **options)
     from fusejax.export.stablehlo import free_multiple, write_stablehlo
 
     if options["size"] is None and (multiple := free_multiple(config)) > 1:
-        text = f"extend height and width at the bottom and right by reflection to multiples of {multiple}"
+        text = f"pad height and width at the bottom and right by reflection to multiples of {multiple}"
         metadata |= {"padding": f"{text}; crop the result", "multiple": multiple}
     return write_stablehlo(params, config, **options)
 
 
 def _card(weights: str | Path) -> str:
-    """The text that comes with shipped weights, else nothing."""
+    """The model card of shipped weights, or an empty text."""
     card = Path(fusejax.__file__).parent / "weights" / f"{weights}.md"
     return card.read_text() if card.is_file() else ""
 
 
 def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
-    """Writes program and metadata with the checksum, which is as long as the zeros it replaces."""
+    """Writes program, metadata and checksum; the checksum replaces zeros of the same length."""
     text = json.dumps(metadata, sort_keys=True)
     if isinstance(program, bytes):
         buffer = io.BytesIO()
@@ -161,7 +165,7 @@ def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
         data = program.SerializeToString()
     zeros = standalone.UNSEALED.encode()
     if data.count(zeros) != 1:
-        raise ValueError("The place of the checksum is not unique in the file.")
+        raise ValueError("The placeholder of the checksum occurs more than once in the file.")
     path.write_bytes(data.replace(zeros, hashlib.sha256(data).hexdigest().encode()))
 
 
@@ -174,7 +178,7 @@ def _random_pairs(size: tuple[int, int] | None, *, color: bool) -> list[tuple[np
 
 
 def _fused_alone(path: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-    """By `standalone` as a process of its own."""
+    """Fuses the pairs with `standalone` in a separate process."""
     inputs, outputs = path.with_suffix(".in.npz"), path.with_suffix(".out.npz")
     named: dict[str, Any] = {}
     for n, (ir, vi) in enumerate(pairs):

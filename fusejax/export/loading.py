@@ -10,13 +10,13 @@ from fusejax.inference.pair_arrays import Sources
 
 
 class ExportedFuser(Fuser):
-    """A `Fuser` whose luma is fused by an exported file, as anyone else would run it.
+    """A `Fuser` that runs an exported file in the same way as users without this library would.
 
     Args:
-        path: a file that `fusejax export` wrote.
+        path: file written by `fusejax export`.
 
     Raises:
-        ValueError: if the file is damaged or of another origin.
+        ValueError: if the file is damaged or was not written by `fusejax export`.
     """
 
     def __init__(self, path: Path):
@@ -24,18 +24,18 @@ class ExportedFuser(Fuser):
         self._run = standalone.open_program(path, self.metadata)
 
     def tile_side(self, sources: Sources) -> None:
-        """Exported files take whole images."""
+        """Returns None: exported files take whole images."""
 
     def _fuse_whole(self, ir: np.ndarray, vi_y: np.ndarray, *, exact_size: bool) -> np.ndarray:
-        """Raises ValueError if the file is for another size; `exact_size` has no meaning here."""
+        """Raises ValueError if the file is for another size; `exact_size` has no effect here."""
         del exact_size
         size = self.metadata["size"]
         if size and list(ir.shape[1:3]) != size:
             raise ValueError(f"{self.path} is for {size[1]}x{size[0]}; the images are {ir.shape[2]}x{ir.shape[1]}.")
-        # Gray as RGB: fused luma is then each channel of the result.
+        # Passes gray as RGB, so each channel of the result is the fused luma.
         vi = np.repeat(vi_y, 3, axis=-1) if self.metadata["color"] else vi_y
         return self._run(ir.astype(np.float32), vi.astype(np.float32))[..., :1]
 
     def check_maps(self) -> None:
-        """Raises ValueError: exported files give the fused image only."""
-        raise ValueError(f"{self.path} has no maps; use the weights that it was exported from.")
+        """Raises ValueError: exported files return only the fused image."""
+        raise ValueError(f"{self.path} has no maps; use the weights from which it was exported.")

@@ -1,7 +1,7 @@
-"""Blocks that networks share, as ONNX nodes: counterparts of `fusejax.models.layers`.
+"""Blocks shared by the networks, as ONNX nodes: counterparts of `fusejax.models.layers`.
 
-Parameters come as the nested dicts of the JAX modules. Linear layers that follow each other are
-multiplied together beforehand, in float64, which changes the result by rounding only.
+Parameters are the nested dicts of the JAX modules. Consecutive linear layers are multiplied
+together in advance, in float64, which changes the result only by rounding.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def depthwise(graph: OnnxGraph, p: Tree, x: str, *, padding: Padding = "constant
 
 
 def concat(graph: OnnxGraph, *inputs: str) -> str:
-    """Channels one after the other."""
+    """Concatenates along the channels."""
     return graph.add("Concat", *inputs, axis=1) if len(inputs) > 1 else inputs[0]
 
 
@@ -46,7 +46,7 @@ def attention(graph: OnnxGraph, p: Tree, x: str, *, heads: int, is_depthwise: bo
     """`ChannelAttention`.
 
     The output projection is applied to the small attention matrix instead of to all pixels. With
-    one channel a head the softmax is constantly 1: queries and keys are left out.
+    one channel per head the softmax is always 1, so queries and keys are omitted.
     """
     width = p["out"]["kernel"].shape[0]
     if width == heads and not is_depthwise:
@@ -94,7 +94,7 @@ def residual_convs(graph: OnnxGraph, p: Tree, x: str, *, tiny: bool = False) -> 
 
 
 def upsample_conv(graph: OnnxGraph, p: Tree, x: str) -> str:
-    """`UpsampleConv`: one 3x3 convolution gives all four pixels of a cell."""
+    """`UpsampleConv`: one 3x3 convolution computes all four pixels of a cell."""
     kernel = p["kernel"]
     spread = np.zeros((3, 3, *kernel.shape[2:], 2, 2), kernel.dtype)
     for i in range(2):

@@ -18,20 +18,21 @@ def write_onnx(
     half: bool = False,
     color: bool = False,
 ) -> onnx.ModelProto:
-    """Builds the graph `ir`, `vi` to `fused`, [b, c, h, w] in [0, 1]; padding and crop are inside.
+    """Builds a graph from `ir`, `vi` to `fused`, [b, c, h, w] in [0, 1], including padding and
+    crop.
 
     Args:
         params: parameters of the network.
         config: configuration of the network.
         size: fixed (height, width); None leaves both free, from 1 up.
         half: store weights as float16.
-        color: `vi` and `fused` have three channels, RGB, instead of luma.
+        color: whether `vi` and `fused` are RGB instead of luma.
 
     Raises:
-        ValueError: if the configuration computes in another type than float32.
+        ValueError: if the configuration computes in a type other than float32.
     """
     if (dtype := getattr(config, "dtype", "float32")) != "float32":
-        raise ValueError(f"The network computes in {dtype}; ONNX files are written for float32.")
+        raise ValueError(f"The network computes in {dtype}; ONNX export supports only float32.")
     graph = OnnxGraph(half=half)
     vi_y = graph.convolve("vi", LUMA_WEIGHTS[None, None, :, None]) if color else "vi"
     multiple = build(config).multiple
@@ -41,7 +42,7 @@ def write_onnx(
         fused = graph.crop_like(fused, "ir")
     limits = graph.constant(0.0), graph.constant(1.0)
     if color:
-        # The same step for red, green and blue changes luma and leaves chroma as it is.
+        # Adding the same value to red, green and blue changes luma but not chroma.
         fused = graph.add("Clip", fused, *limits)
         fused = graph.add("Add", "vi", graph.add("Sub", fused, vi_y))
     graph.add("Clip", fused, *limits)

@@ -1,7 +1,7 @@
 """Building blocks of an ONNX graph: convolutions, padding and arithmetic on [b, c, h, w].
 
-The graph is written node by node from the parameters, because converters from JAX need fixed
-sizes. Everything here works for any height and width.
+The graph is built node by node from the parameters, because JAX converters need fixed sizes.
+Everything here works for any height and width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import onnx
 from jaxtyping import Float
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET = 20  # the first with Gelu
+OPSET = 20  # the first opset with Gelu
 _IR_VERSION = 10
 
 Kernel = Float[np.ndarray, "kh kw c o"]
@@ -21,7 +21,7 @@ Padding = Literal["constant", "reflect", "edge"]
 
 
 class OnnxGraph:
-    """A graph under construction. Methods add nodes and return the name of their output.
+    """A graph under construction. Its methods add nodes and return the names of their outputs.
 
     Args:
         half: store weights as float16; the arithmetic stays float32.
@@ -45,7 +45,7 @@ class OnnxGraph:
         return outputs
 
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """A constant; equal ones are stored once."""
+        """Adds a constant; equal constants are stored once."""
         array = np.asarray(values, dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._shared:
@@ -54,11 +54,11 @@ class OnnxGraph:
         return self._shared[key]
 
     def ints(self, *values: int) -> str:
-        """A constant vector of int64."""
+        """Adds a constant int64 vector."""
         return self.constant(values, np.int64)
 
     def weight(self, values: np.ndarray) -> str:
-        """A parameter, float32 in the graph whatever it is stored as."""
+        """Adds a parameter; float32 in the graph, whatever its stored type."""
         if not self.half:
             return self.constant(values)
         return self.add("Cast", self.constant(values, np.float16), to=TensorProto.FLOAT)
@@ -78,12 +78,12 @@ class OnnxGraph:
 
         Args:
             x: [b, c, h, w].
-            kernel: as in JAX, taps first, odd sides.
-            bias: added to every output channel.
-            padding: what lies outside the image; None for kernels of one pixel.
-            stride: distance of the outputs in pixels.
-            groups: groups of channels that see only each other.
-            tiny: `x` can have a side of one pixel, which `reflect` then repeats.
+            kernel: in JAX's layout (spatial axes first), with odd sides.
+            bias: value to add to each output channel.
+            padding: how the image is padded; None for kernels of one pixel.
+            stride: distance between outputs in pixels.
+            groups: number of channel groups that are convolved separately.
+            tiny: whether a side of `x` can be one pixel, which `reflect` then repeats.
         """
         reach_h, reach_w = kernel.shape[0] // 2, kernel.shape[1] // 2
         pads = [0, 0, 0, 0]
@@ -98,10 +98,11 @@ class OnnxGraph:
         return self.add("Conv", *inputs, kernel_shape=shape, pads=pads, strides=[stride] * 2, group=groups)
 
     def pad(self, x: str, rows: int, columns: int, mode: Padding, *, tiny: bool = False) -> str:
-        """Pads both ends of height and width; `tiny` as in `convolve`, for one row and column."""
+        """Pads height and width at both ends; `tiny` as in `convolve`, for one row and column."""
         if not (tiny and mode == "reflect"):
             return self.add("Pad", x, self.ints(0, 0, rows, columns, 0, 0, rows, columns), mode=mode)
-        # ONNX refuses to reflect an axis of one pixel: such an axis is left out and repeated after.
+        # ONNX cannot reflect an axis of one pixel: such an axis is skipped here and repeated
+        # afterwards.
         size = self.add("Shape", x, start=2)
         reflected = self.add("Min", self.ints(rows, columns), self.add("Sub", size, self.ints(1)))
         repeated = self.add("Sub", self.ints(rows, columns), reflected)
@@ -111,7 +112,7 @@ class OnnxGraph:
         return x
 
     def extend_to_multiple(self, x: str, multiple: int) -> str:
-        """Height and width extended at the bottom and right by reflection, as often as it takes.
+        """Pads height and width at the bottom and right by reflection, repeatedly if necessary.
 
         A side of one pixel is repeated.
         """
@@ -127,16 +128,16 @@ class OnnxGraph:
         return x
 
     def crop_like(self, x: str, reference: str) -> str:
-        """The upper left part of `x` of the height and width of `reference`."""
+        """Crops `x` at the top left to the height and width of `reference`."""
         return self.add("Slice", x, self.ints(0, 0), self.add("Shape", reference, start=2), self.ints(2, 3))
 
     def upsample(self, x: str, factor: int) -> str:
-        """Linear between the centers of the old pixels, the border repeated."""
+        """Upsamples linearly between the centers of the original pixels; the border is repeated."""
         scales = self.constant([1, 1, factor, factor])
         return self.add("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
 
     def residual(self, x: str, *branches: str) -> str:
-        """x plus all branches."""
+        """Adds all branches to x."""
         for y in branches:
             x = self.add("Add", x, y)
         return x
@@ -144,11 +145,11 @@ class OnnxGraph:
     def model(
         self, inputs: Mapping[str, Sequence[int | str]], output: tuple[str, Sequence[int | str]]
     ) -> onnx.ModelProto:
-        """The finished model, checked.
+        """Builds the model and checks it.
 
         Args:
-            inputs: shape of each input by name; a string names a free size.
-            output: name and shape of the result, which is the output of the last node.
+            inputs: shape of each input by name; a string denotes a free size.
+            output: name and shape of the result, the output of the last node.
         """
         name, shape = output
         self.nodes[-1].output[0] = name

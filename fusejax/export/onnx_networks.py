@@ -1,4 +1,4 @@
-"""The networks as ONNX graphs: one function each, from parameters and luma to fused luma."""
+"""The networks as ONNX graphs: one function per network, from parameters and luma to fused luma."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Tree = blocks.Tree
 
 
 def angularfuse(graph: OnnxGraph, p: Tree, config: AngularFuseConfig, ir: str, vi_y: str) -> str:
-    """`fusejax.models.AngularFuse`, sides multiples of 2 ** (levels - 1)."""
+    """`fusejax.models.AngularFuse`; sides are multiples of 2 ** (levels - 1)."""
     levels = len(config.widths)
 
     def block(name: str, level: int, *inputs: str) -> str:
@@ -68,7 +68,7 @@ def _crossfuse_encoder(graph: OnnxGraph, p: Tree, config: CrossFuseConfig, y: st
 
 
 def _transformer(graph: OnnxGraph, p: Tree, config: CrossFuseConfig, x: str, *, is_depthwise: bool = False) -> str:
-    """`RestormerBlock` if depthwise, else `LongScale`."""
+    """`RestormerBlock` if depthwise, otherwise `LongScale`."""
     normed = blocks.layer_norm(graph, p["norm1"], x)
     y = blocks.attention(graph, p["attention"], normed, heads=config.heads, is_depthwise=is_depthwise)
     x = graph.residual(x, y)
@@ -95,7 +95,7 @@ def _coupling_branch(graph: OnnxGraph, p: Tree, x: str) -> str:
 
 
 def fusionnet(graph: OnnxGraph, p: Tree, config: FusionNetConfig, ir: str, vi_y: str) -> str:
-    """`fusejax.models.FusionNet`, even sides."""
+    """`fusejax.models.FusionNet`; sides are even."""
     (ir_skip, ir_half), (vi_skip, vi_half) = (
         _fusionnet_encoder(graph, p[f"{kind}_encoder"], len(config.widths) - 1, x)
         for kind, x in (("ir", ir), ("vi", vi_y))
@@ -155,7 +155,7 @@ def light(graph: OnnxGraph, p: Tree, config: LightConfig, ir: str, vi_y: str) ->
     blend = graph.add("Mul", graph.add("Sigmoid", share), difference)
     fused = graph.residual(vi_y, blend, _bounded(graph, offset, config.offset))
     if config.detail:
-        # Both at once: onnxruntime blurs two channels in the time of one.
+        # Blurs both at once: onnxruntime needs the same time for two channels as for one.
         gains = _bounded(graph, blocks.concat(graph, ir_gain, vi_gain), config.detail)
         details = graph.add("Mul", gains, _fine(graph, blocks.concat(graph, ir, vi_y)))
         fused = graph.residual(fused, *graph.add_many("Split", 2, details, axis=1, num_outputs=2))
@@ -187,7 +187,7 @@ def _bounded(graph: OnnxGraph, x: str, limit: float) -> str:
 
 
 def _fine(graph: OnnxGraph, x: str) -> str:
-    """Two channels minus their 5x5 binomial blur, borders repeated."""
+    """Two channels minus their 5x5 binomial blur, with borders repeated."""
     taps = np.tile(np.array([1, 4, 6, 4, 1], np.float32)[:, None, None, None] / 16, (1, 1, 1, 2))
     rows = graph.convolve(x, taps, padding="edge", groups=2)
     return graph.add("Sub", x, graph.convolve(rows, taps.swapaxes(0, 1), padding="edge", groups=2))

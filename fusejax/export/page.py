@@ -1,4 +1,4 @@
-"""Writing a static page that fuses images in the browser."""
+"""Writing a static web page that fuses images in the browser."""
 
 import importlib.resources
 import json
@@ -15,32 +15,33 @@ from fusejax.export.exporting import export_weights
 from fusejax.export.page_runtime import copy_runtime
 from fusejax.weights.files import load_weights
 
-_DEMO_SEED, _DEMO_SIZE = 7, (480, 640)  # a night
+_DEMO_SEED, _DEMO_SIZE = 7, (480, 640)  # a night scene
 
 
 def write_page(
     weights: str | Path, out: Path, *, runtime: Path | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Writes a folder that any static server can offer, with all that its page needs.
+    """Writes a folder with everything the page needs; any static server can host it.
 
-    The page fuses two images of the visitor's, or a made-up pair, with onnxruntime-web: WebGPU
-    where there is one, else WebAssembly. Nothing is sent anywhere. The network runs on the images'
-    own size, in RGB; the luma is fused and the chroma is that of the visible image.
+    The page fuses two images chosen by the visitor, or a synthetic pair, with onnxruntime-web,
+    which uses WebGPU if available and WebAssembly otherwise. No data leaves the browser. The
+    network runs at the size of the images, in RGB; luma is fused, and chroma is taken from the
+    visible image.
 
     Args:
         weights: shipped name, .safetensors file or folder of a run.
-        out: the folder.
+        out: folder for the page.
         runtime: folder with the files of onnxruntime-web, see `copy_runtime`; by default they are
-            had with npm.
-        overwrite: replace an existing folder that an earlier call has written.
+            downloaded through npm.
+        overwrite: replace a folder that an earlier call wrote.
 
     Returns:
-        The metadata of the network's file, see `export_weights`.
+        The metadata of the exported network, see `export_weights`.
 
     Raises:
-        ValueError: if the runtime cannot be had, or see `export_weights`.
-        FileExistsError: if the folder holds anything and is not to be replaced, or is of another
-            origin.
+        ValueError: if the runtime is not available; see also `export_weights`.
+        FileExistsError: if the folder is not empty, unless it is an earlier page and `overwrite` is
+            set.
     """
     _check_folder(out, overwrite=overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,6 @@ def _check_folder(out: Path, *, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "model.json").is_file():
-        raise FileExistsError(f"{out} exists and is not a page of an earlier call; name another --out.")
+        raise FileExistsError(f"{out} exists and was not written by fusejax page; choose another --out.")
     if not overwrite:
-        raise FileExistsError(f"{out} holds a page; use --overwrite, or another --out.")
+        raise FileExistsError(f"{out} already holds a page; use --overwrite, or another --out.")

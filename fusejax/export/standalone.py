@@ -1,7 +1,8 @@
-"""Runs an exported file with NumPy and the file's own runtime only, none of this library.
+"""Runs an exported file with only NumPy and the file's own runtime, without this library.
 
 As a script: `python standalone.py FILE INPUTS.npz OUTPUTS.npz`, with arrays `ir0`, `vi0`, `ir1` ...
-in, `fused0`, `fused1` ... out. It imports neither fusejax nor flax, which it checks itself.
+as inputs and `fused0`, `fused1` ... as outputs. It imports neither fusejax nor flax, and checks
+that it does not.
 """
 
 import hashlib
@@ -21,21 +22,21 @@ Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def verify(path: Path) -> dict[str, Any]:
-    """Reads the metadata and checks the SHA-256 of the file, taken with zeros in its place.
+    """Reads the metadata and checks the file's SHA-256, which is computed with zeros in its place.
 
     Raises:
-        ValueError: if the file was not written by `fusejax export`, or a byte has changed.
+        ValueError: if the file was not written by `fusejax export`, or if a byte has changed.
     """
     data = path.read_bytes()
     try:
         metadata = _read_metadata(path, data)
-    except Exception as error:  # parsers of both formats raise many types for damaged files
+    except Exception as error:  # the parsers of both formats raise many types for damaged files
         raise ValueError(f"{path} is damaged or was not written by fusejax export: {error}") from error
     found = str(metadata.get("sha256", "")).encode()
     if len(found) != len(UNSEALED) or data.count(found) != 1:
         raise ValueError(f"{path} has no usable checksum; it was not written by fusejax export, or is damaged.")
     if hashlib.sha256(data.replace(found, UNSEALED.encode())).hexdigest().encode() != found:
-        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one it was written with.")
+        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one that was stored when it was written.")
     return metadata
 
 
@@ -52,12 +53,12 @@ def _read_metadata(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = None) -> Run:
-    """The program of a file: `ir`, `vi` to `fused`, float32 [b, h, w, c] in [0, 1].
+    """Opens the program of a file, from `ir`, `vi` to `fused`, float32 [b, h, w, c] in [0, 1].
 
     Args:
-        path: a verified file.
-        metadata: what `verify` returned.
-        threads: of onnxruntime; None leaves the choice to it.
+        path: verified file.
+        metadata: metadata returned by `verify`.
+        threads: number of threads for onnxruntime; None leaves the choice to onnxruntime.
     """
     if path.suffix == ".onnx":
         return _open_onnx(path, threads)
@@ -90,9 +91,9 @@ def _open_onnx(path: Path, threads: int | None) -> Run:
 
 
 def extend(x: np.ndarray, multiple: int, least: int) -> np.ndarray:
-    """Height and width extended at the bottom and right by reflection; a side of 1 is repeated.
+    """Pads height and width at the bottom and right by reflection; a side of 1 is repeated.
 
-    Files of the first versions also ask for a least side.
+    Files written by the first versions also require a minimum side, `least`.
     """
     pads = [max(-(-side // multiple) * multiple, least) - side for side in x.shape[1:3]]
     return np.pad(x, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="reflect")
@@ -105,7 +106,7 @@ def main(arguments: list[str]) -> None:
     with np.load(arguments[1]) as inputs:
         fused = {f"fused{n}": run(inputs[f"ir{n}"], inputs[f"vi{n}"]) for n in range(len(inputs.files) // 2)}
     if present := {"fusejax", "flax"} & set(sys.modules):
-        raise RuntimeError(f"The check imported {present}; it must not.")
+        raise RuntimeError(f"The check must not import {present}.")
     np.savez(arguments[2], **fused)  # pyright: ignore[reportArgumentType] - names are "fusedN"
 
 

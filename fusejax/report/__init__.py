@@ -1,1 +1,1 @@
-"""What people look at: panels, maps, progress, score tables, plots and the history of a run."""
+"""Output for people: panels, maps, progress, score tables, plots and the history of a run."""

@@ -1,4 +1,4 @@
-"""The figure that an alignment is judged by."""
+"""The figure for judging an alignment."""
 
 import dataclasses
 from pathlib import Path
@@ -14,12 +14,12 @@ _LEVELS_A_BIN = 8
 
 
 def plot_alignment(path: Path, alignment: Alignment, plan: AlignPlan, auxiliary: PairFolder) -> None:
-    """Draws what an alignment did, as PNG: histograms, and patches before and after.
+    """Draws the result of an alignment as a PNG file: histograms, and patches before and after.
 
-    The patches go from the nearest to the last one chosen.
+    The patches range from the closest to the last one selected.
 
     Args:
-        path: of the PNG file.
+        path: PNG file to write.
         alignment: the result of `align`.
         plan: the plan made from it.
         auxiliary: the folder that the patches are cut from.
@@ -63,7 +63,7 @@ def _plot_histograms(axis, channel: int, alignment: Alignment, plan: AlignPlan) 
         axis.stairs(100 * counts / counts.sum(), edges, color=color, label=name, fill=name == "before", linewidth=1.4)
         axis.axvline(means[name][channel], color=color, linestyle=":", linewidth=1.2)
     axis.set_xlim(0, 256)
-    axis.set_xlabel("gray level; dotted: means", fontsize=9)
+    axis.set_xlabel("gray level (dotted: means)", fontsize=9)
     before, target, after = (values[channel] for values in means.values())
     axis.set_title(
         f"{CHANNELS[channel]}: gamma {plan.gammas[channel]:.3f}, mean {before:.1f} to {after:.1f}, target {target:.1f}",

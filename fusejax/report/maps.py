@@ -1,4 +1,4 @@
-"""Images of what a network reports about its own decisions: attention and alpha maps."""
+"""Images of the maps that show a network's decisions: attention and alpha maps."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from fusejax.data.images import from_float, write_image
 
-_COLORMAP = "viridis"  # perceptually uniform, also in gray print and for color-blind readers
+_COLORMAP = "viridis"  # perceptually uniform, also in grayscale print and for color-blind readers
 _COLUMNS = 3
 MEANING = {
-    "alpha": "alpha: share of infrared",
+    "alpha": "alpha: weight of infrared",
     "w_ir": "attention on infrared",
     "w_vi": "attention on visible",
 }
@@ -26,12 +26,12 @@ def write_maps(folder: Path, stem: str, maps: Mapping[str, Map], *, ir: Source, 
     """Writes the maps of one pair as images.
 
     Writes FOLDER/STEM_NAME.png for each map at its own size, and FOLDER/STEM.png with the three
-    images, the maps and the scale of their colors.
+    images, the maps and their color scale.
 
     Args:
         folder: existing folder to write to.
         stem: start of the file names.
-        maps: by name; [h, w, 1] in [0, 1].
+        maps: maps by name; [h, w, 1] in [0, 1].
         ir: infrared image, [h, w, 1 or 3] in [0, 1].
         vi: visible image, likewise.
         fused: fused image, likewise.

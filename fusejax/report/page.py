@@ -1,4 +1,4 @@
-"""A page of results: one html file that holds tables, charts and images, and needs no host."""
+"""A page of results: one HTML file with tables, charts and images that needs no server."""
 
 import dataclasses
 import math
@@ -21,15 +21,15 @@ from fusejax.report.scores import FolderScores, Scores
 from fusejax.report.tables import ranks
 
 PAGE = "index.html"
-_OVER_TIME = "how stable a video is; an image stands for the step that leads to it from the frame before"
-# Pixels of all layers together up to which images are kept exactly: some 25 MB.
+_OVER_TIME = "temporal stability of videos; an image stands for the transition to it from the previous frame"
+# Images are stored losslessly up to this number of pixels in all layers together: some 25 MB.
 _LOSSLESS_PIXELS = 16e6
 
 
 @dataclasses.dataclass(frozen=True)
 class _Cell:
-    """A mean in the table: its text, the value to sort by, its place, and whether the distance from
-    the best could be chance.
+    """A mean in the table: its text, the value to sort by, its rank, and whether the difference
+    from the best could be due to chance.
     """
 
     text: str
@@ -40,7 +40,7 @@ class _Cell:
 
 @dataclasses.dataclass(frozen=True)
 class _View:
-    """What the page says about one convention."""
+    """The content of the page for one convention."""
 
     name: str
     summary: str
@@ -56,17 +56,17 @@ class _View:
 def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused images", note: str = "") -> Path:
     """Writes a page of results, FOLDER/index.html.
 
-    The one file holds everything, images as WebP of at most 1280 pixels a side; it makes no
-    request. It shows the sources as well: a page of a data set's images falls under its terms.
+    The file contains everything, with images as WebP of at most 1280 pixels per side, and makes no
+    network requests. It also shows the sources, so the terms of the data set apply to the page.
 
     Args:
-        folder: made if it does not exist; an existing page is replaced.
-        result: scores with the files that they belong to.
-        title: heads the page.
-        note: a sentence below the title.
+        folder: folder for the page, created if needed; an existing page is replaced.
+        result: scores, with the files they belong to.
+        title: heading of the page.
+        note: sentence below the title.
 
     Returns:
-        The file.
+        The path of the file.
     """
     views = [_view(name, methods) for name, methods in result.conventions.items()]
     linked = [name for method in views[0].worst.values() for names in method.values() for name in names]
@@ -87,11 +87,11 @@ def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused 
 
 
 def write_html(path: Path, template: str, **values: Any) -> Path:
-    """Fills one of the templates of this room and writes it; makes the folder."""
+    """Fills one of this package's templates and writes it; creates the folder if needed."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fusejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # methods and metrics keep their order
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keeps the order of methods and metrics
     text = environment.get_template(template).render(**values)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -102,7 +102,7 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
     """Checks, before any work, that a page can be written.
 
     Raises:
-        FileExistsError: if there is one already, unless it may be replaced.
+        FileExistsError: if a page already exists and `overwrite` is not set.
         NotADirectoryError: if the folder is a file.
     """
     if folder.exists() and not folder.is_dir():
@@ -112,12 +112,12 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
 
 
 def _stored(result: FolderScores, shown: Sequence[str]) -> str:
-    losses = "without losses" if _lossless(result, shown) else "with slight losses: judge noise in the files"
-    return f"Images are stored at no more than {LONGEST} pixels a side, {losses}."
+    losses = "losslessly" if _lossless(result, shown) else "with slight losses: judge noise in the original files"
+    return f"Images are stored with at most {LONGEST} pixels per side, {losses}."
 
 
 def _lossless(result: FolderScores, shown: Sequence[str]) -> bool:
-    """Whether the images are few and small enough to be kept exactly."""
+    """Whether the images are few and small enough to be stored losslessly."""
     sizes = (image_size(result.vi[name]) for name in shown)
     return sum(h * w for h, w in sizes) * (2 + len(result.fused)) <= _LOSSLESS_PIXELS
 
@@ -129,7 +129,7 @@ def _view(convention: str, methods: Sequence[Scores]) -> _View:
     rows = [(s.method, [columns[m][n] for m in metrics], f"{ranking.mean[n]:.2f}") for n, s in enumerate(methods)]
     worst = {s.method: {m: worst_images(s, m, better_high=higher_is_better(m)) for m in metrics} for s in methods}
     left_out = [
-        f"{s.method}: {metric} is undefined for {count} of {len(s.names)} images, which its mean leaves out."
+        f"{s.method}: {metric} is undefined for {count} of {len(s.names)} images, which are excluded from its mean."
         for s in methods
         for metric, count in s.left_out().items()
     ]
@@ -176,11 +176,11 @@ def _column(methods: Sequence[Scores], metric: str, ranking: Ranking) -> list[_C
 
 
 def _data(result: FolderScores, shown: Sequence[str]) -> dict[str, Any]:
-    """What the script of the page reads."""
+    """The data that the page's script reads."""
     images, lossless = [], _lossless(result, shown)
     for name in track(shown, len(shown), description="embedding images", unit="pairs"):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ImageWarning)  # told when the images were scored
+            warnings.simplefilter("ignore", ImageWarning)  # already shown when the images were scored
             images.append({"name": name, "layers": _layers(result, name, lossless=lossless)})
     scores = {
         convention: {s.method: {m: _numbers(v) for m, v in s.values.items()} for s in methods}

@@ -1,4 +1,4 @@
-"""Positions of what charts of a page draw, in pixels of their drawing area."""
+"""Positions of the marks in a page's charts, in pixels of the drawing area."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from fusejax.report.ranking import Ranking
 from fusejax.report.scores import Scores
 
 WIDTH = 320
-"""Of a chart; rows have `ROW` pixels each."""
+"""Width of a chart; each row is `ROW` pixels high."""
 
 ROW = 40
 _MARGIN = 14
@@ -21,12 +21,12 @@ _TICKS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Values to horizontal positions.
+    """Maps values to horizontal positions.
 
     Attributes:
         low: value at the left margin.
         high: value at the right margin.
-        whole: ticks at whole numbers only.
+        whole: whether ticks are at whole numbers only.
     """
 
     low: float
@@ -34,13 +34,13 @@ class Scale:
     whole: bool = False
 
     def __call__(self, value: float) -> float:
-        """Position in pixels, to a tenth."""
+        """Position in pixels, rounded to a tenth."""
         span = (self.high - self.low) or 1.0
         return round(_MARGIN + (WIDTH - 2 * _MARGIN) * (value - self.low) / span, 1)
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Position and text of round values."""
+        """Positions and labels of round values."""
         found = MaxNLocator(_TICKS, integer=self.whole).tick_values(self.low, self.high)
         return [(self(v), f"{v:g}") for v in np.round(found, 10) if self.low <= v <= self.high]
 
@@ -50,13 +50,13 @@ class Row:
     """One method of a chart; all positions are horizontal.
 
     Attributes:
-        method: its name.
-        color: number of its color.
+        method: name of the method.
+        color: index of its color.
         line: ends of the thin line.
         box: ends of the thick bar.
         middle: mark on the bar.
         dots: position and image of single values.
-        text: what a screen reader says.
+        text: text for screen readers.
     """
 
     method: str
@@ -78,16 +78,17 @@ class Chart:
 
     @property
     def height(self) -> int:
-        """In pixels, with the axis."""
+        """Height in pixels, including the axis."""
         return ROW * len(self.rows) + 24
 
 
 def distribution_chart(methods: Sequence[Scores], metric: str) -> Chart | None:
-    """Quartiles (bar), 5th and 95th percentile (line), median (mark) and the values of images.
+    """Quartiles (bar), 5th and 95th percentiles (line), median (mark) and the values of single
+    images.
 
     Args:
-        methods: all with the metric.
-        metric: its name.
+        methods: scores of the methods, all with the metric.
+        metric: name of the metric.
 
     Returns:
         The chart; None if no method has a value.
@@ -112,16 +113,16 @@ def _distribution(color: int, scores: Scores, metric: str, scale: Scale) -> Row:
 
 
 def _spread(count: int) -> Float[np.ndarray, " n"]:
-    """At most `_MOST_DOTS` of `count` places."""
+    """At most `_MOST_DOTS` of `count` indices, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_DOTS)).round().astype(int))
 
 
 def rank_chart(methods: Sequence[Scores], ranking: Ranking) -> Chart:
-    """Mean rank (mark) and its 95 % interval (bar).
+    """Mean rank (mark) and its 95% interval (bar).
 
     Args:
-        methods: in the order of the ranking.
-        ranking: of them.
+        methods: scores in the order of the ranking.
+        ranking: ranking of the methods.
 
     Returns:
         The chart, best method first.

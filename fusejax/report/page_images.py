@@ -1,4 +1,4 @@
-"""Images as they are embedded in a page: bounded in size, as text."""
+"""Images embedded in a page: limited in size and encoded as text."""
 
 import base64
 import io
@@ -12,13 +12,13 @@ from fusejax.data.images import as_infrared, from_float, read_image, resample, t
 from fusejax.report.scores import Scores
 
 LONGEST = 1280
-"""Sides of embedded images are not longer than this, in pixels."""
+"""Longest side of an embedded image, in pixels."""
 
 MOST_IMAGES = 60
-"""A page does not show more pairs than this; it scores all of them."""
+"""Maximum number of pairs that a page shows; all pairs are scored."""
 
 _QUALITY = 90
-_EFFORT = 60  # of lossless WebP, 0 to 100
+_EFFORT = 60  # effort of lossless WebP, 0 to 100
 _WORST = 5
 
 
@@ -26,10 +26,10 @@ def data_uri(path: Path, *, like: Path | None = None, infrared: bool = False, lo
     """An image file as a data URI, WebP with 8 bits.
 
     Args:
-        path: 8- or 16-bit image.
-        like: image whose size it is brought to; by default its own.
-        infrared: reduce to one channel.
-        lossless: keep every level.
+        path: image of 8 or 16 bits.
+        like: image to whose size it is resampled; by default its own size.
+        infrared: whether to reduce the image to one channel.
+        lossless: whether to encode losslessly.
 
     Returns:
         "data:image/webp;base64,..."; sides above `LONGEST` are shrunk.
@@ -48,18 +48,18 @@ def data_uri(path: Path, *, like: Path | None = None, infrared: bool = False, lo
 
 
 def worst_images(scores: Scores, metric: str, *, better_high: bool) -> list[str]:
-    """Names of the five images in which a method scores worst, the worst first."""
+    """Names of the five images with the worst scores of a method, worst first."""
     values = scores.values[metric]
     order = np.argsort(values if better_high else -values, kind="stable")  # NaN last
     return [scores.names[n] for n in order if np.isfinite(values[n])][:_WORST]
 
 
 def shown_images(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Which images a page shows: those that it links to first, then evenly spread ones.
+    """Selects the images that a page shows: those it links to first, then evenly spaced ones.
 
     Args:
-        names: all images.
-        wanted: names that the page links to, the most important first.
+        names: names of all images.
+        wanted: names that the page links to, most important first.
 
     Returns:
         At most `MOST_IMAGES` names, in the order of `names`.
@@ -72,6 +72,6 @@ def shown_images(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def map_files(fused: Path) -> dict[str, Path]:
-    """Maps that `fusejax fuse --maps` wrote beside a fused image, by name."""
+    """Maps written by `fusejax fuse --maps` for a fused image, by name."""
     found = sorted((fused.parent / "maps").glob(f"{fused.stem}_*.png"))
     return {path.stem.removeprefix(f"{fused.stem}_"): path for path in found}

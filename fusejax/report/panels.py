@@ -1,4 +1,4 @@
-"""Images side by side and below each other, with or without their names."""
+"""Images arranged in rows and columns, with or without captions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,7 +34,7 @@ def stacked(rows: Sequence[RgbImage], *, gap: int = 4) -> RgbImage:
     """Puts 8-bit RGB images below each other.
 
     Args:
-        rows: images of any size; those narrower than the widest one are filled up with white.
+        rows: images of any size; those narrower than the widest are padded with white.
         gap: height in pixels of the white space between two images.
 
     Returns:
@@ -49,7 +49,7 @@ def labeled_row(images: Mapping[str, Panel], *, gap: int = 4) -> RgbImage:
     """Like `side_by_side`, with the name of each image above it.
 
     Args:
-        images: by name; gray [h, w, 1] or RGB [h, w, 3], values in [0, 1], equal heights.
+        images: images by name; gray [h, w, 1] or RGB [h, w, 3], values in [0, 1], of equal height.
         gap: width in pixels of the white space between two images.
 
     Returns:

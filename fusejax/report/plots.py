@@ -16,8 +16,8 @@ def plot_distributions(path: Path, methods: Sequence[Scores]) -> None:
     """Draws the distribution of each metric over the images, one box per method.
 
     Args:
-        path: PNG file to write; its folder is made if it does not exist.
-        methods: all with the metrics of the first one.
+        path: PNG file to write; its folder is created if needed.
+        methods: scores of the methods, all with the metrics of the first.
     """
     metrics = list(methods[0].values)
     columns = min(_COLUMNS, len(metrics))

@@ -1,4 +1,4 @@
-"""Progress of a loop: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a loop: a bar on a terminal, an occasional plain line elsewhere."""
 
 import sys
 import time
@@ -24,13 +24,13 @@ class _Speed(ProgressColumn):
 
 
 def track(items: Iterable[T], total: int, *, description: str, unit: str) -> Iterator[T]:
-    """Yields the items and reports progress, speed and the time left on standard error.
+    """Yields the items and reports progress, speed and remaining time on standard error.
 
     Args:
-        items: what to go through.
-        total: their number.
+        items: items to iterate over.
+        total: number of items.
         description: what is being done, such as "scoring".
-        unit: what an item is, in the plural, such as "pairs".
+        unit: plural name of an item, such as "pairs".
 
     Yields:
         The items, unchanged.
@@ -59,17 +59,17 @@ def track(items: Iterable[T], total: int, *, description: str, unit: str) -> Ite
 
 
 def speed_text(speed: float, unit: str) -> str:
-    """A speed in words: "2.50 pairs/s", or, below one a second, "20 s a pair".
+    """Formats a speed as "2.50 pairs/s" or, below one item per second, as "20 s per pair".
 
     Args:
         speed: items per second, above 0.
-        unit: what an item is, in the plural.
+        unit: plural name of an item.
     """
-    return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{duration(1 / speed)} a {unit.removesuffix('s')}"
+    return f"{speed:.2f} {unit}/s" if speed >= 1 else f"{duration(1 / speed)} per {unit.removesuffix('s')}"
 
 
 def duration(seconds: float) -> str:
-    """A duration rounded to what matters: "1.4 s", "8 s", "12 min", "3 h 20 min"."""
+    """Formats a duration with the digits that matter: "1.4 s", "8 s", "12 min", "3 h 20 min"."""
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 5 else f"{seconds:.0f} s"
     minutes = int(seconds / 60 + 0.5)

@@ -10,7 +10,7 @@ def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Ma
     """Draws the mean rank of each method as a bar, and its mean rank on each set as a dot.
 
     Args:
-        path: PNG file to write; its folder is made if it does not exist.
+        path: PNG file to write; its folder is created if needed.
         overall: mean rank by method, best first.
         by_set: mean rank by set and method.
     """
@@ -22,7 +22,7 @@ def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Ma
         axis.plot([means[method] for method in overall], places, "o", color=f"C{n}", label=name, markersize=5)
     axis.set_yticks(places, list(overall))
     axis.invert_yaxis()
-    axis.set_xlabel("mean rank over the metrics (1 is best); bar: over all sets")
+    axis.set_xlabel("mean rank over the metrics (1 is best); bars: all sets")
     axis.grid(axis="x", alpha=0.3)
     axis.legend(fontsize=8, loc="best")
     path.parent.mkdir(parents=True, exist_ok=True)

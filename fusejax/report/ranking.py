@@ -1,4 +1,4 @@
-"""How sure a ranking of methods is: a bootstrap over the images that they were scored on."""
+"""Uncertainty of a ranking of methods: a bootstrap over the images on which they were scored."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ _TAILS = (0.025, 0.975)
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Mean ranks of methods over their metrics, and what of it could be chance.
+    """Mean ranks of methods over their metrics, and the differences that could be due to chance.
 
     Attributes:
         mean: mean rank of each method; 1 is best.
-        low: end of the 95 % interval of the bootstrap.
-        high: its other end.
-        ahead: share of the draws in which the method of the row has a better mean rank than that of
-            the column; a tie counts half, the diagonal is 0.5.
-        level: by metric and method, whether the difference from the best method could be chance:
-            the 95 % interval of the paired difference holds 0. True for the best one.
+        low: lower end of the bootstrap's 95% interval.
+        high: upper end of the interval.
+        ahead: fraction of the draws in which the row's method has a better mean rank than the
+            column's; a tie counts one half, and the diagonal is 0.5.
+        level: whether the difference from the best method could be due to chance, by metric and
+            method: the 95% interval of the paired difference contains 0. True for the best method.
     """
 
     mean: Float[np.ndarray, " m"]
@@ -36,17 +36,17 @@ class Ranking:
 
 
 def bootstrap_ranking(methods: Sequence[Scores], *, draws: int = _DRAWS) -> Ranking:
-    """Draws the images with replacement and ranks the methods anew each time (Efron 1979).
+    """Draws the images with replacement and ranks the methods again for each draw (Efron 1979).
 
-    All methods keep their scores of one image together, so that hard images do not count as
+    The scores of all methods for one image are drawn together, so that hard images do not count as
     differences between methods.
 
     Args:
-        methods: with the same images and metrics.
-        draws: number of samples.
+        methods: scores with the same images and metrics.
+        draws: number of bootstrap samples.
 
     Returns:
-        The ranking of the means over all images, and its spread.
+        The ranking of the means over all images, and its uncertainty.
     """
     metrics = list(methods[0].values)
     values = np.stack([[scores.values[name] for name in metrics] for scores in methods])  # [m, k, n]
@@ -65,7 +65,7 @@ def bootstrap_ranking(methods: Sequence[Scores], *, draws: int = _DRAWS) -> Rank
 
 
 def _weighted_means(values: Float[np.ndarray, "m k n"], weights: Float[np.ndarray, "d n"]) -> np.ndarray:
-    """[d, m, k]; over the images where a value is defined."""
+    """Means [d, m, k] over the images for which a value is defined."""
     finite = np.isfinite(values)
     total = np.einsum("dn,mkn->dmk", weights, np.where(finite, values, 0.0))
     count = np.einsum("dn,mkn->dmk", weights, finite.astype(np.float64))
@@ -73,7 +73,7 @@ def _weighted_means(values: Float[np.ndarray, "m k n"], weights: Float[np.ndarra
 
 
 def _ranks(means: Float[np.ndarray, "d m k"]) -> Float[np.ndarray, "d m k"]:
-    """1 for the largest; equal ones share the mean of their places."""
+    """Ranks, 1 for the largest; equal values share the mean of their ranks."""
     above = (means[:, None] > means[:, :, None]).sum(axis=2)
     equal = (means[:, None] == means[:, :, None]).sum(axis=2)
     return 1 + above + (equal - 1) / 2

@@ -1,4 +1,4 @@
-"""The log of a run (`log.jsonl`) without what restarts took back."""
+"""The log of a run (`log.jsonl`), without steps that a restart has discarded."""
 
 import dataclasses
 import json
@@ -16,12 +16,12 @@ Line = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """Steps of one stage: after step `start`, up to step `end`.
+    """Steps of one stage: those after step `start`, up to step `end`.
 
     Attributes:
-        name: of the stage; empty if the log does not tell.
-        start: last step before it.
-        end: its last step, or the last one so far.
+        name: name of the stage; empty if it is not in the log.
+        start: last step before the stage.
+        end: last step of the stage so far.
     """
 
     name: str
@@ -34,14 +34,15 @@ class History:
     """The log of a run as if it had never been interrupted.
 
     Attributes:
-        train: training lines in the order of their steps, one for each step.
+        train: training lines in the order of their steps, one per step.
         validation: validation lines, likewise.
-        starts: the line of each start of a process; inferred from repeated step numbers if the log
-            has no start lines.
-        repeated: steps that were done and lost, because the last checkpoint was older.
-        running: seconds in which a process ran.
+        starts: start line of each process; inferred from repeated step numbers if the log has no
+            start lines.
+        repeated: number of steps that were lost because the last checkpoint was older, and were
+            done again.
+        running: seconds during which a process ran.
         elapsed: seconds from the first line to the last.
-        notes: lines that could not be read, in words.
+        notes: descriptions of lines that could not be read.
     """
 
     train: list[Line]
@@ -54,12 +55,12 @@ class History:
 
     @property
     def restarts(self) -> list[int]:
-        """Steps after which the run was continued."""
+        """Steps after which the run was resumed."""
         return [int(line["step"]) for line in self.starts[1:]]
 
     @property
     def name(self) -> str:
-        """Name of the configuration; empty if the log does not tell."""
+        """Name of the configuration; empty if it is not in the log."""
         return str(self.starts[-1].get("name", "")) if self.starts else ""
 
     @property
@@ -69,11 +70,11 @@ class History:
 
     @property
     def total_steps(self) -> int | None:
-        """Length of the run; None if the log does not tell."""
+        """Length of the run in steps; None if it is not in the log."""
         return self.starts[-1].get("steps") if self.starts else None
 
     def parts(self) -> list[str]:
-        """Names of the loss's parts, in the order of their first appearance."""
+        """Names of the parts of the loss, in the order of their first appearance."""
         known = (*LINE_KEYS, *STEP_KEYS, *COST_KEYS)
         return [k for k in _keys(self.train) if k not in known and not k.startswith(LEARNING_RATE)]
 
@@ -86,7 +87,7 @@ class History:
         return [k for k in _keys(self.validation) if k not in LINE_KEYS]
 
     def windows(self) -> list[int]:
-        """How many steps each training line stands for."""
+        """Number of steps that each training line covers."""
         steps = [int(line["step"]) for line in self.train]
         return np.diff(steps, prepend=min(0, steps[0])).tolist()
 
@@ -96,23 +97,23 @@ def _keys(lines: Iterable[Line]) -> list[str]:
 
 
 def series(lines: Sequence[Line], name: str) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Steps and values of the lines that hold a finite number of that name."""
+    """Steps and values of the lines in which that quantity is a finite number."""
     found = [(line["step"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
     steps, values = np.array(found, float).reshape(-1, 2).T
     return steps[np.isfinite(values)], values[np.isfinite(values)]
 
 
 def read_history(workdir: epath.PathLike) -> History:
-    """Reads the log of a run, also of one that is still going on.
+    """Reads the log of a run, which may still be running.
 
-    A line that a kill has cut off is left out and noted. If a run was continued from an older
-    checkpoint, the lines of the steps after it give way to the later ones.
+    A line that was truncated by a kill is skipped and noted. If a run was resumed from an older
+    checkpoint, the original lines of the steps after it are replaced by the later ones.
 
     Args:
         workdir: folder of the run, local or remote (gs://).
 
     Raises:
-        ValueError: if there is no log, or no training line in it yet.
+        ValueError: if there is no log, or if it has no training line yet.
     """
     try:
         lines, notes = _parse(read_log(epath.Path(workdir)))
@@ -120,12 +121,12 @@ def read_history(workdir: epath.PathLike) -> History:
         raise ValueError(f"{error}; give the --workdir of a `fusejax train` run.") from error
     history = _merge(_sessions(lines), notes)
     if not history.train:
-        raise ValueError(f"The log of {workdir} holds no training line yet; the first one comes after log_every steps.")
+        raise ValueError(f"The log of {workdir} has no training line yet; the first is written after log_every steps.")
     return history
 
 
 def _sessions(lines: Sequence[Line]) -> list[list[Line]]:
-    """The lines of each process: it begins with a start line.
+    """Splits the log into the lines of each process, which begin with a start line.
 
     In a log without start lines, a process begins where training steps are repeated.
     """
@@ -143,7 +144,7 @@ def _sessions(lines: Sequence[Line]) -> list[list[Line]]:
 
 
 def _merge(sessions: Sequence[list[Line]], notes: list[str]) -> History:
-    """Merges sessions: each one takes back the lines after the step that it starts from."""
+    """Merges sessions: each session discards earlier lines after the step from which it starts."""
     train: dict[float, Line] = {}
     validation: dict[float, Line] = {}
     starts, times, repeated = [], [], 0
@@ -178,11 +179,11 @@ def _parse(text: str) -> tuple[list[Line], list[str]]:
     """The lines of a log, and notes about those that cannot be read."""
     lines, notes, rows = [], [], text.splitlines()
     for n, row in enumerate(rows, start=1):
-        # A kill may leave half a line, to which the next process appended its first one.
+        # A kill may leave half a line, to which the next process appends its first line.
         line, rest = _load(row), _load(row[row.rfind('{"kind"') :])
         if line is None and row.strip():
             last = " (the run was killed there, or is writing it)" if n == len(rows) else ""
-            notes.append(f"line {n} of {LOG_FILE} is cut off and left out{last}")
+            notes.append(f"line {n} of {LOG_FILE} is truncated and was skipped{last}")
         if found := line or rest:
             lines.append(found)
     return lines, notes
@@ -197,10 +198,10 @@ def _load(row: str) -> Line | None:
 
 
 def segments(history: History) -> list[Segment]:
-    """The stages as far as they got.
+    """The stages that have started.
 
-    From the start line's `stages` ([[name, last step], ...]); without it, from the steps at which
-    other parts or learning rates are logged.
+    They are taken from the start line's `stages` ([[name, last step], ...]) or, without it, from
+    the steps at which the logged parts or learning rates change.
     """
     if stages := history.starts[-1].get("stages") if history.starts else None:
         starts = [0, *(end for _, end in stages)]

@@ -1,4 +1,4 @@
-"""A page of a training run: one html file with its figure, its summary and its latest panels."""
+"""A page of a training run: one HTML file with its figure, summary and latest panels."""
 
 import base64
 from pathlib import Path
@@ -11,16 +11,16 @@ _MOST_PANELS = 12
 
 
 def write_run_page(folder: str | Path, workdir: str, figure: epath.Path, summary: str) -> Path:
-    """Writes FOLDER/index.html; an existing page is replaced, since a run goes on.
+    """Writes FOLDER/index.html; an existing page is replaced, since the run may have advanced.
 
     Args:
-        folder: made if it does not exist.
+        folder: folder for the page, created if needed.
         workdir: folder of the run, local or remote.
-        figure: PNG file that `draw_report` wrote.
-        summary: text that `summary_text` wrote.
+        figure: PNG file written by `draw_report`.
+        summary: text returned by `summary_text`.
 
     Returns:
-        The file.
+        The path of the file.
     """
     panels = sorted((epath.Path(workdir) / "panels").glob("*.png"), key=_step_and_name)[-_MOST_PANELS:]
     return write_html(
@@ -34,7 +34,7 @@ def write_run_page(folder: str | Path, workdir: str, figure: epath.Path, summary
 
 
 def _step_and_name(path: epath.Path) -> tuple[str, str]:
-    """Panels are NAME_STEP.png with steps of equal length."""
+    """Parses NAME_STEP.png, the name of a panel; all steps have the same number of digits."""
     return path.stem.rpartition("_")[2], path.stem
 
 

@@ -1,4 +1,4 @@
-"""One figure of a run: a panel for each quantity that was logged, over the steps."""
+"""One figure per run: a panel for each logged quantity over the steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,11 +11,11 @@ from fusejax.report.run_history import History, segments, series
 from fusejax.report.run_summary import best, higher_is_better
 
 _COLUMNS = 3
-_STEEP = 20.0  # a positive line that spans more than this ratio is drawn on a logarithmic axis
-_FEW_POINTS = 20  # lines of so few points also show the points themselves
+_STEEP = 20.0  # positive lines that span more than this ratio are drawn on a logarithmic axis
+_FEW_POINTS = 20  # lines with at most this many points also show the points
 _RESTART, _STAGE = {"color": "tab:red", "linestyle": "--"}, {"color": "0.4", "linestyle": ":"}
 
-Draw = Callable[[Any], None]  # on a Matplotlib axis
+Draw = Callable[[Any], None]  # draws on a Matplotlib axis
 Points = Float[np.ndarray, " n"]
 
 
@@ -23,14 +23,14 @@ def draw_report(path: epath.Path, history: History) -> None:
     """Draws a run.
 
     Args:
-        path: the PNG to write; its folder is made if it is missing.
-        history: the log.
+        path: PNG file to write; its folder is created if needed.
+        history: log of the run.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = _panels(history)
-    cells = 1 + len(panels)  # the loss, which comes first, takes two
+    cells = 1 + len(panels)  # the loss, which comes first, takes two cells
     rows = -(-cells // _COLUMNS)
     figure = Figure(figsize=(5 * _COLUMNS, 2.7 * rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -41,7 +41,7 @@ def draw_report(path: epath.Path, history: History) -> None:
         _finish_panel(axis, history, title, draw)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8, loc="best")
-        if n + _COLUMNS >= cells:  # nothing below
+        if n + _COLUMNS >= cells:  # no panel below
             axis.set_xlabel("step", fontsize=9)
     figure.suptitle(_heading(path, history), fontsize=12)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def draw_report(path: epath.Path, history: History) -> None:
 
 
 def _draw_loss_panel(figure: Any, grid: Any, history: History, panel: tuple[str, Draw]) -> None:
-    """The first panel: two cells wide, its legend to the right."""
+    """The first panel: two cells wide, with its legend on the right."""
     wide = grid[0, :2].subgridspec(1, 2, width_ratios=(4, 1))
     axis, legend = figure.add_subplot(wide[0]), figure.add_subplot(wide[1])
     _finish_panel(axis, history, *panel)
@@ -69,7 +69,7 @@ def _finish_panel(axis: Any, history: History, title: str, draw: Draw) -> None:
     for stage in segments(history)[1:]:
         axis.axvline(stage.start, linewidth=1.2, **_STAGE)
     steps = [line["step"] for line in history.train]
-    # A short run fills the panel: the axis begins at its first line, not at 0.
+    # The axis begins at the first logged step, not at 0, so that a short run fills the panel.
     first = steps[0] if len(steps) <= _FEW_POINTS and len(steps) > 1 else 0
     margin = max(0.02 * (steps[-1] - first), 0.1)
     axis.set_xlim(first - margin, steps[-1] + margin)
@@ -85,14 +85,14 @@ def _heading(path: epath.Path, history: History) -> str:
     total = f" of {history.total_steps}" if history.total_steps else ""
     words = [f"{history.name or path.parent.name}: step {history.last_step}{total}"]
     if history.restarts:
-        words.append("red dashed: restart")
+        words.append("dashed red: restart")
     if len(segments(history)) > 1:
-        words.append("gray dotted: next stage")
+        words.append("dotted gray: next stage")
     return "; ".join(words)
 
 
 def _panels(history: History) -> list[tuple[str, Draw]]:
-    """Titles, and what draws on an axis; only what the log holds."""
+    """Titles and drawing functions of the panels for the quantities in the log."""
 
     def lines(names: list[str], labels: list[str] | None = None, *, share: bool = False) -> Draw:
         return lambda axis: _draw_lines(axis, history, names, labels or [], share=share)
@@ -102,7 +102,7 @@ def _panels(history: History) -> list[tuple[str, Draw]]:
     losses = ["loss", *history.parts()]
     found: list[tuple[str, list[str], Draw]] = [
         (
-            "loss and its parts, means over the log window",
+            "loss and its parts (means over the log window)",
             losses,
             lines(losses, losses if len(losses) > 1 else None),
         ),
@@ -115,9 +115,9 @@ def _panels(history: History) -> list[tuple[str, Draw]]:
             ["step_seconds"],
             lambda axis: _draw_step_time(axis, history),
         ),
-        ("share of time waiting for data", ["data_wait_share"], lines(["data_wait_share"], share=True)),
+        ("fraction of time waiting for data", ["data_wait_share"], lines(["data_wait_share"], share=True)),
         ("memory, GiB", ["memory_gib"], lines(["memory_gib"])),
-        ("steps skipped so far, not finite", ["skipped"], lines(["skipped"])),
+        ("skipped steps so far (not finite)", ["skipped"], lines(["skipped"])),
     ]
     panels = [(title, draw) for title, names, draw in found if _logged(history, names)]
     return [*panels, *_score_panels(history)]
@@ -144,7 +144,8 @@ def _draw_lines(axis: Any, history: History, names: list[str], labels: list[str]
     for n, (steps, values) in enumerate(drawn):
         loss = {"color": "black", "linewidth": 1.6, "zorder": 3}
         style = loss if names[n] == "loss" else {"linewidth": 1.1}
-        # A part that another stage does not have must not be drawn as a straight line across it.
+        # A part that is missing in some stage must not be drawn as a straight line across that
+        # stage.
         x, y = _with_gaps(history, steps, values)
         axis.plot(x, y, label=labels[n] if labels else None, marker=marker, **style)
     values = np.concatenate([values for _, values in drawn])
@@ -156,7 +157,7 @@ def _draw_lines(axis: Any, history: History, names: list[str], labels: list[str]
 
 
 def _with_gaps(history: History, steps: Points, values: Points) -> tuple[Points, Points]:
-    """The line over every logged step, NaN where the value was not logged."""
+    """The line over all logged steps, NaN where the value was not logged."""
     every = np.array([line["step"] for line in history.train], float)
     filled = np.full(len(every), np.nan)
     filled[np.searchsorted(every, steps)] = values

@@ -1,4 +1,4 @@
-"""Figures of a run from its log, and their text."""
+"""Key figures of a run from its log, and their text."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from fusejax.report.run_history import History, Line, Segment, segments, series
 
 @dataclasses.dataclass(frozen=True)
 class StageLoss:
-    """The loss of a stage: stages differ in their losses."""
+    """The loss of one stage; stages may use different losses."""
 
     stage: Segment
     first: float
@@ -22,24 +22,24 @@ class StageLoss:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Figures of a run; None if the log does not tell.
+    """Key figures of a run; None for figures that are not in the log.
 
     Attributes:
-        steps: steps done.
+        steps: number of steps done.
         total_steps: length of the run.
-        running_seconds: in which a process ran.
-        elapsed_seconds: from the first line to the last.
-        restarts: steps after which the run was continued.
-        repeated_steps: steps done again after restarts.
-        losses: one for each stage.
-        scores: step and value of each validation score at its best; None if never finite.
-        images_per_second: all images over all seconds.
+        running_seconds: seconds during which a process ran.
+        elapsed_seconds: seconds from the first line to the last.
+        restarts: steps after which the run was resumed.
+        repeated_steps: number of steps done again after restarts.
+        losses: the loss of each stage.
+        scores: step and value of the best of each validation score; None if it was never finite.
+        images_per_second: total images divided by total seconds.
         step_seconds: median over the lines.
         step_seconds_range: 5th and 95th percentile over the lines.
-        step_seconds_spread: median of the standard deviations within a line's steps.
-        data_wait_share: share of all seconds.
-        skipped: steps that were not finite.
-        memory_gib: peak.
+        step_seconds_spread: median of the standard deviations over the steps within a line.
+        data_wait_share: fraction of the total time spent waiting for data.
+        skipped: number of steps skipped because they were not finite.
+        memory_gib: peak memory in GiB.
     """
 
     steps: int
@@ -60,14 +60,14 @@ class Summary:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Direction of a validation score; unknown ones count as better if higher."""
+    """Direction of a validation score; for unknown scores, higher counts as better."""
     from fusejax.metrics import table  # slow to import
 
     return metric not in table.METRICS or table.higher_is_better(metric)
 
 
 def best(lines: Sequence[Line], name: str, *, higher: bool) -> tuple[int, float] | None:
-    """Step and value of the first best value; None if there is none."""
+    """Step and value of the first occurrence of the best value; None if there is none."""
     steps, values = series(lines, name)
     if not len(values):
         return None
@@ -76,7 +76,7 @@ def best(lines: Sequence[Line], name: str, *, higher: bool) -> tuple[int, float]
 
 
 def summarize(history: History) -> Summary:
-    """The figures of a run."""
+    """The key figures of a run."""
     train = history.train
     windows = dict(zip((line["step"] for line in train), history.windows(), strict=True))
     rate_steps, rates = series(train, "images_per_second")
@@ -118,7 +118,7 @@ def _losses(history: History) -> list[StageLoss]:
 
 
 def summary_text(history: History) -> str:
-    """A line for each thing that the log tells."""
+    """The summary as text, one line per figure that is in the log."""
     found, stages = summarize(history), segments(history)
     total = f" of {found.total_steps}" if found.total_steps else ""
     rows = [("run", history.name), ("steps", f"{found.steps}{total}")]
@@ -150,7 +150,7 @@ def _cost_rows(found: Summary) -> list[tuple[str, str]]:
         low, high = found.step_seconds_range
         spread = found.step_seconds_spread
         within = f", spread within a log window {spread:.3g} s" if spread is not None else ""
-        rows.append(("step time", f"median {found.step_seconds:.4g} s (5 to 95 %: {low:.4g} to {high:.4g}){within}"))
+        rows.append(("step time", f"median {found.step_seconds:.4g} s (5% to 95%: {low:.4g} to {high:.4g}){within}"))
     if found.data_wait_share is not None:
         rows.append(("waiting for data", f"{found.data_wait_share:.1%} of the time"))
     if found.skipped is not None:

@@ -1,4 +1,4 @@
-"""Scores of a fusion method on a set of pairs, and the files they are kept in."""
+"""Scores of fusion methods on a set of pairs, and the files in which they are stored."""
 
 import csv
 import dataclasses
@@ -19,8 +19,9 @@ class Scores:
     Attributes:
         method: name of the method.
         convention: name of the convention that the metrics follow.
-        names: of the images, in the order of the values.
-        values: by metric; `values[metric][n]` belongs to image `names[n]`, NaN where undefined.
+        names: names of the images, in the order of the values.
+        values: values by metric; `values[metric][n]` belongs to image `names[n]` and is NaN where
+            undefined.
     """
 
     method: str
@@ -35,35 +36,35 @@ class Scores:
         }
 
     def left_out(self) -> dict[str, int]:
-        """Number of images that each mean leaves out because the metric is undefined there."""
+        """Number of images excluded from each mean because the metric is undefined there."""
         counts = {k: int((~np.isfinite(v)).sum()) for k, v in self.values.items()}
         return {k: n for k, n in counts.items() if n}
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderScores:
-    """Scores of one or several methods on the same pairs, with the files that they belong to.
+    """Scores of one or more methods on the same pairs, with the files they belong to.
 
     Tables, plots and pages are made from this alone:
 
-        for scores in result.methods:                # one for each method, in the order given
+        for scores in result.methods:                # one per method, in the order given
             for n, name in enumerate(scores.names):  # the same images for every method
                 scores.values["VIF"][n]              # NaN where undefined
                 result.fused[scores.method][name], result.ir[name], result.vi[name]  # the files
 
-    `fusejax.metrics.higher_is_better(metric)` tells the direction of a metric, `METRICS[metric]`
+    `fusejax.metrics.higher_is_better(metric)` returns the direction of a metric, `METRICS[metric]`
     its title, range and source, and `CONVENTIONS[scores.convention].summary` what was computed.
 
     Attributes:
-        conventions: by name of the convention, the scores of each method. All hold the same images
-            in the same order; the metrics are those that the convention defines.
-        regions: scores inside object boxes, with those of the plain average and the least errors
+        conventions: scores of each method, by name of the convention. All hold the same images in
+            the same order; the metrics are those that the convention defines.
+        regions: scores inside object boxes, with those of the plain average and the smallest errors
             that any image can have; empty without boxes.
-        skipped: a line for each image that was left out.
-        ir: infrared file of each image, by its name. It has another size than the visible one
-            where it was resampled (`resize`).
-        vi: visible file of each image, by its name.
-        fused: fused file of each image, by the name of the method and then of the image.
+        skipped: one line per skipped image.
+        ir: infrared file of each image, by image name. Its size differs from that of the visible
+            image if it was resampled (`resize`).
+        vi: visible file of each image, by image name.
+        fused: fused file of each image, by method name and then image name.
     """
 
     conventions: dict[str, list[Scores]]
@@ -85,17 +86,17 @@ class FolderScores:
 
 
 def write_scores(folder: Path, conventions: Mapping[str, Sequence[Scores]]) -> None:
-    """Writes metrics.csv and metrics.json, of the same form for one method and for many.
+    """Writes metrics.csv and metrics.json, in the same form for one method and for many.
 
-    metrics.csv has a line for each convention, method and image (`convention`, `method`, `name`),
-    and a column for each metric, in full precision; a cell is empty where the convention does not
-    define the metric, and "nan" where it is undefined. metrics.json holds the same by convention
-    and method with the means and the number of images left out of each; undefined values are null,
-    since JSON has no NaN.
+    metrics.csv has one line per convention, method and image (`convention`, `method`, `name`), and
+    one column per metric, in full precision. A cell is empty if the convention does not define the
+    metric, and "nan" if the value is undefined. metrics.json holds the same values by convention
+    and method, with the means and the number of images excluded from each; undefined values are
+    null, since JSON has no NaN.
 
     Args:
-        folder: made if it does not exist; existing files are replaced.
-        conventions: by convention, the scores of each method (`FolderScores.conventions`).
+        folder: folder for the files, created if needed; existing files are replaced.
+        conventions: scores of each method, by convention (`FolderScores.conventions`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     every = [scores for methods in conventions.values() for scores in methods]

@@ -1,4 +1,6 @@
-"""Tables of scores: terminal, Markdown, ranks. Every table names its convention."""
+"""Tables of scores for the terminal and in Markdown, and ranks. Every table names its
+convention.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,10 +18,10 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
 
     Args:
         header: names of the columns.
-        rows: cells of each row, as many as the header has.
+        rows: cells of each row, as many as in the header.
 
     Returns:
-        The lines without line ends: header, separator, rows.
+        The lines (header, separator, rows), without line breaks.
     """
     table = [header, ["---"] * len(header), *rows]
     return [f"| {' | '.join(cells)} |" for cells in table]
@@ -30,11 +32,11 @@ def ranks(means: Float[np.ndarray, " n"], *, metric: str) -> Float[np.ndarray, "
 
     Args:
         means: one value per method; NaN if undefined.
-        metric: its name, which tells which direction is better.
+        metric: name of the metric, which determines the better direction.
 
     Returns:
-        Rank of each method: 1 is best, equal values share the mean of their ranks, undefined ones
-        come last.
+        Rank of each method: 1 is best, equal values share the mean of their ranks, and undefined
+        values come last.
     """
     keyed = np.where(np.isfinite(means), -means if higher_is_better(metric) else means, np.inf)
     below = (keyed[None, :] < keyed[:, None]).sum(axis=1)
@@ -43,11 +45,11 @@ def ranks(means: Float[np.ndarray, " n"], *, metric: str) -> Float[np.ndarray, "
 
 
 def terminal_table(methods: Sequence[Scores], *, width: int) -> Table:
-    """A table with one row of means per method, or one per metric where that would be too wide.
+    """A table with one row of means per method, or one row per metric if that would be too wide.
 
     Args:
-        methods: the metrics of the first one are the columns.
-        width: of the terminal, in characters.
+        methods: scores of the methods; the metrics of the first are the columns.
+        width: width of the terminal in characters.
 
     Returns:
         A table for `rich.console.Console.print`.
@@ -75,10 +77,10 @@ def comparison_markdown(methods: Sequence[Scores]) -> str:
     """Means of several methods with their mean rank; best in bold, second best underlined.
 
     Args:
-        methods: all with the metrics and images of the first one.
+        methods: scores of the methods, all with the metrics and images of the first.
 
     Returns:
-        A Markdown document: a line on the convention, the table, and a line for each metric that is
+        A Markdown document: a line on the convention, the table, and one line per metric that is
         undefined for some images.
     """
     metrics = list(methods[0].values)
@@ -97,7 +99,7 @@ def comparison_markdown(methods: Sequence[Scores]) -> str:
     ]
     for scores in methods:
         for metric, count in scores.left_out().items():
-            lines += ["", f"{scores.method}: {metric} is undefined for {count} images, which its mean leaves out."]
+            lines += ["", f"{scores.method}: the mean of {metric} excludes {count} images, where it is undefined."]
     return "\n".join(lines) + "\n"
 
 

@@ -35,33 +35,36 @@ def evaluate_folders(
     resize: Literal["ir"] | None = None,
     skip_bad: bool = False,
 ) -> FolderScores:
-    """Scores fused images of one or several methods; images are matched by file stem.
+    """Scores the fused images of one or more methods; images are matched by file stem.
 
-    Reports progress on standard error. Images of all sizes share a few compiled functions, which
-    are kept between processes.
+    Progress is reported on standard error. Images of all sizes share a few compiled functions,
+    which are kept for later processes.
 
     Args:
-        fused: a folder of fused images for each method, gray or color, 8 or 16 bit.
+        fused: one folder of fused images per method, gray or color, 8 or 16 bit.
         ir: folder of infrared images.
         vi: folder of visible images.
-        convention: whose definitions to use; a name of `fusejax.metrics.CONVENTIONS`, or several.
-        metrics: names to compute; those of the nine usual ones that the convention defines by
-            default. Of several conventions each computes those that it defines.
-        boxes: folder of annotations (VOC XML, YOLO, JSON) by the images' stems; adds the scores
-            inside the boxes.
-        box_classes: names of the objects that count, in any case; none: all.
-        resize: "ir" resamples infrared images of another size to that of the visible one.
-        skip_bad: leave out images that one of the folders lacks or that do not fit, in all methods.
+        convention: which toolkit's metric definitions to use: one or more names of
+            `fusejax.metrics.CONVENTIONS`.
+        metrics: names of the metrics to compute; by default the nine usual ones. Each convention
+            computes those of them that it defines.
+        boxes: folder of annotations (VOC XML, YOLO, JSON) named by image stem; adds scores inside
+            the boxes.
+        box_classes: names of the object classes that count, ignoring case; no name means all
+            classes.
+        resize: "ir" resamples each infrared image to the size of the visible image.
+        skip_bad: skip images that are missing in a folder or do not match their sources, for all
+            methods.
 
     Returns:
-        The scores of every method and what was left out.
+        The scores of every method, and the images that were skipped.
 
     Raises:
-        ValueError: before any work, if the folders do not fit or a metric is unknown.
+        ValueError: before any work, if the folders do not match or a metric is unknown.
     """
     names = metrics_by_convention([convention] if isinstance(convention, str) else convention, metrics)
     if not fused:
-        raise PairError("No fused folder given; name at least one: --fused DIR.")
+        raise PairError("No folder of fused images given; give at least one: --fused DIR.")
     fused = [Path(folder) for folder in fused]
     sources = {"infrared": list_images(ir), "visible": list_images(vi)}
     methods = {name: list_images(folder) for name, folder in zip(method_names(fused), fused, strict=True)}
@@ -72,7 +75,7 @@ def evaluate_folders(
         lines = "\n  ".join(list(problems.values())[:_SHOWN])
         raise PairError(
             f"{len(problems)} images cannot be scored (sizes are width x height):\n  {lines}\nScores need the same "
-            "stems and sizes everywhere; leave others out with --skip-bad, resample infrared with --resize ir."
+            "stems and sizes everywhere; skip other images with --skip-bad, or resample infrared with --resize ir."
         )
     kept = [{stem: files[stem] for stem in usable} for files in (*sources.values(), *methods.values())]
     ir_files, vi_files, method_files = kept[0], kept[1], dict(zip(methods, kept[2:], strict=True))
@@ -82,20 +85,21 @@ def evaluate_folders(
 
 
 def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
-    """The metrics that each convention computes.
+    """Selects the metrics that each convention computes.
 
     Args:
         conventions: names of `fusejax.metrics.CONVENTIONS`.
-        metrics: names; None: the usual ones. Several conventions compute those that they define.
+        metrics: names of metrics, or None for the usual ones; each convention computes those that
+            it defines.
 
     Returns:
-        Names by convention, without conventions that define none.
+        Names of metrics by convention, without conventions that define none of them.
 
     Raises:
-        ValueError: for unknown names, and metrics that no convention defines.
+        ValueError: for unknown names, and for metrics that none of the conventions defines.
     """
     if not conventions:
-        raise ValueError(f"No convention given; name some of {', '.join(CONVENTIONS)}.")
+        raise ValueError(f"No convention given; give one or more of {', '.join(CONVENTIONS)}.")
     if not metrics or len(conventions) == 1:
         return {name: chosen_metrics(name, metrics) for name in conventions}
     known = {name: defined_metrics(name) for name in conventions}
@@ -107,14 +111,14 @@ def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | N
 
 
 def method_names(folders: Sequence[Path]) -> list[str]:
-    """Names of the folders, with as many parents as it takes to tell them apart.
+    """Names of the folders, with as many parents as needed to make them unique.
 
     Raises:
-        PairError: if a folder is named twice.
+        PairError: if a folder is given twice.
     """
     paths = [folder.resolve() for folder in folders]
     if len(set(paths)) < len(paths):
-        raise PairError(f"--fused names a folder twice: {', '.join(map(str, folders))}.")
+        raise PairError(f"--fused gives the same folder twice: {', '.join(map(str, folders))}.")
     depth = 1
     while len({p.parts[-depth:] for p in paths}) < len(paths):
         depth += 1
@@ -124,7 +128,7 @@ def method_names(folders: Sequence[Path]) -> list[str]:
 def _problems(
     methods: Mapping[str, Files], folders: Mapping[str, Path], sources: Mapping[str, Files], *, resize: bool
 ) -> dict[str, str]:
-    """By stem, what keeps an image from being scored."""
+    """Why images cannot be scored, by stem."""
     problems = {}
     ir, vi = sources["infrared"], sources["visible"]
     for name, fused in methods.items():
@@ -157,8 +161,8 @@ def _score(
     *,
     metrics: Mapping[str, tuple[str, ...]],
 ) -> tuple[dict[str, list[Scores]], list[Scores]]:
-    """Scores by convention and inside boxes; all methods of a pair at once, so that what belongs to
-    the sources is computed once.
+    """Scores by convention and inside boxes; handles all methods of a pair at once, so that
+    quantities of the sources are computed only once.
     """
     order = spread_sizes({stem: image_size(vi[stem]) for stem in sorted(ir)})
     samples = (partial(_read_sample, stem, methods, ir, vi, boxes.get(stem)) for stem in order)

@@ -1,8 +1,7 @@
-"""The one loop that scores pairs: of folders, of an ablation, of validation during training.
+"""The loop that scores pairs: of folders, of an ablation, and for validation during training.
 
-Every pair is put on an array of a bucket's size, so that a handful of programs serves all sizes.
-Several threads read and score, since reading, compiling and computing all happen outside of
-Python's lock.
+Every pair is padded to a bucket size, so that a few programs cover all sizes. Several threads read
+and score, since reading, compiling and computing all release Python's global lock.
 """
 
 import dataclasses
@@ -22,23 +21,24 @@ from fusejax.ops.extent import bucket
 from fusejax.scoring.programs import Programs, scoring_program
 from fusejax.scoring.regions import REGION_METRICS, region_mask, region_scores
 
-_MOST_THREADS = 4  # each holds the maps of one pair
-_AHEAD = 4  # samples that wait for a thread or for those before them, per thread
+_MOST_THREADS = 4  # each thread holds the maps of one pair
+_AHEAD = 4  # samples per thread that wait for a thread or for earlier samples
 
-_PROGRAMS = Programs()  # as long as the process lives, as those of `jax.jit`
+_PROGRAMS = Programs()  # kept for the life of the process, like those of `jax.jit`
 
 PerMethod = Float[np.ndarray, " m"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One pair and the images that m methods made of it, float32 in [0, 1].
+    """One pair and the m images that the methods fused from it, float32 in [0, 1].
 
     Attributes:
         fused: gray or RGB.
         ir: infrared.
         vi: visible, gray or RGB.
-        boxes: objects inside of which to score too, x1, y1, x2, y2 in pixels; None or empty: none.
+        boxes: object boxes (x1, y1, x2, y2 in pixels) inside which to score as well; None or empty
+            for none.
     """
 
     fused: Float[np.ndarray, "m h w c"]
@@ -52,9 +52,9 @@ class SampleScores:
     """Scores of one sample.
 
     Attributes:
-        conventions: by convention and metric, one value per method.
-        regions: by metric, values inside the boxes of each method, of the plain average and of the
-            bound (`region_scores`); empty without boxes.
+        conventions: one value per method, by convention and metric.
+        regions: values inside the boxes by metric, for each method, the plain average and the bound
+            (`region_scores`); empty without boxes.
     """
 
     conventions: dict[str, dict[str, PerMethod]]
@@ -67,8 +67,9 @@ def score_samples(
     """Scores samples in several threads.
 
     Args:
-        samples: functions that give a sample. The threads call them, so that reading files overlaps
-            with scoring; what has to stay in this thread is done before a function is yielded.
+        samples: functions that return a sample. The threads call them, so that reading files
+            overlaps with scoring; anything that must run in the calling thread is done before a
+            function is yielded.
         metrics: names of the metrics by convention (`fusejax.metrics.evaluation.chosen_metrics`).
 
     Yields:
@@ -98,7 +99,7 @@ def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]]) -
         check_pixels(getattr(sample, name), name)
     extents = np.array([sample.ir.shape[:2]], np.int32)
     fused, ir, vi = _on_bucket(sample.fused), _on_bucket(sample.ir[None]), _on_bucket(sample.vi[None])
-    # One method needs no axis of methods, and half the time for tracing.
+    # A single method needs no axis of methods, which halves the time for tracing.
     arrays = (fused if len(fused) == 1 else fused[:, None], ir, vi, extents)
     found = {}
     for convention, names in metrics.items():
@@ -117,7 +118,7 @@ def _score(load: Callable[[], Sample], metrics: Mapping[str, tuple[str, ...]]) -
 
 
 def _on_bucket(x: Float[np.ndarray, "b h w c"]) -> Float[np.ndarray, "b h2 w2 c"]:
-    """Images at the top left of arrays of zeros."""
+    """Pads images with zeros at the bottom and right to the bucket size."""
     height, width = x.shape[1:3]
     array = np.zeros((x.shape[0], bucket(height), bucket(width), x.shape[3]), np.float32)
     array[:, :height, :width] = x
@@ -125,13 +126,13 @@ def _on_bucket(x: Float[np.ndarray, "b h w c"]) -> Float[np.ndarray, "b h2 w2 c"
 
 
 def spread_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[str]:
-    """An order in which the threads compile programs side by side.
+    """Orders images such that the threads compile different programs in parallel.
 
     Args:
-        sizes: height and width of each image by its name.
+        sizes: height and width of each image, by name.
 
     Returns:
-        The names: one of each bucket first, the others by bucket.
+        The names: first one image of each bucket, then the others by bucket.
     """
     by_bucket: dict[tuple[int, int], list[str]] = {}
     for name, size in sizes.items():

@@ -1,9 +1,9 @@
-"""Compiled scoring functions: made once for every shape, and kept between processes.
+"""Compiled scoring functions, built once per shape and kept between processes.
 
-JAX keeps what it has compiled, but has to trace a function again to find it: a second for each
-bucket, most of the time of a small folder. So what tracing gives is kept as well, as a StableHLO
-file beside the compilations. Its name holds a digest of everything that it was made from, the code
-of the metrics included.
+JAX caches what it has compiled, but must trace a function again to look it up. That takes a second
+per bucket, most of the time spent on a small folder. Therefore the result of tracing is also kept,
+as a StableHLO file next to the compilations. Its name contains a digest of everything it was made
+from, including the code of the metrics.
 """
 
 import functools
@@ -27,13 +27,13 @@ Program = Callable[..., dict[str, jax.Array]]
 
 
 class Programs:
-    """Programs by key, each made by one thread while the others that need it wait."""
+    """Programs by key; one thread builds each program while others that need it wait."""
 
     def __init__(self):
         self._guard, self._locks, self._made = threading.Lock(), {}, {}
 
     def get(self, key: Hashable, make: Callable[[], Program]) -> Program:
-        """The program of a key; `make` is called where there is none yet."""
+        """The program for a key; calls `make` if there is none yet."""
         if key not in self._made:
             with self._guard:
                 lock = self._locks.setdefault(key, threading.Lock())
@@ -44,16 +44,16 @@ class Programs:
 
 
 def scoring_program(*arrays: Any, convention: str, metrics: tuple[str, ...]) -> Program:
-    """`score_arrays` compiled for the shapes of some arrays.
+    """Compiles `score_arrays` for the shapes of the given arrays.
 
     Args:
-        *arrays: of the shapes and types that the program is to take.
+        *arrays: arrays with the shapes and types that the program should take.
         convention: see `score_arrays`.
         metrics: see `score_arrays`.
     """
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
     text = repr((_code_digest(), jax.__version__, jax.default_backend(), shapes, convention, metrics))
-    folder = getattr(jax.config, "jax_compilation_cache_dir", None)  # none: nothing is kept
+    folder = getattr(jax.config, "jax_compilation_cache_dir", None)  # None: nothing is kept
     file = epath.Path(folder or "") / f"scoring-{hashlib.sha256(text.encode()).hexdigest()}.stablehlo"
     if folder and file.exists():
         traced = export.deserialize(bytearray(file.read_bytes()))
@@ -66,7 +66,7 @@ def scoring_program(*arrays: Any, convention: str, metrics: tuple[str, ...]) -> 
 
 
 def _keep(file: epath.Path, data: bytes) -> None:
-    """Writes a file at once; like JAX, goes on without where the folder cannot be written."""
+    """Writes a file atomically; like JAX, continues without it if the folder is not writable."""
     part = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")  # another process may write it too
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _keep(file: epath.Path, data: bytes) -> None:
 
 @functools.cache
 def _code_digest() -> str:
-    """Of the code that the programs are traced from."""
+    """A digest of the code from which the programs are traced."""
     digest = hashlib.sha256()
     for room in (fusejax.metrics, fusejax.ops):
         for file in sorted(epath.Path(inspect.getfile(room)).parent.glob("*.py")):

@@ -1,8 +1,8 @@
-"""Scores inside object boxes, always beside the plain average's and the least error that any image
-can have.
+"""Scores inside object boxes, always reported with those of the plain average and with the smallest
+error that any image can have.
 
-FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification), by the functions of
-`fusejax.metrics.region`.
+This is FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification), with the
+functions of `fusejax.metrics.region`.
 """
 
 import csv
@@ -25,7 +25,7 @@ from fusejax.typing import Extent, Luma
 REGION_METRICS = ("ROI-SSIM", "ROI-MSE", "MSE")
 AVERAGE, BOUND = "plain average", "lower bound"
 
-# Box lists are padded to multiples of this, so that few lengths are compiled.
+# Box lists are padded to multiples of this, so that only a few lengths are compiled.
 _LENGTH = 16
 
 
@@ -33,11 +33,12 @@ _LENGTH = 16
 def region_scores(
     fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma, extent: Extent | None = None
 ) -> dict[str, Float[Array, "m+2 b"]]:
-    """`REGION_METRICS` of m methods, then of the plain average, then the least value of each error,
-    in rows.
+    """Computes `REGION_METRICS` in rows: m methods, the plain average, and the smallest possible
+    value of each error.
 
-    The images are the top left `extent` (height, width) of the arrays; by default all of them.
-    NaN: the bound of ROI-SSIM, which has none; ROI-SSIM and ROI-MSE of images with an empty mask.
+    The images are the top left `extent` (height, width) of the arrays; by default the whole arrays.
+    Values are NaN for the bound of ROI-SSIM, which has none, and for ROI-SSIM and ROI-MSE of images
+    with an empty mask.
     """
     rows = jnp.concatenate([fused_y, average_fusion(ir, vi_y)[None]])
     every = jnp.ones_like(mask)
@@ -72,10 +73,10 @@ _rasterize = jax.jit(rasterize, static_argnames=("height", "width"))
 def read_region_boxes(
     folder: Path, images: Mapping[str, Path], classes: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "n 4"]]:
-    """Boxes of the classes (any case; all where none is named) by stem, of the images that have
-    any.
+    """Reads the boxes of the given classes (ignoring case; all if none is given) by stem, for the
+    images that have any.
 
-    Boxes that hold no pixel's center count as none.
+    Boxes that contain no pixel center do not count.
     Raises: AnnotationError for a missing folder, a bad annotation (file and line or box), and where
     no box is left.
     """
@@ -92,7 +93,7 @@ def read_region_boxes(
             found[stem] = boxes.xyxy[kept]
     if not found:
         raise AnnotationError(
-            f"{folder} holds no box of the classes {', '.join(classes) or '(all)'} for these images; "
+            f"{folder} has no boxes of the classes {', '.join(classes) or '(all)'} for these images; "
             f"classes found: {', '.join(sorted(labels)) or 'none'}."
         )
     return found
@@ -101,12 +102,13 @@ def read_region_boxes(
 def region_table(
     methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "m+2 n"]]
 ) -> list[Scores]:
-    """A `Scores` per method, the plain average and the bound, which holds the errors alone.
+    """One `Scores` each for the methods, the plain average and the bound, which holds only the
+    errors.
 
     Args:
-        methods: their names.
-        names: of the images.
-        values: of `REGION_METRICS`, as `region_scores` orders them, a column for each image.
+        methods: names of the methods.
+        names: names of the images.
+        values: values of `REGION_METRICS` in the order of `region_scores`, one column per image.
     """
     rows = [
         Scores(row, "regions", list(names), {name: v[n] for name, v in values.items()})
@@ -117,7 +119,9 @@ def region_table(
 
 
 def write_regions(path: Path, rows: Sequence[Scores]) -> None:
-    """One line per image and row of the table, full precision; empty where there is no value."""
+    """Writes one line per image and table row, in full precision; cells without a value are
+    empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

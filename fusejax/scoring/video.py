@@ -16,23 +16,23 @@ from fusejax.scoring.folder import method_names
 
 
 def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> list[Scores]:
-    """Scores how stable fused videos are, see `fusejax.metrics.evaluate_video`.
+    """Scores the temporal stability of fused videos, see `fusejax.metrics.evaluate_video`.
 
-    Reports progress on standard error.
+    Progress is reported on standard error.
 
     Args:
-        fused: for every method a video, or a folder of frames in the order of their names.
+        fused: one video per method, or a folder of frames in the order of their names.
         ir: infrared video, or folder of frames.
         vi: visible video, or folder of frames.
 
     Returns:
-        For every method one value per step from a frame to the next, NaN where there is none.
+        For each method, one value per transition from one frame to the next; NaN if undefined.
 
     Raises:
         ValueError: if videos cannot be read or differ in size or length.
     """
     if not fused:
-        raise VideoError("No fused video given; name at least one: --fused FILE.")
+        raise VideoError("No fused video given; give at least one: --fused FILE.")
     paths = [Path(path) for path in fused]
     names = method_names(paths)
     sources = [_open(Path(path)) for path in (ir, vi)]
@@ -48,11 +48,11 @@ def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path)
 
 
 def with_frames(scores: Sequence[Scores], fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> FolderScores:
-    """Scores of steps with the files of the frames that the steps lead to, as pages need them.
+    """Scores of transitions with the files of the frames that they lead to, as needed by pages.
 
     Args:
         scores: as `evaluate_videos` returns them.
-        fused: the folders of frames that were scored.
+        fused: folders of frames that were scored.
         ir: folder of infrared frames.
         vi: folder of visible frames.
 
@@ -60,12 +60,12 @@ def with_frames(scores: Sequence[Scores], fused: Sequence[str | Path], ir: str |
         The scores, under the convention "temporal".
 
     Raises:
-        ValueError: if one of them is no folder of frames.
+        ValueError: if one of them is not a folder of frames.
     """
     folders = [Path(path) for path in (ir, vi, *fused)]
     for path in folders:
         if not path.is_dir():
-            raise VideoError(f"{path} is no folder of frames; a page needs images, extract them from the video first.")
+            raise VideoError(f"{path} is not a folder of frames; a page needs images: extract them first.")
     names = scores[0].names
     files = [dict(zip(names, FrameFolder(path, Fraction(1)).files[1:], strict=True)) for path in folders]
     methods = {s.method: found for s, found in zip(scores, files[2:], strict=True)}
@@ -83,7 +83,7 @@ def _check(videos: list[Frames]) -> None:
     for video in videos[1:]:
         if (video.size, video.count) != (first.size, first.count):
             texts = [f"{v.path} has {v.count} frames of {size_text(v.size)}" for v in (first, video)]
-            raise VideoError(f"{' but '.join(texts)} (width x height); scores need the same frames everywhere.")
+            raise VideoError(f"{' but '.join(texts)} (width x height); all videos must have the same frames.")
 
 
 def _frames(method: Frames, sources: list[Frames], name: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -142,7 +142,7 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty holds no images"):
         evaluate_command(options(pairs, tmp_path / "empty"))
-    with pytest.raises(ValueError, match="names a folder twice"):
+    with pytest.raises(ValueError, match="gives the same folder twice"):
         evaluate_command(options(pairs, fused, fused))
 
 

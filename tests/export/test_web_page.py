@@ -173,17 +173,17 @@ def test_what_cannot_be_written_is_said(folder, tmp_path, monkeypatch):
     (tmp_path / "mine.txt").write_text("kept")
     with pytest.raises(FileExistsError, match="another --out"):
         write_page("light", tmp_path, overwrite=True)
-    with pytest.raises(ValueError, match="does not hold the files of onnxruntime-web"):
+    with pytest.raises(ValueError, match="lacks files of onnxruntime-web"):
         write_page("light", tmp_path / "page", runtime=tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(page_runtime, "_fetch", lambda made: made / "other.tgz")
     monkeypatch.setattr(page_runtime.Path, "read_bytes", lambda path: b"another archive")
-    with pytest.raises(ValueError, match="not the package that was tested"):
+    with pytest.raises(ValueError, match="is not the tested package"):
         write_page("light", tmp_path / "page")
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(page_runtime.shutil, "which", lambda name: None)
     monkeypatch.setattr(page_runtime, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"no npm here.*--runtime DIR"):
+    with pytest.raises(ValueError, match=r"npm was not found.*--runtime DIR"):
         write_page("light", tmp_path / "page")
     assert not (tmp_path / "page").exists()

@@ -54,7 +54,7 @@ def test_raw_values_fuse_as_their_8_bit_twin(fuser, pair, kind):
 def test_a_raw_range_is_reported(fuser, pair):
     ir, vi = pair
     raw = (7000 + 16 * ir.astype(np.uint16)).astype(np.uint16)
-    with pytest.warns(UserWarning, match=r"infrared values 70\d+ to 11080 are mapped to black and white.*--ir-range 70"):
+    with pytest.warns(UserWarning, match=r"values 70\d+ to 11080 are mapped to black and white.*--ir-range 70"):
         fuser.fuse(raw, vi)
 
 

@@ -116,7 +116,7 @@ def test_without_pyav_the_message_says_how_to_install_it(root, monkeypatch):
     ("options", "text"),
     [
         (["--ir", "ir.mkv", "--vi", "vi.mkv", "--panel", "--skip-bad"], "--skip-bad, --panel is for images"),
-        (["--ir", "ir", "--vi", "vi", "--temporal", "1"], "--temporal is for videos only; for folders of frames, also give"),
+        (["--ir", "ir", "--vi", "vi", "--temporal", "1"], "--temporal is for videos only; for folders of frames, also"),
     ],
 )
 def test_the_command_refuses_options_of_the_other_kind(root, tmp_path, capsys, options, text):

@@ -169,8 +169,8 @@ def test_a_page_shows_videos_over_time(result, tmp_path):
     assert found.fused["dark"][steps[-1]] == result.fused["dark"][names[-1]]
     text = write_page(tmp_path, found).read_text(encoding="utf-8")
     assert "flicker ↓" in text
-    assert "the step that leads to it" in text
-    with pytest.raises(ValueError, match="is no folder of frames"):
+    assert "the transition to it" in text
+    with pytest.raises(ValueError, match="is not a folder of frames"):
         with_frames(scores, folders[2:], folders[0], tmp_path / "video.mp4")
 
 

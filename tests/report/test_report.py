@@ -91,7 +91,7 @@ def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
     assert "steps               50 of 60" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "steps               50 of 60" in said
     assert "wall time           46 s, idle for 2 min" in said
-    assert "line 14 of log.jsonl is cut off and left out (the run was killed there, or is writing it)" in said
+    assert "line 14 of log.jsonl is truncated and was skipped (the run was killed there, or is writing it)" in said
 
 
 def test_what_stands_behind_a_cut_off_line_is_read(tmp_path):
@@ -100,7 +100,7 @@ def test_what_stands_behind_a_cut_off_line_is_read(tmp_path):
     text = "\n".join(lines[:7]) + '\n{"kind": "train", "step": 5' + "\n".join(lines[7:]) + "\n"
     (tmp_path / "log.jsonl").write_text(text)
     history = read_history(tmp_path)
-    assert history.notes == ["line 8 of log.jsonl is cut off and left out"]
+    assert history.notes == ["line 8 of log.jsonl is truncated and was skipped"]
     assert history.restarts == [20]
 
 
@@ -137,7 +137,7 @@ def test_folders_without_a_log_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path)])
     assert f"{tmp_path} holds no log.jsonl; give the --workdir of a `fusejax train` run" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="holds no training line yet"):
+    with pytest.raises(ValueError, match="has no training line yet"):
         read_history(write(tmp_path, LINES[:1]))
     with pytest.raises(ValueError, match=r"x\.jpg is not a \.png file"):
         report_command(ReportOptions(write(tmp_path, LINES), out=tmp_path / "x.jpg"))

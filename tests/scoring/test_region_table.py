@@ -142,7 +142,7 @@ def test_bad_annotations_are_refused_before_any_work(pairs, tmp_path, capsys, na
 
 def test_a_class_without_boxes_and_a_missing_folder_are_refused(pairs, tmp_path, capsys):
     for arguments, message in [
-        (["--box-classes", "dog"], "holds no box of the classes dog for these images; classes found: "),
+        (["--box-classes", "dog"], "has no boxes of the classes dog for these images; classes found: "),
         (["--boxes", str(tmp_path / "none")], "none is not a folder of annotations"),
     ]:
         with pytest.raises(SystemExit):
