@@ -1,8 +1,8 @@
-"""How fusion methods bear degraded sources.
+"""How well fusion methods cope with degraded sources.
 
-`degradations` holds the changes of an image as array functions, `conditions` their fixed strengths,
-`attack` the adversarial noise, `methods` what is tried, `stress` the study, `stress_tables` and
-`stress_figures` its presentation.
+`degradations` holds the degradations as array functions, `conditions` their fixed strengths,
+`attack` the adversarial noise, `methods` the methods under test, `stress` the study, and
+`stress_tables` and `stress_figures` the presentation of its results.
 """
 
 from etils import epy

@@ -1,9 +1,9 @@
 """Adversarial noise: the small change of both sources that changes the fused image most.
 
 Projected gradient ascent in the maximum norm (Madry et al. 2018) on the squared distance between
-the fused luma of the changed and of the given pair. `STEPS` steps of 2.5 * epsilon / `STEPS` along
-the sign of the gradient, from a random start; after each, both images are brought back to within
-epsilon of the given ones and to [0, 1].
+the fused luma of the perturbed pair and that of the original pair. It takes `STEPS` steps of 2.5 *
+epsilon / `STEPS` along the sign of the gradient, from a random start. After each step, both images
+are projected back to within epsilon of the originals and to [0, 1].
 """
 
 import zlib
@@ -24,7 +24,7 @@ from fusejax.robustness.conditions import SEED, Condition
 from fusejax.typing import Luma, Params
 
 STEPS = 10
-_REACH = 2.5  # epsilons that all steps together could go
+_REACH = 2.5  # total length of all steps, in epsilons
 
 Pixels = UInt8[np.ndarray, "h w c"]
 AnyArray = np.ndarray | Array
@@ -32,18 +32,18 @@ Images = tuple[Float[AnyArray, "1 h w 1"], Float[AnyArray, "1 h w c"]]
 
 
 def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:
-    """The pair that a network bears worst within epsilon of the given one.
+    """The pair within epsilon of the given one that changes a network's output most.
 
-    Images are attacked whole, whatever `fuser.tile` says, and need some three times the memory of
-    fusing them. Rounding to 8 bit moves a pixel by half a level at most; epsilons are whole levels,
-    so the result stays within them.
+    Images are attacked as a whole, whatever `fuser.tile` says, which needs about three times the
+    memory of fusing them. Rounding to 8 bits moves a pixel by at most half a level; epsilons are
+    whole levels, so the result stays within epsilon.
 
     Args:
-        fuser: whose network is attacked.
+        fuser: fuser whose network is attacked.
         ir: infrared image, [h, w, 1].
         vi: visible image, [h, w, 1] or [h, w, 3].
-        condition: holds the strength, epsilon.
-        name: of the pair; the random start follows from it.
+        condition: condition whose strength is epsilon.
+        name: name of the pair, which determines the random start.
 
     Returns:
         Infrared and visible image.
@@ -69,12 +69,12 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
 
 
 class Place(NamedTuple):
-    """Where the image lies on its array, as in fusing.
+    """Where the image lies in its array, as in fusing.
 
     Attributes:
-        rows: which row of the image each row of the array shows.
-        columns: likewise.
-        extent: height and width that the network may look at.
+        rows: for each row of the array, the row of the image that it shows.
+        columns: likewise for columns.
+        extent: height and width that the network may use.
         sides: height and width of the image.
     """
 
@@ -99,13 +99,14 @@ def _start(key: jax.Array, given: Images, epsilon: Float[Array, ""], place: Plac
 
 
 def _within(images: Images, given: Images, epsilon: Float[Array, ""], place: Place) -> Images:
-    """Near the given images, in [0, 1], and beyond the image what extends it."""
+    """Projects to within epsilon of the given images and to [0, 1], and pads as in fusing."""
     near = (jnp.clip(x, g - epsilon, g + epsilon) for x, g in zip(images, given, strict=True))
     ir, vi = (jnp.clip(x, 0.0, 1.0)[:, place.rows][:, :, place.columns] for x in near)
     return ir, vi
 
 
-# Not a loop inside one compiled function: XLA's convolutions are several times slower there on CPU.
+# Not a loop inside one compiled function, because XLA's convolutions are several times slower in
+# loops on CPU.
 @partial(jax.jit, static_argnames=("model", "steps"))
 def _ascend(
     params: Params,
@@ -118,10 +119,10 @@ def _ascend(
     model: nn.Module,
     steps: int,
 ) -> Images:
-    """One step.
+    """Takes one step.
 
-    Places beyond the image follow it; their share of the gradient, that of a rim of less than
-    `model.multiple` pixels, is left out.
+    Pixels beyond the image are padded from it. Their part of the gradient, that of a margin of less
+    than `model.multiple` pixels, is ignored.
     """
     rows, columns = (jnp.arange(n) < side for n, side in zip(clean.shape[1:3], place.sides, strict=True))
     inside = rows[:, None, None] & columns[:, None]

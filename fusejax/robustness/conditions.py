@@ -1,4 +1,4 @@
-"""The conditions of the stress study: which degradation of which source, how strong. All fixed."""
+"""The fixed conditions of the stress study: which degradation of which source, how strong."""
 
 import dataclasses
 import zlib
@@ -25,15 +25,15 @@ CLEAN = "clean"
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A degradation and the strengths that are tried, from mild to severe.
+    """A degradation and the strengths to test, from mild to severe.
 
     Attributes:
-        title: in tables.
-        unit: of the strengths as tables show them.
-        strengths: that the function takes.
-        function: what is done to the image; None for what is no array function (JPEG, and the
+        title: title in tables.
+        unit: unit of the strengths as shown in tables.
+        strengths: strengths to pass to the function.
+        function: degradation of the image; None for those that are not array functions (JPEG, and
             adversarial noise, which needs a network).
-        shown: strengths in the unit; by default they are in the unit already.
+        shown: strengths in `unit`; by default `strengths` themselves.
     """
 
     title: str
@@ -44,11 +44,11 @@ class Kind:
 
 
 def _levels(title: str, levels: tuple[float, ...], function: degradations.Degradation | None = None) -> Kind:
-    """Strengths in levels of 255."""
+    """A degradation with strengths in gray levels (of 255)."""
     return Kind(title, "levels", tuple(x / 255 for x in levels), function, levels)
 
 
-_PHOTONS = (400, 100, 25, 10)  # that make a pixel white
+_PHOTONS = (400, 100, 25, 10)  # number of photons that make a pixel white
 _QUALITIES = (80, 50, 25, 10)
 
 KINDS: Mapping[str, Kind] = {
@@ -70,8 +70,8 @@ KINDS: Mapping[str, Kind] = {
     "adversarial_noise": _levels("adversarial noise", (1, 2, 4, 8)),
 }
 
-# Which sources each is tried on. Misaligned pairs are the same whichever image is moved, light and
-# air are the visible camera's, polarity is the infrared camera's.
+# The sources to which each degradation is applied. For misalignment it does not matter which image
+# is moved; light and air affect the visible camera, polarity the infrared camera.
 _SOURCES: Mapping[str, tuple[Source, ...]] = {
     **dict.fromkeys(("gaussian_noise", "poisson_noise", "stripes", "blur", "jpeg", "dead", "saturated"), ("ir", "vi")),
     **dict.fromkeys(("low_light", "overexposure", "fog"), ("vi",)),
@@ -83,12 +83,12 @@ _SOURCE_WORDS = {"ir": "infrared", "vi": "visible", "both": "both sources"}
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """One degradation of one source with one strength.
+    """One degradation of one source at one strength.
 
     Attributes:
-        kind: a name of `KINDS`.
-        source: what is degraded.
-        level: 1 for the mildest strength.
+        kind: name of a degradation in `KINDS`.
+        source: source that is degraded.
+        level: index of the strength; 1 is the mildest.
     """
 
     kind: str
@@ -97,28 +97,28 @@ class Condition:
 
     @property
     def strength(self) -> float:
-        """That the function of the kind takes."""
+        """The strength to pass to the function."""
         return KINDS[self.kind].strengths[self.level - 1]
 
     @property
     def shown(self) -> str:
-        """The strength in the unit of the kind, such as "20"; empty if there is one only."""
+        """The strength in the kind's unit, such as "20"; empty if there is only one."""
         strengths = KINDS[self.kind].shown or KINDS[self.kind].strengths
         return f"{strengths[self.level - 1]:g}" if len(strengths) > 1 else ""
 
     @property
     def amount(self) -> str:
-        """The strength with its unit, such as "20 levels"; empty if there is one only."""
+        """The strength with its unit, such as "20 levels"; empty if there is only one."""
         return f"{self.shown} {KINDS[self.kind].unit}" if self.shown else ""
 
     @property
     def name(self) -> str:
-        """Of files and folders, such as `ir_blur_2`."""
+        """The name for files and folders, such as `ir_blur_2`."""
         return f"{self.source}_{self.kind}_{self.level}"
 
     @property
     def title(self) -> str:
-        """Of the degradation without its strength, such as "blur, infrared"."""
+        """The title of the degradation without its strength, such as "blur, infrared"."""
         return f"{KINDS[self.kind].title}, {_SOURCE_WORDS[self.source]}"
 
 
@@ -131,26 +131,26 @@ CONDITIONS: tuple[Condition, ...] = tuple(
 
 
 def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:
-    """Degrades a pair, always in the same way; the other source is returned as it is.
+    """Degrades one source of a pair reproducibly; the other source is returned unchanged.
 
-    The result has 8 bits, as a file would. The noise follows from the name and the kind alone: a
-    stronger one is the weaker one scaled.
+    The result has 8 bits, like a file. The noise depends only on the name and the kind: stronger
+    noise is a scaled version of the weaker noise.
 
     Args:
         ir: infrared image, [h, w, 1].
         vi: visible image, [h, w, 1] or [h, w, 3].
-        condition: what to do; not the adversarial noise, see `fusejax.robustness.attack`.
-        name: of the pair.
+        condition: the condition to apply; not adversarial noise, see `fusejax.robustness.attack`.
+        name: name of the pair.
 
     Returns:
         Infrared and visible image.
 
     Raises:
-        ValueError: for the adversarial noise.
+        ValueError: for adversarial noise.
     """
     given = {"ir": ir, "vi": vi}
     if condition.source == "both":
-        raise ValueError(f"{condition.name} is made for a network; use fusejax.robustness.attack.adversarial_pair.")
+        raise ValueError(f"{condition.name} depends on a network; use fusejax.robustness.attack.adversarial_pair.")
     image, kind = given[condition.source], KINDS[condition.kind]
     if kind.function is None:
         changed = jpeg(image, quality=round(100 - condition.strength))
@@ -162,16 +162,16 @@ def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple
 
 
 def apply_function(image: Pixels, function: degradations.Degradation, strength: float, *, key: jax.Array) -> Pixels:
-    """Runs a degradation on an image of any size, compiled once a bucket.
+    """Applies a degradation to an image of any size; it is compiled once per bucket.
 
     Args:
-        image: 8 bit.
-        function: of `fusejax.robustness.degradations`.
-        strength: that it takes; 0 changes nothing.
-        key: of its noise.
+        image: 8-bit image.
+        function: function of `fusejax.robustness.degradations`.
+        strength: strength to pass to it; 0 changes nothing.
+        key: random key for its noise.
 
     Returns:
-        The changed image, clipped and rounded to 8 bit.
+        The degraded image, clipped and rounded to 8 bits.
     """
     h, w = image.shape[:2]
     padded = np.pad(image, ((0, bucket(h) - h), (0, bucket(w) - w), (0, 0)))
@@ -193,14 +193,14 @@ def _apply(
 
 
 def jpeg(image: Pixels, *, quality: int) -> Pixels:
-    """What libjpeg leaves of an image, chroma at half the size.
+    """Compresses an image with libjpeg, with chroma at half the resolution, and decodes it.
 
     Args:
         image: gray or RGB.
         quality: 1 to 100.
 
     Returns:
-        The decoded image, of the same shape.
+        The decoded image, with the same shape.
     """
     colorspace = "GRAY" if image.shape[-1] == 1 else "RGB"
     data = simplejpeg.encode_jpeg(

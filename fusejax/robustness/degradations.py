@@ -1,11 +1,10 @@
-"""What can be wrong with a source, as pure functions of one image.
+"""Degradations of a source, as pure functions of one image.
 
-All have one form: `f(key, image, strength, extent) -> image`. The strength is traced, so that one
-compiled function serves all of them, and so is the extent: the image is the top left part of an
-array that may be larger (a bucket), and what it becomes depends on neither the array's size nor
-what lies beyond, except where noise is drawn (another array size draws other noise). A strength of
-0 changes nothing, a larger one changes more. Values are not clipped here, but in
-`conditions.degrade`.
+All have the same form: `f(key, image, strength, extent) -> image`. The strength is traced, so that
+one compiled function covers all strengths, and so is the extent: the image is the top left part of
+an array that may be larger (a bucket). The result depends neither on the size of the array nor on
+what lies beyond the image, except that the noise depends on the array size. A strength of 0 changes
+nothing; larger strengths change more. Values are not clipped here, but in `conditions.degrade`.
 """
 
 from collections.abc import Callable
@@ -20,12 +19,12 @@ Strength = Float[Array, ""]
 Extent = Int[Array, " 2"]
 Degradation = Callable[[jax.Array, Image, Strength, Extent], Image]
 
-_GAMMA = 2.2  # display values to light
-_READ_NOISE = 0.004  # of a camera in the dark, in shares of the full light
-_SHOT_NOISE = 0.002  # variance of the light per light
-_FOG = 0.85  # gray level of the air's light
-_NEAREST = 0.2  # depth of the bottom row, that of the top row being 1
-# The blur is exact if its radius of 4 sigma does not exceed this many times the side.
+_GAMMA = 2.2  # from display values to light
+_READ_NOISE = 0.004  # standard deviation of a camera's noise in the dark, as a fraction of full light
+_SHOT_NOISE = 0.002  # variance of the light per unit of light
+_FOG = 0.85  # gray level of the airlight
+_NEAREST = 0.2  # depth of the bottom row, if that of the top row is 1
+# The blur is exact if its radius of 4 sigma is at most this many times the side.
 _REFLECTIONS = 2
 
 
@@ -36,7 +35,7 @@ def gaussian_noise(key: jax.Array, image: Image, strength: Strength, extent: Ext
 
 
 def poisson_noise(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Counts photons: x becomes Poisson(x / strength) * strength; 1 / strength make white."""
+    """Counts photons: x becomes Poisson(x / strength) * strength; white is 1 / strength photons."""
     del extent
     least = jnp.maximum(strength, 1e-6)
     counted = jax.random.poisson(key, jnp.maximum(image, 0) / least) * least
@@ -44,13 +43,15 @@ def poisson_noise(key: jax.Array, image: Image, strength: Strength, extent: Exte
 
 
 def stripes(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Adds an offset of standard deviation `strength` to each column, as uncorrected sensors do."""
+    """Adds an offset of standard deviation `strength` to each column, like uncorrected sensors."""
     del extent
     return image + strength * jax.random.normal(key, (1, image.shape[1], 1))
 
 
 def blur(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Gaussian blur of standard deviation `strength` pixels, truncated at 4, symmetric borders."""
+    """Gaussian blur of standard deviation `strength` pixels, truncated at 4 sigma, symmetric
+    borders.
+    """
     del key
     rows, columns = (_blur_matrix(n, strength, side) for n, side in zip(image.shape[:2], extent, strict=True))
     return jnp.einsum("ij,jkc,lk->ilc", rows, image, columns)
@@ -71,10 +72,10 @@ def _blur_matrix(n: int, sigma: Strength, side: Int[Array, ""]) -> Float[Array, 
 
 
 def low_light(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Takes away `strength` stops of light and adds a camera's noise (Foi et al. 2008, Eq. 4).
+    """Removes `strength` stops of light and adds camera noise (Foi et al. 2008, Eq. 4).
 
-    Light is value^2.2. The noise is Gaussian with variance a * light + b and grows in with the
-    stops, since the image's own noise is in it already.
+    Light is value^2.2. The noise is Gaussian with variance a * light + b and is faded in with the
+    number of stops, since the image already contains its own noise.
     """
     del extent
     light = jnp.maximum(image, 0) ** _GAMMA * 2.0**-strength
@@ -84,7 +85,7 @@ def low_light(key: jax.Array, image: Image, strength: Strength, extent: Extent) 
 
 
 def overexposure(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Adds `strength` stops of light (value^2.2); what exceeds white is lost."""
+    """Adds `strength` stops of light (value^2.2); values above white are lost."""
     del key, extent
     return jnp.minimum(image * 2.0 ** (strength / _GAMMA), 1.0)
 
@@ -92,7 +93,8 @@ def overexposure(key: jax.Array, image: Image, strength: Strength, extent: Exten
 def fog(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
     """Koschmieder's law: x t + A (1 - t) with t = exp(-strength * depth).
 
-    The depth is made up, since pairs have none: a plane from 1 at the top row to 0.2 at the bottom.
+    The depth is synthetic, since pairs have none: a plane from 1 at the top row to 0.2 at the
+    bottom.
     """
     del key
     row = jnp.arange(image.shape[0])[:, None, None] / jnp.maximum(extent[0] - 1, 1)
@@ -101,14 +103,16 @@ def fog(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Ima
 
 
 def shift(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Moves the image by `strength` pixels up, down, left or right, as drawn; repeats edges."""
+    """Moves the image by `strength` pixels in a random one of four directions; repeats the
+    edges.
+    """
     angle = jnp.pi / 2 * jax.random.randint(key, (), 0, 4)
     rows, columns = _grid(image)
     return _sample(image, rows + strength * jnp.sin(angle), columns + strength * jnp.cos(angle), extent)
 
 
 def rotation(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Turns the image by `strength` degrees about its center, left or right as drawn."""
+    """Rotates the image by `strength` degrees about its center, in a random direction."""
     angle = jnp.deg2rad(strength) * jax.random.rademacher(key, ())
     middle = (extent - 1) / 2
     rows, columns = (x - m for x, m in zip(_grid(image), middle, strict=True))
@@ -123,7 +127,7 @@ def _grid(image: Image) -> tuple[Float[Array, "h w"], Float[Array, "h w"]]:
 
 
 def _sample(image: Image, rows: Float[Array, "h w"], columns: Float[Array, "h w"], extent: Extent) -> Image:
-    """Linear interpolation at positions, which are kept within the image."""
+    """Linear interpolation at the given positions, clamped to the image."""
     at = [jnp.clip(x, 0, side - 1) for x, side in zip((rows, columns), extent, strict=True)]
     return jnp.stack([map_coordinates(plane, at, order=1) for plane in jnp.moveaxis(image, -1, 0)], axis=-1)
 
@@ -141,6 +145,6 @@ def saturated(key: jax.Array, image: Image, strength: Strength, extent: Extent) 
 
 
 def inverted(key: jax.Array, image: Image, strength: Strength, extent: Extent) -> Image:
-    """Turns the polarity: at 1, hot is black."""
+    """Inverts the polarity: at 1, hot is black."""
     del key, extent
     return image + strength * (1 - 2 * image)

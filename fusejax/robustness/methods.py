@@ -1,4 +1,4 @@
-"""What the stress study tries: networks, exported files, and folders that others filled."""
+"""Methods under test: networks, exported files, and folders of external results."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ Sources = tuple[Pixels, Pixels]
 
 @dataclasses.dataclass(frozen=True)
 class CleanPair:
-    """A pair as it was read.
+    """A pair as read from its files.
 
     Attributes:
-        name: its file stem.
+        name: file stem.
         ir: [h, w, 1], 8 bit.
         vi: [h, w, 1 or 3], 8 bit.
     """
@@ -33,12 +33,12 @@ class CleanPair:
 
 
 def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Fuser | None) -> Sources:
-    """Sources under a condition.
+    """The sources of a pair under a condition.
 
     Args:
-        pair: clean.
-        condition: None for the clean pair itself.
-        attacked: network that adversarial noise is made for; needed for that alone.
+        pair: clean pair.
+        condition: condition to apply; None for the clean pair.
+        attacked: network for which adversarial noise is computed; needed only for that.
 
     Returns:
         Infrared and visible image.
@@ -52,20 +52,20 @@ def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Fuse
 
 @runtime_checkable
 class Method(Protocol):
-    """Something whose fused images are compared."""
+    """A method whose fused images are compared."""
 
     @property
     def name(self) -> str:
-        """What results call it."""
+        """Name of the method in the results."""
         ...
 
     @property
     def attacked(self) -> Fuser | None:
-        """Network that adversarial noise is made for; None if there is none."""
+        """Network for which adversarial noise is computed; None if there is none."""
         ...
 
     def can(self, condition: Condition | None) -> bool:
-        """Whether there is a fused image under this condition (None: for clean pairs)."""
+        """Whether there are fused images under this condition (None: for clean pairs)."""
         ...
 
     def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
@@ -75,13 +75,13 @@ class Method(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class WeightsMethod:
-    """A network or an exported file, fused here.
+    """A network or an exported file that is run here.
 
     Attributes:
-        name: in tables.
-        fuser: that fuses.
-        attacked: network that adversarial noise is made for: its own; for an exported file, which
-            gives no gradient, that of other weights; None if there is none.
+        name: name in tables.
+        fuser: fuser of the method.
+        attacked: network for which adversarial noise is computed: its own, or that of other weights
+            for an exported file, which has no gradient; None if there is none.
     """
 
     name: str
@@ -103,12 +103,12 @@ class WeightsMethod:
 
 @dataclasses.dataclass(frozen=True)
 class FolderMethod:
-    """Images that were made elsewhere from the inputs that `write_inputs` wrote.
+    """Images that were fused elsewhere from the inputs written by `write_inputs`.
 
     Attributes:
-        name: in tables.
+        name: name in tables.
         files: fused images by condition name (or "clean") and file stem.
-        attacked: None: the adversarial noise was made when the inputs were written.
+        attacked: None, since the adversarial noise was computed when the inputs were written.
     """
 
     name: str
@@ -139,7 +139,7 @@ def load_weights_methods(weights: Sequence[str | Path]) -> list[WeightsMethod]:
     """Loads weights and exported files, in the order given.
 
     Raises:
-        ValueError: if two have one name, or a file cannot be used.
+        ValueError: if two have the same name, or a file cannot be used.
     """
     names = [Path(w).name.removesuffix(".safetensors") for w in weights]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -154,28 +154,28 @@ def load_weights_methods(weights: Sequence[str | Path]) -> list[WeightsMethod]:
 
 
 def open_folder_method(name: str, folder: Path, conditions: Sequence[Condition], stems: Sequence[str]) -> FolderMethod:
-    """Finds the fused images of a folder with one sub-folder for each condition.
+    """Finds the fused images in a folder with one subfolder per condition.
 
     Args:
-        name: in tables.
-        folder: holds `clean` and the folders of the conditions; missing conditions are left out.
-        conditions: that are looked for.
-        stems: of the pairs.
+        name: name in tables.
+        folder: folder with `clean` and one subfolder per condition; missing conditions are skipped.
+        conditions: conditions to look for.
+        stems: file stems of the pairs.
 
     Returns:
         The method.
 
     Raises:
-        PairError: if there is no `clean`, no condition at all, or an image is missing.
+        PairError: if `clean` is missing, no condition is present, or an image is missing.
     """
     wanted = [CLEAN, *(condition.name for condition in conditions)]
     files = {name: list_images(folder / name) for name in wanted if (folder / name).is_dir()}
     if CLEAN not in files or len(files) < 2:
         raise PairError(
-            f"{folder} needs a folder {CLEAN} and one for each condition, such as {wanted[1]}, with the fused images "
-            "of the inputs that --write-inputs writes."
+            f"{folder} needs a folder {CLEAN} and one per condition, such as {wanted[1]}, with the images fused "
+            "from the inputs written by --write-inputs."
         )
     for condition, found in files.items():
         if missing := [stem for stem in stems if stem not in found]:
-            raise PairError(f"{folder / condition} has no image of {', '.join(missing[:8])}.")
+            raise PairError(f"{folder / condition} has no image for {', '.join(missing[:8])}.")
     return FolderMethod(name, files)

@@ -28,9 +28,9 @@ from fusejax.scoring.loop import Sample, score_samples
 
 CHANGE = "change"
 METRICS = ("MI", "VIF", "Qabf", "SSIM")
-"""Against both sources, so that noise is not paid for; EN, SD, SF and AG grow with any noise."""
+"""Metrics that compare with both sources and do not reward noise, unlike EN, SD, SF and AG."""
 
-# Thumbnails are of the first pair, at this level where a degradation has so many.
+# Thumbnails show the first pair at this level, if a degradation has that many levels.
 _SHOWN_LEVEL = 3
 
 
@@ -39,16 +39,17 @@ class StressResult:
     """Scores of methods under conditions.
 
     Attributes:
-        methods: their names.
+        methods: names of the methods.
         pairs: file stems of the pairs.
-        conditions: what was tried.
-        convention: of the metrics.
-        values: by metric, [methods, 1 + conditions, pairs]; the first column holds the clean pairs.
-            "change" is the root mean squared difference of the fused luma from the same method's
-            for the clean pair, in levels of 255. NaN where there is no image, or no value.
-        examples: by condition (clean first), images of the first pair: infrared and visible as
-            degraded, then the fused ones by method, 8 bit.
-        notes: what a reader has to know, a line each.
+        conditions: conditions that were tested.
+        convention: convention of the metrics.
+        values: arrays [methods, 1 + conditions, pairs] by metric; index 0 of the conditions is the
+            clean pair. "change" is the root mean squared difference of the fused luma from the
+            same method's result for the clean pair, in levels of 255. NaN where there is no image
+            or no value.
+        examples: 8-bit images of the first pair by condition (clean first): degraded infrared and
+            visible images, then the fused images by method.
+        notes: notes for the reader, one per line.
     """
 
     methods: list[str]
@@ -61,13 +62,13 @@ class StressResult:
 
 
 def choose_conditions(kinds: Sequence[str] | None) -> tuple[Condition, ...]:
-    """The conditions of some degradations; all by default.
+    """The conditions of the given degradations; all by default.
 
     Args:
-        kinds: names of `KINDS`.
+        kinds: names of degradations in `KINDS`.
 
     Raises:
-        ValueError: for unknown names, or none.
+        ValueError: for unknown names, or if none is given.
     """
     if kinds is None:
         return CONDITIONS
@@ -90,31 +91,31 @@ def stress_folders(
 ) -> StressResult:
     """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
 
-    Reports progress on standard error.
+    Progress is reported on standard error.
 
     Args:
-        ir: folder of infrared images. Raw thermal counts have to be mapped to 8 bit first
-            (`fusejax fuse --keep-ir` writes such images).
-        vi: folder of visible images, of the same stems and sizes.
+        ir: folder of infrared images. Raw thermal counts must be mapped to 8 bits first (`fusejax
+            fuse --keep-ir` writes such images).
+        vi: folder of visible images with the same stems and sizes.
         weights: shipped names, .safetensors files, folders of runs, or exported files.
-        fused: folders of images that were fused elsewhere from what `write_inputs` wrote, by name.
+        fused: folders of images fused elsewhere from the output of `write_inputs`, by method name.
         kinds: names of degradations (`fusejax.robustness.conditions.KINDS`); by default all.
-        pairs: how many pairs to use, evenly spread over the folder; by default all.
-        convention: of the metrics.
-        metrics: names; the default ones compare with both sources.
+        pairs: number of pairs to use, spread evenly over the folder; by default all.
+        convention: which toolkit's metric definitions to use.
+        metrics: names of the metrics; the default ones compare with both sources.
 
     Returns:
         The scores.
 
     Raises:
-        ValueError: if there is nothing to try, or folders, weights or names do not fit.
+        ValueError: if there is nothing to test, or folders, weights or names cannot be used.
     """
     conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
     stems = [pair.id for pair in chosen]
     methods: list[Method] = [*load_weights_methods(weights)]
     methods.extend(open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items())
     if not methods or not metrics:
-        raise ValueError("Nothing to try: give --weights or --fused, and at least one metric.")
+        raise ValueError("Nothing to test: give --weights or --fused, and at least one metric.")
     shape = len(methods), 1 + len(conditions), len(chosen)
     values = {name: np.full(shape, np.nan) for name in (CHANGE, *metrics)}
     examples: dict[str, dict[str, np.ndarray]] = {}
@@ -143,7 +144,7 @@ def stress_folders(
 
 @dataclasses.dataclass(frozen=True)
 class _Fused:
-    """One pair under one condition: its place in the values, its sources, and what was fused."""
+    """One pair under one condition: its index in the values, its sources and the fused images."""
 
     number: tuple[int, int]
     pair: CleanPair
@@ -178,8 +179,8 @@ def _sample(step: _Fused) -> Sample:
 
 
 def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | None) -> dict[int, Sources]:
-    """Degraded sources by the identity of the network that they are made for; all alike but for
-    adversarial noise, which folders were given in advance.
+    """Degraded sources by the identity of the network for which they are made. They are all the
+    same except for adversarial noise, which folders have received in advance.
     """
     networks = {id(method.attacked): method.attacked for method in methods}
     if condition is None or condition.source != "both":
@@ -188,10 +189,10 @@ def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | 
 
 
 def choose_pairs(ir: str | Path, vi: str | Path, *, count: int | None) -> list[PairPaths]:
-    """Pairs of two folders, by name; `count` of them evenly spread, all if there are fewer.
+    """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
 
     Raises:
-        ValueError: if the folders do not fit, or `count` is below 1.
+        ValueError: if the folders do not match, or `count` is below 1.
     """
     found, _ = match_pairs(ir, vi)
     if count is None or count >= len(found):
@@ -212,18 +213,19 @@ def write_inputs(
 ) -> int:
     """Writes the degraded pairs, for methods that run elsewhere.
 
-    OUT/clean and a folder for each condition hold `ir` and `vi`; OUT/stress.json describes them.
+    OUT/clean and one folder per condition hold `ir` and `vi`; OUT/stress.json describes them.
 
     Args:
         ir: see `stress_folders`.
         vi: see `stress_folders`.
-        out: folder that must not exist, or be empty.
-        weights: of the network that adversarial noise is made for; without, there is none.
+        out: folder that must not exist or must be empty.
+        weights: weights of the network for which adversarial noise is computed; without weights
+            there is none.
         kinds: see `stress_folders`.
         pairs: see `stress_folders`.
 
     Returns:
-        Number of conditions written, the clean one included.
+        Number of conditions written, including the clean one.
 
     Raises:
         ValueError: see `stress_folders`.
@@ -231,7 +233,7 @@ def write_inputs(
     """
     out, conditions = Path(out), choose_conditions(kinds)
     if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty; name a new folder for the degraded inputs.")
+        raise FileExistsError(f"{out} is not empty; give a new folder for the degraded inputs.")
     attacked = load_weights_methods([weights])[0].attacked if weights is not None else None
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
     chosen, every = choose_pairs(ir, vi, count=pairs), (None, *conditions)

@@ -18,17 +18,17 @@ from fusejax.robustness.stress import CHANGE, StressResult
 _COLUMNS = 4
 _THUMBNAIL = 150  # height in pixels
 _TITLE = 22  # height in pixels
-_BLOCKS = 2  # of rows beside each other
+_BLOCKS = 2  # number of blocks of rows side by side
 
 
 def draw_curves(folder: Path, result: StressResult) -> list[Path]:
-    """One figure per metric, curves_METRIC.png: the mean over the pairs against the strength.
+    """Draws one figure per metric, curves_METRIC.png: the mean over the pairs against the strength.
 
-    The band is the standard error of the mean. Degradations of one strength share a chart.
+    The band is the standard error of the mean. Degradations with a single strength share a chart.
 
     Args:
         folder: existing folder to write to.
-        result: of the study.
+        result: result of the study.
 
     Returns:
         The files written.
@@ -65,7 +65,7 @@ def _draw_metric(result: StressResult, metric: str) -> Figure:
 
 
 def _draw_strengths(axis: Axes, result: StressResult, metric: str, title: str, found: list[int]) -> None:
-    """Strengths grow about geometrically, so they stand at equal distances."""
+    """Draws strengths at equal distances, since they grow roughly geometrically."""
     places = np.arange(1 + len(found))
     for m, method in enumerate(result.methods):
         values = result.values[metric][m][[0, *(n + 1 for n in found)]]
@@ -93,7 +93,7 @@ def _draw_single(axis: Axes, result: StressResult, metric: str, single: dict[str
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Over the last axis; NaN are left out."""
+    """Mean and standard error over the last axis, ignoring NaN."""
     finite = np.isfinite(values)
     count = np.maximum(finite.sum(axis=1), 1)
     mean = np.where(finite, values, 0).sum(axis=1) / count
@@ -102,12 +102,12 @@ def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_grid(path: Path, result: StressResult) -> None:
-    """The first pair under every degradation (third strength): both sources as degraded, then what
-    each method makes of them.
+    """Draws the first pair under every degradation (third strength): both degraded sources, then
+    the result of each method.
 
     Args:
         path: PNG file to write.
-        result: of the study.
+        result: result of the study.
     """
     titles = {CLEAN: CLEAN} | {c.name: ", ".join(filter(None, (c.title, c.amount))) for c in result.conditions}
     rows = [_labeled(titles[name], images) for name, images in result.examples.items()]
@@ -119,7 +119,7 @@ def draw_grid(path: Path, result: StressResult) -> None:
 
 
 def _labeled(title: str, images: Mapping[str, np.ndarray]) -> RgbImage:
-    """A row of thumbnails below the names of its columns and its title."""
+    """A row of thumbnails with a title and the names of the columns above it."""
     row = labeled_row({name: _thumbnail(image) for name, image in images.items()})
     canvas = Image.new("RGB", (row.shape[1], row.shape[0] + _TITLE), "white")
     canvas.paste(Image.fromarray(row), (0, _TITLE))

@@ -15,20 +15,22 @@ from fusejax.robustness.conditions import CLEAN, KINDS, SEED, Condition
 from fusejax.robustness.stress import CHANGE, StressResult
 
 _EXPLAINED = (
-    "Scores are against the clean sources, so that what a method copies of a degradation does not pay; the first row "
-    "holds the methods' scores for clean pairs. `change` is the root mean squared difference of the fused luma from "
-    "the same method's for the clean pair, in levels of 255. MI and VIF add up over the sources: where one is lost, a "
-    "mere copy of the other can score above the clean pair."
+    "Scores are computed against the clean sources, so copying a degradation is not rewarded; the first row "
+    "holds the scores for clean pairs. `change` is the root mean squared difference of the fused luma from "
+    "the same method's result for the clean pair, in levels of 255. MI and VIF are sums over the sources: if one is "
+    "lost, a mere copy of the other can score higher than the clean pair."
 )
 _ATTACK = (
     f"Adversarial noise: {STEPS} steps of projected gradient ascent on the squared distance of the fused luma from "
-    "that of the clean pair, both sources changed by at most the strength (maximum norm), made for each network; "
-    "exported files get the noise made for the first network."
+    "that of the clean pair, with both sources changed by at most the strength (maximum norm), for each network; "
+    "exported files get the noise computed for the first network."
 )
 
 
 def write_csv(path: Path, result: StressResult) -> None:
-    """One line per method, condition and pair, full precision; empty where there is no value."""
+    """Writes one line per method, condition and pair in full precision; missing values are
+    empty.
+    """
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "source", "degradation", "level", "strength", "unit", "pair", *result.values])
@@ -48,7 +50,7 @@ def _cells(condition: Condition | None) -> list[str | int | float]:
 
 
 def markdown(result: StressResult) -> str:
-    """The means over the pairs: for each degradation over its strengths, then for each strength.
+    """Means over the pairs: first per degradation, averaged over its strengths, then per strength.
 
     The best method of each cell is bold.
     """

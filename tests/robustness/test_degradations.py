@@ -114,7 +114,7 @@ def test_conditions_change_their_source_alone_and_always_alike():
     noise = Condition("gaussian_noise", "ir", 2)
     other = degrade(PAIR["ir"], PAIR["vi"], noise, name="b")[0]
     assert (other != degrade(PAIR["ir"], PAIR["vi"], noise, name="a")[0]).any()
-    with pytest.raises(ValueError, match="made for a network"):
+    with pytest.raises(ValueError, match="depends on a network"):
         degrade(PAIR["ir"], PAIR["vi"], Condition("adversarial_noise", "both", 1), name="a")
 
 

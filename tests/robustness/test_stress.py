@@ -108,9 +108,9 @@ def test_what_does_not_fit_is_refused(pairs, tmp_path):
     ir, vi = pairs / "ir", pairs / "vi"
     for changes, message in (
         ({"degradations": ("rain",)}, "rain; known are gaussian_noise"),
-        ({}, "Nothing to try"),
+        ({}, "Nothing to test"),
         ({"fused": ("a",)}, "expected NAME=DIR"),
-        ({"fused": (f"a={tmp_path}",)}, "needs a folder clean and one for each condition"),
+        ({"fused": (f"a={tmp_path}",)}, "needs a folder clean and one per condition"),
         ({"out": None}, "Give --out DIR"),
         ({"pairs": 0, "weights": ("light",)}, "pairs is 0"),
     ):
