@@ -1,1 +1,1 @@
-"""What a configuration costs: parameters, FLOPs, memory and collectives, without running it."""
+"""The cost of a configuration: parameters, FLOPs, memory and collectives, without running it."""

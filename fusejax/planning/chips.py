@@ -1,4 +1,4 @@
-"""What accelerators can do at most, and what a step's time on them is made of."""
+"""Peak rates of accelerators, and a breakdown of a step's time on them."""
 
 import dataclasses
 import math
@@ -9,16 +9,16 @@ from fusejax.options import did_you_mean
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """Peaks of one device, from its maker's data sheet, for dense arithmetic.
+    """Peak rates of one device for dense arithmetic, from the manufacturer's data sheet.
 
     Attributes:
         kind: part of JAX's `device_kind`.
-        tflops: 10^12 floating-point operations a second by type; `float32` is what XLA computes
-            float32 products in by default (TF32 on GPUs, bfloat16 on TPUs).
-        bandwidth: bytes a second from and to the device's memory.
-        link: bytes a second that a device sends to the others of its server or slice.
-        linked: devices that reach each other so.
-        network: bytes a second that a device sends where one server or slice is not enough.
+        tflops: 10^12 floating-point operations per second, by type; `float32` is the type in which
+            XLA computes float32 products by default (TF32 on GPUs, bfloat16 on TPUs).
+        bandwidth: bytes per second to and from the device's memory.
+        link: bytes per second that a device sends to others in its server or slice.
+        linked: number of devices connected by such links.
+        network: bytes per second that a device sends beyond its server or slice.
     """
 
     kind: str
@@ -29,13 +29,13 @@ class Chip:
     network: float
 
     def peak(self, dtype: str) -> float:
-        """FLOP/s for operands of that type; NaN if the data sheet does not say."""
+        """FLOP/s for operands of that type; NaN if the data sheet does not state it."""
         return 1e12 * self.tflops.get(dtype, math.nan)
 
 
-# GPUs: NVIDIA's data sheets of the SXM boards; NVLink in one direction; a 400 Gbit/s adapter a GPU
-# (200 for the A100). TPUs: Google Cloud's pages of v5e and v5p; all links of a chip in one
-# direction, which is half of the bidirectional figure there; data-center network of a chip.
+# GPUs: NVIDIA's data sheets for the SXM boards; NVLink in one direction; one 400 Gbit/s adapter per
+# GPU (200 for the A100). TPUs: Google Cloud's pages on v5e and v5p; all links of a chip in one
+# direction, which is half of the bidirectional figure given there; data-center network per chip.
 CHIPS = {
     "a100": Chip("A100", {"float32": 156, "bfloat16": 312}, 2.039e12, 300e9, 8, 25e9),
     "h100": Chip("H100", {"float32": 495, "bfloat16": 989}, 3.35e12, 450e9, 8, 50e9),
@@ -46,16 +46,16 @@ CHIPS = {
 
 
 def chip_of(device_kind: str) -> Chip | None:
-    """The chip that JAX calls `device_kind`; None for one whose peaks are not listed here."""
+    """The chip that JAX calls `device_kind`; None for a chip that is not listed here."""
     fitting = [chip for chip in CHIPS.values() if chip.kind in device_kind]
     return max(fitting, key=lambda chip: len(chip.kind), default=None)
 
 
 def named_chip(name: str) -> Chip:
-    """The chip of a short name, a key of `CHIPS`.
+    """The chip with a short name, a key of `CHIPS`.
 
     Raises:
-        ValueError: for another name.
+        ValueError: if there is no chip of that name.
     """
     if name not in CHIPS:
         raise ValueError(f"There is no chip {name!r}{did_you_mean(name, CHIPS)} Known: {', '.join(CHIPS)}.")
@@ -64,13 +64,14 @@ def named_chip(name: str) -> Chip:
 
 @dataclasses.dataclass(frozen=True)
 class StepTime:
-    """What a step's time is made of, in seconds.
+    """Breakdown of a step's time, in seconds.
 
     Attributes:
-        arithmetic: FLOPs over the chip's peak: less is impossible.
-        memory: bytes that the program reads and writes over the memory's bandwidth, as far as the
-            compiler that was asked fuses; another one reads and writes more or less.
-        links: bytes that a device sends, over the slowest connection on the way.
+        arithmetic: FLOPs divided by the chip's peak, a lower bound.
+        memory: bytes that the program reads and writes, divided by the memory bandwidth, with the
+            operator fusion of the compiler that was used; other compilers read and write more or
+            less.
+        links: bytes that a device sends, divided by the rate of the slowest connection on the way.
     """
 
     arithmetic: float
@@ -79,20 +80,20 @@ class StepTime:
 
     @property
     def efficiency(self) -> float:
-        """Share of the step in which a device computes, if nothing overlaps with what it sends and
-        it runs at its peak. Time that the memory adds only raises it.
+        """Fraction of the step in which a device computes, if it runs at its peak and communication
+        does not overlap. Time added by the memory only raises this fraction.
         """
         return self.arithmetic / (self.arithmetic + self.links)
 
 
 def step_time(chip: Chip, *, devices: int, dtype: str, flops: float, traffic: float, sent: float) -> StepTime:
-    """The parts of a step's time.
+    """Computes the breakdown of a step's time.
 
     Args:
-        chip: of every device.
-        devices: how many; more than `chip.linked` are joined by the network.
-        dtype: type of the network's arithmetic.
-        flops: of one device.
+        chip: chip of every device.
+        devices: number of devices; more than `chip.linked` are connected by the network.
+        dtype: data type of the network's arithmetic.
+        flops: FLOPs of one device.
         traffic: bytes that one device reads and writes in its memory.
         sent: bytes that one device sends to others.
     """

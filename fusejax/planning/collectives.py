@@ -1,4 +1,4 @@
-"""The collectives of a compiled program: read from the text of XLA, the only source of them."""
+"""The collectives of a compiled program, parsed from XLA's text, the only source of them."""
 
 import dataclasses
 import math
@@ -22,16 +22,16 @@ SLICED = "all-reduce, sliced"
 
 @dataclasses.dataclass(frozen=True)
 class Collective:
-    """One collective operation as a device runs it.
+    """One collective operation as run by a device.
 
     Attributes:
-        kind: one of KINDS, or SLICED: an all-reduce of which every device only uses its own part.
-            TPU's compiler may turn that into a reduce-scatter, which sends half as much.
-        axis: mesh axes that it runs along, such as `data` or `data+fsdp`.
-        group: number of devices that take part in it together.
-        arrays: bytes of each array: the sum of an all-reduce, the whole of an all-gather (its
-            result) and of a reduce-scatter (its operand), otherwise what one device hands over.
-        times: how often it runs in a step; more than once within loops.
+        kind: one of KINDS, or SLICED: an all-reduce of which every device uses only its own part.
+            The TPU compiler may turn it into a reduce-scatter, which sends half as much.
+        axis: mesh axes along which it runs, such as `data` or `data+fsdp`.
+        group: number of devices in each participating group.
+        arrays: bytes of each array: the sum for an all-reduce, the full result for an all-gather,
+            the full operand for a reduce-scatter, and what one device passes on otherwise.
+        times: how often it runs per step; more than once within loops.
     """
 
     kind: str
@@ -42,14 +42,14 @@ class Collective:
 
     @property
     def bytes(self) -> int:
-        """Bytes of all arrays, for all times that it runs."""
+        """Bytes of all arrays, multiplied by how often the operation runs."""
         return sum(self.arrays) * self.times
 
     @property
     def sent(self) -> float:
-        """Bytes that each device sends on a ring.
+        """Bytes that each device sends in a ring.
 
-        2 (n-1)/n of the bytes of an all-reduce, SLICED or not; (n-1)/n of the others'.
+        2 (n-1)/n of the bytes of an all-reduce, SLICED or not; (n-1)/n of the bytes of the others.
         """
         share = (self.group - 1) / self.group
         if self.kind in ("collective-permute", "collective-broadcast"):
@@ -63,7 +63,7 @@ class _Instruction:
     type: str
     opcode: str
     operands: list[str]
-    rest: str  # from the opening bracket on
+    rest: str  # from the opening parenthesis on
     computation: str
 
 
@@ -82,8 +82,8 @@ def collectives(text: str, mesh: Mesh | AbstractMesh) -> list[Collective]:
     """The collectives of a compiled program.
 
     Args:
-        text: from `compiled.as_text()`.
-        mesh: that the program was compiled for.
+        text: text returned by `compiled.as_text()`.
+        mesh: mesh for which the program was compiled.
 
     Returns:
         One entry per operation; a loop without a known count counts once.
@@ -121,7 +121,7 @@ class _Program:
                 self.callers[called].append((computation, 1))
 
     def times(self, computation: str) -> int:
-        """How often a computation runs in a step."""
+        """How often a computation runs per step."""
         if computation == self.entry:
             return 1
         return sum(times * self.times(caller) for caller, times in self.callers[computation])
@@ -129,7 +129,8 @@ class _Program:
     def collectives_of(self, x: _Instruction, mesh: Mesh | AbstractMesh) -> list[Collective]:
         """The collectives of an instruction: none, one, or two.
 
-        Two if an all-reduce sums both arrays that are sliced afterwards and others that are not.
+        There are two if an all-reduce sums both arrays that are sliced afterwards and arrays that
+        are not.
         """
         kind = x.opcode.removesuffix("-start")
         if kind not in KINDS:
@@ -174,7 +175,7 @@ class _Program:
 
 def _find(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     if (found := pattern.search(text)) is None:
-        raise ValueError(f"XLA writes a program in a way that is not known here: {text[:80]}")
+        raise ValueError(f"XLA's text of the program has an unknown format: {text[:80]}")
     return found
 
 
@@ -183,7 +184,7 @@ def _words(x: _Instruction) -> list[str]:
 
 
 def _count(kind: str) -> int:
-    """Elements of an array type such as f32[3,3,8,4]{3,2,1,0}."""
+    """Number of elements of an array type such as f32[3,3,8,4]{3,2,1,0}."""
     return math.prod(int(n) for n in _find(_ARRAY, kind)[2].split(",") if n)
 
 
@@ -195,7 +196,7 @@ def _bytes(dtype: str, shape: str) -> int:
 def _axis(rest: str, mesh: Mesh | AbstractMesh) -> tuple[str, int]:
     """Mesh axes along which the members of a group differ, and the size of a group.
 
-    A device's number in XLA's text is its place in the flattened mesh.
+    A device number in XLA's text is the index in the flattened mesh.
     """
     if pairs := re.search(r"source_target_pairs=\{(\{.*?\})\}", rest):
         groups, size = _numbers(pairs[1]), mesh.size
@@ -208,15 +209,15 @@ def _axis(rest: str, mesh: Mesh | AbstractMesh) -> tuple[str, int]:
 
 
 def _numbers(groups: str) -> np.ndarray:
-    """{0,1},{2,3} as [[0, 1], [2, 3]]."""
+    """Parses {0,1},{2,3} as [[0, 1], [2, 3]]."""
     return np.array([[int(n) for n in group.split(",")] for group in re.findall(r"\{([\d,]+)\}", groups)])
 
 
 def _groups(text: str, devices: int) -> np.ndarray:
-    """Integers [groups, members] of any of XLA's three notations.
+    """Parses any of XLA's three notations for groups to integers [groups, members].
 
     {{0,1},{2,3}} or {}; [2,2]<=[2,2]T(1,0); mesh['a'=2,'b'=2], device_ids=([2,2]T(1,0)) {'b'},
-    where the ids are given if they are not in order.
+    where the ids are given only if they are not in order.
     """
     if text.startswith("{}"):
         return np.arange(devices)[None]
@@ -233,4 +234,4 @@ def _groups(text: str, devices: int) -> np.ndarray:
         along = [list(sizes).index(name) for name in named[4].split(",")]
         ids = np.moveaxis(ids.reshape(list(sizes.values())), along, range(-len(along), 0))
         return ids.reshape(-1, math.prod(sizes[name] for name in named[4].split(",")))
-    raise ValueError(f"XLA names groups of devices in a way that is not known here: {text[:80]}")
+    raise ValueError(f"XLA's text has device groups in an unknown format: {text[:80]}")

@@ -1,4 +1,4 @@
-"""What a configuration amounts to: parameters by part, FLOPs, length, resolved settings."""
+"""Summary of a configuration: parameters by part, FLOPs, length, resolved settings."""
 
 import json
 import math
@@ -13,12 +13,12 @@ from fusejax.serialize import to_dict
 
 
 def describe(config: TrainConfig, *, settings: bool = False, size: tuple[int, int] = (480, 640)) -> str:
-    """Text for the terminal.
+    """The summary as text for the terminal.
 
     Args:
         config: the configuration.
-        settings: list every setting, as JSON, before the figures.
-        size: height and width of the pair that the FLOPs of a forward pass are given for (XLA's
+        settings: also list every setting as JSON, before the figures.
+        size: height and width of the pair for which the FLOPs of a forward pass are given (XLA's
             count).
     """
     model = build(config.model)

@@ -1,8 +1,8 @@
-"""What a step costs on devices that you do not have: it is compiled for them and never run.
+"""The cost of a step on devices you do not have: it is compiled for them but never run.
 
-XLA divides a program among virtual CPU devices as among real ones, so the sizes of arguments and
-collectives are those of the run. What the accelerators' own compilers decide is not: for TPUs
-`--topology` asks the real one.
+XLA partitions a program over virtual CPU devices as it does over real ones, so the sizes of
+arguments and collectives are those of the real run. Decisions of the accelerators' own compilers
+are not reproduced; for TPUs, `--topology` uses the real compiler.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import Stage, plan_stages
 
 _NOTES = f"""
-Bytes: of the arrays that are summed, the gathered whole, or what a device hands over. Sent: by each of n devices of a
+Bytes: size of the summed arrays, of the gathered result, or of what a device passes on. Sent: by each of n devices in a
 ring, 2 (n-1)/n of an all-reduce, (n-1)/n of the others, all of a collective-permute.
-{SLICED}: every device keeps its part only; compilers may make it of a reduce-scatter, which sends half as much.
-Temporaries and FLOPs are those of this compiler's program; other compilers' differ."""
+{SLICED}: every device keeps only its part; compilers may turn this into a reduce-scatter, which sends half as much.
+Temporaries and FLOPs are those of this compiler's program; those of other compilers differ."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Plan:
     """The devices to compile for.
 
     Attributes:
-      devices: how many; virtual CPU devices stand for them.
-      topology: TPUs instead, by generation and shape, such as v5e:4x4; no TPU is needed, but `pip
-      install libtpu`.
-      chip: also say what a step's time on these is made of: a100, h100, h200, v5e or v5p.
+      devices: number of devices; they are represented by virtual CPU devices.
+      topology: TPUs instead, by generation and shape, such as v5e:4x4; needs `pip install libtpu`,
+          but no TPU.
+      chip: also print a breakdown of the step time on this chip: a100, h100, h200, v5e or v5p.
     """
 
     devices: int = 1
@@ -52,20 +52,20 @@ class Plan:
 
     def __post_init__(self):
         if self.devices < 1 or (self.topology and self.devices > 1):
-            raise ValueError("Give --devices N, at least 1, or --topology, which says how many there are.")
+            raise ValueError("Give --devices N, at least 1, or --topology, which determines their number.")
         if self.chip:
             named_chip(self.chip)
 
 
 @dataclasses.dataclass(frozen=True)
 class StageCost:
-    """What a device needs for a step of a stage; sizes in bytes.
+    """What one device needs for a step of a stage; sizes are in bytes.
 
     Attributes:
-      state, batch: the device's part of both, from their shardings.
-      arguments, outputs, aliased, temporaries: XLA's figures; what is aliased is both argument and
+      state, batch: the device's shards of both, from their shardings.
+      arguments, outputs, aliased, temporaries: XLA's figures; aliased memory is both argument and
       output.
-      flops: of one device.
+      flops: FLOPs of one device.
       traffic: bytes that one device reads and writes in its memory.
     """
 
@@ -86,26 +86,26 @@ class StageCost:
 
 
 def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
-    """Prints the plan from a process of its own: JAX fixes the number of devices when it starts.
+    """Prints the plan from a separate process, because JAX fixes the number of devices at startup.
 
     Args:
         options: the devices to plan for.
         name_or_path: where `config` was loaded from, before settings were overridden; the process
-            loads it too, for the terms that such a file may add to TERMS.
+            also loads it, for terms that the file may add to TERMS.
         config: the configuration with its overrides.
 
     Raises:
-        SystemExit: with the status of that process if it has failed; it has printed why.
-        ValueError: if TPU's compiler is needed and not installed.
+        SystemExit: with the status of that process if it failed; it has printed the reason.
+        ValueError: if the TPU compiler is needed but not installed.
     """
     if options.topology:
         try:
             importlib.import_module("libtpu")
         except ImportError as error:
-            raise ValueError(f"--topology {options.topology} needs TPU's compiler: pip install libtpu.") from error
+            raise ValueError(f"--topology {options.topology} needs the TPU compiler: pip install libtpu.") from error
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={options.devices}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-    # So that libtpu does not look for the machine that it usually runs on.
+    # Keeps libtpu from looking for the machine on which it usually runs.
     environment |= {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_WORKER_HOSTNAMES": "localhost",
@@ -120,9 +120,9 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
 
 
 def print_plan() -> None:
-    """The other process: reads the configuration from standard input and writes the plan.
+    """Entry point of the separate process: reads the configuration from stdin and prints the plan.
 
-    Ends with status 2 for a mistake of the user.
+    Exits with status 2 on a user error.
     """
     given = json.load(sys.stdin)
     load_config(given["file"])
@@ -136,7 +136,7 @@ def print_plan() -> None:
     kind = mesh.devices.flat[0].device_kind if given["topology"] else "virtual CPU"
     print(
         f"{config.name}: {mesh.size} devices ({kind}), mesh {' x '.join(f'{k} {n}' for k, n in mesh.shape.items())}; "
-        f"batch {config.batch_size}, {config.batch_size // mesh.size} a device"
+        f"batch {config.batch_size}, {config.batch_size // mesh.size} per device"
     )
     for stage in plan_stages(config, config.batch_size):
         cost = stage_cost(program, stage)
@@ -150,7 +150,7 @@ def _topology_devices(name: str) -> list[Any]:
     """Descriptions of TPUs.
 
     Raises:
-        ValueError: if TPU's compiler does not know the topology.
+        ValueError: if the TPU compiler does not know the topology.
     """
     from jax.experimental import topologies
 
@@ -164,7 +164,7 @@ def _topology_devices(name: str) -> list[Any]:
 def stage_cost(program: Program, stage: Stage) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
     batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
-    with compile_for("tpu"):  # the accelerators' forms of the operations, not those that are fast on CPU
+    with compile_for("tpu"):  # the accelerator implementations of the operations, not the CPU ones
         lowered = program.step(stage).lower(program.target, batch, key)
     compiled = lowered.compile(compiler_options=quick_compilation(program.mesh.devices.flat[0].platform))
     memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
@@ -178,7 +178,8 @@ def stage_cost(program: Program, stage: Stage) -> StageCost:
         outputs=memory.output_size_in_bytes,
         aliased=memory.alias_size_in_bytes,
         temporaries=memory.temp_size_in_bytes,
-        # XLA counts the body of a loop once; outside that of the micro-batches there is only Adam.
+        # XLA counts the body of a loop once; outside the loop over micro-batches there is only
+        # Adam.
         flops=cost["flops"] * program.config.micro_batches,
         traffic=cost["bytes accessed"] * program.config.micro_batches,
         collectives=collectives(text, program.mesh),
@@ -191,10 +192,10 @@ def _per_device(tree: Any) -> int:
 
 
 def describe(cost: StageCost, mesh: Mesh) -> str:
-    """Text for the terminal."""
+    """The cost as text for the terminal."""
     new = cost.outputs - cost.aliased
     lines = [
-        f"\nstage {cost.name!r}, for each device and step",
+        f"\nstage {cost.name!r}, per device and step",
         f"  memory  {_size(cost.peak)}: arguments {_size(cost.arguments)} (state {_size(cost.state)}, batch "
         f"{_size(cost.batch)}), new outputs {_size(new)}, temporaries {_size(cost.temporaries)}",
         f"  FLOPs   {cost.flops / 1e9:,.3f} G; {cost.flops * mesh.size / 1e9:,.3f} G on all devices",
@@ -213,13 +214,13 @@ def describe(cost: StageCost, mesh: Mesh) -> str:
 
 
 def describe_time(cost: StageCost, chip: str, devices: int, dtype: str) -> str:
-    """A line on the parts of the step's time; see `fusejax.planning.chips.StepTime`."""
+    """One line with the breakdown of the step's time; see `fusejax.planning.chips.StepTime`."""
     sent = sum(c.sent for c in cost.collectives)
     time = step_time(named_chip(chip), devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent)
     return (
         f"  on {devices} x {chip}, {dtype}: at least {1e3 * time.arithmetic:.3f} ms of arithmetic and "
-        f"{1e3 * time.links:.3f} ms of links (efficiency {time.efficiency:.1%} or more), memory "
-        f"{1e3 * time.memory:.1f} ms as this compiler fuses"
+        f"{1e3 * time.links:.3f} ms of communication (efficiency {time.efficiency:.1%} or more), memory "
+        f"{1e3 * time.memory:.1f} ms with this compiler's operator fusion"
     )
 
 

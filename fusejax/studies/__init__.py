@@ -1,8 +1,8 @@
-"""Studies: alignment of data sets, and ablations, whose variants train with equal budgets.
+"""Studies: alignment of data sets, comparisons, and ablations, whose variants get equal budgets.
 
-`alignment` chooses patches of other sets. `ablation` describes an ablation as data, `variants`
-helps to write the variants down, `preparation` says what has to exist first, `run` trains and
-scores, `tables` and `grids` present the result.
+`alignment` selects patches of other sets. `ablation` describes an ablation as data, `variants`
+helps to define the variants, `preparation` lists what must exist first, `run` trains and scores,
+and `tables` and `grids` present the results.
 """
 
 from etils import epy

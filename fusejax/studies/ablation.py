@@ -1,4 +1,4 @@
-"""The description of an ablation: what its file returns."""
+"""The description of an ablation, as returned by its configuration file."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,17 +10,16 @@ from fusejax.studies.preparation import Preparation
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
-    """Variants to train, and what they are scored on. Plain data: making one touches no file.
+    """Variants to train and the data to score them on. Plain data: creating one touches no file.
 
     Attributes:
-        title: heads the table.
-        variants: name -> configuration; they should differ in what the name says and nothing else.
-        scored_on: pair folders below the data root, named down to the split, with a short note on
-            each.
-        shown: number of pairs of each folder, from the first, that are drawn in a grid.
-        boxed: those of `scored_on` that are also scored inside their object boxes, and where they
-            are, below the data root or absolute.
-        preparations: what has to exist before the variants can be trained and scored.
+        title: heading of the table.
+        variants: configurations by name; they should differ only in what the name says.
+        scored_on: pair folders below the data root, including the split, with a short note on each.
+        shown: number of pairs of each folder, from the first, to draw in a grid.
+        boxed: folders of `scored_on` that are also scored inside their object boxes, with the
+            location of the boxes, below the data root or absolute.
+        preparations: what must exist before the variants can be trained and scored.
     """
 
     title: str
@@ -31,10 +30,10 @@ class Ablation:
     preparations: tuple[Preparation, ...] = ()
 
     def folder(self, name: str, data_root: Path) -> Path:
-        """Where the pairs of one of `scored_on` are."""
+        """Folder with the pairs of an entry of `scored_on`."""
         return data_root / self.boxed.get(name, Path(name))
 
 
 def run_folder(out: Path, variant: str, seed: int) -> Path:
-    """Folder below `out` that holds the run of a variant with a seed."""
+    """Folder below `out` that holds the run of a variant with a given seed."""
     return out / "runs" / f"{variant.replace(' ', '_').replace('/', '-')}_{seed}"

@@ -1,4 +1,4 @@
-"""Top-K channel alignment of two folders, as files that training takes its patches from."""
+"""Top-K channel alignment of two folders; training takes its patches from the resulting files."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from fusejax.report.progress import track
 
 @dataclasses.dataclass(frozen=True)
 class AlignedFolders:
-    """What `align_folders` did.
+    """Result of `align_folders`.
 
     Attributes:
-        plan: the patches chosen, their gammas and the statistics to judge them by.
+        plan: the selected patches, their gammas and statistics for judging them.
         path: JSON file of the plan, for `data.alignment` of a configuration.
         figure: PNG file with histograms, and patches before and after.
-        skipped: a line for each pair that was left out.
+        skipped: one line per skipped pair.
     """
 
     plan: AlignPlan
@@ -50,23 +50,24 @@ def align_folders(
     skip_bad: bool = False,
     overwrite: bool = False,
 ) -> AlignedFolders:
-    """Chooses the auxiliary patches nearest in brightness to a target set, with a gamma per color.
+    """Selects the auxiliary patches closest in brightness to a target set, with one gamma per
+    color.
 
     Top-K selective channel alignment (CrossFuse, arXiv 2502.14493), see `fusejax.data.align`. The
-    images themselves stay as they are. Reports progress on standard error.
+    images themselves are not changed. Progress is reported on standard error.
 
     Args:
-        target: pair folder whose brightness the patches are to match.
-        auxiliary: pair folder to choose patches from, named down to the split.
-        out: FILE.json, with FILE.png next to it; or a folder for plan.json and plan.png.
-        config: what is cut, chosen and fitted; by default `AlignConfig()`.
-        target_split: looked for in a target folder that does not hold the images itself; keeps
+        target: pair folder whose brightness the patches should match.
+        auxiliary: pair folder to select patches from; the path includes the split.
+        out: FILE.json (FILE.png is written next to it), or a folder for plan.json and plan.png.
+        config: settings for cutting, selecting and fitting; by default `AlignConfig()`.
+        target_split: subfolder to use if the target folder does not hold the images itself; keeps
             test images out.
-        skip_bad: leave out unusable pairs and list them, instead of stopping.
-        overwrite: replace a plan that exists.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        overwrite: replace an existing plan.
 
     Returns:
-        The plan, the files written and what was left out.
+        The plan, the files written and the pairs that were skipped.
 
     Raises:
         ValueError: if folders or images cannot be used, or no patch fits into an image.

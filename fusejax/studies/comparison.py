@@ -1,4 +1,4 @@
-"""Comparing methods on the same pairs: weights, simple rules and results of other programs."""
+"""Comparing methods on the same pairs: weights, simple fusion rules, results of other programs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ from fusejax.weights.files import load_weights
 
 Plane = Float[np.ndarray, "h w 1"]
 
-# Rules that need no weights: infrared and visible luma to fused luma, all in levels 0 to 255.
+# Rules that need no weights, from infrared and visible luma to fused luma, all in levels 0 to 255.
 RULES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "average": lambda ir, vi_y: (ir + vi_y) / 2,
     "maximum": np.maximum,
@@ -29,11 +29,11 @@ _COLUMNS = 3
 
 @dataclasses.dataclass(frozen=True)
 class ComparedSet:
-    """What a comparison found on one set of pairs.
+    """Result of a comparison on one set of pairs.
 
     Attributes:
-        name: of the set.
-        scores: of every method, image by image.
+        name: name of the set.
+        scores: scores of every method, per image.
         fused: folder of each method's images.
         ir: folder of the infrared images.
         vi: folder of the visible images.
@@ -59,37 +59,38 @@ def compare_methods(
 ) -> list[ComparedSet]:
     """Fuses sets of pairs with weights and rules, and scores them with other methods' results.
 
-    Fused images go to OUT/SET/METHOD (a "/" in SET becomes "_"); those that are there already are
-    kept, so that an interrupted comparison goes on.
+    Fused images are written to OUT/SET/METHOD (a "/" in SET becomes "_"). Existing images are kept,
+    so that an interrupted comparison can be continued.
 
     Args:
         data_root: folder that holds the sets.
-        sets: pair folders below it, named down to the two folders of images.
+        sets: pair folders below `data_root`; each path leads to the folder with the two image
+            folders.
         out: folder for the fused images.
-        weights: shipped names, .safetensors files or folders of runs; the name of a file or folder
-            is the method's.
+        weights: shipped names, .safetensors files or folders of runs; the name of the file or
+            folder is the method name.
         rules: names of `RULES`.
-        others: folders of other methods' results by name, with images as FOLDER/SET/STEM.png, or
-            as FOLDER/STEM.png if there is one set only.
-        convention: whose definitions of the metrics to use.
-        overwrite: fuse again what is there already.
+        others: folders of other methods' results by method name, with images FOLDER/SET/STEM.png,
+            or FOLDER/STEM.png if there is only one set.
+        convention: which toolkit's metric definitions to use.
+        overwrite: fuse again instead of keeping existing images.
 
     Returns:
         The scores on each set, in the order of the sets.
 
     Raises:
-        ValueError: before any work, for weights, rules, sets or folders that cannot be used, or two
-            methods of one name.
+        ValueError: before any work, if weights, rules, sets or folders cannot be used, or if two
+            methods have the same name.
     """
     if unknown := [rule for rule in rules if rule not in RULES]:
-        raise ValueError(f"unknown rule {unknown[0]!r}; the rules are {', '.join(RULES)}.")
+        raise ValueError(f"Unknown rule {unknown[0]!r}; the rules are {', '.join(RULES)}.")
     named = {Path(w).stem: w for w in weights}
     others = {name: Path(folder) for name, folder in (others or {}).items()}
     methods = [*(Path(w).stem for w in weights), *rules, *others]
     if not methods or not sets:
-        raise ValueError("Nothing to compare: name at least one set, and weights, rules or folders of results.")
+        raise ValueError("Nothing to compare: give at least one set, and weights, rules or folders of results.")
     if len(set(methods)) < len(methods):
-        raise ValueError(f"two methods have one name: {', '.join(methods)}; rename one.")
+        raise ValueError(f"Two methods have the same name: {', '.join(methods)}; rename one.")
     for each in weights:
         load_weights(each)
     sources = {name: _sources(Path(data_root) / name) for name in sets}
@@ -109,27 +110,27 @@ def compare_methods(
 
 
 def _sources(root: Path) -> tuple[Path, Path]:
-    """The two folders of images of a set."""
+    """The two image folders of a set."""
     folders = find_pair_folders(root)
     if len(folders) > 1:
-        raise PairError(f"{root} holds {len(folders)} sequences; name each as a set, such as {root / min(folders)}.")
+        raise PairError(f"{root} holds {len(folders)} sequences; give each as a set, such as {root / min(folders)}.")
     return next(iter(folders.values()))
 
 
 def _results(folder: Path, name: str, sets: Sequence[str]) -> Path:
-    """Where a folder of results keeps those of a set."""
+    """The folder with a method's results for a set."""
     if (folder / name).is_dir():
         return folder / name
     if len(sets) == 1 and folder.is_dir():
         return folder
-    raise PairError(f"{folder} holds no folder {name} with the results on that set.")
+    raise PairError(f"{folder} has no subfolder {name} with the results for that set.")
 
 
 def apply_rule(rule: str, ir: Path, vi: Path, out: Path) -> None:
     """Writes the gray 8-bit image of one of `RULES` for every pair of two folders.
 
     Args:
-        rule: its name.
+        rule: name of the rule.
         ir: folder of infrared images.
         vi: folder of visible images.
         out: folder to write to; existing images are replaced.
@@ -139,20 +140,21 @@ def apply_rule(rule: str, ir: Path, vi: Path, out: Path) -> None:
         PairError: if the folders do not hold pairs.
     """
     if rule not in RULES:
-        raise ValueError(f"unknown rule {rule!r}; the rules are {', '.join(RULES)}.")
+        raise ValueError(f"Unknown rule {rule!r}; the rules are {', '.join(RULES)}.")
     pairs, _ = match_pairs(ir, vi)
     for pair in pairs:
         ir_y, vi_y = to_float(as_infrared(read_image(pair.ir))), to_float(as_visible(read_image(pair.vi)))
-        # Whole levels first, as evaluators read them: halves then round to even ones everywhere.
+        # Rounds the sources to whole levels first, as evaluators read them; halves then round to
+        # even everywhere.
         planes = (from_float(y, np.uint8).astype(np.float64) for y in (ir_y, rgb_to_luma(vi_y)))
         write_image(out / f"{pair.id}.png", np.round(RULES[rule](*planes)).astype(np.uint8))
 
 
 def comparison_grid(compared: ComparedSet, stem: str) -> UInt8[np.ndarray, "_ _ 3"]:
-    """One pair and what every method makes of it, side by side with the names above.
+    """One pair and the result of every method, side by side with the names above.
 
     Args:
-        compared: the set.
+        compared: result on the set.
         stem: name of the pair.
 
     Returns:

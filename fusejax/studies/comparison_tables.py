@@ -1,4 +1,4 @@
-"""Ranks and tables of a comparison, with rows that were measured elsewhere."""
+"""Ranks and tables of a comparison, including rows that were measured elsewhere."""
 
 import csv
 import math
@@ -15,22 +15,23 @@ from fusejax.studies.comparison import ComparedSet
 Means = dict[str, dict[str, float]]
 """Method -> metric -> mean over the images of a set; NaN where undefined."""
 
-DIGITS = 3  # of the tables; means that agree to so many digits share a rank
+DIGITS = 3  # decimals in the tables; means that agree to this many decimals share a rank
 
 
 def means_of(compared: Sequence[ComparedSet], rows: Mapping[str, Means] | None = None) -> dict[str, Means]:
-    """Means of a comparison by set, and rows measured elsewhere.
+    """Means of a comparison by set, including rows measured elsewhere.
 
     Args:
-        compared: sets and their scores.
-        rows: further means by set, as `read_rows` gives them. A method that was scored here keeps
-            its own.
+        compared: results on the sets.
+        rows: further means by set, as returned by `read_rows`. They do not replace means of methods
+            that were scored here.
 
     Returns:
-        By set the means of every method, rounded to `DIGITS`; only metrics that all of them have.
+        The means of every method by set, rounded to `DIGITS`, for the metrics that all methods
+        have.
 
     Raises:
-        ValueError: if a row lacks every metric of the set.
+        ValueError: if a row has none of the metrics of its set.
     """
     found = {}
     for each in compared:
@@ -44,7 +45,7 @@ def means_of(compared: Sequence[ComparedSet], rows: Mapping[str, Means] | None =
 
 
 def mean_ranks(sets: Mapping[str, Means]) -> dict[str, float]:
-    """Mean rank over all metrics and sets of the methods that every set has, best first."""
+    """Mean rank over all metrics and sets, best first, for the methods that every set has."""
     shared = [method for method in next(iter(sets.values())) if all(method in means for means in sets.values())]
     places = [
         ranks(np.array([means[method][metric] for method in shared]), metric=metric)
@@ -59,8 +60,8 @@ def comparison_tables(sets: Mapping[str, Means], *, convention: str) -> str:
     """A Markdown document: mean ranks over all sets, then the means on each set.
 
     Args:
-        sets: as `means_of` gives them.
-        convention: of the metrics, for the heading.
+        sets: means as returned by `means_of`.
+        convention: convention of the metrics, for the heading.
 
     Returns:
         The text; the best value of each column is bold.
@@ -84,7 +85,7 @@ def _cell(value: float, place: float) -> str:
 
 
 def write_means(path: Path, sets: Mapping[str, Means]) -> None:
-    """Writes a CSV with a line for each set and method, which `read_rows` reads."""
+    """Writes a CSV with one line per set and method, which `read_rows` can read."""
     metrics = list(dict.fromkeys(m for means in sets.values() for row in means.values() for m in row))
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -95,18 +96,19 @@ def write_means(path: Path, sets: Mapping[str, Means]) -> None:
 
 
 def read_rows(path: str | Path) -> dict[str, Means]:
-    """Means that were measured elsewhere.
+    """Reads means that were measured elsewhere.
 
     Args:
-        path: a CSV as `write_means` writes it, or Markdown with a heading (# or bold) that begins
-            with the name of the set above each table, whose first column is the method.
+        path: CSV file as written by `write_means`, or Markdown file. In Markdown, each table needs
+            a heading (# or bold) above it that begins with the name of the set, and its first
+            column must be the method.
 
     Returns:
-        By set, method and metric; NaN for cells that hold no number. Columns that are no metric are
-        left out.
+        Means by set, method and metric; NaN for cells without a number. Columns that are not
+        metrics are ignored.
 
     Raises:
-        ValueError: if the file holds no such table.
+        ValueError: if the file has no such table.
         OSError: if it cannot be read.
     """
     path = Path(path)
@@ -119,14 +121,14 @@ def read_rows(path: str | Path) -> dict[str, Means]:
             found.setdefault(row["set"], {})[row["method"]] = values
     if not found:
         raise ValueError(
-            f"{path} holds no means: expected a CSV with the columns set, method and metrics, or Markdown tables "
+            f"{path} has no means: expected a CSV with the columns set, method and metrics, or Markdown tables "
             "with metrics as columns, each under a heading that names its set."
         )
     return found
 
 
 def _markdown_rows(text: str):
-    """Each row of the tables as a dict, with the set of the heading above and the method."""
+    """Yields each table row as a dict, with the method and the set from the heading above."""
     name, header = "", []
     for line in text.splitlines():
         if heading := re.match(r"(?:#+ +|\*\*)([^\s*]+)", line):

@@ -1,4 +1,4 @@
-"""Images of what the variants of an ablation make of the first pairs."""
+"""Image grids with the results of an ablation's variants for the first pairs."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from fusejax.typing import Pair
 def draw_grids(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
     """Writes one image per shown pair below OUT/grids.
 
-    Its first row holds the sources, each further row the luma and the color image of one variant
-    (seed 0).
+    The first row shows the sources; each further row shows the luma and the color image of one
+    variant (seed 0).
 
     Args:
-        ablation: whose runs lie below `out`.
+        ablation: ablation whose runs are below `out`.
         data_root: folder that holds the pair folders.
         out: folder of the ablation.
 

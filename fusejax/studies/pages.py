@@ -1,4 +1,4 @@
-"""Pages of an ablation: what the variants make of every pair of a set."""
+"""Pages of an ablation with the results of its variants for every pair of a set."""
 
 from pathlib import Path
 
@@ -10,24 +10,24 @@ from fusejax.scoring.folder import evaluate_folders
 from fusejax.studies.ablation import Ablation, run_folder
 from fusejax.studies.run import CONVENTION
 
-_NOTE = "Images and scores are those of the first seed; table.md holds the means over the seeds."
+_NOTE = "Images and scores are those of the first seed; table.md lists the means over the seeds."
 
 
 def write_ablation_pages(ablation: Ablation, *, data_root: Path, out: Path) -> list[Path]:
-    """Writes OUT/pages/SET/index.html for every set that an ablation is scored on.
+    """Writes OUT/pages/SET/index.html for every set on which an ablation is scored.
 
-    Fuses the pairs with the runs of seed 0 to OUT/fused; images that are there are kept.
+    Fuses the pairs with the runs of seed 0 and writes them to OUT/fused; existing images are kept.
 
     Args:
-        ablation: whose runs lie below `out`.
+        ablation: ablation whose runs are below `out`.
         data_root: folder that holds the sets.
         out: folder of the ablation.
 
     Returns:
-        The pages.
+        The paths of the pages.
 
     Raises:
-        PairError: if a set has no folders of infrared and visible images.
+        PairError: if a set does not have folders of infrared and visible images.
     """
     pages = []
     for name in ablation.scored_on:

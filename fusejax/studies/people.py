@@ -1,13 +1,15 @@
-"""Does fusing help to see people? A small classifier of patches, trained on each kind of image.
+"""Does fusion make people easier to detect? A small patch classifier, trained on each kind of
+image.
 
-The classifier sees either the visible luma, or the infrared image, or one fused luma, or both
-sources as two channels, which is what fusing could keep at best for this task. Everything else is
-the same: places of the patches, network, steps, seeds. It learns on made-up streets only; no
-weights come from elsewhere.
+The classifier sees the visible luma, the infrared image, one fused luma, or both sources as two
+channels, which is the most that fusion could preserve for this task. Everything else is the same:
+positions of the patches, network, steps, seeds. It is trained only on synthetic streets; no
+pretrained weights are used.
 
-Limits: made-up people are always warmer than what is around them, so infrared alone is a strong
-rival; patches are given, nothing is searched for; and a classifier of 7,000 parameters is not a
-person. What the numbers can show is whether a fused image loses what one of its sources tells.
+Limits: synthetic people are always warmer than their surroundings, so infrared alone is a strong
+    competitor; patches are given, so nothing has to be searched for; and a classifier with 7,000
+    parameters is not a human observer. The numbers can show whether a fused image loses information
+    that one of its sources contains.
 """
 
 import dataclasses
@@ -29,7 +31,7 @@ from fusejax.studies.people_patches import Fuse, Patches, cut_patches, image_kin
 from fusejax.typing import Pair, Params
 
 _COPIES = 3
-_TEST_SEED = 5_000_000  # of the first test scene; training scenes count from 1,000,000 * (seed + 1)
+_TEST_SEED = 5_000_000  # of the first test scene; training scenes start at 1,000,000 * (seed + 1)
 _NOISE = 40 / 255  # on infrared, in the third set
 _RATE = 3e-3
 _BATCH = 64
@@ -38,14 +40,14 @@ _BUCKET = 2048  # patches
 
 @dataclasses.dataclass(frozen=True)
 class PeopleConfig:
-    """How much is drawn and trained.
+    """Amount of data and training.
 
     Attributes:
-        scenes: made-up streets for training, for each seed.
-        test_scenes: made-up streets for testing, half of them nights.
+        scenes: number of synthetic streets for training, for each seed.
+        test_scenes: number of synthetic streets for testing, half of them at night.
         size: height and width of a scene in pixels.
-        steps: of training, with batches of 64.
-        seeds: repetitions; each has its own scenes and initial weights.
+        steps: number of training steps, with batches of 64.
+        seeds: number of repetitions, each with its own scenes and initial weights.
     """
 
     scenes: int = 100
@@ -56,7 +58,7 @@ class PeopleConfig:
 
 
 class PatchClassifier(nn.Module):
-    """Three convolutions with stride 2 and a linear layer; a logit for each patch."""
+    """Three convolutions with stride 2 and a linear layer; returns one logit per patch."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, " b"]:
@@ -67,20 +69,20 @@ class PatchClassifier(nn.Module):
 
 
 def _padded(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n2 h w c"]:
-    """Filled up with black patches, so that few numbers of patches are compiled."""
+    """Pads the batch with black patches, so that only a few batch sizes are compiled."""
     return np.pad(images, ((0, -len(images) % _BUCKET), (0, 0), (0, 0), (0, 0)))
 
 
 def train_classifier(
     key: jax.Array, images: Float[np.ndarray, "n h w c"], people: Bool[np.ndarray, " n"], *, steps: int
 ) -> Params:
-    """Trains on patches with the cross entropy; batches hold as many people as other patches.
+    """Trains on patches with cross entropy; batches contain as many people as other patches.
 
     Args:
-        key: of the initial weights, batches and flips.
-        images: in [0, 1].
-        people: whether they show a person; both kinds have to occur.
-        steps: updates by Adam, with a cosine schedule.
+        key: random key for the initial weights, batches and flips.
+        images: patches in [0, 1].
+        people: whether each patch shows a person; both kinds must occur.
+        steps: number of Adam updates, with a cosine schedule.
 
     Returns:
         The parameters.
@@ -94,7 +96,7 @@ def train_classifier(
 
 @partial(jax.jit, static_argnames="steps")
 def _train(key: jax.Array, images: Float[Array, "n h w c"], shares: Float[Array, "2 n"], *, steps: int) -> Params:
-    """Draws half of each batch with each row of probabilities; people are the first."""
+    """Draws half of each batch from each row of probabilities; the first row is for people."""
     model, tx = PatchClassifier(), optax.adam(optax.cosine_decay_schedule(_RATE, steps))
     start, loop = jax.random.split(key)
     params = model.init(start, images[:1])["params"]
@@ -119,7 +121,7 @@ def _train(key: jax.Array, images: Float[Array, "n h w c"], shares: Float[Array,
 
 
 def classify(params: Params, images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, " n"]:
-    """Logits of patches; larger means rather a person."""
+    """Logits of patches; larger values mean that a person is more likely."""
     return np.asarray(_logits(params, _padded(images)))[: len(images)]
 
 
@@ -129,11 +131,11 @@ def _logits(params: Params, images: Float[Array, "n h w c"]) -> Float[Array, " n
 
 
 def average_precision(scores: Float[np.ndarray, " n"], people: Bool[np.ndarray, " n"]) -> float:
-    """Mean over the people of the precision at the rank of each; equal scores share a rank.
+    """Mean, over the people, of the precision at each one's rank; equal scores share a rank.
 
     Args:
-        scores: larger for what should come first.
-        people: truth.
+        scores: scores of the patches; higher scores rank first.
+        people: ground truth.
 
     Returns:
         In (0, 1]; NaN if there is no person.
@@ -148,12 +150,13 @@ def average_precision(scores: Float[np.ndarray, " n"], people: Bool[np.ndarray, 
 def run_people_study(
     methods: Mapping[str, Fuse], config: PeopleConfig, *, further: Mapping[str, Sequence[Pair]] | None = None
 ) -> dict[str, dict[str, Float[np.ndarray, " seeds"]]]:
-    """Trains a classifier for each kind of image and seed, and tests all on the same patches.
+    """Trains a classifier for each kind of image and seed, and tests all of them on the same
+    patches.
 
     Args:
         methods: fusion functions by name.
-        config: how much.
-        further: other sets to test on, by name: pairs with boxes and labels.
+        config: amount of data and training.
+        further: other test sets by name: pairs with boxes and labels.
 
     Returns:
         Average precision by set of patches, kind of image and seed.
@@ -175,7 +178,7 @@ def run_people_study(
 
 
 def people_table(found: Mapping[str, Mapping[str, Float[np.ndarray, " seeds"]]]) -> str:
-    """A Markdown table: a row for each kind of image, mean ± standard deviation over the seeds."""
+    """A Markdown table with one row per kind of image: mean ± standard deviation over the seeds."""
     sets = list(found)
     rows = [
         [kind, *(f"{found[name][kind].mean():.3f} ± {found[name][kind].std():.3f}" for name in sets)]
@@ -191,14 +194,16 @@ def _scenes(first: int, count: int, config: PeopleConfig, text: str) -> Iterator
 
 
 def _patches(pair: Pair, methods: Mapping[str, Fuse], number: int, *, copies: int = 0) -> dict[str, Patches]:
-    """The draws follow from the number alone, so that every kind of image has the same places."""
+    """The draws depend only on the number, so the positions are the same for every kind of
+    image.
+    """
     boxes, labels = pair.get("boxes", np.zeros((0, 4), np.float32)), [str(label) for label in pair.get("labels", ())]
     rng = np.random.default_rng(number)
     return cut_patches(image_kinds(pair, methods), boxes, labels, rng=rng, copies=copies)
 
 
 def _made_up_tests(methods: Mapping[str, Fuse], config: PeopleConfig) -> dict[str, dict[str, Patches]]:
-    """Streets by day, by night, and by night with a noisy infrared camera."""
+    """Streets by day, at night, and at night with a noisy infrared camera."""
     parts: dict[str, list[dict[str, Patches]]] = {"day": [], "night": [], "night, noisy infrared": []}
     for n, pair in enumerate(_scenes(_TEST_SEED, config.test_scenes, config, "drawing test scenes")):
         night = n % 2 == 1

@@ -1,4 +1,4 @@
-"""Patches of people and of other things, cut from the same places of every kind of image."""
+"""Patches of people and other objects, cut at the same positions from every kind of image."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ PATCH = (32, 16)
 """Height and width of a patch in pixels."""
 
 NEGATIVES = 10
-"""Patches without people for each scene."""
+"""Number of patches without people per scene."""
 
-_MARGIN = 1.25  # sides of a patch in sides of its box
-_ASPECT = 0.42  # width of a person in heights
-_HEIGHTS = (0.06, 0.35)  # of negatives, in heights of the image
-_OVERLAP = 0.2  # share of a negative that may lie on a person
-_JITTER = 0.08  # deviation of a jittered box's center and size, in its sides
+_MARGIN = 1.25  # sides of a patch relative to its box
+_ASPECT = 0.42  # width of a person relative to the height
+_HEIGHTS = (0.06, 0.35)  # heights of negatives relative to the image
+_OVERLAP = 0.2  # fraction of a negative that may overlap a person
+_JITTER = 0.08  # standard deviation of a jittered box's center and size, relative to its sides
 _TRIES = 50
 
 Planes = Float[np.ndarray, "h w c"]
@@ -33,7 +33,7 @@ class Patches:
     """Patches of one kind of image.
 
     Attributes:
-        images: in [0, 1].
+        images: patches in [0, 1].
         people: whether a patch shows a person.
     """
 
@@ -42,11 +42,11 @@ class Patches:
 
 
 def image_kinds(pair: Pair, methods: Mapping[str, Fuse]) -> dict[str, Planes]:
-    """What is compared: luma alone, infrared alone, each fused luma, and both sources as channels.
+    """The images to compare: visible luma, infrared, each fused luma, and both sources as channels.
 
     Args:
-        pair: with `ir` and `vi` as integers.
-        methods: by name, functions of infrared and visible luma.
+        pair: pair with `ir` and `vi` as integers.
+        methods: fusion functions of infrared and visible luma, by name.
 
     Returns:
         Images in [0, 1] by name, [h, w, 1]; "both sources" has two channels.
@@ -64,17 +64,17 @@ def cut_patches(
     rng: np.random.Generator,
     copies: int = 0,
 ) -> dict[str, Patches]:
-    """Cuts the same places from every kind of image.
+    """Cuts patches at the same positions from every kind of image.
 
-    Negatives are the boxes of other objects and random places with the shape of a person, of
-    which no more than a fifth lies on one.
+    Negatives are the boxes of other objects, and random boxes with the shape of a person, of which
+    at most one fifth overlaps a person.
 
     Args:
         kinds: images of one scene by name, of equal size.
         boxes: (x1, y1, x2, y2) in pixels.
-        labels: of the boxes; those of "person" are positive.
-        rng: draws the negatives and the jitter.
-        copies: further copies of each person, moved and scaled a little.
+        labels: labels of the boxes; "person" is positive.
+        rng: generator for the negatives and the jitter.
+        copies: number of additional copies of each person, slightly moved and scaled.
 
     Returns:
         Patches by name.
@@ -91,7 +91,7 @@ def cut_patches(
 
 
 def joined(parts: Sequence[Mapping[str, Patches]]) -> dict[str, Patches]:
-    """Patches of several scenes as one."""
+    """Concatenates the patches of several scenes."""
     return {
         name: Patches(
             np.concatenate([part[name].images for part in parts]), np.concatenate([part[name].people for part in parts])
@@ -124,18 +124,18 @@ def _random_boxes(
 
 
 def _covered(box: Float[np.ndarray, " 4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """Share of the smaller of two boxes that lies in the other."""
+    """Fraction of the smaller of two boxes that lies in the other."""
     sides = np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None)
     areas = [np.prod(b[..., 2:] - b[..., :2], axis=-1) for b in (box, others)]
     return sides.prod(axis=1) / np.minimum(*areas)
 
 
 def _patch(image: Planes, box: Float[np.ndarray, " 4"]) -> Float[np.ndarray, "32 16 c"]:
-    """The box with its margin, resampled; what lies beyond the image repeats its border."""
+    """The box with its margin, resampled; beyond the image its border is repeated."""
     middle, sides = (box[:2] + box[2:]) / 2, _MARGIN * (box[2:] - box[:2])
     scale = sides / np.array(PATCH[::-1])
     step = max(1.0, *scale)
-    if step > 2.01:  # shrink by areas first, or pixels between the samples would be skipped
+    if step > 2.01:  # area-average first, or pixels between the samples would be skipped
         small = cv2.resize(image, None, fx=2 / step, fy=2 / step, interpolation=cv2.INTER_AREA)
         return _patch(small.reshape(*small.shape[:2], -1), box * 2 / step)
     x, y = ((np.arange(n) + 0.5) / n for n in PATCH[::-1])

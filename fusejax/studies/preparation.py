@@ -1,4 +1,4 @@
-"""What an ablation needs before its variants can be trained: described as data, made once."""
+"""What an ablation needs before its variants can be trained: described as data, created once."""
 
 import dataclasses
 from pathlib import Path
@@ -12,19 +12,19 @@ class Preparation(Protocol):
     """Something that an ablation needs on disk."""
 
     def prepare(self) -> None:
-        """Makes it, unless it exists already."""
+        """Creates it unless it already exists."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentPlan:
-    """A plan of patches chosen by Top-K alignment (CrossFuse), as `fusejax align` writes it.
+    """A plan of patches selected by Top-K alignment (CrossFuse), as written by `fusejax align`.
 
     Attributes:
-        target: pair folder whose brightness the patches are to match.
-        auxiliary: pair folder that the patches are chosen from.
-        path: JSON file of the plan; an image to judge it by is written next to it.
-        config: what is cut, chosen and fitted.
+        target: pair folder whose brightness the patches should match.
+        auxiliary: pair folder from which the patches are selected.
+        path: JSON file of the plan; an image for judging it is written next to it.
+        config: settings for cutting, selecting and fitting.
     """
 
     target: Path
@@ -42,13 +42,13 @@ class AlignmentPlan:
 
 @dataclasses.dataclass(frozen=True)
 class BoxedPairs:
-    """A folder of made-up pairs with their exact object boxes.
+    """A folder of synthetic pairs with their exact object boxes.
 
     Attributes:
-        folder: to write to.
+        folder: folder to write to.
         count: number of pairs.
         size: height and width in pixels.
-        seed: of the pairs. Training on made-up pairs draws them from seed 0.
+        seed: seed of the pairs. Training on synthetic pairs draws them from seed 0.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class BoxedPairs:
     seed: int = 1
 
     def prepare(self) -> None:
-        """Writes the pairs, unless all of them exist; the boxes are the last file of each pair."""
+        """Writes the pairs unless all of them exist; the boxes are written last for each pair."""
         from fusejax.data.synthetic import write_synthetic_folder
 
         if len(list((self.folder / "boxes").glob("*.json"))) < self.count:

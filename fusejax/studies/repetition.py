@@ -1,4 +1,4 @@
-"""The first steps of a run once more: do the same settings give the same losses?"""
+"""Repeats the first steps of a run: do the same settings give the same losses?"""
 
 import itertools
 from collections.abc import Iterator
@@ -13,12 +13,13 @@ from fusejax.training.stages import plan_stages
 
 
 def first_losses(config: TrainConfig) -> Iterator[float]:
-    """Losses of the first stage of a run, step by step, as `fusejax.training.fit` computes them.
+    """Losses of the first stage of a run, step by step, as computed by `fusejax.training.fit`.
 
-    Nothing is written. On one CPU device they repeat to rounding (1e-5) on machines of one kind.
+    Nothing is written. On one CPU device, they are reproducible to rounding (1e-5) on machines of
+    the same kind.
 
     Args:
-        config: of the run.
+        config: configuration of the run.
 
     Yields:
         The loss of each step.

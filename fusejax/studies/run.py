@@ -34,16 +34,16 @@ Results = dict[str, list[SetScores]]
 """Variant -> its scores, one entry per seed."""
 
 References = dict[str, SetScores]
-"""Scores of the plain average and the lower bound of the errors, by these names."""
+"""Scores of the plain average and the lower bound of the errors, under these names."""
 
 
 def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) -> Results:
     """Trains and scores every variant with every seed; finished runs are not repeated.
 
-    Each run has a folder below OUT/runs, which holds its scores in scores.json.
+    Each run has a folder below OUT/runs, with its scores in scores.json.
 
     Args:
-        ablation: what to compare.
+        ablation: ablation to run.
         data_root: folder that holds the pair folders.
         out: folder of the ablation.
         seeds: number of runs of each variant, with the seeds 0, 1, ...
@@ -52,8 +52,8 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
         The scores of all runs.
 
     Raises:
-        ValueError: if a folder holds the run of another configuration; delete it, or choose another
-            `out`.
+        ValueError: if a folder holds a run of a different configuration; delete it, or choose
+            another `out`.
     """
     for preparation in ablation.preparations:
         preparation.prepare()
@@ -73,9 +73,9 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
 
 
 def reference_scores(ablation: Ablation, *, data_root: Path, out: Path) -> References:
-    """Scores of the plain average, and the least possible errors, on the sets with boxes.
+    """Scores of the plain average, and the smallest possible errors, on the sets with boxes.
 
-    They are kept in OUT/references.json and computed once.
+    They are computed once and kept in OUT/references.json.
     """
     path, boxed = out / "references.json", {name: ablation.scored_on[name] for name in ablation.boxed}
     if not path.exists():
@@ -85,7 +85,7 @@ def reference_scores(ablation: Ablation, *, data_root: Path, out: Path) -> Refer
 
 
 def open_pairs(ablation: Ablation, name: str, data_root: Path) -> PairFolder:
-    """The pairs of one of `ablation.scored_on`; with boxes if it is among `ablation.boxed`."""
+    """The pairs of an entry of `ablation.scored_on`, with boxes if it is in `ablation.boxed`."""
     return PairFolder(ablation.folder(name, data_root), boxes=name in ablation.boxed)
 
 
@@ -100,13 +100,13 @@ def score_sets(fuse: Callable[..., Any], ablation: Ablation, data_root: Path) ->
     """Scores a fusion function on every set of an ablation.
 
     Args:
-        fuse: takes infrared and visible luma [1, h, w, 1] in [0, 1], gives the fused luma.
-        ablation: whose `scored_on` and `boxed` are used.
+        fuse: function from infrared and visible luma [1, h, w, 1] in [0, 1] to fused luma.
+        ablation: ablation whose `scored_on` and `boxed` are used.
         data_root: folder that holds the sets.
 
     Returns:
         Means over the pairs of each set (`USUAL`; with boxes also `REGION_METRICS`), and means of
-        the least possible errors inside the boxes.
+        the smallest possible errors inside the boxes.
     """
     scores, least = {}, {}
     for name in ablation.scored_on:

@@ -1,4 +1,4 @@
-"""Tables of an ablation: means, spreads and ranks of its variants."""
+"""Tables of an ablation: means, standard deviations and ranks of its variants."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from fusejax.studies.run import CONVENTION, References, Results
 
 
 class Ranked(NamedTuple):
-    """Mean over the seeds, standard deviation (divided by their number), and rank of the mean."""
+    """Mean over the seeds, standard deviation (normalized by their number), rank of the mean."""
 
     mean: float
     spread: float
@@ -26,8 +26,8 @@ def ranked(results: Results, folder: str) -> dict[str, dict[str, Ranked]]:
     """Statistics over the seeds on one pair folder.
 
     Args:
-        results: as `run_ablation` returns them.
-        folder: one of the ablation's `scored_on`.
+        results: results returned by `run_ablation`.
+        folder: an entry of the ablation's `scored_on`.
 
     Returns:
         variant -> metric -> mean, spread and rank among the variants (1 is best).
@@ -42,15 +42,15 @@ def ranked(results: Results, folder: str) -> dict[str, dict[str, Ranked]]:
 
 
 def markdown(ablation: Ablation, results: Results, references: References | None = None) -> str:
-    """A table for each pair folder: mean ± standard deviation over the seeds, mean rank.
+    """One table per pair folder: mean ± standard deviation over the seeds, and mean rank.
 
-    Sets with boxes have a second table, of the scores inside the boxes, without a rank: two of its
-    three columns are best for the plain average.
+    Sets with boxes have a second table with the scores inside the boxes. It has no rank, because
+    the plain average is best in two of its three columns.
 
     Args:
-        ablation: that was run.
-        results: of all variants.
-        references: rows without spread and rank; by default none.
+        ablation: ablation that was run.
+        results: results of all variants.
+        references: additional rows without standard deviation and rank; by default none.
 
     Returns:
         A Markdown document.
@@ -94,9 +94,9 @@ def write_csv(path: Path, ablation: Ablation, results: Results, references: Refe
 
     Args:
         path: file to write.
-        ablation: that was run.
-        results: of all variants.
-        references: further rows, which have neither spread, rank nor number of seeds.
+        ablation: ablation that was run.
+        results: results of all variants.
+        references: additional rows, without standard deviation, rank and number of seeds.
     """
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

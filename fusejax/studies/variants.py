@@ -1,4 +1,4 @@
-"""What the shipped ablations have in common: sets, and changes of one thing in a configuration."""
+"""Shared parts of the shipped ablations: data sets, and single changes of a configuration."""
 
 import dataclasses
 from pathlib import Path
@@ -13,11 +13,12 @@ LIGHT_SHARES = (0.6, 0.4)
 
 
 def street_config(data_root: Path, *, full_size: bool) -> TrainConfig:
-    """AngularFuse's recipe on RoadScene and MSRS, one sample of each in turn.
+    """AngularFuse's recipe on RoadScene and MSRS, with samples from the two in turn.
 
     Args:
         data_root: folder that holds `STREET_FOLDERS`.
-        full_size: the paper's network and length, instead of what a CPU can afford.
+        full_size: use the paper's network size and training length, instead of smaller ones for a
+            CPU.
     """
     base = load_config("angularfuse" if full_size else "angularfuse_small")
     return with_data(base, root=str(data_root), folders=STREET_FOLDERS, shares=(1.0, 1.0))
@@ -28,7 +29,8 @@ def light_config(data_root: Path, *, full_size: bool) -> TrainConfig:
 
     Args:
         data_root: folder that holds `STREET_FOLDERS`.
-        full_size: the shipped length and crops, instead of 500 steps of 64x64.
+        full_size: use the shipped training length and crop size, instead of 500 steps of 64x64
+            crops.
     """
     base = with_data(load_config("light"), root=str(data_root), folders=STREET_FOLDERS, shares=LIGHT_SHARES)
     if full_size:
@@ -39,22 +41,22 @@ def light_config(data_root: Path, *, full_size: bool) -> TrainConfig:
 
 
 def with_data(config: TrainConfig, **changes) -> TrainConfig:
-    """`config` with some fields of its `data` changed."""
+    """`config` with some fields of its `data` replaced."""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
 
 
 def with_objective(config: TrainConfig, objective: ObjectiveConfig) -> TrainConfig:
-    """`config` whose last stage has another objective."""
+    """`config` with another objective in its last stage."""
     *before, last = config.stages
     return dataclasses.replace(config, stages=(*before, dataclasses.replace(last, objective=objective)))
 
 
 def without_term(config: TrainConfig, name: str) -> TrainConfig:
-    """`config` whose last stage lacks a loss term.
+    """`config` without one loss term in its last stage.
 
     Args:
         config: a configuration whose last stage has the term.
-        name: of the term, a key of `fusejax.losses.TERMS`.
+        name: name of the term, a key of `fusejax.losses.TERMS`.
 
     Raises:
         ValueError: if the last stage has no such term.

@@ -90,7 +90,7 @@ def test_one_pair_to_a_named_file_and_to_16_bits(pairs, weights, tmp_path):
     (deep,) = fuse_folder(*one, tmp_path / "o" / "deep.tif", weights=weights, bits=16).written
     assert read_image(deep).dtype == np.uint16
     assert np.abs(read_image(deep) / 257 - read_image(path)).max() <= 0.5
-    with pytest.raises(ValueError, match=r"\.jpg holds 8 bits only"):
+    with pytest.raises(ValueError, match=r"\.jpg supports 8 bits only"):
         fuse_folder(*one, tmp_path / "o" / "deep.jpg", weights=weights, bits=16)
     with pytest.raises(ValueError, match="has the suffix of an image, but folders are fused"):
         fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "o.png", weights=weights)

@@ -163,7 +163,7 @@ def test_every_notation_of_xla_is_understood():
         Collective(SLICED, "fsdp", 4, (128,), times=1),
         Collective("all-reduce", "data+fsdp", 8, (4,), times=1),
     ]
-    with pytest.raises(ValueError, match="not known here: sometimes"):
+    with pytest.raises(ValueError, match="unknown format: sometimes"):
         collectives(HLO.replace("replica_groups={}", "replica_groups=sometimes"), mesh)
 
 
@@ -190,7 +190,7 @@ def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkey
     file.write_text(OWN_TERM.format(base=str(CONFIGS / "tiny_fusionnet.py")))
     main(["plan", str(file), "--devices", "2", "--batch-size", "4"])
     text = capfd.readouterr().out
-    assert "own: 2 devices (virtual CPU), mesh data 2 x fsdp 1; batch 4, 2 a device" in text
+    assert "own: 2 devices (virtual CPU), mesh data 2 x fsdp 1; batch 4, 2 per device" in text
     for word in ("stage 'main'", "memory", "temporaries", "FLOPs", "collectives", "all-reduce  ", "Sent: "):
         assert word in text
     assert jax.device_count() == 1  # here
@@ -203,7 +203,7 @@ def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkey
         (("angularfuse", "--devices", "6"), "batch_size 8 does not split over 6 parts"),
         (("angularfuse", "--devices", "8", "--mesh.fsdp", "3"), "does not make the 8 devices of this run; sizes"),
         (("angularfuse", "--devices", "0"), "--devices N, at least 1"),
-        (("angularfuse", "--topology", "v5e:2x2"), "needs TPU's compiler: pip install libtpu"),
+        (("angularfuse", "--topology", "v5e:2x2"), "needs the TPU compiler: pip install libtpu"),
     ],
 )
 def test_mistakes_end_with_a_message(arguments, message, capfd, monkeypatch):

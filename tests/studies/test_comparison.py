@@ -112,18 +112,18 @@ def test_tables_of_a_model_card_are_rows(tmp_path):
 
 def test_files_without_means_are_refused(tmp_path):
     (tmp_path / "t.md").write_text("| a | b |\n|---|---|\n| 1 | 2 |\n")
-    with pytest.raises(ValueError, match=r"t\.md holds no means: expected a CSV with the columns set, method"):
+    with pytest.raises(ValueError, match=r"t\.md has no means: expected a CSV with the columns set, method"):
         read_rows(tmp_path / "t.md")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rules": ("median",)}, "unknown rule 'median'; the rules are average, maximum"),
+        ({"rules": ("median",)}, "Unknown rule 'median'; the rules are average, maximum"),
         ({"rules": ()}, "Nothing to compare"),
-        ({"rules": ("average", "average")}, "two methods have one name: average, average"),
+        ({"rules": ("average", "average")}, "Two methods have the same name: average, average"),
         ({"weights": ("nothing",)}, "No weights at nothing"),
-        ({"others": {"other": "elsewhere"}}, "elsewhere holds no folder streets/val"),
+        ({"others": {"other": "elsewhere"}}, "elsewhere has no subfolder streets/val"),
     ],
 )
 def test_what_cannot_be_compared_is_said_before_any_work(root, tmp_path, options, message):
