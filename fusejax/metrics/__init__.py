@@ -1,6 +1,7 @@
 """Fusion metrics under named conventions.
 
-`evaluate(fused, ir, vi)` scores a batch; every metric is a pure function with one value per image.
+`evaluate(fused, ir, vi)` scores a batch; every metric is a pure function that returns one value per
+image.
 """
 
 from etils import epy

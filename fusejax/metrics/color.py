@@ -1,4 +1,4 @@
-"""Color kept from the visible image."""
+"""Preservation of the visible image's color."""
 
 import jax.numpy as jnp
 
@@ -12,14 +12,14 @@ from fusejax.typing import Extent, PerImage, Rgb
 def color_deviation(fused: Rgb, vi: Rgb, *, extent: Extent | None = None) -> PerImage:
     """CD, mean angle between the RGB vectors of the visible and the fused pixel (Li & Fu 2024).
 
-    A change of brightness alone costs nothing; pixels that are black in either image count as zero,
-    as in the authors' code (FCDFusion). The angle is atan2(|v x f|, v . f), which stays exact for
-    small angles.
+    A change of brightness alone has no cost; pixels that are black in either image count as zero,
+    as in the authors' code (FCDFusion). The angle is computed as atan2(|v x f|, v . f), which is
+    accurate for small angles.
 
     Args:
         fused: fused RGB in [0, 1].
         vi: visible RGB in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..pi/2 radians, lower is better.

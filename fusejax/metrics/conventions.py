@@ -1,4 +1,4 @@
-"""What each convention computes: mappings from names of metrics to functions with bound options."""
+"""The conventions: mappings from metric names to functions with bound options."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ USUAL = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 
 def _weighted(rgb: Colors, weights: Sequence[float] | np.ndarray) -> Grays:
-    """Weighted sum of the channels, not as a matrix product, which GPUs may compute in TF32."""
+    """Weighted sum of the channels; not a matrix product, which GPUs may compute in TF32."""
     red, green, blue = (float(w) * rgb[..., i : i + 1] for i, w in enumerate(weights))
     return red + green + blue
 
@@ -64,14 +64,15 @@ def matlab_gray(rgb: Colors) -> Grays:
 
 @dataclasses.dataclass(frozen=True)
 class Convention:
-    """One way to score.
+    """One set of metric definitions.
 
     Attributes:
-        name: what options and tables call it.
-        summary: the choices, for table headings.
+        name: name in options and tables.
+        summary: summary of the choices, for table headings.
         metrics: name -> `metric(fused, ir, vi_y, extent=None) -> [b]` on luma in [0, 1].
-        quantized: every image is rounded to 8 bit first.
-        gray: RGB -> luma for color images; None scores each channel and averages the scores.
+        quantized: whether every image is first rounded to 8 bits.
+        gray: function from RGB to luma for color images; None scores each channel and averages the
+            scores.
         color: name -> `metric(fused, vi, extent=None) -> [b]` on RGB.
     """
 
@@ -86,7 +87,7 @@ class Convention:
 EXACT = Convention(
     name="exact",
     summary="definitions of the papers: MI in bits, SSIM with L = 255 and Gaussian window, PSNR with peak 255; "
-    "SSIM, MS-SSIM, VIF, CC are means over the two sources; pixels are rounded for histograms only",
+    "SSIM, MS-SSIM, VIF, CC are means over the two sources; pixels are rounded only for histograms",
     quantized=False,
     gray=luma,
     metrics={

@@ -17,7 +17,9 @@ from fusejax.typing import Extent, Luma, PerImage
 
 
 def _arctan_coefficients() -> list[float]:
-    """arctan(t) / t as a polynomial in t**2 on [0, 1], at Chebyshev points; error below 2e-9."""
+    """arctan(t) / t as a polynomial in t**2 on [0, 1], interpolated at Chebyshev points; error
+    below 2e-9.
+    """
     t2 = 0.5 + 0.5 * np.cos(np.pi * (np.arange(400) + 0.5) / 400)
     fit = np.polynomial.Chebyshev.fit(t2, np.arctan(np.sqrt(t2)) / np.sqrt(t2), 10, domain=[0, 1])
     return fit.convert(kind=np.polynomial.Polynomial).coef.tolist()
@@ -29,8 +31,8 @@ _ARCTAN = _arctan_coefficients()
 def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
     """atan(gy / gx), and pi/2 where gx = 0; absolute error 2e-7.
 
-    `jnp.arctan` is one scalar library call per pixel on CPU; this polynomial is vectorized and 15
-    times as fast there.
+    On CPU, `jnp.arctan` is one scalar library call per pixel; this polynomial is vectorized and 15
+    times as fast.
 
     Args:
         gx: horizontal gradient.
@@ -65,9 +67,9 @@ def spatial_frequency(
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
-        over: divide by all H*W pixels (the paper, VIFB), or by the number of differences (CDDFuse,
-            Linfeng Tang), which leaves a one-pixel side undefined.
-        extent: height and width of the images where the arrays are larger.
+        over: whether to divide by all H*W pixels (the paper, VIFB) or by the number of differences
+            (CDDFuse, Linfeng Tang), for which a one-pixel side is undefined.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..361 levels, higher is better; NaN if undefined.
@@ -90,10 +92,10 @@ def central_gradient(x: Float[Array, "b h w"], axis: int, size: Size) -> Float[A
     Args:
         x: in any range, at least two pixels along the axis.
         axis: 1 for rows, 2 for columns.
-        size: of the images.
+        size: size of the images.
 
     Returns:
-        The differences, of the shape of x.
+        The differences, in the shape of x.
     """
     step = continue_axis(jnp.diff(x, axis=axis), size[axis - 1] - 1, "edge", axis)
     first, last = (lax.slice_in_dim(step, i, i + 1, axis=axis) for i in (0, step.shape[axis] - 1))
@@ -117,10 +119,10 @@ def average_gradient(
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
-        difference: forward over the (H-1)(W-1) complete pixels (the paper), or central everywhere
-            (all toolkits).
-        over: divide by (H-1)(W-1) (the paper, Linfeng Tang, VIFB) or by H*W (CDDFuse).
-        extent: height and width of the images where the arrays are larger.
+        difference: forward over the (H-1)(W-1) pixels that have both neighbors (the paper), or
+            central everywhere (all toolkits).
+        over: whether to divide by (H-1)(W-1) (the paper, Linfeng Tang, VIFB) or by H*W (CDDFuse).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..255 levels, higher is better; NaN if a side has one pixel.
@@ -146,11 +148,11 @@ def edge_vectors(
 
     Args:
         x: in any range.
-        size: of the images.
-        padding: of their border, see `fusejax.ops.filters.pad_hw`.
+        size: size of the images.
+        padding: padding of their border, see `fusejax.ops.filters.pad_hw`.
 
     Returns:
-        The horizontal and the vertical response.
+        The horizontal and vertical responses.
     """
     gx, gy = sobel(continue_border(x[..., None], size, padding), padding=padding)
     return gx[..., 0], gy[..., 0]
@@ -165,7 +167,7 @@ def edge_intensity(
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1442 levels, higher is better.
@@ -180,25 +182,25 @@ def edge_intensity(
 def qabf(
     fused: Luma, ir: Luma, vi_y: Luma, *, equal: Literal["one", "strength"] = "one", extent: Extent | None = None
 ) -> PerImage:
-    """Qabf, share of source edges kept in strength and direction (Xydeas & Petrovic 2000).
+    """Qabf, fraction of source edges preserved in strength and direction (Xydeas & Petrovic 2000).
 
-    Sobel with zero border, as in all toolkits; weights are the edge strength of the source (L = 1).
-    The two sigmoids limit a perfect copy to 0.9748. As in all toolkits a vertical gradient has
-    angle +pi/2 and never -pi/2, so the sign of gx decides which nearly vertical neighbors count as
-    aligned: theirs comes from a true convolution, hence -gx here.
+    Sobel with zero border, as in all toolkits; the weights are the edge strengths of the source (L
+    = 1). The two sigmoids limit a perfect copy to 0.9748. As in all toolkits, a vertical gradient
+    has the angle +pi/2 and never -pi/2, so the sign of gx decides which nearly vertical gradients
+    count as aligned. The toolkits' sign comes from a true convolution, hence -gx here.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         equal: relative strength where source and fused edge are equally strong: `one`, their ratio,
-            or `strength`, by a slip of all toolkits the strength itself, which saturates the
-            sigmoid (0.9753 for a copy).
-        extent: height and width of the images where the arrays are larger.
+            or `strength`, the strength itself, a mistake in all toolkits that saturates the sigmoid
+            (0.9753 for a copy).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, 0..0.975, higher is better; NaN if no source has any edge (black
-        images: the zero border makes an edge around any other).
+        One value per image, 0..0.975, higher is better; NaN if no source has an edge (only black
+        images, since the zero border makes an edge around all others).
     """
 
     def strength_and_angle(x: Luma) -> tuple[Array, Array]:
@@ -229,17 +231,17 @@ def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:
 
 @equal_shapes
 def nabf(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
-    """Nabf, share of edges in the fused image that neither source has (Kumar 2013).
+    """Nabf, fraction of edges in the fused image that neither source has (Kumar 2013).
 
-    Sobel divided by 8, reflected border; artifacts count where the fused edge is stronger than
-    those of both sources, weighted by the strength of the source to the power 1.5 (0.001 below
-    strength 2).
+    Sobel divided by 8, reflected border. Artifacts count where the fused edge is stronger than the
+    edges of both sources, weighted by the source strength to the power of 1.5 (0.001 below strength
+    2).
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN if a side has one pixel.
@@ -269,13 +271,14 @@ def nabf(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> 
 
 
 def nabf_first_source(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
-    """Nabf as Linfeng Tang's toolkit calls it: the infrared image takes the fused one's place.
+    """Nabf as called by Linfeng Tang's toolkit: the infrared image takes the place of the fused
+    one.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN if a side has one pixel.

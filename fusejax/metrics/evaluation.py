@@ -23,25 +23,27 @@ def evaluate(
 ) -> dict[str, Float[Array, "*images"]]:
     """Scores fused images in one compiled call.
 
-    Takes what `fusejax.fuse` takes and returns: NumPy and JAX arrays, lists and PIL images, as
-    uint8, uint16 or float in [0, 1]. Nothing is rescaled beyond the range of the type: raw thermal
-    values have to be mapped to [0, 1] first, as they were for fusing.
+    Accepts everything that `fusejax.fuse` accepts and returns: NumPy and JAX arrays, lists and PIL
+    images, as uint8, uint16 or float in [0, 1]. Values are scaled only by the range of their type:
+    raw thermal values must first be mapped to [0, 1], in the same way as for fusing.
 
     Args:
         fused: [h, w], [h, w, 1] or [h, w, 3]; a batch of them, [b, h, w, c]; or [m, b, h, w, c] for
-            m methods on the same pairs, which computes what belongs to the sources only once.
-        ir: infrared images of the same size; of RGB the luma is used.
-        vi: visible images of the same size, gray or RGB. The convention says how color is reduced.
-        convention: a name of `CONVENTIONS`.
-        metrics: names that the convention defines; by default the usual nine, as far as it does.
+            m methods on the same pairs, which computes quantities of the sources only once.
+        ir: infrared images of the same size; for RGB, the luma is used.
+        vi: visible images of the same size, gray or RGB. The convention determines how color is
+            converted to gray.
+        convention: name of a convention in `CONVENTIONS`.
+        metrics: names of metrics that the convention defines; by default those of the usual nine
+            that it defines.
 
     Returns:
-        Values by name of the metric: one per image, [b] or [m, b], or a scalar if there is no batch
-        axis. NaN where a metric is undefined (`undefined_reason`), never an error inside a batch.
+        Values by metric name: one per image, [b] or [m, b], or a scalar if there is no batch axis.
+        Values are NaN where a metric is undefined (`undefined_reason`); this is never an error.
 
     Raises:
-        ValueError: for unequal sizes, values that are no image, an unknown convention, or metrics
-            that the convention lacks.
+        ValueError: for unequal sizes, values that are not an image, an unknown convention, or
+            metrics that the convention does not define.
     """
     names = chosen_metrics(convention, metrics)
     fused, ir, vi = (jnp.asarray(unit_image(x, name)) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))
@@ -54,24 +56,24 @@ def evaluate(
 
 
 def chosen_metrics(convention: str, metrics: Sequence[str] | None) -> tuple[str, ...]:
-    """Checks names before anything is computed.
+    """Checks metric names before anything is computed.
 
     Args:
-        convention: a name of `CONVENTIONS`.
-        metrics: names; None: those of the usual nine that the convention defines.
+        convention: name of a convention in `CONVENTIONS`.
+        metrics: names of metrics; None for those of the usual nine that the convention defines.
 
     Returns:
         The names.
 
     Raises:
-        ValueError: for an unknown convention, no metric at all, or metrics that the convention
-            lacks.
+        ValueError: for an unknown convention, no metric at all, or metrics that the convention does
+            not define.
     """
     chosen = _convention(convention)
     if metrics is None:
         return tuple(name for name in USUAL if name in chosen.metrics)
     if not metrics:
-        raise ValueError("No metric given; name some (--metrics EN SSIM), or leave the option out.")
+        raise ValueError("No metric given; give one or more (--metrics EN SSIM), or omit the option.")
     _check_names(convention, tuple(metrics))
     return tuple(metrics)
 
@@ -87,7 +89,7 @@ def defined_metrics(convention: str) -> tuple[str, ...]:
     """Names of all metrics that a convention defines.
 
     Args:
-        convention: a name of `CONVENTIONS`.
+        convention: name of a convention in `CONVENTIONS`.
 
     Returns:
         The names.
@@ -126,19 +128,19 @@ def score_arrays(
     convention: str,
     metrics: tuple[str, ...],
 ) -> dict[str, Float[Array, "*m b"]]:
-    """The compiled function behind `evaluate`, which checks nothing.
+    """The compiled function behind `evaluate`; it does not check its arguments.
 
     Args:
-        fused: in [0, 1], with or without an axis of methods.
+        fused: images in [0, 1], with or without an axis of methods.
         ir: luma in [0, 1].
         vi: in [0, 1].
         extents: height and width of each image, at the top left of larger arrays; by default the
-            arrays are the images. The values are the same.
-        convention: a name of `CONVENTIONS`.
-        metrics: names that it defines.
+            arrays are the images. The padding does not change the values.
+        convention: name of a convention in `CONVENTIONS`.
+        metrics: names of metrics that it defines.
 
     Returns:
-        Values by name of the metric.
+        Values by metric name.
     """
     score = partial(_score_batch, convention=CONVENTIONS[convention], metrics=metrics)
     score = jax.vmap(score, (0, None, None, None)) if fused.ndim == 5 else score
@@ -148,7 +150,7 @@ def score_arrays(
 def _score_batch(
     fused: Array, ir: Array, vi: Array, extents: Array | None, *, convention: Convention, metrics: tuple[str, ...]
 ) -> dict[str, PerImage]:
-    """On CPU image by image: the maps then stay in cache (half the time)."""
+    """Scores one image at a time on CPU, where the maps then stay in the cache (half the time)."""
     together = partial(_score_together, convention=convention, metrics=metrics)
 
     def one(images: tuple[Array, ...]) -> dict[str, PerImage]:
@@ -187,11 +189,11 @@ def _score_together(
 
 
 def _planes(fused: Array, vi: Array, convention: Convention) -> list[tuple[Array, Array]]:
-    """Gray pairs (fused, visible) to score; the score is the mean over them.
+    """Gray pairs (fused, visible) to score; the score is the mean over these pairs.
 
-    Without a gray conversion (VIFB) these are the color channels; a gray fused image is paired with
-    the first channel of the visible one. VIFB computes SF alone over the three channels side by
-    side; here it is the mean over the channels as well.
+    Without a gray conversion (VIFB), these are the color channels; a gray fused image is paired
+    with the first channel of the visible image. VIFB computes only SF over the three channels side
+    by side; here SF is the mean over the channels, like the other metrics.
     """
     if convention.gray is not None:
         fused, vi = (convention.gray(x) if x.shape[-1] == 3 else x for x in (fused, vi))

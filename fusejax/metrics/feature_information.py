@@ -1,4 +1,4 @@
-"""Feature mutual information of Haghighat: how well source windows predict fused ones."""
+"""Haghighat's feature mutual information: how well source windows predict fused windows."""
 
 from typing import Literal
 
@@ -23,20 +23,20 @@ def _windows(rows: Float[Array, "b 3 w"]) -> Float[Array, "9 b w2"]:
 
 
 def _distribution(window: Float[Array, "9 b w"]) -> Float[Array, "9 b w"]:
-    """A window scaled to 0..1 and then to sum 1; a flat one becomes uniform."""
+    """A window scaled to 0..1 and then to sum 1; a flat window becomes uniform."""
     low, high = window.min(0), window.max(0)
     scaled = jnp.where(high > low, (window - low) / jnp.where(high > low, high - low, 1.0), 1.0)
     return scaled / scaled.sum(0)
 
 
 def _entropy(p: Float[Array, "n b w"]) -> Float[Array, "b w"]:
-    """-sum p log2 |p|, as in the published code: the joint law can have negative cells."""
+    """-sum p log2 |p|, as in the published code: the joint distribution can have negative cells."""
     size = jnp.abs(p)
     return -jnp.sum(jnp.where(size > 0, p * jnp.log2(jnp.where(size > 0, size, 1.0)), 0.0), axis=0)
 
 
 def _deviation(p: Float[Array, "9 b w"]) -> Float[Array, "b w"]:
-    """Standard deviation of the cell number 1..9 under the law p."""
+    """Standard deviation of the cell number 1..9 under the distribution p."""
     cell = jnp.arange(1.0, 10.0)[:, None, None]
     return safe_sqrt(jnp.sum(p * jnp.square(cell - jnp.sum(p * cell, axis=0)), axis=0))
 
@@ -50,10 +50,10 @@ def _correlation(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> Float[Ar
 
 
 def _window_information(x: Float[Array, "9 b w"], y: Float[Array, "9 b w"]) -> Float[Array, "b w"]:
-    """2 I(x; y) / (H(x) + H(y)) per window, under a joint law with these marginals.
+    """2 I(x; y) / (H(x) + H(y)) per window, under a joint distribution with these marginals.
 
-    The law mixes independence with the Frechet bound (upper or lower) such that it has the
-    correlation of the windows (Nelsen).
+    The distribution is a mixture of independence and the (upper or lower) Frechet bound that has
+    the correlation of the windows (Nelsen).
     """
     p, q = _distribution(x), _distribution(y)
     correlation = _correlation(x, y)
@@ -93,7 +93,7 @@ def feature_mutual_information(
         vi_y: luma of the visible image in [0, 1].
         feature: gray levels, or their central difference along rows (the first output of Matlab's
             `gradient`).
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1, higher is better; NaN if a side is below 3 pixels.
@@ -109,7 +109,8 @@ def feature_mutual_information(
         f, a, b = (_windows(lax.dynamic_slice_in_dim(x, row, _SIZE, axis=1)) for x in (target, *sources))
         return 0.5 * (_window_information(a, f) + _window_information(b, f))
 
-    # Row by row: the 81 cells of every joint law would take 81 times the memory of the image.
+    # Row by row, because the 81 cells of every joint distribution would take 81 times the memory of
+    # the image.
     scores = lax.map(one_row, jnp.arange(target.shape[1] - _SIZE + 1))
     mean = image_mean(jnp.moveaxis(scores, 0, 1), (height - _SIZE + 1, width - _SIZE + 1))
     return where_large(mean, size, _SIZE)

@@ -21,7 +21,7 @@ def standard_deviation(
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..127.5 levels, higher is better.
@@ -40,8 +40,8 @@ def mean_squared_error(
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        full_scale: 255 counts in gray levels (CDDFuse), 1 in units of the range (Linfeng Tang).
-        extent: height and width of the images where the arrays are larger.
+        full_scale: 255 for gray levels (CDDFuse), 1 for units of the full range (Linfeng Tang).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..full_scale squared, lower is better.
@@ -58,7 +58,7 @@ def root_mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..255 gray levels, lower is better.
@@ -70,13 +70,13 @@ def root_mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent
 def norm_error(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """VIFB's "Rmse": mean over the sources of |F - S|_2 / (H W).
 
-    No mean of squares: it shrinks as images grow.
+    This is not a mean of squares: it decreases with the image size.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, in gray levels, lower is better.
@@ -108,9 +108,9 @@ def psnr(
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         peak: 255, or the largest level of each fused image (CDDFuse).
-        error_scale: full scale of the error. Linfeng Tang divides 255 squared by an error on 0..1,
-            which gives 48.13 dB more.
-        extent: height and width of the images where the arrays are larger.
+        error_scale: full scale of the error. Linfeng Tang's toolkit divides 255 squared by an error
+            on 0..1, which adds 48.13 dB.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image in dB, higher is better; infinite if F equals both sources.
@@ -127,7 +127,7 @@ def norm_psnr(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image in dB, higher is better.
@@ -143,7 +143,7 @@ def correlation(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = No
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, -1..1, higher is better; NaN if the fused image or a source is
@@ -161,11 +161,11 @@ def sum_of_correlations_of_differences(fused: Luma, ir: Luma, vi_y: Luma, *, ext
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, -2..2, higher is better; NaN if a source is constant, or F minus a
-        source is (so whenever F equals a source).
+        One value per image, -2..2, higher is better; NaN if a source is constant, or if F minus a
+        source is constant (for example, if F equals a source).
     """
     target, first, second = to_levels(fused), to_levels(ir), to_levels(vi_y)
     size = valid_size(fused, extent)

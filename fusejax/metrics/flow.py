@@ -1,4 +1,4 @@
-"""Optical flow between frames, warping by it, and where it can be trusted."""
+"""Optical flow between frames, warping by a flow, and where a flow is reliable."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ def optical_flow(before: Float[np.ndarray, "h w 1"], after: Float[np.ndarray, "h
 
 
 def warp(x: Float[np.ndarray, "h w c"], flow: Flow) -> Float[np.ndarray, "h w c"]:
-    """Looks up x at p + flow(p), bilinear; beyond the border the outermost pixels are repeated.
+    """Samples x at p + flow(p) bilinearly; beyond the border the outermost pixels are repeated.
 
     Args:
         x: in any range.
         flow: in pixels.
 
     Returns:
-        Array of the shape of `x`.
+        Array with the shape of `x`.
     """
     rows, columns = np.mgrid[: x.shape[0], : x.shape[1]].astype(np.float32)
     moved = cv2.remap(
@@ -48,13 +48,14 @@ def warp(x: Float[np.ndarray, "h w c"], flow: Flow) -> Float[np.ndarray, "h w c"
 
 
 def consistent(flow: Flow, back: Flow) -> Bool[np.ndarray, "h w"]:
-    """Where a flow and the one back cancel to less than a pixel: visible in both frames.
+    """Where forward and backward flow cancel to less than a pixel, so the point is visible in both
+    frames.
 
     Args:
-        flow: from one frame to another.
-        back: from the other to the one.
+        flow: flow from one frame to another.
+        back: flow back from the other frame.
 
     Returns:
-        True where the flow can be used.
+        True where the flow is reliable.
     """
     return np.linalg.norm(flow + warp(back, flow), axis=-1) < _CONSISTENT

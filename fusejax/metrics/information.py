@@ -19,7 +19,7 @@ from fusejax.options import checked_options
 from fusejax.typing import Extent, Luma, PerImage
 
 BINS = 256
-_CHUNK = 4096  # pixels that a one-hot product takes at a time: 4 MB of bfloat16 per image
+_CHUNK = 4096  # pixels per one-hot product: 4 MB of bfloat16 per image
 _BASES = {"bits": math.log(2.0), "nats": 1.0}
 
 
@@ -47,12 +47,12 @@ def joint_histogram(first: Int[Array, "b h w"], second: Int[Array, "b h w"], siz
     Args:
         first: levels from 0 to 255.
         second: levels from 0 to 255.
-        size: of the images.
+        size: size of the images.
 
     Returns:
         The counts.
     """
-    first = masked(first, size, BINS)  # a level that neither form counts
+    first = masked(first, size, BINS)  # a level that neither implementation counts
     first, second = (x.reshape(x.shape[0], -1) for x in (first, second))
     return by_platform(first, second, cpu=jax.vmap(_scatter_histogram), accelerator=jax.vmap(_matmul_histogram))
 
@@ -77,7 +77,7 @@ def _entropy_nats(counts: Int[Array, "b 256 *rest"]) -> Float[Array, " b"]:
 
 
 def _information_nats(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
-    """Sum of p(i, j) log(p(i, j) / (p(i) p(j))); a difference of entropies would lose digits."""
+    """Sum of p(i, j) log(p(i, j) / (p(i) p(j))); a difference of entropies would lose precision."""
     joint, row, column = (x.astype(jnp.float32) for x in (joint, joint.sum(2), joint.sum(1)))
     total = row.sum(1)[:, None, None]
     row, column = jnp.maximum(row, 1.0)[:, :, None], jnp.maximum(column, 1.0)[:, None, :]
@@ -86,7 +86,7 @@ def _information_nats(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
 
 
 def _saturation_gain(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
-    """Nats by which the joint entropy falls when levels 254 and 255 share a cell."""
+    """Decrease of the joint entropy, in nats, when levels 254 and 255 share a cell."""
     shared = joint.at[:, 254].add(joint[:, 255]).at[:, 255].set(0)
     shared = shared.at[:, :, 254].add(shared[:, :, 255]).at[:, :, 255].set(0)
     return _entropy_nats(joint) - _entropy_nats(shared)
@@ -99,7 +99,7 @@ def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, ex
         fused: fused luma in [0, 1].
         ir: not used.
         vi_y: not used.
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..8 bits, higher is better; 0 for a constant image.
@@ -128,10 +128,10 @@ def mutual_information(
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         unit: bits (papers, Linfeng Tang's toolkit) or nats (CDDFuse, VIFB).
-        stretched: every image is first stretched to 0..255 and rounded (VIFB).
-        saturated: levels 254 and 255 share a cell of the joint histogram but not of the marginals
-            (`uint8 + 1` in Tang's code).
-        extent: height and width of the images where the arrays are larger.
+        stretched: whether every image is first stretched to 0..255 and rounded (VIFB).
+        saturated: whether levels 254 and 255 share a cell of the joint histogram but not of the
+            marginals (`uint8 + 1` in Tang's code).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..16 bits, higher is better.
@@ -151,7 +151,7 @@ def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma, *, extent: 
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..2, higher is better; NaN if the fused image and a source are both
@@ -171,14 +171,14 @@ def normalized_mutual_information(fused: Luma, ir: Luma, vi_y: Luma, *, extent: 
 def cross_entropy(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """CE, mean over the sources of sum p_S log2(p_S / p_F) (VIFB).
 
-    Only levels that occur in both images count (as in VIFB), so this is not a true divergence and
+    As in VIFB, only levels that occur in both images count, so this is not a true divergence and
     can be negative.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image in bits, lower is better.

@@ -1,4 +1,4 @@
-"""Metrics that weight contrast as an observer would: Qcb and Qcv, on gray levels 0..255."""
+"""Metrics with perceptually weighted contrast: Qcb and Qcv, on gray levels 0..255."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ Sensitivity = Callable[[Array | np.ndarray, ModuleType], Array | np.ndarray]
 def _sensitivity_filtered(
     x: Float[Array, "b h w"], size: Size, sensitivity: Sensitivity, pixels_per_cycle: float
 ) -> Float[Array, "b h w"]:
-    """Multiplies the spectrum of each image by its sensitivity to r; zero beyond the image.
+    """Multiplies the spectrum of each image by the sensitivity at r; zero beyond the image.
 
     The k-th frequency of either axis is 2 k / pixels_per_cycle cycles per degree, which is
     side / pixels_per_cycle at the last one.
@@ -42,10 +42,11 @@ def _sensitivity_filtered(
 def _filtered_within(
     x: Float[Array, "b h w"], size: Size, sensitivity: Sensitivity, pixels_per_cycle: float
 ) -> Float[Array, "b h w"]:
-    """The same for images of a size known only when the program runs, which no FFT has.
+    """The same for images whose size is known only at run time, which an FFT cannot handle.
 
-    The gain is even in both frequencies, so that the Hartley transform, which is real and its own
-    inverse, does as well as Fourier's. As products with matrices it costs some ten times more.
+    The gain is even in both frequencies, so the Hartley transform, which is real and its own
+    inverse, works as well as the Fourier transform. Computed with matrix products, it takes about
+    ten times as long.
     """
     height, width = size
     mean = image_mean(x, size)[:, None, None]
@@ -57,7 +58,7 @@ def _filtered_within(
     def transform(y: Array) -> Array:
         return jnp.einsum("ij,bjk,kl->bil", rows, y, columns, precision=jax.lax.Precision.HIGHEST)
 
-    # Without the mean, whose rounding would be the largest.
+    # Without the mean, which would have the largest rounding error.
     filtered = transform(gain * transform(masked(x - mean, size)))
     return masked(filtered + mean * sensitivity(jnp.float32(0.0), jnp), size)
 
@@ -70,7 +71,7 @@ def _folded_frequency(n: int, side: int | Int[Array, ""]) -> Float[Array, " n"]:
 def _hartley(n: int, side: int | Int[Array, ""]) -> Float[Array, "n n"]:
     """cos + sin of 2 pi j k / side; zero beyond the side."""
     index = jnp.arange(n)
-    turns = (index[:, None] * index[None, :]) % side  # whole numbers, so that large angles stay exact
+    turns = (index[:, None] * index[None, :]) % side  # integers, so that large angles stay exact
     angle = turns.astype(jnp.float32) * (2.0 * math.pi / side)
     return masked(jnp.cos(angle) + jnp.sin(angle), (side, side))
 
@@ -93,16 +94,16 @@ def qcb(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
     """Qcb, similarity of perceived local contrast (Chen & Blum 2009).
 
     Contrast is the ratio of Gaussian means (sigma 2 over 4, 31 taps, zero border) of the image
-    after a contrast sensitivity filter, then masked as |C|^3 / (C^2 + 1e-4); sources are weighted
-    with their masked contrast squared. Where neither image has any contrast the two agree fully,
-    and two sources without contrast have equal weights.
+    after a contrast sensitivity filter, then masked as |C|^3 / (C^2 + 1e-4). Sources are weighted
+    by their squared masked contrast. Where neither image has any contrast, the similarity is 1, and
+    two sources without contrast have equal weights.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        stretched: every image is first stretched to 0..255 and rounded (VIFB).
-        extent: height and width of the images where the arrays are larger.
+        stretched: whether every image is first stretched to 0..255 and rounded (VIFB).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1, higher is better.
@@ -133,16 +134,16 @@ def qcb(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
 def qcv(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: Extent | None = None) -> PerImage:
     """Qcv, perceived squared error (Chen & Varshney 2007).
 
-    Mean squares of the sensitivity-filtered difference source - F in blocks of 16x16, weighted with
-    the block's sum of source edge strength to the fifth power. Incomplete blocks are padded with
-    zeros.
+    Mean squares of the sensitivity-filtered difference source - F in blocks of 16x16, weighted by
+    the block's sum of the source edge strength to the fifth power. Incomplete blocks are padded
+    with zeros.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        stretched: every image is first stretched to 0..255 and rounded (VIFB).
-        extent: height and width of the images where the arrays are larger.
+        stretched: whether every image is first stretched to 0..255 and rounded (VIFB).
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, in levels squared, lower is better; NaN if no source has an edge.

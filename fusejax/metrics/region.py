@@ -1,7 +1,8 @@
 """Agreement inside object regions (FusionNet, arXiv 2509.11476, section 6).
 
-The paper defines none of its measures; these readings are ours. Errors are on the range [0, 1], as
-in its table. `average_fusion` and `mse_lower_bound` tell what averaging the sources would score.
+The paper does not define its measures; these interpretations are ours. Errors are on the range [0,
+1], as in its table. `average_fusion` and `mse_lower_bound` show what averaging the sources would
+score.
 """
 
 from typing import Literal
@@ -39,9 +40,10 @@ def roi_ssim(
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        mask: weights M, not negative.
-        border: replicated, so that boxes at the border count, or only where the window fits.
-        extent: height and width of the images where the arrays are larger.
+        mask: non-negative weights M.
+        border: replicate the border, so that boxes there count, or use only positions where the
+            window fits.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, -1..1, higher is better; NaN for images without boxes, and with border
@@ -71,8 +73,8 @@ def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, extent: Extent | N
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        mask: weights M, not negative.
-        extent: height and width of the images where the arrays are larger.
+        mask: non-negative weights M.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..1, lower is better; NaN for images without boxes.
@@ -83,13 +85,13 @@ def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, extent: Extent | N
 
 @equal_shapes
 def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None, *, extent: Extent | None = None) -> PerImage:
-    """mean (I - V)^2 / 4: the smallest two-source MSE of any image, which `average_fusion` has.
+    """mean (I - V)^2 / 4: the smallest two-source MSE of any image, attained by `average_fusion`.
 
     Args:
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        mask: weights M of `roi_mse`, whose bound it then is; None: every pixel counts the same.
-        extent: height and width of the images where the arrays are larger.
+        mask: weights M of `roi_mse`, for the bound of that metric; None weights all pixels equally.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0..0.25.
@@ -100,7 +102,7 @@ def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None, *, extent: E
 
 @equal_shapes
 def average_fusion(ir: Luma, vi_y: Luma) -> Luma:
-    """(I + V) / 2: best in two-source MSE and high in SSIM, so the baseline for models.
+    """(I + V) / 2: optimal in two-source MSE and high in SSIM, hence a baseline for models.
 
     Args:
         ir: infrared luma in [0, 1].

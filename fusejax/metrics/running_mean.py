@@ -17,11 +17,11 @@ Counts = dict[str, Int[Array, ""]]
 
 @flax.struct.dataclass
 class RunningMean:
-    """Mergeable mean per metric that leaves out, and counts, values that are not finite.
+    """Mergeable mean per metric that excludes, and counts, values that are not finite.
 
-    A pytree of additive scalars: over devices or processes, sum every leaf (`psum`), or gather and
-    `merge`. Sums carry their rounding errors along, so that every split into batches gives the same
-    mean to about the last digit of float32.
+    It is a pytree of additive scalars: to combine devices or processes, sum every leaf (`psum`), or
+    gather and `merge`. Sums keep track of their rounding errors, so that every split into batches
+    gives the same mean to about the last digit of float32.
 
     Attributes:
         total: sum of the finite values, by metric.
@@ -37,10 +37,10 @@ class RunningMean:
 
     @classmethod
     def empty(cls, names: Iterable[str]) -> "RunningMean":
-        """A mean that has seen nothing yet.
+        """A mean over no values.
 
         Args:
-            names: of the metrics.
+            names: names of the metrics.
 
         Returns:
             The empty mean.
@@ -54,8 +54,8 @@ class RunningMean:
         """Adds a batch.
 
         Args:
-            values: by metric; those that this mean does not have are ignored.
-            valid: false for padding of a last batch, which is neither summed nor counted.
+            values: values by metric; metrics that this mean does not have are ignored.
+            valid: False for padding in the last batch, which is neither summed nor counted.
 
         Returns:
             The mean that includes the batch.
@@ -66,7 +66,7 @@ class RunningMean:
         """Joins two means; the order does not matter.
 
         Args:
-            other: of the same metrics.
+            other: mean of the same metrics.
 
         Returns:
             The mean over both.

@@ -30,7 +30,7 @@ def ssim_maps(
         target: one image.
         sources: n images to compare it with.
         window: Gaussian 11x11, sigma 1.5, or 7x7 box with sample covariance N / (N - 1).
-        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2.
+        data_range: range L in the constants (0.01 L)^2 and (0.03 L)^2.
 
     Returns:
         The luminance and the contrast-structure factor.
@@ -65,11 +65,11 @@ def ssim(
         vi_y: luma of the visible image in [0, 1].
         window: Gaussian 11x11, sigma 1.5 (the paper), or 7x7 box with sample covariance N / (N - 1)
             (scikit-image).
-        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2; 2 in CDDFuse's toolkit,
-            1 in Tang's.
-        border: only where the window fits, or everywhere with a replicated border.
+        data_range: range L in the constants (0.01 L)^2 and (0.03 L)^2; 2 in CDDFuse's toolkit, 1 in
+            Tang's.
+        border: use only positions where the window fits, or all positions with a replicated border.
         combine: mean (the metric keeps its own range) or sum over the sources.
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, each source in -1..1, higher is better; NaN if a side is shorter than
@@ -92,8 +92,8 @@ def with_margin(x: Luma, size: Size, margin: int, border: Literal["valid", "edge
 
     Args:
         x: the images.
-        size: of the images.
-        margin: pixels added on each side.
+        size: size of the images.
+        margin: number of pixels to add on each side.
         border: `edge`, or `valid`, which adds nothing.
 
     Returns:
@@ -127,17 +127,17 @@ def ms_ssim(
 ) -> PerImage:
     """MS-SSIM of the fused image with the two sources (Wang et al. 2003, Eq. 7).
 
-    Five scales, each half the one before; mean contrast-structure to the powers 0.0448, 0.2856,
-    0.3001 and 0.2363, and full SSIM to 0.1333 at the last scale. Negative means count as zero,
-    since a fractional power of them does not exist.
+    Five scales, each half the size of the previous one: mean contrast-structure to the powers
+    0.0448, 0.2856, 0.3001 and 0.2363, and full SSIM to the power 0.1333 at the last scale. Negative
+    means count as zero, since they have no real fractional power.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        data_range: range L behind the constants (0.01 L)^2 and (0.03 L)^2.
+        data_range: range L in the constants (0.01 L)^2 and (0.03 L)^2.
         combine: mean or sum over the sources.
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, each source in 0..1, higher is better; NaN if a side is below 161

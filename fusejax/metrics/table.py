@@ -1,4 +1,4 @@
-"""The table of metrics: what each one is called, measures, and when it has no value."""
+"""The table of metrics: titles, ranges, directions, sources, and when a metric is undefined."""
 
 import dataclasses
 from typing import Literal
@@ -9,12 +9,12 @@ class MetricInfo:
     """One row of the table.
 
     Attributes:
-        title: name in words.
+        title: full name.
         family: metrics of one family share work and are computed together.
         values: range and unit in the `exact` convention.
         better: which direction is better.
         source: the publication that defines the metric.
-        undefined: when the value is NaN, in words that fit behind "undefined where".
+        undefined: when the value is NaN, as a phrase that can follow "undefined where".
     """
 
     title: str
@@ -213,7 +213,7 @@ METRICS: dict[str, MetricInfo] = {
 }
 
 
-# Of videos, one value per step from a frame to the next: `fusejax.metrics.evaluate_video`.
+# For videos, one value per transition between frames: `fusejax.metrics.evaluate_video`.
 TEMPORAL_METRICS: dict[str, MetricInfo] = {
     "flicker": MetricInfo(
         title="change of the local mix of the sources in static regions",
@@ -269,8 +269,8 @@ def higher_is_better(metric: str) -> bool:
     """Whether larger values of a metric are better.
 
     Args:
-        metric: its name; scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction of the
-            metric they are named after.
+        metric: name of the metric; scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction
+            of the metric they are named after.
 
     Returns:
         True if higher is better, False if lower is.
@@ -282,9 +282,9 @@ def undefined_reason(name: str) -> str:
     """When a metric is NaN.
 
     Args:
-        name: of the metric.
+        name: name of the metric.
 
     Returns:
-        Words that fit behind "undefined where".
+        A phrase that can follow "undefined where".
     """
     return (METRICS | TEMPORAL_METRICS)[name].undefined

@@ -1,10 +1,11 @@
-"""How stable a fused video is.
+"""Temporal stability of a fused video.
 
-All are lower for the better and in levels of 255, except MS2R, which is in pixels. Flows are
-OpenCV's DIS on luma; the papers use SEA-RAFT, so numbers compare among each other only.
+For all metrics lower is better. They are in levels of 255, except MS2R, which is in pixels. Flows
+are OpenCV's DIS on luma; the papers use SEA-RAFT, so these numbers cannot be compared with
+published ones.
 
-Left out: feaCD of TemCoCo, which needs ImageNet weights of ResNet-18, and the brightness curves of
-VideoFusion, which come without a formula; VideoFusion reports TemCoCo's flowD.
+Not included: TemCoCo's feaCD, which needs ImageNet weights of ResNet-18, and VideoFusion's
+brightness curves, which are published without a formula; VideoFusion reports TemCoCo's flowD.
 """
 
 from collections.abc import Iterable
@@ -24,30 +25,32 @@ from fusejax.ops.local_mix import apply_mix, features, local_mix
 Image = Float[np.ndarray, "h w c"]
 Frame = tuple[Image, Image, Image]
 
-# Regions are static where both sources, blurred by this deviation in pixels, change by less than
-# this many levels from frame to frame, all over a square of this side in pixels.
+# Regions are static where both sources, blurred with this standard deviation in pixels, change by
+# less than this many levels between frames, everywhere in a square of this side in pixels.
 _STATIC_BLUR, _STATIC_LEVELS, _STATIC_SIDE = 2.0, 1.0, 25
 
 
 def evaluate_video(frames: Iterable[Frame]) -> dict[str, Float[np.ndarray, " n"]]:
-    """Scores a fused video; holds three frames at a time.
+    """Scores a fused video; keeps three frames in memory.
 
     flicker: for the mixes c of two frames (see `fusejax.ops.local_mix`) and the mean f of their
-    features, mean |(c' - c) f| over static regions: what changes although the sources do not.
-    static: mean |F' - F| there, which the noise of the sources is part of.
+        features, mean |(c' - c) f| over static regions: the change that does not come from the
+        sources.
+    static: mean |F' - F| over static regions, which includes the noise of the sources.
     WE: mean |F' - warp(F)| where the flow is consistent, mean over the flows of both sources.
-    flowD: mean Euclidean distance in RGB of F' to warp(F), flow of the visible video.
+    flowD: mean Euclidean distance in RGB between F' and warp(F), with the flow of the visible
+        video.
     BiSWE: mean |F - warp(neighbor)| over the channels by the fused video's flow, where the flows of
     both sources are consistent, sum over both neighbors. MS2R: with the second difference D of flow
     over three frames, the mean of |D(F) - D(source)| over pixels, components and sources.
 
     Args:
-        frames: (fused, ir, vi) in their order, each [h, w, 1] or [h, w, 3], uint8, uint16 or float
-            in [0, 1].
+        frames: (fused, ir, vi) in order, each [h, w, 1] or [h, w, 3], uint8, uint16 or float in [0,
+            1].
 
     Returns:
-        By name, one value per step from a frame to the next; NaN where there is none (BiSWE and
-        MS2R need a third frame, the static ones need a static region).
+        One value per transition from one frame to the next, by name; NaN where undefined (BiSWE and
+        MS2R need a third frame, `flicker` and `static` need a static region).
 
     Raises:
         ValueError: for fewer than two frames, or frames that differ in size.
@@ -56,19 +59,19 @@ def evaluate_video(frames: Iterable[Frame]) -> dict[str, Float[np.ndarray, " n"]
     for frame in frames:
         now = _unit(frame[0]), _unit(frame[1]), _unit(frame[2])
         if len({x.shape[:2] for x in (*now, *(before or ()))}) > 1:
-            raise ValueError("frames differ in size; a video and its sources have one size.")
+            raise ValueError("Frames differ in size; a video and its sources must have the same size throughout.")
         if before is not None:
             step = _Step(before, now)
             steps.append(step.scores() | _over_three(last, step))
             last = step
         before = now
     if not steps:
-        raise ValueError("a video needs two frames or more to be scored over time.")
+        raise ValueError("A video needs at least two frames to be scored over time.")
     return {name: np.array([step[name] for step in steps]) for name in TEMPORAL_METRICS}
 
 
 class _Step:
-    """A frame and the next one, with the flows forth and back of fused, infrared and visible."""
+    """A frame and the next one, with forward and backward flows of fused, infrared and visible."""
 
     def __init__(self, before: Frame, after: Frame):
         self.before, self.after = before, after
@@ -94,7 +97,7 @@ class _Step:
 
 
 def _over_three(first: _Step | None, second: _Step) -> dict[str, float]:
-    """BiSWE and MS2R of three frames, the middle one of which both steps share."""
+    """BiSWE and MS2R of three frames; the two steps share the middle frame."""
     if first is None:
         return {"BiSWE": np.nan, "MS2R": np.nan}
     middle = _rgb(second.before[0])
@@ -111,7 +114,7 @@ def _over_three(first: _Step | None, second: _Step) -> dict[str, float]:
 
 @jax.jit
 def _mix_change(f0, i0, v0, f1, i1, v1) -> Float[Array, "b h w 1"]:
-    """What the change of the mix alone does to the fused luma, on the mean of both frames."""
+    """Effect of the change of the mix alone on the fused luma, for the mean of both frames."""
     seen = [features(i, v) for i, v in ((i0, v0), (i1, v1))]
     change = local_mix(f1, seen[1]) - local_mix(f0, seen[0])
     return jnp.abs(apply_mix(change, (seen[0] + seen[1]) / 2))

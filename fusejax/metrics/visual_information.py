@@ -1,4 +1,4 @@
-"""Visual information fidelity: how much information of the sources survives fusion."""
+"""Visual information fidelity: how much of the sources' information the fused image keeps."""
 
 import math
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ _TINY = 1e-10  # variances (levels squared) below this count as zero in every pu
 _HAN_NOISE = 0.005 * 255.0**2
 _HAN_WEIGHTS = (1 / 2.15, 0.0, 0.15 / 2.15, 1 / 2.15)
 _HAN_FLOOR = 1e-7 * math.log(10.0)  # the published code adds 1e-7 to decimal logarithms
-MIN_SIDE = 41  # smallest side for which the fourth scale still holds one whole window
+MIN_SIDE = 41  # smallest side for which the fourth scale still contains one whole window
 
 
 def _channels(
     target: Float[Array, "b h w"], sources: Float[Array, "n b h w"], size: Size, *, noise: float
 ) -> Iterator[tuple[Array, Array, Array, Size]]:
-    """Per scale: information (nats) that target and source carry, and the gain, at every window,
-    and how many rows and columns of windows lie within the images.
+    """Per scale: information (in nats) carried by target and source, and the gain, at every window,
+    and the number of rows and columns of windows within the images.
 
-    Model of Sheikh & Bovik 2006: target = gain * source + distortion of the local variance, seen
-    through a further channel of variance `noise`. Windows without variance in the source carry
-    nothing; a negative gain counts as none. Before every scale but the first the images are
+    Model of Sheikh & Bovik 2006: target = gain * source + distortion with the local variance, seen
+    through a further channel of variance `noise`. Windows without variance in the source carry no
+    information; a negative gain counts as zero. Before every scale except the first, the images are
     smoothed with the window of that scale and halved.
     """
     for scale, taps in enumerate(_WINDOWS):
@@ -68,9 +68,10 @@ def vif(
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        combine: mean, or the sum over the sources that the fusion toolkits print.
-        flat_source: value for a source without information (constant): NaN, or 1 in CDDFuse.
-        extent: height and width of the images where the arrays are larger.
+        combine: mean over the sources, or the sum, as in the fusion toolkits.
+        flat_source: value for a constant source, which carries no information: NaN, or 1 in
+            CDDFuse.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0 and up per source, 1 for a copy, higher is better; NaN if a side is
@@ -91,14 +92,14 @@ def vif(
 def viff(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> PerImage:
     """VIFF, information kept from the source that the fused image follows less (Han et al. 2013).
 
-    Four scales as in `vif`, noise variance 0.005 * 255^2; at every window the source with the
-    smaller gain counts; weights of the scales 1, 0, 0.15, 1 over 2.15.
+    Four scales as in `vif`, noise variance 0.005 * 255^2. At every window, the source with the
+    smaller gain counts; the weights of the scales are 1, 0, 0.15 and 1, divided by 2.15.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        extent: height and width of the images where the arrays are larger.
+        extent: height and width of the images, if the arrays are larger.
 
     Returns:
         One value per image, 0 and up, above 1 if contrast is raised, higher is better; NaN if a

@@ -1,10 +1,10 @@
-"""Local means, variances and covariances under a separable window, precise in float32.
+"""Local means, variances and covariances under a separable window, accurate in float32.
 
-The textbook E[xy] - E[x]E[y] cancels: on 8-bit levels float32 leaves an error of several
-thousandths, larger than the constants of SSIM and VIF in flat areas. Here the law of total
-covariance splits a window into its rows, cov = E_rows[cov within a row] + cov over rows(row means),
-and each one-dimensional covariance is taken about the pixel in the middle of its window. A flat
-window gives exactly zero.
+The textbook formula E[xy] - E[x]E[y] suffers from cancellation: on 8-bit levels, float32 leaves an
+error of several thousandths, larger than the constants of SSIM and VIF in flat areas. Here the law
+of total covariance splits a window into its rows, cov = E_rows[cov within a row] + cov over
+rows(row means), and each one-dimensional covariance is taken about the middle pixel of its window.
+A flat window gives exactly zero.
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ ROWS, COLUMNS = -2, -1
 
 
 def gaussian_taps(size: int, sigma: float) -> tuple[float, ...]:
-    """Gaussian window of `size` taps (pixels) that sums to 1."""
+    """Gaussian window with `size` taps (pixels) that sums to 1."""
     return tuple(gaussian_kernel(size, sigma).tolist())
 
 
@@ -47,7 +47,7 @@ def _offset(x: Array, taps: tuple[float, ...], axis: int) -> Array:
 
 
 def _second_moment(x: Array, y: Array, within: Array | None, taps: tuple[float, ...], axis: int) -> Array:
-    """Weighted mean of within + dx * dy, the differences taken from the middle of the window.
+    """Weighted mean of within + dx * dy, with differences from the middle of the window.
 
     dx * dy is symmetric in x and y, so equal images give equal bits and a copy has VIF 1.
     """
@@ -76,8 +76,8 @@ class Statistics(NamedTuple):
 def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps: tuple[float, ...]) -> Statistics:
     """Means, variances and covariances E[xy] - E[x]E[y] of a target x and n sources y ('valid').
 
-    Variances are non-negative up to rounding. What belongs to the sources alone does not depend on
-    x, so under `vmap` over several targets it is computed once.
+    Variances are non-negative up to rounding. Quantities of the sources do not depend on x, so
+    under `vmap` over several targets they are computed only once.
     """
     (mean_x, mean_y), rows = _one_pass((x, y), None, taps, COLUMNS)
     (mean_x, mean_y), (variance_x, variance_y, covariance) = _one_pass((mean_x, mean_y), rows, taps, ROWS)
@@ -87,7 +87,7 @@ def local_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], taps:
 def _one_pass(
     images: tuple[Array, Array], within: tuple[Array, ...] | None, taps: tuple[float, ...], axis: int
 ) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
-    """Means along an axis, and variances and covariance, to which those `within` rows are added."""
+    """Means, variances and covariance along an axis, with those `within` rows added."""
     x, y = images
     offset_x, offset_y = isolate_on_cpu(lambda *z: tuple(_offset(p, taps, axis) for p in z), x, y)
     margin, count = len(taps) // 2, x.shape[axis] - len(taps) + 1
@@ -117,12 +117,13 @@ def _covariances(
 
 
 def box_statistics(x: Float[Array, "b h w"], y: Float[Array, "n b h w"], size: int) -> Statistics:
-    """Statistics under a uniform window, with the textbook E[xy] - E[x]E[y] and its rounding.
+    """Statistics under a uniform window, with the textbook formula E[xy] - E[x]E[y] and its
+    rounding.
 
-    scikit-image, on float32 images, takes this difference of two rounded numbers, and where the
-    constants of SSIM are tiny its rounding shows in the score (2e-4). On 8-bit levels the window
-    sums here are exact integers, so that only those roundings are left; the passes are kept apart
-    lest XLA fuse product and difference without rounding.
+    On float32 images, scikit-image takes this difference of two rounded numbers, and if the
+    constants of SSIM are tiny, the rounding is visible in the score (2e-4). On 8-bit levels the
+    window sums here are exact integers, so only those roundings remain. The passes are kept
+    separate so that XLA does not fuse product and difference without rounding.
     """
     sums = isolate_on_cpu(partial(_row_sums, size=size), x, y)
     mean_x, mean_y, xx, yy, xy, square_x, square_y, product = isolate_on_cpu(partial(_box_means, size=size), *sums)
@@ -141,7 +142,7 @@ def _box_means(*rows: Array, size: int) -> tuple[Array, ...]:
 
 
 def _rounded_quotient(total: Array, count: int) -> Array:
-    """total / count without the error of the rounded reciprocal that XLA multiplies by."""
-    # Whole quotients come out exactly.
+    """total / count without the error of the rounded reciprocal by which XLA multiplies."""
+    # Integer quotients are exact.
     whole = jnp.floor(total * (1.0 / count))
     return whole + (total - whole * count) * (1.0 / count)

@@ -89,7 +89,7 @@ def test_flow_points_to_where_things_went(texture):
 
 
 def test_bad_videos_are_refused(texture):
-    with pytest.raises(ValueError, match="two frames or more"):
+    with pytest.raises(ValueError, match="at least two frames"):
         evaluate_video([(texture,) * 3])
     with pytest.raises(ValueError, match="differ in size"):
         evaluate_video([(texture,) * 3, (texture[1:],) * 3])
