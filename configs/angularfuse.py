@@ -1,13 +1,13 @@
-"""AngularFuse as its paper trains it (arXiv 2510.12260).
+"""AngularFuse as trained in its paper (arXiv 2510.12260).
 
 fusejax train angularfuse --workdir RUN --data.root DIR
 
 Stated by the paper: crops of 128, Adam, cosine schedule, 70 epochs, complementary masks, a
-reference of 75 % sharpened edges and 25 % equalization, intensity and angle-aware gradient terms.
+reference of 75% sharpened edges and 25% equalization, intensity and angle-aware gradient terms.
 Learning rate, batch size and weights are ours; 10 is CDDFuse's ratio of gradient to intensity.
 
-Not run at full length yet, so there are no scores. A step of 4 such crops takes 0.8 s on two EPYC
-cores (angularfuse_tuned); 70 epochs of MSRS's 1,083 pairs are 9,476 steps of 8 crops.
+Not yet run at full length, so there are no scores. A step with 4 such crops takes 0.8 s on two EPYC
+cores (angularfuse_tuned); 70 epochs of MSRS's 1,083 pairs are 9,476 steps with 8 crops each.
 """
 
 from fusejax.config import StageConfig, TrainConfig

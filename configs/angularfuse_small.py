@@ -1,6 +1,6 @@
 """AngularFuse's recipe with a narrow U-Net of two levels on 64x64 crops, 150 steps.
 
-For ablations on a CPU; what it reaches is in configs/ablations/README.md.
+For ablations on a CPU; results are in configs/ablations/README.md.
 """
 
 import dataclasses

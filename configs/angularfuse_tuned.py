@@ -3,13 +3,13 @@
 fusejax train angularfuse_tuned --workdir RUN --data.root DIR
 
 Departs from the paper in the reference (a two-scale base with little sharpening and equalization,
-instead of 75 % / 25 % of the maximum), in comparing the fused gradient with that of the reference,
-in masking a fifth of the pairs instead of half, and in learning rate, batch size and length, which
-are chosen for hours on a CPU.
+instead of 75% / 25% of the maximum), in comparing the fused gradient with that of the reference, in
+masking one fifth of the pairs instead of half, and in learning rate, batch size and length, which
+were chosen for a few hours of training on a CPU.
 
-59 minutes on two AMD EPYC cores under other load (0.8 s a step when alone). SSIM 1.004, VIF 0.659,
-Qabf 0.524 on roadscene/val and 0.954, 1.065, 0.621 on msrs/test_dev (convention `cddfuse`); all
-scores and the exact command are in fusejax/weights/angularfuse.md.
+59 minutes on two AMD EPYC cores under other load (0.8 s per step on an idle machine). SSIM 1.004,
+VIF 0.659, Qabf 0.524 on roadscene/val and 0.954, 1.065, 0.621 on msrs/test_dev (convention
+`cddfuse`); all scores and the exact command are in fusejax/weights/angularfuse.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

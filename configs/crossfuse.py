@@ -1,25 +1,26 @@
-"""CrossFuse as its authors train it (arXiv 2502.14493).
+"""CrossFuse as trained by its authors (arXiv 2502.14493).
 
 fusejax train crossfuse --workdir RUN --data.root DIR
 
-Two stages of 40 and 120 epochs, batch 8, Adam with a gradient norm of at most 0.01 for each of the
-four modules, rates halved every 20 epochs of a module's own training. Samples are patches of 64x64
-of a fixed grid with a stride of 200 pixels, without flips. For aligned foreign pairs run
-`fusejax align`, then add --data.auxiliary DIR --data.alignment PLAN.json: 800 of them beside the
-851 patches of RoadScene's 169 training pairs are 48 % of the samples, as in the author's file, and
-the run takes 32,960 steps (the author's: 33,120).
+Two stages of 40 and 120 epochs, batch size 8, Adam with a gradient norm of at most 0.01 for each of
+the four modules, learning rates halved after every 20 epochs in which a module is trained. Samples
+are patches of 64x64 from a fixed grid with a stride of 200 pixels, without flips. For aligned
+foreign pairs, run `fusejax align` and add --data.auxiliary DIR --data.alignment PLAN.json. With 800
+of them, in addition to the 851 patches of RoadScene's 169 training pairs, 48% of the samples are
+foreign, as in the author's file, and the run takes 32,960 steps (the author's: 33,120).
 
-Departs from the published script in three points:
-- the weight of the consistency term falls to zero within stage two, as the paper says;
-  `decay="global_cosine"` is the script's, which starts that stage at 0.075, is zero at epoch 120
-  and rises again to 0.024;
-- the target's colors: `fusejax align` measures the training pairs only, the script all of
-  RoadScene, test pairs included, and fits the gammas by bisection, the script by Nelder-Mead;
-- the consistency term draws its crop and blur from numbers of its own; the script's view cannot be
-  run as published.
+Departs from the published script in three ways:
+- the weight of the consistency term decays to zero within stage two, as in the paper;
+  `decay="global_cosine"` is the script's schedule, which starts that stage at 0.075, is zero at
+  epoch 120 and increases again to 0.024;
+- the target's colors: `fusejax align` measures only the training pairs and fits the gammas by
+  bisection, whereas the script measures all of RoadScene, including test pairs, and uses
+  Nelder-Mead;
+- the consistency term draws its crop and blur from its own random numbers; the script's view cannot
+  be run as published.
 
-Not run at full length yet: a step takes 6.4 s on two EPYC cores, all of them 59 hours. Runs of
-crossfuse_small are in configs/crossfuse.md and fusejax/weights/crossfuse_small.md.
+Not yet run at full length: a step takes 6.4 s on two EPYC cores, and all steps would take 59 hours.
+Runs of crossfuse_small are reported in configs/crossfuse.md and fusejax/weights/crossfuse_small.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

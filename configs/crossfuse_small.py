@@ -1,7 +1,7 @@
 """CrossFuse's recipe with a narrow, shallow network, 80 + 220 steps and a cosine schedule.
 
-For ablations on a CPU; what it reaches is in configs/crossfuse.md and configs/ablations/README.md.
-The released weights `crossfuse_small` are its run of 600 + 1,800 steps, see their card.
+For ablations on a CPU; results are in configs/crossfuse.md and configs/ablations/README.md. The
+released weights `crossfuse_small` come from a run with 600 + 1,800 steps; see their card.
 """
 
 import dataclasses

@@ -2,12 +2,12 @@
 
 fusejax train fusionnet --workdir RUN --data.root DIR
 
-The paper states the modules and that object boxes supervise the fusion; every number here is ours
+The paper states the modules and that object boxes supervise the fusion; all numbers here are ours
 (the weights follow CDDFuse's ratio of intensity to gradient). DIR holds a folder of annotations
-next to the two folders of images. Without annotations, add
---stages.0.objective.regions.fallback thermal_saliency --data.max-boxes 0 --data.box-share 0.
+next to the two image folders. Without annotations, add --stages.0.objective.regions.fallback
+thermal_saliency --data.max-boxes 0 --data.box-share 0.
 
-Not run at full length yet; runs of fusionnet_small are in configs/ablations/README.md and
+Not yet run at full length; runs of fusionnet_small are reported in configs/ablations/README.md and
 fusejax/weights/fusionnet_small.md.
 """
 

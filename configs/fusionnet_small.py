@@ -1,7 +1,7 @@
 """FusionNet's recipe with a narrow network on 64x64 crops, 200 steps.
 
-For ablations on a CPU; what it reaches is in configs/ablations/README.md. The released weights
-`fusionnet_small` are a longer run of it; the command is in their card.
+For ablations on a CPU; results are in configs/ablations/README.md. The released weights
+`fusionnet_small` come from a longer run; the command is in their card.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Do complementary masks help, and of which size?
+"""Do complementary masks help, and which patch size is best?
 
 fusejax ablate com_mask --data-root DIR --out OUT [--full-size]
 

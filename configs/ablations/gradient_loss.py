@@ -3,8 +3,8 @@
 fusejax ablate gradient_loss --data-root DIR --out OUT [--full-size]
 
 All variants have the same intensity term (the maximum of the sources) and the same gradient weight,
-10: their Sobel kernels are alike and none is normalized. The angle-aware loss has two terms of
-weight 10 each. Tables: configs/ablations/README.md ("Five gradient losses").
+10, since they use the same Sobel kernels, none of which is normalized. The angle-aware loss has two
+terms with a weight of 10 each. Tables: configs/ablations/README.md ("Five gradient losses").
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The shape of the light network: cells, width, blocks, and each part taken away.
+"""The shape of the light network: cell size, width, blocks, and removal of each part.
 
 fusejax ablate light_shape --data-root DIR --out OUT [--full-size]
 

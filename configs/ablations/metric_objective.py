@@ -1,4 +1,4 @@
-"""What each metric adds to the light network's objective, in numbers and to the eye.
+"""What each metric adds to the light network's objective, numerically and visually.
 
 fusejax ablate metric_objective --data-root DIR --out OUT --seeds 3 [--full-size]
 

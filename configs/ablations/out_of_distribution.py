@@ -1,8 +1,8 @@
-"""Does foreign data help on sets unseen in training, and does aligning it? CrossFuse's question.
+"""Does foreign data help on unseen sets, and does aligning it help? CrossFuse's question.
 
 fusejax ablate out_of_distribution --data-root DIR --out OUT [--full-size]
 
-Trains on RoadScene alone, with foreign pairs as they are, and with foreign patches chosen and
+Trains on RoadScene alone, with unmodified foreign pairs, and with foreign patches selected and
 corrected by Top-K alignment, each with and without the consistency term, for the same number of
 steps. Tables: configs/crossfuse.md.
 """
@@ -16,15 +16,16 @@ from fusejax.studies.preparation import AlignmentPlan
 from fusejax.studies.variants import with_data, without_term
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
-# Not the author's grid: one patch of each of these small auxiliary images would be seen.
+# Not the author's grid, which would use only one patch of each of these small auxiliary images.
 CROPS = {"patch_stride": 0, "flips": True}
 SETS = {
     "roadscene/val": "in distribution",
-    "tno/test_dev": "out of it",
-    "vifb/test_dev": "out of it",
-    "msrs/test_dev": "the auxiliary's own",
+    "tno/test_dev": "out of distribution",
+    "vifb/test_dev": "out of distribution",
+    "msrs/test_dev": "the auxiliary set",
 }
-# Small images hold one patch at the published stride; a stride of one patch leaves a choice.
+# Small images contain only one patch at the published stride; this stride gives several to choose
+# from.
 ALIGN = AlignConfig(stride=64)
 
 

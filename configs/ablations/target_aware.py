@@ -2,10 +2,11 @@
 
 fusejax ablate target_aware --data-root DIR --out OUT [--full-size]
 
-Trains on made-up pairs, whose boxes are exact; some variants see only a share of them, or shifted
-edges. Crops are drawn without regard to boxes, so that all variants see the same ones. Scored with
-all true boxes on other made-up pairs (written below OUT), and on real pairs without boxes, which
-shows what the term costs. Tables: configs/ablations/README.md ("Target-aware supervision").
+Trains on synthetic pairs, whose boxes are exact; some variants see only some of the boxes, or boxes
+with shifted edges. Crops are drawn independently of the boxes, so that all variants see the same
+ones. The variants are scored with all true boxes on other synthetic pairs (written below OUT), and
+on real pairs without boxes, which shows the cost of the term. Tables: configs/ablations/README.md
+("Target-aware supervision").
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from fusejax.studies.preparation import BoxedPairs
 from fusejax.studies.variants import with_data, without_term
 
 HELD_OUT = "synthetic"
-SETS = {HELD_OUT: "made-up streets with all their boxes", "msrs/test_dev": "day and night streets without boxes"}
+SETS = {HELD_OUT: "synthetic streets with all their boxes", "msrs/test_dev": "day and night streets without boxes"}
 BOXES = {
     "all boxes": {},
     "50 % of the boxes": {"box_keep": 0.5},
@@ -27,7 +28,7 @@ BOXES = {
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001
     pairs, scored, size, workers = (2000, 24, (256, 320), 8) if full_size else (200, 12, (128, 160), 0)
-    # Absolute, because sets are looked for below the data root.
+    # Absolute, because relative sets are resolved below the data root.
     held_out = BoxedPairs((out / f"{HELD_OUT}_{size[0]}x{size[1]}").absolute(), scored, size)
     base = load_config("fusionnet" if full_size else "fusionnet_small")
     base = with_data(base, synthetic=pairs, box_share=0.0, workers=workers)

@@ -14,9 +14,9 @@ from fusejax.studies.preparation import AlignmentPlan
 from fusejax.studies.variants import with_data
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
-# Not the author's grid: one patch of each of these small auxiliary images would be seen.
+# Not the author's grid, which would use only one patch of each of these small auxiliary images.
 CROPS = {"patch_stride": 0, "flips": True}
-SETS = {"roadscene/val": "in distribution", "tno/test_dev": "out of it", "vifb/test_dev": "out of it"}
+SETS = {"roadscene/val": "in distribution", "tno/test_dev": "out of distribution", "vifb/test_dev": "out of it"}
 NUMBERS = (200, 800, 2000)
 
 

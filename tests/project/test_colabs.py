@@ -94,7 +94,7 @@ def test_quickstart_fuses_and_scores_the_made_up_pairs(capsys):
     assert titles() == ["infrared", "visible", "fused", "fused in color"] * 2
     printed = capsys.readouterr().out
     assert "night, convention 'exact'" in printed
-    assert "No pair of yours was given" in printed
+    assert "You did not provide a pair" in printed
 
 
 def test_quickstart_takes_an_uploaded_pair_of_one_file_name(monkeypatch, tmp_path):
