@@ -37,13 +37,15 @@ class BenchOptions:
 
     Attributes:
       config: shipped configuration whose network and last stage are timed.
-      against: `torch` alternates with the PyTorch twin of AngularFuse's network (extra `bench`) and
-      prints ratios. `onnx` only alternates all shipped weights between onnxruntime and jitted JAX.
-      forward_only: instead, the network alone, also at 1920x1080, in turn with AngularFuse's.
-      where: instead, say where the time of a run goes, phase by phase.
-      micro_batches: parts that the training step computes its 8 crops in.
-      repeats: timed calls of each kind.
-      data_root, folders: pairs for the feeding part; made-up ones where not given.
+      against: `torch` alternates with the PyTorch twin of AngularFuse's network (`bench` extra) and
+          prints ratios. `onnx` only alternates all shipped weights between onnxruntime and jitted
+          JAX.
+      forward_only: measure only the network's forward pass, also at 1920x1080, alternating with
+          AngularFuse's.
+      where: instead, break down the time of a run by phase.
+      micro_batches: number of parts in which the training step processes its 8 crops.
+      repeats: number of timed calls of each kind.
+      data_root, folders: pairs for the feeding part; by default synthetic ones.
     """
 
     config: str = "angularfuse"
@@ -120,7 +122,7 @@ def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, names: tuple[str, str]) -> None:
-    """Ratios of neighboring calls, so that a slow minute of the machine hits both."""
+    """Prints ratios of neighboring calls, so that a slow minute of the machine affects both."""
     theirs()
     ours()
     pairs = [(seconds(ours, 1)[0], seconds(theirs, 1)[0]) for _ in range(repeats)]
@@ -131,7 +133,7 @@ def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, name
 
 
 def forward_only(options: BenchOptions) -> None:
-    """The network alone: two sizes, and its share of AngularFuse's time."""
+    """Measures the network alone at two sizes, and its time relative to AngularFuse's."""
     ours, large, theirs = jax_forward(options.config), jax_forward(options.config, LARGE), jax_forward("angularfuse")
     large()
     alternate("forward 480x640", ours, theirs, options.repeats, names=(options.config, "angularfuse"))
@@ -174,7 +176,7 @@ def main(options: BenchOptions) -> None:
         torch_step, torch_forward = torch_calls()
         names = "fusejax", "torch"
         alternate("forward 480x640", jax_forward("angularfuse"), torch_forward, options.repeats, names=names)
-        # A loss that both frameworks spell alike, so that the ratio is that of the networks.
+        # A loss that is the same in both frameworks, so that the ratio is that of the networks.
         maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
         ours = jax_step("angularfuse", maximum, options.micro_batches)
         alternate("training step", ours, torch_step, options.repeats, names=names)

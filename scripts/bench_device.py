@@ -1,12 +1,13 @@
-"""Speed of every network on one accelerator, as a share of what the chip can do.
+"""Speed of every network on one accelerator, relative to the chip's peak rates.
 
     python scripts/bench_device.py [--out FILE] [--networks angularfuse light] [--against torch]
 
 For each network: a forward pass at 640x480 and 1920x1080, and a training step with the shipped
 objective at 16, 64 and 256 crops, in float32 (whose products a GPU computes in TF32) and bfloat16.
-Prints a Markdown table: seconds (median and spread), images/s, share of the chip's peak arithmetic
-and of its memory bandwidth (FLOPs and bytes as XLA counts them for the compiled program, peaks of
-fusejax/planning/chips.py), and memory. On a CPU it runs as well, without shares.
+Prints a Markdown table: seconds (median and spread), images/s, fraction of the chip's peak
+arithmetic and of its memory bandwidth (FLOPs and bytes as counted by XLA for the compiled program,
+peak rates from fusejax/planning/chips.py), and memory. It also runs on a CPU, without these
+fractions.
 """
 
 import dataclasses
@@ -41,11 +42,11 @@ class DeviceOptions:
 
     Attributes:
         networks: shipped configurations.
-        types: of the arithmetic.
+        types: data types of the arithmetic.
         sizes: width and height of the images of the forward pass, such as 640x480.
         crops: batch sizes of the training step.
-        repeats: timed calls of each program.
-        crop: side of the crops; 0 takes the configuration's.
+        repeats: number of timed calls of each program.
+        crop: side of the crops; 0 uses the configuration's.
         against: `torch` adds rows of AngularFuse's twin in PyTorch, eager and compiled.
         out: file to write the table to.
     """
@@ -67,12 +68,12 @@ class Row:
     Attributes:
         network: name of the configuration, or of the twin.
         work: what the program does.
-        dtype: type of its arithmetic.
-        seconds: of each timed call.
-        images: that a call handles.
-        flops: of a call, NaN where nothing counts them.
-        traffic: bytes that a call reads and writes, likewise.
-        memory: bytes in use at most.
+        dtype: data type of its arithmetic.
+        seconds: duration of each timed call.
+        images: number of images per call.
+        flops: FLOPs of a call; NaN if they are not counted.
+        traffic: bytes that a call reads and writes; NaN if they are not counted.
+        memory: peak memory in bytes.
     """
 
     network: str
@@ -101,7 +102,7 @@ class Row:
 
 
 def timed(call: Callable[[], Any], repeats: int) -> list[float]:
-    """Seconds of each call, after one that is not counted."""
+    """Seconds of each call, after one warm-up call."""
     jax.block_until_ready(call())
     seconds = []
     for _ in range(repeats):
@@ -112,7 +113,7 @@ def timed(call: Callable[[], Any], repeats: int) -> list[float]:
 
 
 def measured(compiled: Any) -> dict[str, float]:
-    """What XLA says of a compiled program."""
+    """XLA's figures for a compiled program."""
     cost, memory = compiled.cost_analysis() or {}, compiled.memory_analysis()
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
     return {
@@ -123,7 +124,7 @@ def measured(compiled: Any) -> dict[str, float]:
 
 
 def with_type(config: TrainConfig, dtype: str) -> TrainConfig | None:
-    """The configuration in that type of arithmetic; None where its network knows only one."""
+    """The configuration with that data type; None if its network supports only one."""
     if any(field.name == "dtype" for field in dataclasses.fields(config.model)):
         return dataclasses.replace(config, model=dataclasses.replace(config.model, dtype=dtype))
     return config if dtype == "float32" else None
@@ -162,7 +163,7 @@ def step_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterat
 
 
 def height_width(size: str) -> tuple[int, int]:
-    """Of a size such as 640x480."""
+    """Height and width of a size such as 640x480."""
     width, height = map(int, size.split("x"))
     return height, width
 
@@ -174,7 +175,9 @@ def images(batch: int, height: int, width: int) -> tuple[jax.Array, jax.Array]:
 
 
 def example_batch(program: Program) -> dict[str, jax.Array]:
-    """A batch of noise in the shapes and places of the program's; all boxes are empty."""
+    """A batch of noise with the shapes and shardings of the program's batch; all boxes are
+    empty.
+    """
     rng = np.random.default_rng(0)
     return {
         name: jax.device_put(
@@ -193,7 +196,7 @@ def rows(options: DeviceOptions) -> Iterator[Row]:
                 yield from forward_rows(config, dtype, options)
                 yield from step_rows(config, dtype, options)
     if options.against == "torch":
-        from torch_rows import torch_rows  # needs the extra `bench`
+        from torch_rows import torch_rows  # needs the `bench` extra
 
         sizes = tuple(map(height_width, options.sizes))
         side = options.crop or load_config("angularfuse").data.crop

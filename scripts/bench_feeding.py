@@ -1,8 +1,12 @@
-"""Feeding: how fast pairs come from a folder and from ArrayRecord, and how the cost grows.
+"""Feeding: how fast pairs are read from a folder and from ArrayRecord, and how the cost scales.
 
-python scripts/bench_feeding.py                                 # pairs/s, MB/s, share of a step
-spent waiting for data python scripts/bench_feeding.py --pairs 1000 10000 100000       # cost of an
-epoch and of starting up, by size
+Speeds in pairs/s and MB/s, and the fraction of a step spent waiting for data:
+
+    python scripts/bench_feeding.py
+
+Cost of an epoch and of starting up, by size of the set:
+
+    python scripts/bench_feeding.py --pairs 1000 10000 100000
 """
 
 import contextlib
@@ -41,13 +45,13 @@ class FeedingOptions:
     """What to measure.
 
     Attributes:
-      pairs: sizes of made-up ArrayRecord sets of 20x20 images whose epochs are timed, instead of
-      the speeds.
-      count: made-up pairs of 480x640 where no data_root is given; also the most that go into the
-      ArrayRecord set.
-      batches: timed batches of 8.
+      pairs: sizes of synthetic ArrayRecord sets of 20x20 images whose epochs are timed, instead of
+          the speeds.
+      count: number of synthetic pairs of 480x640 if no data_root is given; also the maximum number
+          in the ArrayRecord set.
+      batches: number of timed batches of 8.
       workers: numbers of worker processes.
-      data_root, folders: pairs to read; made-up ones where not given.
+      data_root, folders: pairs to read; by default synthetic ones.
       crop: side of the crop in pixels.
     """
 
@@ -62,7 +66,7 @@ class FeedingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class TinyPairs:
-    """Random-access source of so many made-up pairs of TINY_SIZE, no two alike."""
+    """Random-access source of different synthetic pairs of TINY_SIZE."""
 
     count: int
 
@@ -75,7 +79,7 @@ class TinyPairs:
 
 
 class RecordSet(tfds.core.GeneratorBasedBuilder):
-    """The first `count` pairs of a source, in the form of the library's own builders."""
+    """The first `count` pairs of a source, in the format of the library's own builders."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -138,7 +142,7 @@ def pairs_per_second(batches: Iterator[dict], count: int) -> float:
 
 
 def waiting(batches: Iterator[dict], step: Callable[[dict], None], count: int) -> tuple[float, float]:
-    """Share of the time that a loop of `count` steps waits for data, and the seconds of a step."""
+    """Fraction of time that a loop of `count` steps waits for data, and the seconds per step."""
     waited = stepped = 0.0
     for _ in range(count):
         start = time.perf_counter()
@@ -150,7 +154,7 @@ def waiting(batches: Iterator[dict], step: Callable[[dict], None], count: int) -
 
 
 def speeds(options: FeedingOptions) -> None:
-    """Prints a line for each source and number of workers."""
+    """Prints one line per source and number of workers."""
     with tempfile.TemporaryDirectory() as folder:
         if not options.data_root:
             write_synthetic_folder(folder, count=options.count, size=SIZE)
@@ -168,7 +172,7 @@ def speeds(options: FeedingOptions) -> None:
             batches = iter(training_batches([source], config, batch_size=BATCH, seed=0))
             next(batches)
             started = time.perf_counter() - start
-            for _ in range(3 + 4 * workers):  # past what was read ahead
+            for _ in range(3 + 4 * workers):  # past the batches that were read ahead
                 next(batches)
             rate = pairs_per_second(batches, options.batches)
             share, seconds = waiting(batches, step, options.batches)
@@ -183,7 +187,9 @@ def speeds(options: FeedingOptions) -> None:
 
 
 def epoch(records: Path, size: int) -> dict[str, float]:
-    """Seconds to open a set, to its first batch, and per pair of an epoch (wall and CPU time)."""
+    """Seconds to open a set, until its first batch, and per pair of an epoch (wall and CPU
+    time).
+    """
     config = DataConfig(crop=TINY_CROP, com_mask=None)
     start = time.perf_counter()
     source = TfdsPairs(records, "train")
@@ -204,13 +210,13 @@ def epochs(sizes: tuple[int, ...], repeats: int = 3) -> None:
     """Prints the cost of an epoch and of the first batch for each size; the best of the repeats."""
     with tempfile.TemporaryDirectory() as folder:
         made = {size: write_records(Path(folder) / str(size), TinyPairs(size), size) for size in sizes}
-        # One after the other and again, so that a slow minute of the machine hits all sizes.
+        # Alternates the sizes, so that a slow minute of the machine affects all of them.
         runs = [{size: epoch(records, size) for size, records in made.items()} for _ in range(repeats)]
     least = {size: {k: min(run[size][k] for run in runs) for k in runs[0][size]} for size in sizes}
     for size, row in least.items():
         print(
             f"{size:8,} pairs: open {row['open']:.3f} s, first batch after {row['first']:.3f} s, epoch "
-            f"{row['pair'] * size:.2f} s, {1e6 * row['pair']:.0f} µs a pair ({1e6 * row['cpu']:.0f} µs of CPU)"
+            f"{row['pair'] * size:.2f} s, {1e6 * row['pair']:.0f} µs per pair ({1e6 * row['cpu']:.0f} µs of CPU)"
         )
     few, many = least[min(sizes)], least[max(sizes)]
     print(

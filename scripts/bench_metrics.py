@@ -2,10 +2,10 @@
 
     python scripts/bench_metrics.py [--rounds 7] [--batch 2] [--mixed ROADSCENE/val ROADSCENE/train]
 
-Both score the same made-up 640x480 images in turns within one process, after compiling; the table
-gives images per second (median of the rounds) and the ratio with its smallest and largest round.
-The reference runs in one thread, as NumPy and SciPy do. The peak memory is that of a fresh process
-which scores one 3840x2160 image.
+Both score the same synthetic 640x480 images alternately within one process, after compiling. The
+table gives images per second (median of the rounds) and the ratio, with its smallest and largest
+round. The reference runs in one thread, as NumPy and SciPy do. The peak memory is that of a fresh
+process that scores one 3840x2160 image.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def compare(names: tuple[str, ...], levels: list[np.ndarray], rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images per second of package and reference, one value per round, run in turns."""
+    """Images per second of package and reference, one value per round, run alternately."""
     batch = len(levels[0])
     arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in levels]
     ours = lambda: evaluate(*arrays, metrics=names)  # noqa: E731
@@ -72,7 +72,9 @@ def compare(names: tuple[str, ...], levels: list[np.ndarray], rounds: int) -> tu
 
 
 def peak_memory() -> str:
-    """Scores one 4K image in this process; a line with the time and the largest resident size."""
+    """Scores one 4K image in this process; returns a line with the time and the peak resident
+    size.
+    """
     arrays = [jnp.asarray(x[..., None] / 255.0, jnp.float32) for x in images(1, 2160, 3840)]
     first = seconds(lambda: evaluate(*arrays))
     again = seconds(lambda: evaluate(*arrays))
@@ -98,7 +100,9 @@ def collect_sizes(folders: tuple[Path, ...], count: int, out: Path) -> int:
 
 
 def reference_folder(folder: Path) -> None:
-    """Scores a folder as a NumPy script would: reads each pair, then metric by metric."""
+    """Scores a folder as a NumPy script would: reads each pair and computes one metric at a
+    time.
+    """
     for path in sorted((folder / "fused").iterdir()):
         files = [path, *(next((folder / kind).glob(f"{path.stem}.*")) for kind in ("ir", "vi"))]
         planes = [as_infrared(read_image(file))[..., 0].astype(np.float64) for file in files]
@@ -107,7 +111,9 @@ def reference_folder(folder: Path) -> None:
 
 
 def mixed_sizes(folders: tuple[Path, ...], count: int) -> str:
-    """A line with the seconds of both for pairs of as many sizes; ours with the start of Python."""
+    """A line with the seconds of both for pairs that all differ in size; ours include starting
+    Python.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         pairs = collect_sizes(folders, count, root)
@@ -134,13 +140,13 @@ class MetricsOptions:
     """What to measure.
 
     Attributes:
-        rounds: timed rounds of each kind.
-        batch: images that are scored at once.
+        rounds: number of timed rounds of each kind.
+        batch: number of images to score at once.
         memory_only: score one 4K image and print the peak memory.
-        mixed: pair folders (ir/, vi/); only pairs of different sizes are taken from them, and their
-            averages scored: by `fusejax evaluate` without any kept compilation and again with them,
-            then in turns by `evaluate_folders` and the reference within this process.
-        mixed_pairs: how many.
+        mixed: pair folders (ir/, vi/), from which only pairs of different sizes are taken. Their
+            averages are scored by `fusejax evaluate` without cached compilations and again with
+            them, and then alternately by `evaluate_folders` and the reference within this process.
+        mixed_pairs: number of these pairs.
     """
 
     rounds: int = 7

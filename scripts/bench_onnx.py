@@ -20,7 +20,7 @@ _SHOWN = 6
 
 
 def forwards(name: str, ir: np.ndarray, vi_y: np.ndarray) -> tuple[Callable[[], object], Callable[[], object]]:
-    """One pass of shipped weights, [b, h, w, 1]: under onnxruntime, and as jitted JAX."""
+    """One pass of shipped weights, [b, h, w, 1], under onnxruntime and as jitted JAX."""
     params, config, _ = load_weights(name)
     feed = {"ir": ir.transpose(0, 3, 1, 2), "vi": vi_y.transpose(0, 3, 1, 2)}
     options = onnxruntime.SessionOptions()
@@ -39,7 +39,7 @@ def forwards(name: str, ir: np.ndarray, vi_y: np.ndarray) -> tuple[Callable[[], 
 
 
 def print_slowest(name: str, ir: np.ndarray, vi_y: np.ndarray) -> None:
-    """Where onnxruntime spends its time, by kind of operation."""
+    """Prints where onnxruntime spends its time, by kind of operation."""
     params, config, _ = load_weights(name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = _THREADS, True
@@ -55,7 +55,7 @@ def print_slowest(name: str, ir: np.ndarray, vi_y: np.ndarray) -> None:
             spent[event["args"]["op_name"]] += event["dur"]
     total = sum(spent.values())
     shares = (f"{kind} {microseconds / total:.0%}" for kind, microseconds in spent.most_common(_SHOWN))
-    print(f"{name}, {total / _PROFILED_RUNS / 1e6:.3f} s a pass: {', '.join(shares)}", flush=True)
+    print(f"{name}, {total / _PROFILED_RUNS / 1e6:.3f} s per pass: {', '.join(shares)}", flush=True)
 
 
 def _session(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:

@@ -1,10 +1,10 @@
-"""Where the time of a training run goes: one run on real or made-up pairs, phase by phase.
+"""Where the time of a training run goes: one run on real or synthetic pairs, phase by phase.
 
 python scripts/bench_where.py --config light [--steps 50] [--data-root DIR --folders A B]
 
-Every step is waited for, so that each phase has its own time. The last column says what the loop of
-`fusejax train` pays: it does not wait, so reading and placing the next batch fall into the time in
-which the device computes, and only what is longer than that shows.
+The script waits for every step, so that each phase is timed separately. The last column shows the
+cost in the loop of `fusejax train`: that loop does not wait, so reading and placing the next batch
+overlap with the device's computation, and only the excess counts.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ PHASES = {
     "dispatch": "handing the step to the device",
     "device": "waiting for the device",
     "logs": "fetching the step's logs",
-    "saving": "a checkpoint, until the loop goes on",
+    "saving": "a checkpoint, until the loop continues",
     "written": "the same checkpoint, until it is on disk",
 }
 
@@ -42,9 +42,9 @@ class WhereOptions:
     """What to run.
 
     Attributes:
-        config: shipped configuration; its last stage is timed.
-        steps: timed steps.
-        data_root: folder of the data; made-up pairs without one.
+        config: shipped configuration, whose last stage is timed.
+        steps: number of timed steps.
+        data_root: folder of the data; synthetic pairs by default.
         folders: sets below it.
     """
 
@@ -61,7 +61,7 @@ class Stopwatch:
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     def time(self, phase: str, call: Callable[[], Any]) -> Any:
-        """Calls and adds the seconds to the phase."""
+        """Calls the function and adds the elapsed seconds to the phase."""
         start = time.perf_counter()
         result = call()
         self.seconds[phase].append(time.perf_counter() - start)
@@ -69,7 +69,7 @@ class Stopwatch:
 
 
 def with_data(config: TrainConfig, options: WhereOptions) -> TrainConfig:
-    """The configuration on the pairs that the options name."""
+    """The configuration with the pairs selected by the options."""
     data = dataclasses.replace(config.data, root=options.data_root, folders=options.folders, shares=())
     if not options.data_root:
         data = dataclasses.replace(data, synthetic=64)
@@ -77,7 +77,7 @@ def with_data(config: TrainConfig, options: WhereOptions) -> TrainConfig:
 
 
 def run(config: TrainConfig, steps: int) -> Stopwatch:
-    """Trains for some steps, each phase by itself, and saves once."""
+    """Trains for some steps, timing each phase separately, and saves once."""
     watch, program = Stopwatch(), Program(config, make_mesh(config.mesh))
     stage = plan_stages(config, 10_000)[-1]
     batches = iter(
@@ -122,7 +122,7 @@ def table(watch: Stopwatch, save_every: int) -> list[str]:
         "written": 0.0,
     }
     whole = sum(paid.values())
-    lines = ["| phase | median ms | min to max | paid for a step | share |", "|---|---|---|---|---|"]
+    lines = ["| phase | median ms | min to max | cost per step | fraction |", "|---|---|---|---|---|"]
     for phase, meaning in PHASES.items():
         ms = [1e3 * x for x in watch.seconds[phase]]
         spread = f"{min(ms):.2f} to {max(ms):.2f}"

@@ -1,11 +1,12 @@
-"""How much of a run goes into checkpoints: steps after each save against the other steps.
+"""How much of a run is spent on checkpoints: steps after each save compared with other steps.
 
     python scripts/checkpoint_overhead.py [--config angularfuse] [--crop 128] [--repeats 6]
 
-The copies and fingerprints that the loop waits for, and the writing beside it, fall into the 10
-steps behind a save. What these take longer than the 10 before the save and the 10 after them, in
-the mean, is its cost; neighbors, since a shared machine changes its speed by more than that within
-a minute. The last line is the median share of 50 steps.
+The copies and fingerprints for which the loop waits, and the concurrent writing, fall into the 10
+steps after a save. The cost of a save is the time that these steps take beyond the mean of the 10
+steps before and the 10 steps after them. Neighboring steps are compared because the speed of a
+shared machine varies by more than this cost within a minute. The last line is the median cost as a
+fraction of 50 steps.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ EVERY, SPAN = 50, 10
 
 
 def ends_of_spans(config: TrainConfig) -> dict[int, float]:
-    """Trains; when every SPANth step was done, in seconds."""
+    """Trains and returns when every SPANth step was done, in seconds."""
     with tempfile.TemporaryDirectory() as workdir:
         fit(config, workdir)
         lines = [json.loads(line) for line in (Path(workdir) / "log.jsonl").read_text().splitlines()]
@@ -37,7 +38,7 @@ class OverheadOptions:
     Attributes:
         config: shipped configuration that is trained.
         crop: side in pixels; by default that of the configuration.
-        repeats: number of saves that are measured.
+        repeats: number of saves to measure.
     """
 
     config: str = "angularfuse"
@@ -46,7 +47,7 @@ class OverheadOptions:
 
 
 def main(options: OverheadOptions) -> None:
-    """Prints the share of every save and their median."""
+    """Prints the cost of every save as a fraction, and the median."""
     shipped = load_config(options.config)
     steps = EVERY * options.repeats + 2 * SPAN
     stage = dataclasses.replace(shipped.stages[-1], steps=steps)

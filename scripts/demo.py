@@ -1,4 +1,4 @@
-"""Fuses made-up pairs with the released weights, scores them, draws panels; needs no data."""
+"""Fuses synthetic pairs with the released weights, scores them, draws panels; needs no data."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ from fusejax.data.synthetic import write_synthetic_folder
 
 @dataclasses.dataclass(frozen=True)
 class DemoOptions:
-    """Where the demo writes, and what it draws."""
+    """Where the demo writes its files, and what it draws."""
 
     out: Path = Path("outputs/demo")
     pairs: int = 4
@@ -27,7 +27,7 @@ def main(options: DemoOptions) -> None:
         FuseOptions(ir=source / "ir", vi=source / "vi", out=fused, weights=options.weights, panel=True, overwrite=True)
     )
     evaluate_command(EvaluateOptions(fused=(fused,), ir=source / "ir", vi=source / "vi", out=options.out / "scores"))
-    print(f"Look at the panels (infrared | visible | fused | fused in color) in {fused}")
+    print(f"The panels (infrared | visible | fused | fused in color) are in {fused}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv where it is missing, installs fusejax, fuses made-up pairs with the released weights, prints their
-# scores and writes a picture: infrared | visible | fused | fused in color.  Usage: bash scripts/demo.sh [OUT-DIR]
+# Creates .venv if it is missing, installs fusejax, fuses synthetic pairs with the released weights, prints their
+# scores and writes panels: infrared | visible | fused | fused in color.  Usage: bash scripts/demo.sh [OUT-DIR]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/setup_venv.sh

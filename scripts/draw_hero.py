@@ -1,4 +1,4 @@
-"""Draws the image that opens the README: infrared | visible | fused of a made-up night street.
+"""Draws the image at the top of the README: infrared | visible | fused of a synthetic night street.
 
 python scripts/draw_hero.py [--out docs/hero.jpg] [--seed 913]
 """
@@ -17,14 +17,15 @@ from fusejax.report.panels import labeled_row
 
 @dataclasses.dataclass(frozen=True)
 class HeroOptions:
-    """Which scene is drawn, and where.
+    """Which scene to draw, and where to write it.
 
     Attributes:
-        out: file to write; its ending chooses the format.
-        seed: of the made-up pair; odd seeds are nights. In the default one, people stand outside
-            the light of the lamps, and a sign, lit windows and road markings stand inside it.
+        out: file to write; its suffix determines the format.
+        seed: seed of the synthetic pair; odd seeds are night scenes. In the default scene, people
+            are outside the light of the lamps, and a sign, lit windows and road markings are inside
+            it.
         size: height and width of each image in pixels.
-        quality: of a JPEG, 1 to 95. At 88 the file has about 100 KB.
+        quality: JPEG quality, 1 to 95. At 88 the file has about 100 KB.
     """
 
     out: Path = Path("docs/hero.jpg")

@@ -1,4 +1,4 @@
-"""Draws docs/page.jpg: the page of results of made-up streets, as a browser shows it.
+"""Draws docs/page.jpg: the results page for synthetic streets, as shown by a browser.
 
 python scripts/draw_page.py [--out docs/page.jpg]; needs Chromium and the package playwright.
 """
@@ -26,16 +26,16 @@ _WIDTH, _HEIGHT = 1000, 640  # of the browser window
 
 @dataclasses.dataclass(frozen=True)
 class PageOptions:
-    """Which pairs are scored, and where the drawing goes.
+    """Which pairs to score, and where to write the image.
 
     Attributes:
         out: JPEG file to write.
-        page: folder to keep the page in; by default it is thrown away.
-        pairs: number of made-up pairs.
-        size: height and width of each in pixels.
-        seed: of the pairs.
+        page: folder in which to keep the page; by default it is discarded.
+        pairs: number of synthetic pairs.
+        size: height and width of each pair in pixels.
+        seed: seed of the pairs.
         metrics: columns of the table.
-        quality: of the JPEG, 1 to 95.
+        quality: JPEG quality, 1 to 95.
     """
 
     out: Path = Path("docs/page.jpg")
@@ -60,7 +60,7 @@ def main(options: PageOptions) -> None:
             write_image(root / "maximum" / path.name, np.maximum(ir, vi))
         methods = [root / name for name in ("light", "maximum", "average")]
         result = evaluate_folders(methods, root / "pairs" / "ir", root / "pairs" / "vi", metrics=options.metrics)
-        page = write_page(options.page or root / "page", result, title="Three methods on made-up streets")
+        page = write_page(options.page or root / "page", result, title="Three methods on synthetic streets")
         shots = [Image.open(io.BytesIO(data)) for data in _screenshots(page)]
     canvas = Image.new("RGB", (sum(s.width for s in shots), max(s.height for s in shots)), "white")
     for n, shot in enumerate(shots):
@@ -70,7 +70,7 @@ def main(options: PageOptions) -> None:
 
 
 def _screenshots(page: Path) -> list[bytes]:
-    """Its top in light colors, its viewer in dark ones."""
+    """The top of the page in light mode, its viewer in dark mode."""
     from playwright.sync_api import sync_playwright
 
     executable = next((path for name in _NAMES if (path := shutil.which(name))), None)

@@ -2,12 +2,12 @@
 
     python scripts/equal_runs.py [--networks angularfuse crossfuse fusionnet]
 
-Twenty steps of narrow networks on made-up pairs, virtual CPU devices; CrossFuse and FusionNet under
-their shipped objectives, AngularFuse under the squared differences to both sources: what rounding
-does to the weights, its own objective (levels of the reference, kinks of the angles) makes larger
-from step to step until 2e-4 after 20, and SSIM, whose second derivative is up to 1e4 where a source
-is dark, until 2e-5. The last line is the figure, the exit status 0 only where every relative
-difference is below 1e-5.
+Twenty steps of narrow networks on synthetic pairs, on virtual CPU devices. CrossFuse and FusionNet
+use their shipped objectives. AngularFuse uses the squared differences to both sources, because its
+own objective (levels of the reference, kinks of the angles) amplifies the effect of rounding on the
+weights from step to step, to 2e-4 after 20 steps, and SSIM, whose second derivative is up to 1e4
+where a source is dark, to 2e-5. The last line is the result; the exit status is 0 only if every
+relative difference is below 1e-5.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ import tyro
 
 LIMIT = 1e-5
 STEPS = 20
-# name -> (processes, devices of each, size of fsdp)
+# name -> (number of processes, devices per process, size of fsdp)
 ARRANGEMENTS = {
     "1 device": (1, 1, 1),
     "8 devices, data": (1, 8, 1),
@@ -33,7 +33,7 @@ ARRANGEMENTS = {
 
 
 def train(network: str, workdir: Path, fsdp: int) -> None:
-    """What the processes do."""
+    """The work of each process."""
     from fusejax.config import MeshConfig, load_config
     from fusejax.data.config import DataConfig
     from fusejax.losses import TERMS, ObjectiveConfig, TermConfig
@@ -64,7 +64,7 @@ def train(network: str, workdir: Path, fsdp: int) -> None:
 
 
 def run(network: str, workdir: Path, processes: int, devices: int, fsdp: int) -> None:
-    """Trains in so many processes. Raises: SystemExit with what they said where one fails."""
+    """Trains in several processes. Raises SystemExit with their output if one fails."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -88,7 +88,7 @@ def child(network: str, workdir: str, fsdp: str, processes: str, port: str, inde
 
 
 def difference(workdir: Path, other: Path) -> float:
-    """Relative distance of all weights together."""
+    """Relative distance between all weights together."""
     import numpy as np
     from safetensors.numpy import load_file
 

@@ -2,9 +2,8 @@
 
     python scripts/fuse_memory.py [--size 3840x2160] [--memory 2G] [--networks light crossfuse]
 
-A made-up pair, in a process of its own for every network. Networks without shipped weights are
-drawn at random in the shape of their configuration. Prints the peak of resident memory and the
-seconds.
+Fuses a synthetic pair, in a separate process for every network. Networks without shipped weights
+get random weights for their configuration. Prints the peak resident memory and the seconds.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ from fusejax.data.synthetic import synthetic_pair
 from fusejax.models import build
 from fusejax.weights.files import save_weights, shipped_weights
 
-_PATTERN = (900, 1200)  # height and width of what a large pair repeats
+_PATTERN = (900, 1200)  # height and width of the pattern that a large pair repeats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,7 @@ class MemoryOptions:
 
     Attributes:
         size: width x height.
-        memory: limit that is named to the command; none if empty.
+        memory: limit to pass to the command; none if empty.
         networks: shipped weights or configurations.
     """
 
@@ -70,7 +69,7 @@ def _draw(root: Path, network: str) -> str:
 
 
 def _run(command: list[str]) -> tuple[int, float]:
-    """Peak of resident memory in bytes and seconds of a command that must succeed."""
+    """Peak resident memory in bytes, and seconds, of a command that must succeed."""
     start, process = time.perf_counter(), subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     if status:

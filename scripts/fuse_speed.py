@@ -1,10 +1,10 @@
-"""How fast `fusejax fuse` gets through a folder, and how much of that time the network works.
+"""How fast `fusejax fuse` processes a folder, and for how much of that time the network runs.
 
     python scripts/fuse_speed.py [--pairs 200] [--size 640x480] [--weights light]
 
-Made-up pairs. Prints pairs per second from the first pair after the compilation to the last file
-written, the share of that time in which the network runs, the same of the network alone on one
-pair, and the seconds of the whole command when all results are there (`--skip-existing`).
+Uses synthetic pairs. Prints pairs per second from the first pair after the compilation to the last
+file written, the fraction of that time in which the network runs, the speed of the network alone on
+one pair, and the duration of the whole command when all results exist (`--skip-existing`).
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ class SpeedOptions:
     """What to measure.
 
     Attributes:
-        pairs: their number.
+        pairs: number of pairs.
         size: width x height.
         weights: see `fusejax fuse`.
-        folder: for pairs and results, kept; a temporary one by default.
+        folder: folder for pairs and results, which is kept; by default a temporary one.
     """
 
     pairs: int = 200
@@ -42,7 +42,7 @@ class SpeedOptions:
 
 
 def watch() -> list[tuple[float, float]]:
-    """Makes every `Fuser` note in the returned list when its network starts and stops."""
+    """Makes every `Fuser` record in the returned list when its network starts and stops."""
     spans, fuse_sources = [], Fuser.fuse_sources
 
     def watched(self: Fuser, sources: Sources, **options: Any) -> np.ndarray:
@@ -67,8 +67,8 @@ def main(options: SpeedOptions) -> None:
         end, spans = time.perf_counter(), spans[1:]  # the first one compiles
         seconds, busy = end - spans[0][0], sum(stop - start for start, stop in spans)
         rates = f"{len(spans) / seconds:.1f} pairs/s, the network runs {100 * busy / seconds:.1f} % of the time"
-        print(f"folder: {rates}, {1000 * busy / len(spans):.1f} ms a pair")
-        print(f"network alone: {1000 * _alone(options.weights, height, width):.1f} ms a pair")
+        print(f"folder: {rates}, {1000 * busy / len(spans):.1f} ms per pair")
+        print(f"network alone: {1000 * _alone(options.weights, height, width):.1f} ms per pair")
         command = [sys.executable, "-m", "fusejax.cli.main", "fuse", "--skip-existing"]
         start = time.perf_counter()
         subprocess.run([*command, "--ir", ir, "--vi", vi, "--out", out, "--weights", options.weights], check=True)

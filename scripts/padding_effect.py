@@ -1,10 +1,10 @@
-"""How much putting an image on an array of a bucket's size changes its result: it should not.
+"""How much padding an image to a bucket size changes its result: it should not.
 
     python scripts/padding_effect.py --data-root DIR --sets roadscene/val [--weights angularfuse]
     [--pairs 12]
 
-Compares with the network on the image alone, padded only to what the network needs. Prints gray
-levels of 255, over the images.
+Compares with the network on the image alone, padded only as far as the network needs. Prints
+differences over the images in gray levels of 255.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from fusejax.weights.files import load_weights
 
 @dataclasses.dataclass(frozen=True)
 class PaddingOptions:
-    """Which images to look at; the first `pairs` of every set."""
+    """Which images to use: the first `pairs` of every set."""
 
     data_root: Path
     sets: tuple[str, ...] = ("roadscene/val",)

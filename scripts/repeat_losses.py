@@ -1,9 +1,9 @@
-"""Trains released weights again for a few steps and compares the losses with those stored.
+"""Repeats the first training steps of released weights and compares the losses with stored ones.
 
 python scripts/repeat_losses.py crossfuse_small fusionnet_small --data-root DIR [--plan PLAN.json]
 
-The settings are those in the weights' own metadata, so this is the command of the model card. The
-plan is the one that `fusejax align` makes with the command of CrossFuse's card.
+The settings are taken from the metadata of the weights, so this repeats the command in the model
+card. The plan is the one written by the `fusejax align` command in CrossFuse's card.
 """
 
 import dataclasses
@@ -28,10 +28,10 @@ class RepeatOptions:
     """What to repeat.
 
     Attributes:
-      names: shipped weights; all that losses are stored of by default.
+      names: shipped weights; by default all with stored losses.
       data_root: folder that holds the sets.
       plan: alignment plan, for weights that were trained with one.
-      steps: to train; as many as are stored at most.
+      steps: number of steps to train; at most as many as are stored.
       store: store the losses instead of comparing them.
     """
 
@@ -43,10 +43,10 @@ class RepeatOptions:
 
 
 def released_config(name: str, data_root: Path, plan: Path | None) -> TrainConfig:
-    """The settings that weights were trained with, on data of this machine."""
+    """The settings with which weights were trained, with the data of this machine."""
     config = from_dict(TrainConfig, load_weights(name)[2]["config"])
     if config.data.alignment and plan is None:
-        raise SystemExit(f"{name} was trained with an alignment plan; name it: --plan PLAN.json")
+        raise SystemExit(f"{name} was trained with an alignment plan; give it: --plan PLAN.json")
     alignment = str(plan) if config.data.alignment else ""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, root=str(data_root), alignment=alignment))
 

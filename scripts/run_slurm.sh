@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Trains on GPU servers under Slurm, one process per node with all of its GPUs, and again after a pre-emption.
+# Trains on GPU servers under Slurm, one process per node with all of its GPUs, and resumes after a preemption.
 #
 #   sbatch --nodes 4 --gpus-per-node 8 scripts/run_slurm.sh angularfuse --workdir RUN --data.root DIR
 #
-# Run it from the repository, which scripts/setup_venv.sh has prepared with the CUDA build of JAX, on a file system that
-# all nodes see. Slurm sends SIGTERM 120 s before the end of the time limit or a pre-emption; `fusejax train` then saves
-# at the next step and ends with 75, and the job is queued again. Any other code ends the job with the same one.
+# Run it from the repository, prepared by scripts/setup_venv.sh with the CUDA build of JAX, on a file system that all
+# nodes share. Slurm sends SIGTERM 120 s before the time limit or a preemption; `fusejax train` then saves at the next
+# step and exits with 75, and the job is requeued. The job ends with any other exit code that training returns.
 #SBATCH --job-name fusejax
 #SBATCH --ntasks-per-node 1
 #SBATCH --requeue

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Trains on all workers of a TPU VM slice, and goes on after a notice of pre-emption or maintenance.
+# Trains on all workers of a TPU VM slice, and resumes after a notice of preemption or maintenance.
 #
 #   TPU=my-slice ZONE=us-central2-b bash scripts/run_tpu.sh angularfuse --workdir gs://BUCKET/run --data.root DIR
 #
 # TPU, ZONE   name and zone of the slice; gcloud must be logged in
 # REPOSITORY  folder of this repository on the workers, prepared by scripts/setup_venv.sh with JAX for TPU (fusejax)
 #
-# All workers run the same line and find each other by the slice's metadata. The data must be at the same place on all
-# of them, the run's folder where all of them see it. `fusejax train` ends with 75 where it was asked to stop; it has
-# saved then, and each worker starts it again. Where the slice itself is gone, make a new one and give the line again.
+# All workers run the same command and find each other through the slice's metadata. The data must be at the same path
+# on all of them, and all of them must have access to the run's folder. When asked to stop, `fusejax train` saves and
+# exits with 75, and each worker starts it again. If the slice itself is gone, create a new one and repeat the command.
 set -euo pipefail
 if [ $# -lt 1 ] || [ -z "${TPU:-}" ] || [ -z "${ZONE:-}" ]; then
   sed -n '2,11p' "$0" >&2

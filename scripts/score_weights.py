@@ -1,4 +1,4 @@
-"""Scores weights beside the simple rules on folders of pairs; `fusejax compare` for one of them.
+"""Scores weights and the simple fusion rules on folders of pairs, using `fusejax compare`.
 
 python scripts/score_weights.py --data-root DIR --sets roadscene/val msrs/test_dev tno/test_dev
 --out DIR
@@ -20,9 +20,9 @@ class ScoreOptions:
     Attributes:
       data_root: folder that holds the sets.
       sets: pair folders below it.
-      out: fused images and tables go here.
+      out: folder for fused images and tables.
       weights: shipped name, .safetensors file or folder of a run.
-      convention: whose definitions to use.
+      convention: which toolkit's metric definitions to use.
     """
 
     data_root: Path

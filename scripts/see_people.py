@@ -1,4 +1,4 @@
-"""Does fusing help to see people? Prints average precisions of a small classifier of patches.
+"""Does fusion make people easier to detect? Prints average precisions of a small patch classifier.
 
 python scripts/see_people.py [--weights light angularfuse] [--boxed DIR ...]
 """
@@ -17,14 +17,14 @@ from fusejax.studies.people import PeopleConfig, people_table, run_people_study
 
 @dataclasses.dataclass(frozen=True)
 class SeeOptions:
-    """What is compared.
+    """What to compare.
 
     Attributes:
         weights: shipped names, .safetensors files or folders of runs; the plain average and the
             maximum of the sources are added.
-        boxed: folders with ir, vi and boxes, to test on as well, such as those of LLVIP, which may
-            be used for research. Without boxes of people, a pair gives negatives only.
-        config: how much is drawn and trained.
+        boxed: additional test folders with ir, vi and boxes, such as those of LLVIP, which may be
+            used for research. Pairs without boxes of people provide only negatives.
+        config: amount of data and training.
     """
 
     weights: tuple[str, ...] = ("light",)

@@ -1,4 +1,4 @@
-# Sourced by the other scripts: makes .venv in the repository and installs fusejax with the extras named in "$1".
+# Sourced by the other scripts: creates .venv in the repository and installs fusejax with the extras given in "$1".
 # Uses the newest Python >= 3.11 on the PATH, or the one named by PYTHON.
 find_python() {
   local candidate
@@ -9,7 +9,7 @@ find_python() {
       return 0
     fi
   done
-  echo "No Python >= 3.11 found (looked for: ${PYTHON:-python3.13 python3.12 python3.11 python3 python}). Install one, or name it: PYTHON=/path/to/python bash $0" >&2
+  echo "No Python >= 3.11 found (looked for: ${PYTHON:-python3.13 python3.12 python3.11 python3 python}). Install one, or set its path: PYTHON=/path/to/python bash $0" >&2
   return 1
 }
 
@@ -19,11 +19,11 @@ install_fusejax() {
   if [ ! -x .venv/bin/python ]; then
     python=$(find_python) || return 1
     "$python" -m venv .venv || {
-      echo "$python could not make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2
+      echo "$python could not create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2
       return 1
     }
   fi
-  # The constraints hold the versions that the tests passed with on Python 3.11; newer Pythons resolve the ranges.
+  # The constraints pin the versions with which the tests passed on Python 3.11; newer Pythons resolve the ranges.
   local constraints=()
   if .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
     constraints=(--constraint constraints.txt)

@@ -2,11 +2,11 @@
 
     python scripts/soak.py --kills 50
 
-An unbroken run comes first. Then the same run is started and killed: while it starts, between
-steps, and while a checkpoint is being written; each restart has to go on from the newest checkpoint
-that was complete at the kill. In the end parameters, optimizer state and the loss of every step
-have to be those of the unbroken run, bit by bit. The last line is the figure; the exit status is 0
-only where nothing was lost and all kills were made.
+The script first makes an uninterrupted run. Then it starts the same run again and kills it: during
+startup, between steps, and while a checkpoint is being written. Each restart must resume from the
+newest checkpoint that was complete at the kill. In the end, parameters, optimizer state and the
+loss of every step must be bit-equal to those of the uninterrupted run. The last line is the result;
+the exit status is 0 only if nothing was lost and all kills were made.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ SAVE_EVERY = 3
 
 
 def train(workdir: Path, steps: int) -> None:
-    """What the killed process does: AngularFuse with a few hundred parameters on made-up pairs."""
+    """The work of the killed process: AngularFuse with a few hundred parameters on synthetic
+    pairs.
+    """
     from fusejax.config import OptimConfig, StageConfig, TrainConfig
     from fusejax.data.config import ComMaskConfig, DataConfig
     from fusejax.losses import ObjectiveConfig, TermConfig
@@ -57,7 +59,7 @@ def start(workdir: Path, steps: int) -> subprocess.Popen:
 
 
 def logged(workdir: Path) -> list[dict]:
-    """Lines about training steps; a kill may have cut one off."""
+    """Lines about training steps; a kill may have truncated one."""
     file, found = workdir / "log.jsonl", []
     for line in file.read_text().splitlines() if file.exists() else []:
         with contextlib.suppress(json.JSONDecodeError):
@@ -71,7 +73,7 @@ def lines_logged(workdir: Path) -> int:
 
 
 def committed(workdir: Path) -> int:
-    """The newest complete checkpoint; 0 where there is none."""
+    """The newest complete checkpoint; 0 if there is none."""
     return max((int(p.name) for p in workdir.glob("checkpoints/*") if p.name.isdigit()), default=0)
 
 
@@ -80,13 +82,13 @@ def half_written(workdir: Path) -> bool:
 
 
 def resumed_at(workdir: Path) -> int | None:
-    """The step that the process under way went on from; None where it has not come so far."""
+    """The step from which the running process resumed; None if it has not resumed yet."""
     found = re.search(r"soak (?:continues|starts) at step (\d+)", (workdir.parent / "said").read_text())
     return int(found[1]) if found else None
 
 
 def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random, until: float) -> bool:
-    """Kills while the process starts, between steps or during a save; False if it had ended."""
+    """Kills the process during startup, between steps or during a save; False if it had ended."""
     moment = rng.choices(("start", "step", "save"), (1, 3, 6))[0]
     if moment == "start":
         until = min(until, time.time() + rng.uniform(0.0, 4.0))
@@ -104,18 +106,20 @@ def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random,
 
 
 def state_fingerprints(workdir: Path, steps: int) -> dict:
-    """Of parameters, optimizer state and step; bit-exact, see `fusejax.training.fingerprint`."""
+    """Bit-exact fingerprints of parameters, optimizer state and step
+    (`fusejax.training.fingerprint`).
+    """
     return json.loads((workdir / "checkpoints" / str(steps) / "meta" / "metadata").read_text())["leaves"]
 
 
 def weights(workdir: Path) -> dict[str, bytes]:
-    from safetensors.numpy import load_file  # the header of the file lists its remarks in any order
+    from safetensors.numpy import load_file  # the order of the metadata in the file's header varies
 
     return {name: array.tobytes() for name, array in load_file(workdir / "weights.safetensors").items()}
 
 
 def soak(root: Path, kills: int, seed: int, until: float) -> bool:
-    """Runs it all, prints the figure. Returns: whether nothing was lost."""
+    """Runs everything, prints the result and returns whether nothing was lost."""
     steps, rng = max(12, 8 * kills), random.Random(seed)
     unbroken, broken = root / "unbroken", root / "broken"
     unbroken.mkdir()
@@ -144,7 +148,7 @@ def soak(root: Path, kills: int, seed: int, until: float) -> bool:
         made += killed
         complete, during_save = committed(broken), during_save + half_written(broken)
         reached = max((line["step"] for line in logged(broken)), default=0)
-        print(f"kill {made}: step {reached}, newest checkpoint {complete}, went on from {resumed}", flush=True)
+        print(f"kill {made}: step {reached}, newest checkpoint {complete}, resumed from {resumed}", flush=True)
     seconds = time.time() - started
     finished = (broken / "weights.safetensors").exists()
     losses = {line["step"]: line["loss"] for line in logged(unbroken)}
@@ -167,9 +171,9 @@ class SoakOptions:
 
     Attributes:
         kills: number of kills.
-        seed: of the moments.
+        seed: seed of the random kill times.
         minutes: stop after this time, with exit status 1 if not all kills were made.
-        out: new folder to keep; by default a temporary one.
+        out: new folder for the run, which is kept; by default a temporary one.
         child: folder of a run to train in this process; set by the script itself.
         steps: length of that run.
     """

@@ -1,4 +1,4 @@
-"""What `--temporal` does to fused videos: flicker, warping error, image metrics, before and after.
+"""The effect of `--temporal` on fused videos: flicker, warping error and image metrics.
 
     python scripts/temporal_table.py --data-root DIR --sequences m3svd/test_dev/0114_1551
     [--weights light angularfuse] [--seconds 0.5] [--rate 30] [--made-up 12] [--frames-out DIR]

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes .venv where it is missing, installs fusejax with the test extra and runs the linters and the tests.
+# Creates .venv if it is missing, installs fusejax with the test extra and runs the linters and the tests.
 # Usage: bash scripts/test.sh [--fast] [pytest arguments]
-# --fast                      only the everyday tests: nothing that compiles for long or starts processes
-# FUSEJAX_DATA=DIR            also run the tests on real pairs kept there
+# --fast                      only the quick tests: nothing that compiles for long or starts processes
+# FUSEJAX_DATA=DIR            also run the tests on the real pairs in that folder
 # FUSEJAX_EXTRAS=test,bench   also install PyTorch (CPU) and compare the network with its PyTorch twin
 set -euo pipefail
 cd "$(dirname "$0")/.."

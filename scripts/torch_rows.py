@@ -64,7 +64,7 @@ def twin_calls(
 
 
 def wait(device: str) -> None:
-    """Waits for what was given to the device."""
+    """Waits for the device to finish its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
@@ -78,10 +78,10 @@ def torch_rows(
         sizes: height and width of forward passes.
         crops: batch sizes of training steps.
         side: of the crops.
-        repeats: timed calls.
+        repeats: number of timed calls.
 
     Yields:
-        Name, work, type, seconds of each call, and images of a call.
+        Name, work, data type, seconds of each call, and images per call.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -102,7 +102,7 @@ def torch_rows(
 
 
 def torch_seconds(call: Callable[[], None], repeats: int) -> list[float]:
-    """Seconds of each call after three, in which PyTorch compiles and chooses its kernels."""
+    """Seconds of each call, after three calls in which PyTorch compiles and selects its kernels."""
     for _ in range(3):
         call()
     seconds = []

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Trains every method with its paper's recipe at full length; meant for a GPU or TPU, not run at this length yet.
+# Trains every method with its paper's recipe at full length; meant for a GPU or TPU, and not yet run at this length.
 #
 #   bash scripts/train_full.sh DIR RUNS
 #
-# DIR holds roadscene/train, msrs/train and msrs128/train; runs and CrossFuse's alignment plan go to RUNS. A line that
-# was stopped goes on where it was. `--model.dtype bfloat16` is for the accelerator; on a CPU it is slower than float32.
+# DIR holds roadscene/train, msrs/train and msrs128/train; runs and CrossFuse's alignment plan are written to RUNS. Interrupted
+# commands resume. `--model.dtype bfloat16` is for the accelerator; on a CPU it is slower than float32.
 set -euo pipefail
 data=$1 runs=$2
 sets=(--data.root "$data" --data.folders roadscene/train msrs/train msrs128/train --data.workers 8)

@@ -1,4 +1,4 @@
-"""Writes the README's table of metrics from the library, so that the two cannot drift apart.
+"""Generates the README's table of metrics from the library, so that the two cannot diverge.
 
 python scripts/update_readme.py
 """
@@ -16,17 +16,17 @@ README = Path(__file__).parents[1] / "README.md"
 
 @dataclasses.dataclass(frozen=True)
 class UpdateOptions:
-    """Which file is rewritten.
+    """Which file to rewrite.
 
     Attributes:
-        readme: file with the lines `<!-- metrics -->` and `<!-- /metrics -->`.
+        readme: file that contains the lines `<!-- metrics -->` and `<!-- /metrics -->`.
     """
 
     readme: Path = README
 
 
 def metrics_table() -> str:
-    """A Markdown table of all metrics, one line each."""
+    """A Markdown table of all metrics, one line per metric."""
     rows = [
         f"| {name} | {info.title} | {info.values} | {'higher' if higher_is_better(name) else 'lower'} "
         f"| {info.undefined} | {info.source} |"
@@ -37,7 +37,7 @@ def metrics_table() -> str:
 
 
 def with_metrics(text: str) -> str:
-    """The README's text with the table between its two markers replaced."""
+    """The README's text, with the table between its two markers replaced."""
     block = f"<!-- metrics -->\n{metrics_table()}\n<!-- /metrics -->"
     return re.sub(r"<!-- metrics -->\n.*?<!-- /metrics -->", lambda _: block, text, flags=re.DOTALL)
 
