@@ -3,8 +3,8 @@
 #
 #   bash scripts/train_full.sh DIR RUNS
 #
-# DIR holds roadscene/train, msrs/train and msrs128/train; runs and CrossFuse's alignment plan are written to RUNS. Interrupted
-# commands resume. `--model.dtype bfloat16` is for the accelerator; on a CPU it is slower than float32.
+# DIR holds roadscene/train, msrs/train and msrs128/train; runs and CrossFuse's alignment plan are written to RUNS.
+# Interrupted commands resume. `--model.dtype bfloat16` is for the accelerator; on a CPU it is slower than float32.
 set -euo pipefail
 data=$1 runs=$2
 sets=(--data.root "$data" --data.folders roadscene/train msrs/train msrs128/train --data.workers 8)

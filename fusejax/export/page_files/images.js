@@ -1,4 +1,4 @@
-// Reading images from files, and turning pixels into what the network takes.
+// Reading images from files, and converting pixels to the network's inputs.
 
 const MOST_PIXELS = 40e6;
 const LUMA = [0.299, 0.587, 0.114]; // BT.601, as in the library
@@ -7,7 +7,7 @@ const LUMA = [0.299, 0.587, 0.114]; // BT.601, as in the library
 export async function readImage(blob, name) {
   let bitmap;
   try {
-    // Values as they are stored: no color management.
+    // Values as stored, without color management.
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
     throw new Error(`${name} cannot be read by this browser. Use PNG, JPEG, WebP or BMP.`);

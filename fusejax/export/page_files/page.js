@@ -1,5 +1,5 @@
-// What the page does: sources in, result out. Pixels are in images.js, the canvas in view.js, the
-// network in worker.js.
+// The page's logic, from sources to result. Pixels are handled in images.js, the canvas in view.js,
+// the network in worker.js.
 
 import { blend, colorPlanes, infraredFirst, lumaPlane, readImage, resample, toCanvas } from "./images.js";
 import { View } from "./view.js";
@@ -11,7 +11,7 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 const sources = { ir: null, vi: null };
 let worker, planes, fused, strengthDue;
 let job = 0; // results of earlier sources are ignored
-let broken = null; // why there is no network
+let broken = null; // why the network is not available
 const view = new View(at("stage"), at("view"), (scale, isFitted) => {
   at("zoom-value").value = `${Math.round(100 * scale)} %`;
   at("zoom-fit").setAttribute("aria-pressed", String(isFitted));
@@ -57,7 +57,7 @@ const handlers = {
     say("");
     warn(text);
     worker.terminate();
-    startWorker(); // the memory of the old one is not given back otherwise
+    startWorker(); // the only way to release the memory of the old worker
   },
   broken({ text }) {
     broken = text;
@@ -165,7 +165,7 @@ function wire() {
     event.preventDefault();
     take(event.dataTransfer.files, event.target.closest?.(".source")?.id.slice(0, 2));
   });
-  at("demo").onclick = () => useDemo().catch((error) => warn(`The made-up pair cannot be loaded: ${error.message}`));
+  at("demo").onclick = () => useDemo().catch((error) => warn(`The synthetic pair cannot be loaded: ${error.message}`));
   at("swap").onclick = () => {
     [sources.ir, sources.vi] = [sources.vi, sources.ir];
     update();

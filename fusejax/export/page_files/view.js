@@ -1,4 +1,4 @@
-// The canvas: what it shows between infrared, fused and visible, and how large.
+// The canvas: the blend of infrared, fused and visible that it shows, and the zoom.
 
 const ZOOMS = [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
 
@@ -7,7 +7,7 @@ export class View {
     this.stage = stage;
     this.canvas = canvas;
     this.onZoom = onZoom;
-    this.zoom = null; // null fits
+    this.zoom = null; // null: fit to the stage
     this.layers = null;
     new ResizeObserver(() => this.layout()).observe(stage);
     stage.addEventListener("keydown", (event) => this.key(event));
@@ -98,7 +98,7 @@ export class View {
   }
 
   drag(event) {
-    if (event.pointerType !== "mouse" || event.button !== 0) return; // fingers scroll by themselves
+    if (event.pointerType !== "mouse" || event.button !== 0) return; // touch scrolls natively
     const { stage } = this;
     const start = { x: event.clientX + stage.scrollLeft, y: event.clientY + stage.scrollTop };
     const move = (moved) => {

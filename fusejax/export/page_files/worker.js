@@ -1,4 +1,4 @@
-// The network, beside the page so that the page stays responsive. Messages in: { job, ir, vi, width, height };
+// The network, in a worker so that the page stays responsive. Messages in: { job, ir, vi, width, height };
 // out: { state: "loading" | "ready" | "fused" | "failed" | "broken", ... }.
 
 const RUNTIMES = {
@@ -6,7 +6,7 @@ const RUNTIMES = {
   wasm: ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm.gz"],
 };
 
-const SIDE = 64; // of the first image, which nobody sees
+const SIDE = 64; // of the first image, which is not shown
 
 const ready = start();
 ready.then(
@@ -30,11 +30,11 @@ self.onmessage = async ({ data: { job, ir, vi, width, height } }) => {
 async function start() {
   const model = await load("model.onnx", "network");
   const adapter = await self.navigator.gpu?.requestAdapter();
-  if (adapter && !adapter.info?.isFallbackAdapter) { // those compute on the CPU, more slowly than WebAssembly
+  if (adapter && !adapter.info?.isFallbackAdapter) { // fallback adapters run on the CPU, more slowly than WebAssembly
     try {
       return await open("webgpu", model);
     } catch (error) {
-      console.warn("WebGPU cannot be used; WebAssembly takes its place.", error);
+      console.warn("WebGPU cannot be used; using WebAssembly instead.", error);
     }
   }
   return open("wasm", model);
@@ -45,7 +45,7 @@ async function open(backend, model) {
   const ort = await import(`./runtime/${script}`);
   ort.env.wasm.wasmBinary = await load(`runtime/${binary}`, "runtime");
   const session = await ort.InferenceSession.create(model, { executionProviders: [backend] });
-  // Compiles what the first pair would wait for, and finds out whether this device can run the network.
+  // Compiles in advance what the first pair would wait for, and tests whether this device can run the network.
   await run(ort, session, new Float32Array(SIDE * SIDE), new Float32Array(3 * SIDE * SIDE), SIDE, SIDE);
   return { ort, backend, session };
 }
