@@ -1,9 +1,9 @@
 """Infrared-visible image fusion in JAX/Flax.
 
-`fusejax.fuse(ir, vi)` fuses arrays, `fusejax.load(weights)` keeps a network for many of them;
-`fusejax.models`, `fusejax.losses`, `fusejax.metrics`, `fusejax.data` and `fusejax.training` hold
-the parts. Everything is loaded at first use, so that `import fusejax` itself is quick and touches
-no device.
+`fusejax.fuse(ir, vi)` fuses arrays, and `fusejax.load(weights)` returns a network for fusing many
+of them. The parts are in `fusejax.models`, `fusejax.losses`, `fusejax.metrics`, `fusejax.data` and
+`fusejax.training`. Everything is loaded on first use, so that `import fusejax` itself is fast and
+touches no device.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The configuration of a training run, and where configurations are found. Loads without JAX."""
+"""The configuration of a training run, and loading of configurations. Does not import JAX."""
 
 import dataclasses
 import functools
@@ -17,13 +17,13 @@ from fusejax.options import check_at_least, check_choices
 
 @dataclasses.dataclass(frozen=True)
 class MeshConfig:
-    """How the devices of a run are arranged; may change when a run is continued.
+    """How the devices of a run are arranged; may change when a run is resumed.
 
     Attributes:
-        data: devices along the axis `data`; -1: as many as `fsdp` leaves.
-        fsdp: devices that share one copy of parameters and optimizer state; -1: as many as `data`
-            leaves.
-        min_sharded: arrays of fewer elements are kept whole by every device.
+        data: number of devices along the axis `data`; -1 for all that `fsdp` leaves.
+        fsdp: number of devices that share one copy of parameters and optimizer state; -1 for all
+            that `data` leaves.
+        min_sharded: arrays with fewer elements than this are replicated on every device.
     """
 
     data: int = -1
@@ -33,7 +33,7 @@ class MeshConfig:
     def __post_init__(self) -> None:
         sizes = (self.data, self.fsdp)
         if any(size < 1 and size != -1 for size in sizes) or sizes == (-1, -1):
-            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, one of them may be -1.")
+            raise ValueError(f"mesh.data is {self.data} and mesh.fsdp {self.fsdp}; give sizes, of which one may be -1.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +41,15 @@ class OptimConfig:
     """Adam (no weight decay) after clipping by global norm, and the learning rate of a stage.
 
     Attributes:
-        learning_rate: at the start, after the warm-up.
-        final_learning_rate: at the end (`cosine`), or the least (`step`).
-        schedule: `cosine` falls to the final rate at the last step of the stage; `step` multiplies
+        learning_rate: learning rate at the start, after the warm-up.
+        final_learning_rate: learning rate at the end (`cosine`), or its lower bound (`step`).
+        schedule: `cosine` decays to the final rate at the last step of the stage; `step` multiplies
             by `decay_factor` every `decay_epochs` epochs, counted for each module from its own
             first update.
         decay_epochs: see `schedule`.
         decay_factor: see `schedule`.
-        warmup_steps: linear rise from 0.
-        clip_norm: largest L2 norm of the gradient.
+        warmup_steps: number of steps of a linear warm-up from 0.
+        clip_norm: maximum L2 norm of the gradient.
     """
 
     learning_rate: float = 1e-4
@@ -74,12 +74,12 @@ class StageConfig:
     """A part of a run with its own objective.
 
     Attributes:
-        objective: the loss.
-        name: of the stage, for logs.
+        objective: loss of the stage.
+        name: name of the stage, for logs.
         optim: optimizer and learning rate.
-        epochs: passes over the training pairs; one step takes `batch_size` of them.
+        epochs: number of passes over the training pairs; one step uses `batch_size` of them.
         steps: length in steps instead of epochs.
-        trains: top-level modules of the network that are updated; empty: all. Needs
+        trains: top-level modules of the network to update; empty for all. Needs
             `optimize_by_module`.
     """
 
@@ -102,35 +102,35 @@ class TrainConfig:
     """One experiment.
 
     Attributes:
-        name: of the experiment, for logs.
+        name: name of the experiment, for logs.
         model: the network.
-        stages: run one after the other; parameters and optimizer state carry over.
+        stages: stages, run one after the other; parameters and optimizer state carry over.
         data: the training pairs.
-        optimize_by_module: clip and count updates for each top-level module of the network by
-            itself, not for all together.
-        batch_size: pairs per step over all devices.
-        micro_batches: parts that a step's batch is computed in, one after the other; same gradient,
-            less memory. Leave it at 1 on CPU: inside the loop XLA runs convolutions there more than
-            ten times slower.
-        steps_per_dispatch: steps that the devices take in a row without the host, for accelerators
-            on which a step is shorter than its dispatch; log_every, save_every and eval_every must
-            be multiples. Leave it at 1 on CPU, for the reason above.
+        optimize_by_module: clip gradients and count updates separately for each top-level module of
+            the network.
+        batch_size: number of pairs per step, over all devices.
+        micro_batches: number of parts in which a step's batch is processed, one after the other,
+            which gives the same gradient with less memory. Leave it at 1 on CPU, where XLA's
+            convolutions are more than ten times slower inside this loop.
+        steps_per_dispatch: number of steps that the devices take in a row without the host, for
+            accelerators on which a step is shorter than its dispatch; log_every, save_every and
+            eval_every must be multiples of it. Leave it at 1 on CPU, for the reason above.
         mesh: how the devices are arranged.
-        average_decay: of the exponential moving average of the parameters, which is then what is
-            scored and exported; 0: none is kept.
-        non_finite: what happens if a loss or gradient is NaN or infinite. `stop` ends the run with
-            the names of the images; `skip` leaves the step out and counts it, and stops if no step
+        average_decay: decay of the exponential moving average of the parameters, which is then
+            scored and exported; 0 keeps no average.
+        non_finite: what happens if a loss or gradient is NaN or infinite. `stop` ends the run and
+            reports the names of the images; `skip` skips and counts the step, and stops if no step
             between two log lines was finite.
-        seed: of parameters, data order and every random draw.
-        start_from: weights whose parameters the run starts with (a shipped name, a .safetensors
-            file, a run's folder or FOLDER@STEP), for fine-tuning; the optimizer starts anew. Empty:
-            random parameters.
-        log_every: steps between two log lines.
-        eval_every: steps between two evaluations; 0 scores at the end only. Stages that do not
-            train the fused image are not scored.
-        save_every: steps between two checkpoints.
-        keep_newest: checkpoints kept besides the best one.
-        best_metric: validation score, larger is better, that says which checkpoint is best.
+        seed: seed of the parameters, the data order and every random draw.
+        start_from: weights with which the run starts (a shipped name, a .safetensors file, a run's
+            folder or FOLDER@STEP), for fine-tuning; the optimizer state is not taken over. Empty
+            for random parameters.
+        log_every: number of steps between log lines.
+        eval_every: number of steps between evaluations; 0 evaluates only at the end. Stages that do
+            not train the fused image are not scored.
+        save_every: number of steps between checkpoints.
+        keep_newest: number of checkpoints to keep in addition to the best one.
+        best_metric: validation score that determines the best checkpoint; larger is better.
     """
 
     name: str
@@ -175,15 +175,15 @@ class TrainConfig:
                 raise ValueError(f"Stage {stage.name!r} trains some modules only; set optimize_by_module.")
 
 
-# What may differ between a run and its continuation without changing its result.
+# Settings that may change when a run is resumed, without changing its result.
 RESUMABLE = ("mesh", "steps_per_dispatch", "log_every", "eval_every", "save_every", "keep_newest", "data.workers")
 
 
 def shipped_configs(kind: str = ".") -> dict[str, Path]:
-    """Configurations that come with the package, by name.
+    """Configurations included in the package, by name.
 
     Args:
-        kind: a folder of them, such as "ablations".
+        kind: subfolder, such as "ablations".
     """
     package = Path(__file__).parent
     folders = (package / "configs" / kind, package.parent / "configs" / kind)  # in a wheel; in a checkout
@@ -191,10 +191,10 @@ def shipped_configs(kind: str = ".") -> dict[str, Path]:
 
 
 def load_config(name_or_path: str) -> TrainConfig:
-    """The configuration that `get_config()` of a Python file returns.
+    """Loads the configuration returned by `get_config()` of a Python file.
 
     Args:
-        name_or_path: the file, or the name of a shipped one.
+        name_or_path: path of the file, or the name of a shipped one.
 
     Raises:
         ValueError: if there is no such file, it cannot be run, or it returns something else.
@@ -207,10 +207,11 @@ def load_config(name_or_path: str) -> TrainConfig:
 
 
 def load_ablation(name_or_path: str) -> Callable:
-    """`get_ablation(data_root, out, full_size)` of a Python file; see `fusejax.studies.ablation`.
+    """Loads `get_ablation(data_root, out, full_size)` of a Python file
+    (`fusejax.studies.ablation`).
 
     Args:
-        name_or_path: the file, or the name of a shipped one.
+        name_or_path: path of the file, or the name of a shipped one.
 
     Raises:
         ValueError: if there is no such file, or it cannot be run.
@@ -223,12 +224,12 @@ def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> 
     if not path.is_file():
         if name_or_path not in shipped:
             raise ValueError(
-                f"{name_or_path}: neither a file nor a shipped configuration; shipped: {', '.join(shipped) or 'none'}."
+                f"{name_or_path} is neither a file nor a shipped configuration; known: {', '.join(shipped) or 'none'}."
             )
         path = shipped[name_or_path]
     spec = importlib.util.spec_from_file_location(f"fusejax_config_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: a configuration is a Python file (.py) with a function {function}().")
+        raise ValueError(f"{path}: a configuration must be a Python file (.py) with a function {function}().")
     module = importlib.util.module_from_spec(spec)
     _call(functools.partial(spec.loader.exec_module, module), str(path))
     if not hasattr(module, function):

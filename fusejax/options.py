@@ -1,4 +1,4 @@
-"""The one check of settings and options. Imports nothing slow: every configuration needs it."""
+"""Checks of settings and options. Imports nothing slow, because every configuration needs it."""
 
 import difflib
 import functools
@@ -17,13 +17,13 @@ def check_choices(config: Any) -> None:
         config: an instance of a dataclass.
 
     Raises:
-        ValueError: if one of these fields holds none of its values; names the nearest one.
+        ValueError: if the value of such a field is not allowed; names the closest allowed value.
     """
     _check(_literals(type(config)), vars(config))
 
 
 def check_at_least(config: Any, least: float, *names: str) -> None:
-    """Checks that fields of a dataclass are numbers not below a limit.
+    """Checks that fields of a dataclass are numbers at or above a limit.
 
     Args:
         config: an instance of a dataclass.
@@ -41,13 +41,13 @@ def check_at_least(config: Any, least: float, *names: str) -> None:
 def checked_options(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator that checks keyword-only arguments annotated `Literal[...]` at every call.
 
-    Works under `jax.jit`, where it runs while tracing only.
+    Works under `jax.jit`, where it runs only during tracing.
 
     Args:
         function: any function with such arguments.
 
     Returns:
-        The function, which raises ValueError for an option that has none of its values.
+        The function, which raises ValueError if the value of an option is not allowed.
     """
     choices = {name: known for name, known in _literals(function).items() if name in option_names(function)}
 
@@ -63,12 +63,13 @@ def check_options(function: Callable, options: Mapping[str, Any], *, owner: str)
     """Checks names and values of options before the function is called.
 
     Args:
-        function: what the options are meant for; its keyword-only parameters are its options.
+        function: function for which the options are meant; its keyword-only parameters are its
+            options.
         options: values by name.
-        owner: what an error message calls the function.
+        owner: name of the function in error messages.
 
     Raises:
-        ValueError: for an option that the function does not have, or a value that it does not know.
+        ValueError: for an option that the function does not have, or a value that is not allowed.
     """
     known = option_names(function)
     for option in options:
@@ -85,14 +86,14 @@ def option_names(function: Callable) -> list[str]:
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """The end of an error message that names the nearest known name; empty if none is near."""
+    """The end of an error message with the closest known name; empty if none is close."""
     near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 @functools.cache
 def _literals(annotated: Any) -> dict[str, tuple]:
-    """Allowed values of everything that is annotated `Literal[...]`, by name."""
+    """Allowed values of everything annotated `Literal[...]`, by name."""
     hints = get_type_hints(annotated)
     return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
 
@@ -101,6 +102,6 @@ def _check(choices: Mapping[str, tuple], values: Mapping[str, Any], *, owner: st
     for name, known in choices.items():
         if name in values and values[name] not in known:
             raise ValueError(
-                f"{owner and owner + ': '}{name} is {values[name]!r}; it is one of {', '.join(map(repr, known))}"
+                f"{owner and owner + ': '}{name} is {values[name]!r}; expected one of {', '.join(map(repr, known))}"
                 + (did_you_mean(values[name], known) or ".")
             )

@@ -1,6 +1,6 @@
-"""Frozen dataclasses to plain JSON types and strictly back.
+"""Conversion of frozen dataclasses to plain JSON types, and strictly back.
 
-Where a field may hold one of several dataclasses, its dict says which under the key "type".
+If a field can hold one of several dataclasses, its dict names the class under the key "type".
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def to_dict(config: Any) -> dict:
-    """Plain JSON types: nested dicts, lists, numbers, strings, None."""
+    """Converts to plain JSON types: nested dicts, lists, numbers, strings, None."""
     hints = typing.get_type_hints(type(config))
     return {f.name: _plain(getattr(config, f.name), hints[f.name]) for f in dataclasses.fields(config)}
 
@@ -26,21 +26,21 @@ def _plain(value: Any, hint: Any = None) -> Any:
 
 
 def _dataclasses_in(hint: Any) -> list[type]:
-    """The dataclasses that a union offers."""
+    """The dataclasses in a union."""
     if not isinstance(hint, types.UnionType):
         return []
     return [h for h in typing.get_args(hint) if isinstance(h, type) and dataclasses.is_dataclass(h)]
 
 
 def from_dict(cls: type, values: dict) -> Any:
-    """The dataclass that `to_dict` came from.
+    """Restores a dataclass from the output of `to_dict`.
 
     Args:
         cls: the dataclass.
         values: plain JSON types.
 
     Raises:
-        ValueError: for an unknown key; the message names the nearest known one.
+        ValueError: for an unknown key; the message names the closest known one.
     """
     hints = typing.get_type_hints(cls)
     for key in values:
@@ -66,14 +66,14 @@ def _restore_union(hint: Any, value: Any) -> Any:
     kinds = {kind.__name__: kind for kind in _dataclasses_in(hint)}
     if len(kinds) > 1:
         if value.get("type") not in kinds:
-            raise ValueError(f"type is {value.get('type')!r}; it is one of {', '.join(kinds)}.")
+            raise ValueError(f"type is {value.get('type')!r}; expected one of {', '.join(kinds)}.")
         return from_dict(kinds[value["type"]], {k: v for k, v in value.items() if k != "type"})
     return _restore(next(h for h in typing.get_args(hint) if h is not types.NoneType), value)
 
 
 def differences(old: dict, new: dict, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted keys (numbers within lists) whose values differ, with both values; a missing one
-    counts as None.
+    """Dotted keys (numbers within lists) whose values differ, with both values; missing values
+    count as None.
     """
     found = {}
     for key in sorted(old.keys() | new.keys(), key=str):
@@ -86,6 +86,8 @@ def differences(old: dict, new: dict, prefix: str = "") -> dict[str, tuple[Any, 
 
 
 def _keyed(value: Any) -> Any:
-    """Lists of dicts by position, so that their entries are compared one by one."""
+    """Turns lists of dicts into dicts by position, so that their entries are compared one by
+    one.
+    """
     nested = isinstance(value, list) and value and all(isinstance(v, dict) for v in value)
     return dict(enumerate(value)) if nested else value

@@ -14,12 +14,12 @@ Rgb = Float[Array, "b h w 3"]
 Features = Float[Array, "b h w c"]
 PerImage = Float[Array, " b"]
 Extent = Int[Array, " 2"]
-"""Height and width of the images of a batch whose arrays are larger."""
+"""Height and width of the images in a batch whose arrays are larger."""
 Params = Any
 
 
 class Pair(TypedDict):
-    """One pair, as the data sources give it.
+    """One pair, as returned by the data sources.
 
     Attributes:
         id: name of the pair in messages and result files.
@@ -37,14 +37,14 @@ class Pair(TypedDict):
 
 
 class Batch(TypedDict):
-    """Pairs as a training step takes them; images are [b, h, w, 1], float32 in [0, 1].
+    """Pairs as used by a training step; images are [b, h, w, 1], float32 in [0, 1].
 
     Attributes:
         id: names of the pairs [b]; they stay on the host.
-        ir, vi_y: the clean infrared image and the luma of the visible one, for the losses.
+        ir, vi_y: the clean infrared image and the luma of the visible image, for the losses.
         ir_input, vi_input: the network's input: the clean pair, or the pair masked by ComMask.
         boxes: annotated objects [b, n, 4]: x1, y1, x2, y2 in pixels of the crop.
-        boxes_valid: which of the boxes are real [b, n]; the others fill the list.
+        boxes_valid: which of the boxes are real [b, n]; the others are padding.
     """
 
     id: NotRequired[np.ndarray]

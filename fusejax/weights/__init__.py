@@ -1,1 +1,1 @@
-"""Released weights with their model cards, and reading and writing of weight files."""
+"""Released weights with their model cards; reading and writing weight files."""

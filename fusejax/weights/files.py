@@ -30,20 +30,20 @@ def save_weights(
     *,
     storage: Literal["float32", "float16"] = "float32",
 ) -> None:
-    """Writes weights with a SHA-256 of all that the file holds.
+    """Writes weights with a SHA-256 checksum of the file's whole content.
 
     Args:
-        path: the file; it is replaced in one go.
+        path: file to write; it is replaced atomically.
         params: nested parameters; they are stored under their names joined with "/".
-        model_config: of the network, stored as JSON.
-        metadata: where the weights come from, stored as JSON.
-        storage: type of the stored numbers; `float16` halves the file and rounds each value to
-            three digits. They are read as float32 either way.
+        model_config: configuration of the network, stored as JSON.
+        metadata: origin of the weights, stored as JSON.
+        storage: data type of the stored numbers; `float16` halves the file size and rounds each
+            value to three digits. Weights are always read as float32.
 
     Raises:
-        ValueError: if a value is NaN or infinite, also where float16 cannot hold it, or the shapes
-            are not the network's.
-        OSError: if the file cannot be written; the message names it.
+        ValueError: if a value is NaN or infinite (or becomes so in float16), or the shapes are not
+            those of the network.
+        OSError: if the file cannot be written; the message names the file.
     """
     flat = {k: np.asarray(v, storage, order="C") for k, v in flatten_dict(jax.device_get(params), sep="/").items()}
     _check_values(flat, str(path))
@@ -61,7 +61,7 @@ def save_weights(
 
 
 def shipped_weights() -> list[str]:
-    """Names of the weights that come with the package."""
+    """Names of the weights included in the package."""
     return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
 
 
@@ -69,18 +69,17 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
     """Reads weights; never executes anything from the file.
 
     Args:
-        name_or_path: a shipped name, a .safetensors file, the folder of a run, or FOLDER@STEP, one
-        of
-            the run's checkpoints. Of a run that has not finished the newest intact checkpoint is
-            taken, which prints a line.
+        name_or_path: a shipped name, a .safetensors file, the folder of a run, or FOLDER@STEP for
+            one of the run's checkpoints. If a run has not finished, its newest intact checkpoint is
+            used, and a line says so.
 
     Returns:
         Parameters, the network's configuration and training metadata.
 
     Raises:
-        ValueError: if there are no such weights, or they are damaged: a changed byte (files written
-            before the checksum was introduced have none), a value that is NaN or infinite, shapes
-            that are not the network's.
+        ValueError: if there are no such weights, or if they are damaged: a changed byte (files
+            written before the checksum was introduced have none), a value that is NaN or infinite,
+            or shapes that are not those of the network.
     """
     from fusejax.weights.run_checkpoint import find_run, load_checkpoint_weights
 
@@ -101,12 +100,12 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
     """Reads and checks one file, see `load_weights`."""
     flat, header = _read_safetensors(path)
     if "model" not in header:
-        raise ValueError(f"{path} holds no model configuration; it was not written by fusejax.")
+        raise ValueError(f"{path} has no model configuration; it was not written by fusejax.")
     if (checksum := header.pop("sha256", None)) is not None and checksum != _checksum(flat, header):
-        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one it was written with.")
+        raise ValueError(f"{path} is damaged: its SHA-256 differs from the one that was stored when it was written.")
     kinds = {kind.__name__: kind for kind in NETWORKS}
     try:
-        # Files from before there were two networks do not name theirs.
+        # Files from before there was more than one network do not name their network.
         network = json.loads(header.get("network", '"AngularFuseConfig"'))
         if network not in kinds:
             raise ValueError(f"it is for the network {network!r}; this version knows {', '.join(kinds)}")
@@ -114,10 +113,10 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
         training = json.loads(header.get("training", "{}"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: its metadata cannot be used: {str(error).rstrip('.')}.") from error
-    # Files of half the size; the arithmetic is that of the network.
+    # float16 only halves the file; the arithmetic is that of the network.
     flat = {name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in flat.items()}
     _check_values(flat, str(path))
-    if checksum is None:  # the shapes that a checksum covers were checked when the file was written
+    if checksum is None:  # shapes covered by a checksum were checked when the file was written
         _check_shapes(flat, config, str(path))
     return unflatten_dict({k: v.astype(np.float32) for k, v in flat.items()}, sep="/"), config, training
 
@@ -132,7 +131,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]
 
 
 def _checksum(flat: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
-    """SHA-256 of names, types, shapes and bytes of all arrays, and of the other metadata."""
+    """SHA-256 of the names, types, shapes and bytes of all arrays, and of the other metadata."""
     digest = hashlib.sha256(json.dumps(dict(header), sort_keys=True).encode())
     for name in sorted(flat):
         array = np.ascontiguousarray(flat[name])
@@ -144,13 +143,13 @@ def _checksum(flat: Mapping[str, np.ndarray], header: Mapping[str, str]) -> str:
 def _check_values(flat: Mapping[str, np.ndarray], path: str) -> None:
     if broken := [name for name, value in flat.items() if not np.isfinite(value).all()]:
         raise ValueError(
-            f"{path}: weights that are NaN or infinite, in {len(broken)} of {len(flat)} arrays, such as "
+            f"{path}: weights are NaN or infinite, in {len(broken)} of {len(flat)} arrays, such as "
             f"{broken[0]}; they would fuse to black images. Take an earlier checkpoint (RUN@STEP)."
         )
 
 
 def _check_shapes(flat: Mapping[str, np.ndarray], config: ModelConfig, path: str) -> None:
-    """Raises ValueError if the arrays are not those of the network."""
+    """Raises ValueError if the arrays do not match the network."""
     pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
     shapes = jax.eval_shape(build(config).init, jax.random.key(0), pair, pair)["params"]
     flat_shapes: dict[str, Any] = flatten_dict(shapes, sep="/")
@@ -161,5 +160,5 @@ def _check_shapes(flat: Mapping[str, np.ndarray], config: ModelConfig, path: str
         first = wrong[0]
         raise ValueError(
             f"{path}: {len(wrong)} arrays do not fit {type(config).__name__}: {first} is "
-            f"{given.get(first, 'missing')}, the network has {expected.get(first, 'none')}."
+            f"{given.get(first, 'missing')}, but the network has {expected.get(first, 'none')}."
         )

@@ -1,4 +1,4 @@
-"""Weights out of a run's checkpoints, without touching the run: it may still be going on."""
+"""Loads weights from a run's checkpoints without touching the run, which may still be active."""
 
 import json
 import sys
@@ -23,11 +23,11 @@ _FINAL = "weights.safetensors"
 
 
 def find_run(text: str) -> tuple[epath.Path, int | None] | None:
-    """Whether a text names checkpoints of a run: FOLDER@STEP, or the FOLDER of one without weights.
+    """Parses FOLDER@STEP, or the FOLDER of a run without final weights.
 
     Returns:
-        The folder of the run and the step, None for the newest; None if the text names something
-        else.
+        The folder of the run and the step, where None means the newest; None if the text is
+        something else.
 
     Raises:
         ValueError: if the folder has no such step.
@@ -46,24 +46,24 @@ def find_run(text: str) -> tuple[epath.Path, int | None] | None:
 
 
 def saved_steps(run: epath.Path) -> list[int]:
-    """Steps of a run that have been saved completely, in order."""
+    """Completely saved steps of a run, in order."""
     folders = [path for path in (run / _CHECKPOINTS).iterdir() if path.name.isdigit()]
     return sorted(int(p.name) for p in folders if (p / "_CHECKPOINT_METADATA").exists())
 
 
 def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, ModelConfig, dict[str, Any]]:
-    """Parameters of a checkpoint (their moving average if the run keeps one); prints which step it
-    is.
+    """Loads the parameters of a checkpoint (their moving average if the run keeps one); prints the
+    step.
 
     Args:
         run: folder of the run.
-        step: of the checkpoint; None takes the newest that is intact.
+        step: step of the checkpoint; None for the newest intact one.
 
     Returns:
         Parameters, the network's configuration and training metadata.
 
     Raises:
-        ValueError: if there is no intact checkpoint, or the given one is damaged.
+        ValueError: if there is no intact checkpoint, or if the given one is damaged.
     """
     damage = []
     for candidate in [step] if step is not None else reversed(saved_steps(run)):
@@ -74,16 +74,16 @@ def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, 
             damage.append(str(error))
             continue
         where = "" if step is not None else f"{run} has not finished; "
-        print("\n".join([*damage, f"{where}taking the weights of step {candidate}"]), file=sys.stderr)
+        print("\n".join([*damage, f"{where}using the weights of step {candidate}"]), file=sys.stderr)
         about = {"steps": candidate, "checkpoint": True}
         return jax.device_get(state.scored), config.model, about
     raise ValueError(
-        "\n".join(damage) or f"{run} has no complete checkpoint yet; the first one comes after save_every steps."
+        "\n".join(damage) or f"{run} has no complete checkpoint yet; the first is written after save_every steps."
     )
 
 
 def _read(folder: epath.Path) -> tuple[TrainState, TrainConfig]:
-    """The state on one device, compared with its fingerprints; ValueError if it is damaged."""
+    """Reads the state to one device and verifies its fingerprints; ValueError if it is damaged."""
     try:
         saved, meta = (json.loads((folder / item / "metadata").read_text()) for item in ("config", "meta"))
         config = from_dict(TrainConfig, saved)
@@ -101,5 +101,5 @@ def _read(folder: epath.Path) -> tuple[TrainState, TrainConfig]:
             raise
         raise ValueError(f"{folder} is damaged: {error_summary(error)}.") from error
     if wrong or described_leaves(state).keys() != meta["leaves"].keys():
-        raise ValueError(f"{folder} is damaged: other values than were saved in {', '.join(wrong[:4])}.")
+        raise ValueError(f"{folder} is damaged: the values of {', '.join(wrong[:4])} are not those that were saved.")
     return state, config

@@ -1,4 +1,4 @@
-"""Reads checkpoints of the authors' PyTorch code into this library's parameters."""
+"""Converts checkpoints of the authors' PyTorch code to this library's parameters."""
 
 import re
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ _MODULES = {
     "detail_fusion": "DetailFuseLayer",
 }
 
-# Ours to the author's, inside a module; the long-scale block names its parts otherwise than the
-# Restormer block.
+# Our names to the author's, inside a module; the long-scale block and the Restormer block use
+# different names for their parts.
 _COMMON = (
     (r"norm(\d)/scale$", r"norm\1.body.weight"),
     (r"norm(\d)/bias$", r"norm\1.body.bias"),
@@ -58,7 +58,7 @@ _LONG_SCALE = {
 
 
 def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads the network's modules from a .pth file; nothing but tensors is unpickled.
+    """Reads the network's modules from a .pth file; only tensors are unpickled.
 
     Args:
         path: the file.
@@ -67,7 +67,8 @@ def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
         Arrays by module and name.
 
     Raises:
-        ValueError: if PyTorch is missing, or the file cannot be read as tensors or lacks a module.
+        ValueError: if PyTorch is missing, or if the file cannot be read as tensors or lacks a
+            module.
     """
     try:
         import torch
@@ -78,14 +79,14 @@ def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} does not exist.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors alike
-        raise ValueError(f"{path} cannot be read as tensors alone ({type(error).__name__}: {error}).") from error
+    except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors
+        raise ValueError(f"{path} cannot be read as tensors only ({type(error).__name__}: {error}).") from error
     held = checkpoint if isinstance(checkpoint, dict) else {}
     modules = {m: held[m] for m in _MODULES.values() if isinstance(held.get(m), dict)}
     if len(modules) < len(_MODULES):
         names = ", ".join(map(str, list(held)[:8])) or f"a {type(checkpoint).__name__}"
-        raise ValueError(f"{path} is not a dict with the modules {', '.join(_MODULES.values())}; it holds {names}.")
-    # What else a checkpoint holds, such as the optimizer's state, is not needed.
+        raise ValueError(f"{path} is not a dict with the modules {', '.join(_MODULES.values())}; it contains {names}.")
+    # The rest of a checkpoint, such as the optimizer's state, is not needed.
     return {
         module: {k: np.asarray(v.float()) for k, v in tensors.items() if isinstance(v, torch.Tensor)}
         for module, tensors in modules.items()
@@ -96,17 +97,17 @@ def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> 
     """Parameters and configuration of CrossFuse from the author's (or CDDFuse's) checkpoint.
 
     Args:
-        checkpoint: arrays by module and parameter name, with or without `module.` before it.
+        checkpoint: arrays by module and parameter name, with or without the prefix `module.`.
 
     Returns:
         The parameters, and the configuration that fits them.
 
     Raises:
-        ValueError: naming entries that are missing, unknown or of another shape.
+        ValueError: if entries are missing, unknown or of another shape; names them.
     """
     missing = [m for m in _MODULES.values() if m not in checkpoint]
     if missing:
-        raise ValueError(f"The checkpoint lacks {', '.join(missing)}; it holds {', '.join(checkpoint) or 'nothing'}.")
+        raise ValueError(f"The checkpoint lacks {', '.join(missing)}; it has {', '.join(checkpoint) or 'nothing'}.")
     tensors = {f"{m}.{k.removeprefix('module.')}": v for m in _MODULES.values() for k, v in checkpoint[m].items()}
     config = _config(tensors)
     pair = jax.ShapeDtypeStruct((1, 8, 8, 1), np.float32)
@@ -117,7 +118,7 @@ def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> 
     for name, like in shapes.items():
         theirs = torch_name(name)
         if theirs not in tensors:
-            raise ValueError(f"The checkpoint has no {theirs}, which {name} comes from.")
+            raise ValueError(f"The checkpoint has no {theirs}, which is needed for {name}.")
         value = _to_ours(tensors.pop(theirs), like.ndim)
         if value.shape != like.shape:
             raise ValueError(f"{theirs} becomes {value.shape}, but {name} is {like.shape}.")
@@ -148,7 +149,7 @@ def _config(tensors: Mapping[str, np.ndarray]) -> CrossFuseConfig:
     embed = tensors.get("DIDF_Encoder.patch_embed.proj.weight")
     scale = tensors.get("BaseFuseLayer.attn.scale")
     if embed is None or scale is None:
-        raise ValueError("The checkpoint has no patch_embed.proj.weight or attn.scale: not a CrossFuse network.")
+        raise ValueError("The checkpoint has no patch_embed.proj.weight or attn.scale: it is not a CrossFuse network.")
     expand = tensors.get("DIDF_Encoder.encoder_level1.0.ffn.project_in.weight")
     width = embed.shape[0]
     return CrossFuseConfig(

@@ -262,7 +262,7 @@ class Payload:
 
 def test_code_in_a_checkpoint_is_never_executed(tmp_path, capsys):
     torch.save({"DIDF_Encoder": {"x": Payload()}}, tmp_path / "evil.pth")
-    with pytest.raises(ValueError, match=r"evil\.pth cannot be read as tensors alone"):
+    with pytest.raises(ValueError, match=r"evil\.pth cannot be read as tensors only"):
         load_torch_checkpoint(tmp_path / "evil.pth")
     assert "executed" not in capsys.readouterr().out
 

@@ -43,7 +43,7 @@ def test_an_axis_of_every_large_array_is_split(shape, expected):
 def test_meshes_that_make_no_sense_are_refused():
     assert dict(make_mesh(MeshConfig()).shape) == {"data": 1, "fsdp": 1}
     for sizes in ((0, 1), (-1, -1), (1, -2)):
-        with pytest.raises(ValueError, match=r"one of them may be -1"):
+        with pytest.raises(ValueError, match=r"of which one may be -1"):
             MeshConfig(*sizes)
     for sizes in ((-1, 2), (2, -1), (1, 2), (2, 2)):
         with pytest.raises(ValueError, match=r"does not make the 1 devices of this run; sizes that do: 1 x 1"):

@@ -88,7 +88,7 @@ def test_weights_are_taken_from_a_checkpoint_of_a_run(unbroken, tmp_path, capsys
     shutil.copytree(finished, run)
     (run / "weights.safetensors").unlink()
     jax.tree.map(np.testing.assert_array_equal, load_weights(run)[0], jax.device_get(state.params))
-    assert f"{run} has not finished; taking the weights of step 4" in capsys.readouterr().err
+    assert f"{run} has not finished; using the weights of step 4" in capsys.readouterr().err
     earlier, config, about = load_weights(f"{run}@2")
     assert (config, about["steps"]) == (TINY.model, 2)
     assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(earlier), jax.tree.leaves(state.params), strict=True))
