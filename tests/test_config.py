@@ -43,7 +43,7 @@ def test_differences_are_dotted():
 def test_wrong_values_and_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="batch_size 8 does not split into 3 micro-batches"):
         dataclasses.replace(load_config("angularfuse"), micro_batches=3)
-    with pytest.raises(ValueError, match=r"neither a file nor a shipped configuration; shipped: .*angularfuse"):
+    with pytest.raises(ValueError, match=r"neither a file nor a shipped configuration; known: .*angularfuse"):
         load_config("angularfusion")
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ValueError, match=r"has no function get_config\(\)"):
@@ -63,7 +63,7 @@ def test_configurations_load_without_jax():
     [
         ({"widths": ()}, "widths are ()"),
         ({"widths": (8, 0)}, "each at least 1 channel"),
-        ({"dtype": "float99"}, "dtype is 'float99'; it is one of 'float32', 'bfloat16'"),
+        ({"dtype": "float99"}, "dtype is 'float99'; expected one of 'float32', 'bfloat16'"),
         ({"heads": 0}, "heads is 0; it must be at least 1"),
     ],
 )

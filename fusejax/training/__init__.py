@@ -1,4 +1,4 @@
-"""Training: `fit` runs and resumes a configuration, on any number of devices and processes."""
+"""Training: `fit` runs and resumes a configuration on any number of devices and processes."""
 
 from etils import epy
 

@@ -1,4 +1,4 @@
-"""Checkpoints with Orbax: a step holds state, data position, configuration and fingerprints.
+"""Checkpoints with Orbax: a step contains state, data position, configuration and fingerprints.
 
 All methods of `Checkpoints` are collective: every process of a run calls them in the same order.
 """
@@ -19,18 +19,18 @@ from fusejax.training.processes import on_any_process
 from fusejax.training.saved_step import Damage, KeepBest, move_aside, read_json, read_step
 from fusejax.training.state import TrainState
 
-# Orbax logs a failed save with several tracebacks; the run reports it in one line.
+# Orbax logs several tracebacks for a failed save; the run reports it in one line.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 TRIES = 3
 
 
 class DamagedCheckpoint(ValueError):
-    """A step on disk is not what was saved; the message names folder, item and array."""
+    """A step on disk differs from what was saved; the message names folder, item and array."""
 
 
 class CheckpointFailed(RuntimeError):
-    """Saving failed for good; the message names the reason and the last good step."""
+    """Saving failed permanently; the message names the reason and the last good step."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Restored:
     """A restored checkpoint.
 
     Attributes:
-        step: which one.
-        state: of the run.
-        data: what was saved with it.
-        messages: for the reader: settings overridden, damaged steps skipped.
+        step: the restored step.
+        state: state of the run.
+        data: data saved with it.
+        messages: messages for the user: overridden settings, skipped damaged steps.
     """
 
     step: int
@@ -54,12 +54,12 @@ class Checkpoints:
     """Asynchronous checkpoints of one run; keeps the newest ones and the best one.
 
     Args:
-        folder: of the checkpoints; may be remote (gs://).
-        keep_newest: how many to keep besides the best one.
-        best_metric: validation score that says which one is best; larger is better.
+        folder: folder of the checkpoints; may be remote (gs://).
+        keep_newest: number of checkpoints to keep in addition to the best one.
+        best_metric: validation score that determines the best one; larger is better.
 
     Raises:
-        PermissionError: if nothing can be written to the folder.
+        PermissionError: if the folder is not writable.
     """
 
     def __init__(self, folder: epath.PathLike, *, keep_newest: int, best_metric: str) -> None:
@@ -67,14 +67,14 @@ class Checkpoints:
         self._folder = folder if folder.is_absolute() else folder.absolute()  # gs:// is absolute
         self._best_metric = best_metric
         self._scores: dict[int, float] = {}
-        self._pending: int | None = None  # step of a save whose end has not been seen
+        self._pending: int | None = None  # step of a save whose result is not known yet
         self._error: Exception | None = None  # of a save that did not even start
         self._failures = 0
         self._messages: list[str] = []
         self._closed = False
         checks.check_writable(self._folder)
-        # Orbax's own metrics are not used: a damaged file of them would keep the manager from
-        # starting.
+        # Orbax's own metrics are not used, because a damaged metrics file would keep the manager
+        # from starting.
         keep = checkpoint_managers.AnyPreservationPolicy(
             [checkpoint_managers.LatestN(keep_newest), KeepBest(self._scores)]
         )
@@ -87,7 +87,7 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """Steps on disk.
 
-        Waits for a save in progress, which Orbax would count even if it fails later.
+        Waits for a save in progress, which Orbax would count even if it failed later.
         """
         self._settle(wait=True)
         return sorted(self._manager.all_steps())
@@ -99,21 +99,21 @@ class Checkpoints:
 
     @property
     def best_step(self) -> int | None:
-        """The step on disk with the best score, the later of two equal ones."""
+        """The step on disk with the best score; the later one of two equal ones."""
         scored = [step for step in self.steps if step in self._scores]
         return max(scored, key=lambda step: (self._scores[step], step), default=None)
 
     def save(self, state: TrainState, *, step: int, config: dict, data: dict, scores: dict[str, float] | None) -> None:
-        """Starts writing in the background; the arrays have been copied when this returns.
+        """Starts saving in the background; the arrays have been copied when this returns.
 
-        A step that exists already is left as it is. `check` tells whether the save worked.
+        An existing step is not changed. Call `check` to find out whether the save succeeded.
 
         Args:
-            state: of the run.
-            step: its number of steps.
-            config: of the run, as JSON types.
-            data: what else a continuation needs, as JSON types.
-            scores: of the validation, if it was scored.
+            state: state of the run.
+            step: number of steps taken.
+            config: configuration of the run, as JSON types.
+            data: further data for resuming, as JSON types.
+            scores: validation scores, if there are any.
 
         Raises:
             CheckpointFailed: after TRIES failures in a row.
@@ -130,20 +130,20 @@ class Checkpoints:
         items = {"config": config, "data": data, "meta": meta}
         json_items = {name: ocp.args.JsonSave(value) for name, value in items.items()}
         try:
-            # force: Orbax skips steps that are not beyond the newest one without a word.
+            # force: without it, Orbax silently skips steps that are not beyond the newest one.
             args = ocp.args.Composite(state=ocp.args.StandardSave(state), **json_items)
             self._manager.save(step, args=args, force=True)
         except (OSError, ValueError, RuntimeError) as error:
             self._error = error
 
     def check(self, *, wait: bool = False) -> str | None:
-        """Whether a save has failed since the last call.
+        """Checks whether a save has failed since the last call.
 
         Args:
-            wait: for the save in progress; otherwise the next call reports on it.
+            wait: whether to wait for the save in progress; otherwise a later call reports on it.
 
         Returns:
-            A message if one has failed; save the current state again then.
+            A message if a save has failed; the current state should then be saved again.
 
         Raises:
             CheckpointFailed: after TRIES failures in a row.
@@ -165,19 +165,19 @@ class Checkpoints:
 
         Args:
             target: shapes, types and shardings of the state.
-            config: of the run that continues.
-            step: which one; None takes the newest.
-            override: accept another configuration; the differences are in the messages.
+            config: configuration of the run that resumes.
+            step: step to restore; None for the newest.
+            override: accept another configuration; the differences are reported in the messages.
             allow_older: skip damaged steps; they are renamed to STEP.damaged, so that the run can
                 save those steps again.
 
         Returns:
-            The state, what was saved with it, and messages for the reader.
+            The state, the data saved with it, and messages for the user.
 
         Raises:
-            DamagedCheckpoint: if the step is damaged, or with `allow_older` all of them are.
-            ValueError: if there is no such step, or it was made by another configuration or holds
-                another model; the message lists the differences.
+            DamagedCheckpoint: if the step is damaged or, with `allow_older`, all steps are.
+            ValueError: if there is no such step, or if it belongs to another configuration or
+                model; the message lists the differences.
         """
         steps = self.steps
         tried = [s for s in reversed(steps) if step is None or s <= step]
@@ -204,7 +204,7 @@ class Checkpoints:
         """Waits for saves in progress.
 
         Raises:
-            CheckpointFailed: if one failed that `check` has not reported.
+            CheckpointFailed: if a save failed and `check` has not reported it.
         """
         if self._closed:
             return
@@ -238,7 +238,7 @@ class Checkpoints:
         if not failed:
             self._failures = 0
             return
-        self._manager.reload()  # it has forgotten the steps that it wanted to delete after this save
+        self._manager.reload()  # it has forgotten the steps that it was going to delete after this save
         cause = checks.error_summary(error) if error else "another process could not write"
         good = max(self._manager.all_steps(), default=None)
         if good == step:
@@ -250,15 +250,15 @@ class Checkpoints:
         text = f"saving step {step} in {self._folder} failed ({self._failures} of {TRIES} tries): {cause}; {last_good}"
         if self._failures >= TRIES:
             raise CheckpointFailed(
-                f"{text}. Free some space or give access, then the same command continues from there."
+                f"{text}. Free some space or grant access, then repeat the command to continue from there."
             )
-        self._messages.append(f"{text}; it is tried again")
+        self._messages.append(f"{text}; trying again")
 
     def _remove_leftovers(self) -> None:
-        """Deletes what failed saves have written: the disk may be full."""
+        """Deletes the remains of failed saves, because the disk may be full."""
         if jax.process_index() == 0:
             for left in self._folder.glob("*.orbax-checkpoint-tmp*"):
-                with contextlib.suppress(OSError):  # a thread of it may still write: next time
+                with contextlib.suppress(OSError):  # one of its threads may still be writing: deleted next time
                     left.rmtree()
 
     def _note_scores(self, step: int, scores: dict[str, float] | None) -> None:
@@ -270,7 +270,7 @@ class Checkpoints:
         """Scores of a step on disk; None if they are damaged, which restoring that step reports.
 
         Raises:
-            Exception: if access, memory or the network fail.
+            Exception: if access, memory or the network fails.
         """
         try:
             return read_json(self._manager, step, "meta")["scores"]
@@ -282,8 +282,8 @@ class Checkpoints:
 
 def _advice(older: list[int]) -> str:
     if not older:
-        return "There is no older step to go back to; delete the folder to start again."
+        return "There is no older step to go back to; delete the folder to start over."
     return (
-        f"Older steps: {checks.summarize_list(older)}. --allow-older, or deleting this one, goes back "
+        f"Older steps: {checks.summarize_list(older)}. Use --allow-older, or delete this step, to go back "
         "to the newest intact one."
     )

@@ -1,4 +1,4 @@
-"""Batches on their way from the pipeline to the devices."""
+"""Moves batches from the pipeline to the devices."""
 
 import time
 from collections.abc import Iterator
@@ -16,25 +16,25 @@ class Feed:
     """Takes batches from the pipeline and places them on the devices.
 
     Steps are dispatched without waiting for them, so a batch is placed while the devices still
-    compute the steps before it; the pipeline prepares the next ones in threads of its own.
+    compute the previous steps; the pipeline prepares the next batches in its own threads.
 
     Args:
-        batches: of this process, from `fusejax.data.pipeline.training_batches`.
-        mesh: of the run.
-        meter: told how long each batch took to come.
+        batches: batches of this process, from `fusejax.data.pipeline.training_batches`.
+        mesh: mesh of the run.
+        meter: records how long the loop waited for each batch.
     """
 
     def __init__(self, batches: Iterator[dict[str, Any]], mesh: jax.sharding.Mesh, meter: Meter) -> None:
         self._batches, self._mesh, self._meter = batches, mesh, meter
 
     def take(self, count: int) -> tuple[dict[str, jax.Array], list[list[str]]]:
-        """The next batches.
+        """Takes the next batches.
 
         Args:
-            count: how many; more than one are stacked along a new first axis.
+            count: number of batches; more than one are stacked along a new first axis.
 
         Returns:
-            The batch on the devices, and for each of the `count` batches the names of its pairs
+            The batch on the devices, and for each of the `count` batches the names of the pairs
             that this process has read.
         """
         start = time.perf_counter()
@@ -47,15 +47,15 @@ class Feed:
 
 
 def dispatched_together(step: int, stage: Stage, at_most: int) -> int:
-    """How many steps from `step` on go to the devices as one program.
+    """Number of steps from `step` on that are dispatched to the devices as one program.
 
     Args:
-        step: steps taken so far.
-        stage: that the next step belongs to.
+        step: number of steps taken so far.
+        stage: stage of the next step.
         at_most: `steps_per_dispatch` of the configuration.
 
     Returns:
-        `at_most`, or 1 from a step that is no multiple of it (a run that was stopped there) and at
-        the end of a stage, so that two programs serve every run.
+        `at_most`, or 1 if `step` is not a multiple of it (because a run was stopped there) and at
+        the end of a stage, so that two programs suffice for every run.
     """
     return at_most if step % at_most == 0 and step + at_most <= stage.end else 1

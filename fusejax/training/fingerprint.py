@@ -1,4 +1,4 @@
-"""Fingerprints of what a checkpoint holds: of arrays on their devices, of JSON by SHA-256."""
+"""Fingerprints of a checkpoint's content: of arrays on their devices, of JSON by SHA-256."""
 
 import functools
 import hashlib
@@ -14,7 +14,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """Arrays, or shapes, of a tree by their path, such as "params/stem/kernel"."""
+    """Arrays, or shapes, of a tree by path, such as "params/stem/kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
@@ -22,10 +22,11 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 def fingerprints(tree: Any) -> dict[str, int]:
     """A number below 2^32 for every array, which changes if any single bit of the array changes.
 
-    The bits of each entry times an odd number that depends on its place, summed modulo 2^32:
-    integers, so the number is exact and the same for every sharding, topology and order of
-    summation. Runs where the arrays are, even if they are spread over processes (all of them must
-    call it). Only the numbers are fetched, which waits for the tree.
+    The number is the sum, modulo 2^32, of the bits of each entry times an odd number that depends
+    on its position. Because these are integers, the result is exact and the same for every
+    sharding, topology and order of summation. It is computed where the arrays are, even if they are
+    spread over processes (all of them must call this function). Only the numbers are fetched, which
+    waits for the tree.
     """
     leaves = named_leaves(tree)
     shardings = (
@@ -46,8 +47,8 @@ def sha256(value: Any) -> str:
 def _jitted_sums(sharding: NamedSharding | None):
     """One program for all arrays.
 
-    With many small programs, each of which sums over devices, CPU processes start several at a time
-    in different orders and wait for each other forever.
+    With many small programs that each sum over devices, CPU processes would start several at a time
+    in different orders and deadlock.
     """
     return jax.jit(lambda leaves: jnp.stack([_weighted_sum(leaf) for leaf in leaves]), out_shardings=sharding)
 
@@ -55,13 +56,13 @@ def _jitted_sums(sharding: NamedSharding | None):
 def _weighted_sum(x: jax.Array) -> jax.Array:
     bits = _bits(x)
     strides = [math.prod(bits.shape[axis + 1 :]) for axis in range(bits.ndim)]
-    # An index for each axis instead of one for the flattened array: a reshape would gather a
-    # sharded one.
+    # One index per axis instead of one for the flattened array, because a reshape would gather a
+    # sharded array.
     index = jnp.zeros(bits.shape, jnp.uint32)
     for axis, stride in enumerate(strides):
         index += lax.broadcasted_iota(jnp.uint32, bits.shape, axis) * np.uint32(stride % 2**32)
-    # The finaliser of MurmurHash3, so that equal changes at two places do not cancel; odd, so that
-    # no bit is lost.
+    # MurmurHash3's finalizer, so that equal changes at two positions do not cancel; odd, so that no
+    # bit is lost.
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
         index = (index ^ (index >> shift)) * np.uint32(factor)
     return jnp.sum(bits * (index | 1), dtype=jnp.uint32)

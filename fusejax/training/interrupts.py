@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: the first one after the current step, the second one at once."""
+"""Signals that stop a run: the first one after the current step, the second one immediately."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from jax.experimental import multihost_utils
 
 
 class StopRequest:
-    """Whether SIGTERM or Ctrl-C has asked the run to stop.
+    """Whether SIGTERM or Ctrl-C has requested a stop.
 
-    With several processes JAX's own service catches SIGTERM and agrees on a step with the other
-    processes; it keeps its handler.
+    With several processes, JAX's own service catches SIGTERM and agrees on a step with the other
+    processes; its handler is kept.
     """
 
     def __init__(self) -> None:
@@ -33,9 +33,9 @@ class StopRequest:
         """Handles signals while the block runs.
 
         Python runs its handlers only between two bytecodes of the main thread, which may be inside
-        a compilation for a minute. A thread reads the signals from a socket instead and answers at
-        once. A second Ctrl-C ends the process without unwinding: with XLA at work, unwinding ends
-        in a segmentation fault.
+        a compilation for a minute. Therefore a thread reads the signals from a socket and responds
+        immediately. A second Ctrl-C ends the process without unwinding, because unwinding while XLA
+        is running ends in a segmentation fault.
 
         Args:
             say: prints one line; called from another thread.
@@ -62,14 +62,14 @@ class StopRequest:
 
 
 def _answer(reading: socket.socket, say: Callable[[str], None]) -> None:
-    """Announces the stop at the first signal; ends the process at the second one."""
+    """Announces the stop at the first signal; ends the process at the second."""
     asked = False
     with reading:
         while received := reading.recv(1):
             if received[0] not in (signal.SIGTERM, signal.SIGINT):
                 continue
             if asked:
-                print("fusejax: stopped at once, without saving", file=sys.stderr, flush=True)
+                print("fusejax: stopped immediately, without saving", file=sys.stderr, flush=True)
                 os._exit(130)
             asked = True
-            say("stopping after this step, then saving; Ctrl-C again stops at once without saving")
+            say("stopping after this step, then saving; press Ctrl-C again to stop immediately without saving")

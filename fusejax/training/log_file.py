@@ -1,6 +1,6 @@
-"""The lines of a run's log and the keys in them; loads without JAX.
+"""The lines of a run's log and their keys; does not import JAX.
 
-A file `log.jsonl`; in object stores, which cannot append, numbered parts of it.
+The log is a file `log.jsonl`, or numbered parts of it in object stores, which cannot append.
 """
 
 import os
@@ -8,21 +8,22 @@ import os
 from etils import epath
 
 LOG_FILE = "log.jsonl"
-# Keys of a training line besides the parts of the loss: of every line, of the step, of its cost.
+# Keys of a training line in addition to the parts of the loss: of every line, of the step, of its
+# cost.
 LINE_KEYS = ("kind", "step", "time")
 STEP_KEYS = ("loss", "grad_norm", "param_norm", "skipped")
 COST_KEYS = ("images_per_second", "step_seconds", "step_seconds_spread", "data_wait_share", "memory_gib")
 LEARNING_RATE = "learning_rate"  # alone, or followed by _MODULE
 
 _PARTS = "log"  # folder of 000001.jsonl, ...
-_LINES = 500  # of a part: it is uploaded again with every line
+_LINES = 500  # per part, which is uploaded again with every line
 
 
 class LogFile:
-    """A log opened for adding lines; existing ones stay.
+    """A log opened for appending; existing lines are kept.
 
-    A line is complete in the file, or uploaded, when `write` returns. If a kill has cut off the
-    last line, it is terminated first, so that the next line is not appended to it.
+    When `write` returns, the line is completely in the file, or uploaded. If a kill has truncated
+    the last line, that line is terminated first, so that the next line is not appended to it.
     """
 
     def __init__(self, workdir: epath.Path) -> None:
@@ -30,7 +31,7 @@ class LogFile:
         if is_remote(workdir):
             self._folder = workdir / _PARTS
             self._number = max((int(part.stem) for part in _parts(self._folder)), default=0)
-            self._lines = [""] * _LINES  # the first line begins a new part: a killed process may have cut the last one
+            self._lines = [""] * _LINES  # the first line begins a new part: a kill may have truncated the last one
             return
         path = workdir / LOG_FILE
         cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
@@ -39,7 +40,7 @@ class LogFile:
             self._file.write("\n")
 
     def write(self, line: str) -> None:
-        """Adds a line, given without its end.
+        """Adds a line, given without a line break.
 
         Raises:
             OSError: if it could not be written.
@@ -53,7 +54,7 @@ class LogFile:
         self._lines.append(line + "\n")
         try:
             (self._folder / f"{self._number:06d}.jsonl").write_text("".join(self._lines))
-        except Exception as error:  # those of cloud libraries have no common type
+        except Exception as error:  # the errors of cloud libraries have no common type
             raise OSError(f"{type(error).__name__}: {error}") from error
 
     def close(self) -> None:
@@ -69,7 +70,7 @@ def read_log(workdir: epath.Path) -> str:
     """
     parts = sorted(_parts(workdir / _PARTS)) if is_remote(workdir) else [workdir / LOG_FILE]
     if not parts or not parts[0].exists():
-        raise FileNotFoundError(f"{workdir} holds no {LOG_FILE}")
+        raise FileNotFoundError(f"{workdir} has no {LOG_FILE}")
     return "".join(part.read_bytes().decode(errors="replace") for part in parts)
 
 

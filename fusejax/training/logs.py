@@ -1,4 +1,4 @@
-"""Where a run reports: JSON lines, a progress bar or plain lines, TensorBoard if installed."""
+"""Reporting of a run: JSON lines, a progress bar or plain lines, TensorBoard if installed."""
 
 import importlib.util
 import json
@@ -18,13 +18,13 @@ from fusejax.training.log_file import LogFile
 
 
 class RunLog:
-    """Log of one run: its JSON lines, panels and TensorBoard events; a continued run adds to them.
+    """Log of one run: JSON lines, panels and TensorBoard events; a resumed run adds to them.
 
     Args:
-        workdir: folder of the run; None for the other ones of several processes, which neither
+        workdir: folder of the run; None for all but the first of several processes, which neither
             write nor print.
-        steps: length of the run.
-        start: steps done before.
+        steps: length of the run in steps.
+        start: number of steps done before.
     """
 
     def __init__(self, workdir: epath.Path | None, *, steps: int, start: int) -> None:
@@ -52,11 +52,11 @@ class RunLog:
             self._progress.start()
 
     def begin(self, name: str, step: int, mesh: jax.sharding.Mesh, stages: dict[str, int]) -> None:
-        """Announces the start and logs it; a run that was stopped has several such lines.
+        """Announces and logs the start; a run that was stopped has several such lines.
 
         Args:
-            name: of the configuration.
-            step: steps done before.
+            name: name of the configuration.
+            step: number of steps done before.
             mesh: the devices.
             stages: the last step of each stage, by name.
         """
@@ -75,10 +75,10 @@ class RunLog:
         try:
             self._file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 3)} | values))
         except OSError as error:
-            self.message(f"step {step} is not in the log: {error}")
+            self.message(f"step {step} could not be logged: {error}")
 
     def message(self, text: str) -> None:
-        """One line for the reader."""
+        """Prints one line for the user."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def advance(self, step: int) -> None:
@@ -87,12 +87,12 @@ class RunLog:
             self._progress.update(self._task, completed=step)
 
     def pace(self, text: str) -> None:
-        """One line on speed and time left, unless a progress bar shows them."""
+        """Prints one line on speed and remaining time, unless a progress bar shows them."""
         if not self._progress:
             self.message(text)
 
     def scalars(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """Logs a JSON line {"kind", "step", "time", ...}, and shows the same values."""
+        """Logs a JSON line {"kind", "step", "time", ...} and prints the same values."""
         self._write(kind, step, values)
         text = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
         if self._progress and kind == "train":
@@ -110,7 +110,7 @@ class RunLog:
         try:
             write_image(self._workdir / "panels" / f"{name.replace('/', '_')}_{step:07d}.png", panel)
         except OSError as error:
-            self.message(f"the panel of step {step} is not written: {error}")
+            self.message(f"the panel of step {step} could not be written: {error}")
         if self._board:
             self._board.add_image(f"panels/{name}", panel, step, dataformats="HWC")
 
@@ -124,5 +124,5 @@ class RunLog:
 
 
 def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:
-    """Values rounded to so many significant digits, so that a log stays readable."""
+    """Rounds values to a number of significant digits, so that a log stays readable."""
     return {k: float(f"{float(v):.{digits}g}") for k, v in values.items()}

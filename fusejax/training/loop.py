@@ -1,4 +1,4 @@
-"""fit(): where steps, logs, evaluation and saves meet."""
+"""fit(): the training loop with its steps, logs, evaluations and saves."""
 
 import contextlib
 import time
@@ -29,13 +29,13 @@ from fusejax.training.validation import validate
 from fusejax.training.workdir_lock import hold_workdir
 from fusejax.weights.files import RUN_FILE, save_weights
 
-RETRY = 75  # EX_TEMPFAIL of sysexits.h: what a launcher starts again
+RETRY = 75  # EX_TEMPFAIL of sysexits.h: asks a launcher to start the command again
 
 __all__ = ["RETRY", "Interrupted", "NonFiniteLoss", "fit"]
 
 
 class Interrupted(SystemExit):
-    """The run was asked to stop and has saved; the same command continues it. Its code is RETRY."""
+    """The run was asked to stop and has saved; the same command resumes it. Its code is RETRY."""
 
 
 def fit(
@@ -46,27 +46,27 @@ def fit(
     allow_older: bool = False,
     profile_steps: range = range(0),
 ) -> TrainState:
-    """Trains, or continues a stopped run; writes checkpoints, logs, panels and final weights.
+    """Trains, or resumes a stopped run; writes checkpoints, logs, panels and final weights.
 
-    The same configuration and folder again continue exactly where the run was; a finished run
-    returns at once. With several processes all of them call this; the first one logs.
+    A call with the same configuration and folder resumes exactly where the run stopped; for a
+    finished run, it returns immediately. With several processes, all of them call this; the first
+    one logs.
 
     Args:
         config: the experiment.
-        workdir: a folder, or a remote one that all processes see (gs://).
-        override: continue although the configuration differs from the checkpoint's.
-        allow_older: continue from an older checkpoint if the newest is damaged.
-        profile_steps: steps, counted from 1, of which a profiler trace is written to
-            WORKDIR/profile.
+        workdir: local folder, or a remote one (gs://) that all processes can access.
+        override: resume even if the configuration differs from the checkpoint's.
+        allow_older: resume from an older checkpoint if the newest is damaged.
+        profile_steps: steps to profile, counted from 1; the trace is written to WORKDIR/profile.
 
     Returns:
         The state after the last step.
 
     Raises:
-        ValueError: for unusable data, a folder that holds another run, that another process trains
-            in (WorkdirInUse), or a damaged checkpoint (DamagedCheckpoint).
+        ValueError: if the data cannot be used, if the folder holds another run or is used by
+            another process (WorkdirInUse), or if a checkpoint is damaged (DamagedCheckpoint).
         PermissionError: if the folder cannot be written to.
-        CheckpointFailed: if saving failed again and again.
+        CheckpointFailed: if saving failed repeatedly.
         NonFiniteLoss: if the loss or the gradient became NaN or infinite.
         Interrupted: after a signal.
     """
@@ -114,10 +114,11 @@ def _start(
     override: bool,
     allow_older: bool,
 ) -> tuple[TrainState, int, list[str]]:
-    """The state to start from, the samples it has seen, and messages for the reader.
+    """The initial state, the number of samples it has seen, and messages for the user.
 
     Raises:
-        ValueError: if the folder holds weights of another run and no checkpoint, or see `restore`.
+        ValueError: if the folder holds weights of another run but no checkpoint; see also
+            `restore`.
     """
     if checkpoints.latest_step is None:
         if (workdir / RUN_FILE).exists():
@@ -131,7 +132,7 @@ def _start(
 
 
 class _Run:
-    """The running loop: what happens every so many steps."""
+    """The running loop, with everything that happens at regular intervals."""
 
     def __init__(
         self,
@@ -201,12 +202,12 @@ class _Run:
         )
 
     def _compile(self, state: TrainState, batch: dict[str, jax.Array], key: jax.Array, count: int) -> Callable:
-        """The function for `count` steps of the current stage, compiled; the time it takes is not
-        the steps'.
+        """Compiles the function for `count` steps of the current stage; the time is not counted as
+        step time.
         """
         if len(self.stages) > 1:
             self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
-        self.log.message("compiling; the first step takes a minute or so (less if it was compiled before)")
+        self.log.message("compiling; the first step takes about a minute (less if it was compiled before)")
         start = time.perf_counter()
         compiled = self.program.step(self.stage, steps=count).lower(state, batch, key).compile()
         seconds = time.perf_counter() - start
@@ -218,7 +219,7 @@ class _Run:
     def _progress(self, step: int, logs: dict[str, jax.Array]) -> None:
         self.log.advance(step)
         if self.pace.is_first:
-            jax.block_until_ready(logs)  # once in a stage: the loop is ahead of the devices
+            jax.block_until_ready(logs)  # once per stage, since the loop runs ahead of the devices
         if (line := self.pace.stepped(step)) is not None:
             self.log.pace(line)
 
@@ -232,17 +233,19 @@ class _Run:
             self._flush()
             if failure := self.checkpoints.check():
                 self.log.message(failure)
-                saving = True  # tried again with this state
+                saving = True  # tries again with this state
         scores = self._evaluate(state, step, validation) if evaluating and validation is not None else None
         if saving or scores:
             self._save(state, step, scores, final=last or stopping)
         if stopping:
             self.checkpoints.close()
-            self.log.message(f"stopped at step {step}, saved; the same command continues the run")
+            self.log.message(f"stopped at step {step}, saved; repeat the command to resume the run")
             raise Interrupted(RETRY)
 
     def _save(self, state: TrainState, step: int, scores: dict[str, float] | None, *, final: bool) -> None:
-        """Starts a save; waits for the last one of a process: nobody would see it fail later."""
+        """Starts a save; waits for the last one of a process, whose failure would not be noticed
+        later.
+        """
         about: dict[str, Any] = {
             "step": step,
             "config": to_dict(self.config),
@@ -265,7 +268,7 @@ class _Run:
     def _evaluate(self, state: TrainState, step: int, validation: JoinedSource) -> dict[str, float]:
         params = jax.device_put(self.program.to_host(state.scored), jax.local_devices()[0])
         if self.fuser is None:
-            self.log.message("scoring the validation pairs; the first time compiles for each size of image")
+            self.log.message("scoring the validation pairs; the first time, this compiles for each image size")
             self.fuser = Fuser(params, self.config.model)
         self.fuser.params = params
         scores, panels = validate(self.fuser, validation)
@@ -280,7 +283,7 @@ class _Run:
         if jax.process_index() != 0:
             return
         config = to_dict(self.config)
-        # Folders of this machine are of no use to whoever gets the weights.
+        # Folders of this machine are of no use to the recipients of the weights.
         config["data"] |= {"root": "", "alignment": epath.Path(self.config.data.alignment).name}
         kind = jax.devices()[0].device_kind
         about = {"steps": step, "config": config, "jax": jax.__version__, "device": kind}

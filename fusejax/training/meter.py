@@ -1,4 +1,4 @@
-"""What a run spends: time per step, time waiting for data, memory."""
+"""Resource use of a run: time per step, time waiting for data, memory."""
 
 import resource
 import statistics
@@ -8,45 +8,46 @@ import jax
 
 
 class Meter:
-    """Times between two log lines.
+    """Measures times between log lines.
 
-    Nothing here waits for a device, so times are those of the loop that feeds it. A device runs
-    behind the loop by a few steps at most: over a window of many steps the means are the device's.
+    Nothing here waits for a device, so the times are those of the loop that feeds it. A device lags
+    behind the loop by at most a few steps, so over a window of many steps the means are those of
+    the device.
     """
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Forgets the window; to be called after what is not training, such as an evaluation."""
+        """Restarts the window; call this after anything but training, such as an evaluation."""
         self._start = self._last = time.perf_counter()
         self._waited = 0.0
         self._steps: list[float] = []
 
     def exclude(self, seconds: float) -> None:
-        """Takes time that has just passed, such as a compilation, out of the window."""
+        """Excludes time that has just passed, such as a compilation, from the window."""
         self._start += seconds
         self._last += seconds
 
     def waited(self, seconds: float) -> None:
-        """Adds time in which the step had no batch."""
+        """Adds time spent waiting for a batch."""
         self._waited += seconds
 
     def stepped(self, steps: int = 1) -> None:
-        """Marks the end of a step, or of several that were dispatched together."""
+        """Marks the end of a step, or of several steps dispatched together."""
         now = time.perf_counter()
         self._steps += [(now - self._last) / steps] * steps
         self._last = now
 
     def report(self, batch_size: int) -> dict[str, float]:
-        """Figures of the window, which starts again.
+        """Returns the figures of the window and restarts it.
 
         Args:
-            batch_size: images of a step.
+            batch_size: number of images per step.
 
         Returns:
-            The keys of `log_file.COST_KEYS`: images/s, step time (mean and standard deviation) in
-            seconds, share of the time spent waiting for data, memory in GiB.
+            Values for the keys `log_file.COST_KEYS`: images/s, step time (mean and standard
+            deviation) in seconds, fraction of time spent waiting for data, memory in GiB.
         """
         elapsed, count = time.perf_counter() - self._start, len(self._steps)
         figures = {
@@ -61,8 +62,8 @@ class Meter:
 
 
 def memory_gib() -> float:
-    """Peak memory so far of this process's first device; of the process if the device shares the
-    host's.
+    """Peak memory so far of this process's first device, or of the process if the device shares the
+    host's memory.
     """
     stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:

@@ -14,7 +14,7 @@ WHOLE = "all"
 
 
 def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
-    """The groups of parameters that share a clipping norm and a count of updates.
+    """The groups of parameters that share a clipping norm and an update count.
 
     Each top-level module is a group, or the whole network is the only one.
     """
@@ -22,7 +22,7 @@ def groups_of(params: Params, *, by_module: bool) -> dict[str, Params]:
 
 
 def init_optimizer(params: Params, *, by_module: bool) -> dict[str, Any]:
-    """Adam's moments and count of updates for every group."""
+    """Adam's moments and update count for every group."""
     return {name: optax.scale_by_adam().init(group) for name, group in groups_of(params, by_module=by_module).items()}
 
 
@@ -30,7 +30,7 @@ def learning_rate(config: OptimConfig, *, steps: int, steps_per_epoch: int) -> C
     """The schedule: (step within the stage, earlier updates of the group) -> learning rate.
 
     Args:
-        config: schedule and rates.
+        config: schedule and learning rates.
         steps: length of the stage.
         steps_per_epoch: for schedules in epochs.
     """
@@ -61,10 +61,10 @@ def update(
     clip_norm: float,
     rate: Callable[[Any, Any], Any],
 ) -> tuple[dict[str, Params], dict[str, Any], dict[str, jax.Array]]:
-    """One Adam update of the groups in `grads`; the others keep parameters and state.
+    """One Adam update of the groups in `grads`; other groups keep their parameters and state.
 
     Returns:
-        Parameters and optimizer state of all groups, and the learning rates of those updated.
+        Parameters and optimizer state of all groups, and the learning rates of the updated groups.
     """
     clip, adam, rates = optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), {}
     for name, grad in grads.items():

@@ -1,4 +1,4 @@
-"""How long a run takes: said before the first step, after it, and along the way."""
+"""Estimates of how long a run takes, reported after the first step and regularly afterwards."""
 
 import time
 
@@ -9,10 +9,11 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Pace:
-    """Speed and time left, from the steps since the last compilation; evaluations and saves count.
+    """Speed and remaining time, from the steps since the last compilation, including evaluations
+    and saves.
 
     Args:
-        steps: length of the run.
+        steps: length of the run in steps.
     """
 
     def __init__(self, steps: int) -> None:
@@ -21,7 +22,7 @@ class Pace:
         self._said, self._estimated = 0.0, False
 
     def begin(self) -> None:
-        """Forgets the speed: the next step is the first one of another compiled function."""
+        """Resets the speed, because the next step is the first of another compiled function."""
         self._first, self._estimated = None, False
 
     @property
@@ -33,7 +34,7 @@ class Pace:
         """Marks the end of a step.
 
         Returns:
-            A line for the reader after the first step, an estimate of the whole run after ten more,
+            A line for the user after the first step, an estimate for the whole run after ten more,
             then a line every 30 seconds; otherwise None.
         """
         now = time.monotonic()
@@ -46,4 +47,4 @@ class Pace:
         self._said, self._estimated = now, self._estimated or due
         seconds = (now - self._first[1]) / (step - self._first[0])
         left = duration(seconds * (self._steps - step))
-        return f"step {step}/{self._steps}, {seconds:.3g} s a step, about {left} left"
+        return f"step {step}/{self._steps}, {seconds:.3g} s per step, about {left} left"

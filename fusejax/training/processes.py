@@ -1,4 +1,4 @@
-"""Runs of several processes: how they find each other, what is refused, how they agree."""
+"""Runs with several processes: how they connect, which setups are rejected, how they agree."""
 
 import dataclasses
 import os
@@ -8,20 +8,20 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-# Set by launchers for every process that they start, and only then.
+# Variables that launchers set for the processes they start, and that are not set otherwise.
 _COUNTS = {"SLURM_STEP_NUM_TASKS": "Slurm", "OMPI_COMM_WORLD_SIZE": "Open MPI", "PMI_SIZE": "MPI"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Processes:
-    """Training with several processes, one for each host of a TPU slice or each node of GPUs.
+    """Training with several processes, one per host of a TPU slice or per GPU node.
 
     Attributes:
-      distributed: join the other processes; on TPU pods, Slurm, Open MPI and Kubernetes JAX finds
-        them by itself.
-      coordinator: HOST:PORT of process 0, if JAX cannot find it; needs the next two.
-      num_processes: how many there are.
-      process_id: which one this is, from 0.
+      distributed: connect to the other processes; on TPU pods, Slurm, Open MPI and Kubernetes, JAX
+          finds them automatically.
+      coordinator: HOST:PORT of process 0, if JAX cannot find it; requires the next two.
+      num_processes: number of processes.
+      process_id: index of this process, from 0.
     """
 
     distributed: bool = False
@@ -40,7 +40,7 @@ class Processes:
 
 
 def launched_processes(environment: Mapping[str, str]) -> tuple[int, str]:
-    """How many processes a launcher says it has started, and its name; (1, "") without any."""
+    """Number of processes that a launcher has started, and its name; (1, "") without a launcher."""
     for variable, launcher in _COUNTS.items():
         if int(environment.get(variable) or 1) > 1:
             return int(environment[variable]), launcher
@@ -49,7 +49,7 @@ def launched_processes(environment: Mapping[str, str]) -> tuple[int, str]:
 
 
 def join_processes(options: Processes) -> None:
-    """Connects the processes if asked to; must come before anything touches a device.
+    """Connects the processes if requested; must be called before anything touches a device.
 
     Raises:
         ValueError: if N processes were started but would train as N separate runs.
@@ -58,7 +58,7 @@ def join_processes(options: Processes) -> None:
     if not options.distributed:
         if count > 1:
             raise ValueError(
-                f"{launcher} started {count} processes, and each would train a run of its own into the same folder. "
+                f"{launcher} started {count} processes, and each would train a separate run into the same folder. "
                 "Add --distributed to make them one run."
             )
         return
@@ -68,17 +68,17 @@ def join_processes(options: Processes) -> None:
         jax.distributed.initialize()
     if jax.process_count() < max(count, options.num_processes):
         raise ValueError(
-            f"{count} processes were started but JAX joined {jax.process_count()}; name them: --coordinator HOST:PORT "
-            "--num-processes N --process-id I."
+            f"{count} processes were started but JAX joined {jax.process_count()}; give all of "
+            "--coordinator HOST:PORT --num-processes N --process-id I."
         )
 
 
 def on_any_process(flag: bool) -> bool:
-    """Whether a flag is set on any process; all of them must call it."""
+    """Whether a flag is set on any process; all processes must call this."""
     return flag if jax.process_count() == 1 else bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
 def barrier(name: str) -> None:
-    """Waits until all processes have called it with the same name."""
+    """Waits until all processes have called this with the same name."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

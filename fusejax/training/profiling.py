@@ -37,11 +37,11 @@ class StepProfiler:
             self._stop(f"to {step}")
 
     def _stop(self, until: str) -> None:
-        """Writes the trace; a failure is reported and does not stop the run."""
+        """Writes the trace; a failure is reported but does not stop the run."""
         self._tracing = False
         trace = f"trace of steps {self._steps[0]} {until}"
         try:
             jax.profiler.stop_trace()
             self._say(f"{trace} in {self._folder}")
         except (RuntimeError, OSError) as error:
-            self._say(f"{trace} is not written: {error}")
+            self._say(f"{trace} could not be written: {error}")

@@ -1,4 +1,4 @@
-"""What a configuration compiles to, for training and `fusejax plan`: shapes, shardings, steps."""
+"""The programs of a configuration, for training and `fusejax plan`: shapes, shardings, steps."""
 
 import functools
 from collections.abc import Callable
@@ -25,11 +25,12 @@ class Program:
 
     Args:
         config: the experiment.
-        mesh: its devices.
+        mesh: mesh of its devices.
 
     Raises:
-        ValueError: if the devices do not divide the batch, an objective needs what the network does
-            not give, or a stage trains a module that the network does not have.
+        ValueError: if the batch does not divide evenly over the devices, an objective needs
+            something the network does not provide, or a stage trains a module that the network does
+            not have.
     """
 
     def __init__(self, config: TrainConfig, mesh: Mesh):
@@ -57,9 +58,9 @@ class Program:
         return first_state(params, by_module=self.config.optimize_by_module, averaged=self.config.average_decay > 0)
 
     def create(self) -> TrainState:
-        """The first state, created sharded: no device ever holds a part that it does not keep.
+        """Creates the initial state sharded: no device ever holds a part that it does not keep.
 
-        Parameters are drawn, or read from the weights that the configuration starts from.
+        Parameters are random, or read from the weights from which the configuration starts.
 
         Raises:
             ValueError: if there are no such weights, or they belong to another network.
@@ -71,12 +72,12 @@ class Program:
             return state
         params, model, _ = load_weights(self.config.start_from)
         if model != self.config.model:
-            raise ValueError(f"start_from {self.config.start_from} is {model}; the run trains {self.config.model}.")
+            raise ValueError(f"start_from {self.config.start_from} has {model}; the run trains {self.config.model}.")
         params = jax.device_put(params, self._shardings.params)
         return state.replace(params=params, average=jax.tree.map(jnp.copy, params) if state.average else {})
 
     def key(self) -> jax.Array:
-        """The key that the steps fold their number into, on all devices of all processes."""
+        """The random key into which steps fold their number, on all devices of all processes."""
         draw = jax.jit(
             lambda: jax.random.fold_in(jax.random.key(self.config.seed), 1), out_shardings=replicated(self.mesh)
         )
@@ -86,9 +87,9 @@ class Program:
         """(state, batch, key) -> (state, logs), jitted; `state` is donated.
 
         Args:
-            stage: that the steps belong to.
-            steps: taken by one call. For more than one the batches are stacked along a new first
-                axis, and so are the logs.
+            stage: stage of the steps.
+            steps: number of steps per call. If there is more than one, batches and logs are stacked
+                along a new first axis.
         """
 
         def outputs(params, ir, vi_y):
@@ -108,11 +109,13 @@ class Program:
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
     def to_host(self, params: Params) -> Params:
-        """NumPy copies of parameters that may be spread over processes; all must call it."""
+        """NumPy copies of parameters that may be spread over processes; all processes must call
+        this.
+        """
         return jax.device_get(self._gather(params))
 
     def abstract_batch(self) -> dict[str, Any]:
-        """Shapes, types and shardings of a global batch, as `fusejax.data.pipeline` makes it."""
+        """Shapes, types and shardings of a global batch from `fusejax.data.pipeline`."""
         config, data = self.config, self.config.data
         shapes = dict.fromkeys(("ir", "vi_y", "ir_input", "vi_input"), ((data.crop, data.crop, 1), jnp.float32))
         if data.max_boxes:
@@ -124,5 +127,5 @@ class Program:
 
 
 def _take_steps(step: Callable, steps: int, state: TrainState, batches: dict, key: jax.Array) -> tuple:
-    """`step` for each of the stacked batches, in a loop on the device."""
+    """Runs `step` for each of the stacked batches, in a loop on the device."""
     return jax.lax.scan(lambda state, batch: step(state, batch, key), state, batches, length=steps)

@@ -1,4 +1,4 @@
-"""One saved step: read and verified, moved aside when damaged, kept for being the best."""
+"""One saved step: reading and verifying it, moving it aside if damaged, keeping the best."""
 
 import itertools
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from fusejax.training.state import TrainState
 
 
 class Damage(Exception):
-    """What is wrong with the step that is being read."""
+    """Describes the damage of the step that is being read."""
 
 
 class KeepBest:
     """Orbax's policy that keeps the step with the best score."""
 
     def __init__(self, scores: dict[int, float]) -> None:
-        self._scores = scores  # the same dict as that of Checkpoints
+        self._scores = scores  # shared with Checkpoints
 
     def should_preserve(self, checkpoints: Any, *, context: Any) -> list[bool]:  # noqa: ARG002 - Orbax's signature
         """Whether to keep each of the steps."""
@@ -39,13 +39,13 @@ def read_json(manager: ocp.CheckpointManager, step: int, item: str) -> Any:
 def read_step(
     manager: ocp.CheckpointManager, step: int, target: TrainState, config: dict, *, override: bool
 ) -> tuple[Any, dict, list[str]]:
-    """State, data position and messages of a step, after all fingerprints were compared.
+    """Reads the state, data position and messages of a step, and verifies all fingerprints.
 
     Args:
-        manager: of the folder.
-        step: which one.
+        manager: manager of the folder.
+        step: step to read.
         target: shapes, types and shardings of the state.
-        config: of the run that continues.
+        config: configuration of the run that resumes.
         override: accept another configuration.
 
     Raises:
@@ -65,7 +65,7 @@ def read_step(
     state = _attempt("state", lambda: manager.restore(step, args=composite)["state"])
     wrong = [name for name, value in fingerprints(state).items() if value != meta["leaves"][name][-1]]
     if wrong:
-        raise Damage(f"item 'state' has other values than were saved in {checks.summarize_list(wrong)}")
+        raise Damage(f"item 'state' has values that were not saved, in {checks.summarize_list(wrong)}")
     return state, saved["data"], messages
 
 
@@ -86,10 +86,10 @@ def move_aside(manager: ocp.CheckpointManager, steps: list[int]) -> dict[int, ep
 
 
 def _attempt(item: str, read: Callable[[], Any]) -> Any:
-    """What `read` returns.
+    """Returns the result of `read`.
 
     Raises:
-        Damage: on all processes if it fails on one, so that none waits for another.
+        Damage: on all processes if it fails on one, so that none waits for the others.
     """
     result = error = None
     try:

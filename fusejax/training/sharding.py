@@ -1,8 +1,8 @@
-"""Meshes and shardings. One device is the trivial case of the same code.
+"""Meshes and shardings. A single device is a special case of the same code.
 
-Axes: `data`, whose devices hold copies of the state, and `fsdp`, whose devices share one copy. A
-batch is split over both. Parameters of a step are gathered over `fsdp` before they are used, and
-their gradients come back in parts.
+The axes are `data`, whose devices hold copies of the state, and `fsdp`, whose devices share one
+copy. A batch is split over both. The parameters are gathered over `fsdp` before they are used in a
+step, and their gradients are scattered again.
 """
 
 import math
@@ -18,10 +18,10 @@ from fusejax.config import MeshConfig
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Arranges devices as configured.
 
-    Auto axes: explicit ones refuse reshapes of a sharded batch.
+    The axes have type Auto, because explicit axes do not allow reshapes of a sharded batch.
 
     Args:
-        config: sizes of the axes; -1 takes the rest.
+        config: sizes of the axes; -1 uses the remaining devices.
         devices: all devices by default.
 
     Raises:
@@ -31,8 +31,8 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     known = max(config.data, 1) * max(config.fsdp, 1)
     if count % known or (known != count and -1 not in (config.data, config.fsdp)):
         raise ValueError(
-            f"mesh.data {config.data} x mesh.fsdp {config.fsdp} does not make the {count} devices of this run; "
-            f"sizes that do: {', '.join(f'{count // n} x {n}' for n in _divisors(count))} (one may be -1)."
+            f"mesh.data {config.data} x mesh.fsdp {config.fsdp} does not equal the {count} devices of this run; "
+            f"possible sizes: {', '.join(f'{count // n} x {n}' for n in _divisors(count))} (one may be -1)."
         )
     shape = tuple(count // known if size == -1 else size for size in (config.data, config.fsdp))
     return jax.make_mesh(shape, ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2, devices=devices)
@@ -43,19 +43,20 @@ def _divisors(count: int) -> list[int]:
 
 
 def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
-    """Every device holds the whole array."""
+    """The sharding in which every device holds the whole array."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def batch_sharding(mesh: Mesh, *, stacked: bool = False) -> NamedSharding:
-    """The first axis is split over all devices; of several batches that are stacked, the second."""
+    """The first axis is split over all devices; for stacked batches, the second axis."""
     return NamedSharding(mesh, PartitionSpec(*[None] * stacked, ("data", "fsdp")))
 
 
 def state_sharding(shape: tuple[int, ...], mesh: Mesh | AbstractMesh, min_sharded: int) -> NamedSharding:
-    """Where an array of the state lives.
+    """The sharding of an array of the state.
 
-    Its largest axis that `fsdp` divides is split, the last one of equals; small arrays are whole.
+    The largest axis that `fsdp` divides is split (the last of equally large ones); small arrays are
+    replicated.
     """
     parts = mesh.shape["fsdp"]
     divisible = [axis for axis, size in enumerate(shape) if size % parts == 0]
@@ -70,8 +71,8 @@ def shard_over_batch(apply: Callable, mesh: Mesh, min_sharded: int) -> Callable:
 
     Apart from the parameters, everything that `apply` takes and returns has the batch as its first
     axis. Parameters are gathered over `fsdp` once, before they are used. Their gradient is
-    completed on each device, however often they are used, before it is summed over the devices, and
-    comes back in parts: XLA's own partitioning sums the gradient of each use.
+    accumulated on each device, however often they are used, before it is summed over the devices
+    and scattered. XLA's own partitioning would sum the gradient of each use separately.
     """
 
     def run(params, *images):
@@ -96,14 +97,14 @@ def _gather(x: jax.Array, spec: PartitionSpec) -> jax.Array:
 
 
 def check_batch_size(batch_size: int, parts: int) -> None:
-    """Checks that the parts of a batch are equal.
+    """Checks that a batch can be split into equal parts.
 
     Args:
-        batch_size: images of a step.
-        parts: devices times micro-batches.
+        batch_size: number of images per step.
+        parts: number of devices times micro-batches.
 
     Raises:
-        ValueError: if `parts` does not divide the batch; it names sizes that do.
+        ValueError: if `parts` does not divide the batch size; names sizes that work.
     """
     if batch_size % parts:
         below, above = batch_size // parts * parts, -(-batch_size // parts) * parts
@@ -114,5 +115,5 @@ def check_batch_size(batch_size: int, parts: int) -> None:
 
 
 def place_batch(batch: dict[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
-    """Global arrays from the rows that this process has read."""
+    """Builds global arrays from the rows that this process has read."""
     return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}

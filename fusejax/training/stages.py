@@ -1,4 +1,4 @@
-"""From the stages of a configuration to steps of a run."""
+"""Mapping the stages of a configuration to steps of a run."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from fusejax.config import StageConfig, TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stage with its place in the run: steps `start` to `start + steps - 1`, counted from 0."""
+    """A stage with its position in the run: steps `start` to `start + steps - 1`, counted from
+    0.
+    """
 
     config: StageConfig
     start: int
@@ -21,14 +23,14 @@ class Stage:
 
     @property
     def scored(self) -> bool:
-        """Whether the fused image is trained, so that scoring it means something."""
+        """Whether the fused image is trained, so that scoring it is meaningful."""
         return "fused_y" in self.config.objective.needs
 
 
 def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
     """Places the stages one after the other.
 
-    An epoch sees each training pair once, except for the last incomplete batch.
+    An epoch uses each training pair once, except for those of the last, incomplete batch.
 
     Args:
         config: the experiment.
@@ -49,5 +51,5 @@ def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-    """The stage of the step that follows `step` finished ones; the last stage at the end."""
+    """The stage of the next step after `step` finished steps; the last stage at the end."""
     return next((stage for stage in stages if step < stage.end), stages[-1])

@@ -1,4 +1,4 @@
-"""What a run carries from step to step."""
+"""The state that a run carries from step to step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ from fusejax.typing import Params
 
 @flax.struct.dataclass
 class TrainState:
-    """Fields stay `Any`: trees of shapes pass through.
+    """The state of a run. Fields are `Any`, because trees of shapes pass through as well.
 
     Attributes:
-      step: int32 scalar, steps taken.
+      step: int32 scalar, number of steps taken.
       params: the network's parameters.
       opt_state: Adam's state of every group of parameters.
-      average: exponential moving average of the parameters; an empty dict where none is kept.
-      skipped: int32 scalar, steps that were not finite and changed nothing.
+      average: exponential moving average of the parameters; an empty dict if none is kept.
+      skipped: int32 scalar, number of steps that were not finite and changed nothing.
     """
 
     step: Any
@@ -33,7 +33,7 @@ class TrainState:
 
     @property
     def scored(self) -> Any:
-        """The parameters that are scored and exported: the average where there is one."""
+        """The parameters that are scored and exported: the average if there is one."""
         return self.average or self.params
 
 
@@ -49,7 +49,7 @@ def first_state(params: Params, *, by_module: bool, averaged: bool) -> TrainStat
 
 
 def init_params(model: nn.Module, key: jax.Array) -> Params:
-    """Parameters of a network that is called with infrared and visible luma."""
+    """Initializes a network that is called with infrared and visible luma."""
     pair = jnp.zeros((1, 8, 8, 1))
     return model.init(key, pair, pair)["params"]
 

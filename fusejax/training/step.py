@@ -1,4 +1,4 @@
-"""One update as a pure function."""
+"""One training step as a pure function."""
 
 from collections.abc import Callable
 
@@ -27,28 +27,28 @@ def train_step(
     average_decay: float = 0.0,
     skip_non_finite: bool = False,
 ) -> tuple[TrainState, Logs]:
-    """One update. The loop compiles it with shardings and donates `state`.
+    """One training step. The loop compiles it with shardings and donates `state`.
 
     The network is given `ir_input` and `vi_input` (ComMask applied), the objective the clean `ir`
     and `vi_y`.
 
     Args:
-        state: before the step.
-        batch: float32 [b, h, w, 1] each; `boxes` [b, n, 4] and `boxes_valid` [b, n] if the data has
-            them.
-        key: of the whole run; folded with the step, so that a resumed run draws what the unbroken
-            one would have drawn.
+        state: state before the step.
+        batch: float32 [b, h, w, 1] each; with `boxes` [b, n, 4] and `boxes_valid` [b, n] if the
+            data has them.
+        key: random key of the whole run; the step is folded in, so that a resumed run draws the
+            same numbers as an uninterrupted one.
         outputs_fn: (params, ir, vi_y) -> dict of the network's outputs.
-        stage: its objective, what it trains and its learning rate.
-        by_module: clip and count updates for each top-level module by itself.
-        micro_batches: parts that the batch is computed in.
-        average_decay: of the moving average of the parameters, which reaches it after a warm-up:
-            (1 + n) / (10 + n) at step n while that is less. Used if the state has an average.
-        skip_non_finite: a step whose loss or gradient is not finite changes nothing but the counts.
+        stage: stage with its objective, trained modules and learning rate.
+        by_module: clip gradients and count updates separately for each top-level module.
+        micro_batches: number of parts in which the batch is processed.
+        average_decay: decay of the moving average of the parameters, reached after a warm-up: (1 +
+            n) / (10 + n) at step n while that is less. Used if the state has an average.
+        skip_non_finite: if the loss or gradient is not finite, the step changes only the counts.
 
     Returns:
         The state after the step, and logs as float32 scalars: loss, its parts, norms of gradient
-        and parameters, learning rate (of each module), steps skipped so far.
+        and parameters, learning rate (of each module), number of steps skipped so far.
     """
     key = jax.random.fold_in(key, state.step)
     stage_step = state.step - stage.start
@@ -94,8 +94,8 @@ def train_step(
 
 
 def _accumulate(grad_fn: Callable, params, batch: Batch, parts: int):
-    """Mean gradient and logs over equal parts of the batch; strided, so each part spans all
-    devices.
+    """Mean gradient and logs over equal parts of the batch; parts are strided, so that each spans
+    all devices.
     """
     if parts == 1:
         return grad_fn(params, batch)

@@ -1,4 +1,4 @@
-"""Logs of the steps between two log lines, fetched from the devices in one go."""
+"""Logs of the steps between two log lines, fetched from the devices together."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class NonFiniteLoss(RuntimeError):
 
 
 class StepLogs:
-    """Collects what the steps log, without waiting for a device, and the time they take."""
+    """Collects the logs of the steps and their times, without waiting for a device."""
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
@@ -25,9 +25,9 @@ class StepLogs:
         """Adds the logs of a step, or of several that were dispatched together.
 
         Args:
-            step: the last one.
-            names: for each step those of the pairs that this process has read for it.
-            logs: scalars; of several steps arrays with one value for each.
+            step: the last of these steps.
+            names: for each step, the names of the pairs that this process has read for it.
+            logs: scalars, or arrays with one value per step for several steps.
         """
         self.meter.stepped(len(names))
         self._pending.append((step, names, logs))
@@ -36,15 +36,16 @@ class StepLogs:
         """Means over the steps since the last call.
 
         Args:
-            last_checkpoint: gives the step of the last checkpoint, for the error message.
+            last_checkpoint: function that returns the step of the last checkpoint, for the error
+                message.
 
         Returns:
-            The last step, and the means by name; steps that were skipped are left out of them.
-            None without any step.
+            The last step, and the means by name, which exclude skipped steps. None if there was no
+            step.
 
         Raises:
-            NonFiniteLoss: if a step is not finite, unless such steps are skipped and some are
-            finite.
+            NonFiniteLoss: if a step is not finite, unless such steps are skipped and some steps are
+                finite.
         """
         if not self._pending:
             return None
@@ -80,5 +81,5 @@ class StepLogs:
         return (
             f"step {step} is not finite: {parts}. Images of that batch: {', '.join(names)}. The last "
             f"checkpoint is step {last_checkpoint}; lower the learning rate, look at these images, or "
-            "leave such steps out with --non-finite skip."
+            "skip such steps with --non-finite skip."
         )

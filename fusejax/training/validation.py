@@ -1,4 +1,4 @@
-"""Scores and panels on a fixed list of whole pairs during training."""
+"""Scores and panels for a fixed list of whole pairs during training."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -22,16 +22,16 @@ CONVENTION = "cddfuse"
 def validate(fuser: Fuser, pairs: JoinedSource, *, panels: int = 3) -> tuple[dict[str, float], dict[str, RgbImage]]:
     """Fuses and scores all pairs.
 
-    Each of several processes fuses its share of the pairs; the scores are those of all of them.
+    With several processes, each fuses its part of the pairs; the scores are those of all pairs.
 
     Args:
-        fuser: the network.
+        fuser: network to use.
         pairs: elements with `id`, `ir` [h, w, 1] and `vi` [h, w, 3].
-        panels: number of panels.
+        panels: number of panels to draw.
 
     Returns:
-        Mean scores by metric (CDDFuse's convention; NaN is left out), and panels of the first pairs
-        by id (process 0 only): infrared, visible, fused luma and fused image with their captions.
+        Mean scores by metric (CDDFuse's convention; NaN is excluded), and panels of the first pairs
+        by id (process 0 only): infrared, visible, fused luma and fused image, with captions.
     """
     drawn: dict[str, RgbImage] = {}
 

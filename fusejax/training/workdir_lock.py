@@ -22,23 +22,24 @@ _SETTLE_SECONDS = 0.2
 
 
 class WorkdirInUse(ValueError):
-    """Another process trains in this folder; the message names its host and process."""
+    """Another process is training in this folder; the message names its host and process."""
 
 
 @contextlib.contextmanager
 def hold_workdir(workdir: epath.Path, say: Callable[[str], None]) -> Iterator[None]:
     """Keeps other runs out of a folder while the block runs.
 
-    The lock file names host, process and a counter that its holder raises every ten seconds. A lock
-    of a process of this machine that no longer lives is taken over at once. A lock of another
-    machine is watched for 25 seconds, and taken over if its counter stands still: clocks are not
-    compared, and nothing waits longer. Two processes that take over the same dead lock within 0.2
-    seconds see each other; in object stores, which cannot create a file exclusively, the same holds
-    for two that start together.
+    The lock file contains host, process and a counter that its holder increments every ten seconds.
+    If the holder was a process on this machine that is no longer alive, the lock is taken over
+    immediately. A lock held on another machine is watched for 25 seconds and taken over if its
+    counter does not change; clocks are not compared, and nothing waits longer than that. Two
+    processes that take over the same dead lock within 0.2 seconds detect each other; in object
+    stores, which cannot create a file exclusively, the same holds for two processes that start
+    together.
 
     Args:
-        workdir: the folder; made if it is missing.
-        say: prints one line.
+        workdir: folder to lock; it is created if needed.
+        say: function that prints one line.
 
     Raises:
         WorkdirInUse: if the holder of the lock is alive.
@@ -81,16 +82,18 @@ class _Lock:
         if holder is not None and self._is_alive(holder, say):
             raise WorkdirInUse(
                 f"{self._path.parent} is in use by process {holder.get('pid')} on host "
-                f"{holder.get('host')}, which trains there; wait until it ends, stop it, or give "
+                f"{holder.get('host')}, which is training there; wait until it ends, stop it, or give "
                 f"another --workdir. If no such process exists, delete {self._path}."
             )
         self._write()
         time.sleep(_SETTLE_SECONDS)
         if (winner := self._read()) is not None and winner.get("token") != self._content["token"]:
-            raise WorkdirInUse(f"{self._path.parent} has just been taken by process {winner.get('pid')}.")
+            raise WorkdirInUse(f"{self._path.parent} has just been locked by process {winner.get('pid')}.")
 
     def beat(self, stop: threading.Event) -> None:
-        """Raises the counter until `stop`; a failure (a full disk) is left to the next beat."""
+        """Increments the counter until `stop` is set; after a failure (a full disk) it tries again
+        later.
+        """
         while not stop.wait(HEARTBEAT_SECONDS):
             self._content["beats"] += 1
             with contextlib.suppress(OSError):
@@ -103,7 +106,7 @@ class _Lock:
                 self._path.unlink()
 
     def _create(self) -> bool:
-        """Writes the lock where there is none; whether there was none."""
+        """Writes the lock if there is none; returns whether there was none."""
         if is_remote(self._path):
             if self._path.exists():
                 return False
@@ -126,7 +129,9 @@ class _Lock:
         temporary.replace(self._path)
 
     def _read(self) -> dict[str, Any] | None:
-        """What the lock says; None if it is gone or unreadable (its writer was killed)."""
+        """The content of the lock; None if it is gone or unreadable (because its writer was
+        killed).
+        """
         try:
             content = json.loads(self._path.read_text())
         except (FileNotFoundError, ValueError):
@@ -153,7 +158,7 @@ class _Lock:
 
 
 def _machine_identity() -> str:
-    """Of the running kernel and the name space of process numbers, if the system reports them."""
+    """Identity of the running kernel and its PID namespace, if the system reports them."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     space = Path("/proc/self/ns/pid")
     with contextlib.suppress(OSError):
@@ -162,13 +167,13 @@ def _machine_identity() -> str:
 
 
 def _process_identity(pid: int) -> str | None:
-    """Number and start time of a process (numbers are reused); None if it is dead."""
+    """Number and start time of a process, since numbers are reused; None if it is dead."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
-        pass  # alive, of another user
+        pass  # alive, but owned by another user
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

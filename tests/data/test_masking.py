@@ -130,7 +130,7 @@ def test_inputs_are_not_written_to():
         ({"keep": -0.1}, "keep is -0.1"),
         ({"patch_sizes": ()}, "at least one side"),
         ({"patch_sizes": (0,)}, "at least one side"),
-        ({"variant": "squares"}, "variant is 'squares'; it is one of 'grid', 'random'"),
+        ({"variant": "squares"}, "variant is 'squares'; expected one of 'grid', 'random'"),
         ({"fill": "black"}, "fill is 'black'"),
     ],
 )

@@ -192,7 +192,7 @@ def test_no_gradient_passes():
     [
         ({"edge_weight": 0.8, "equalised_weight": 0.3}, "sum at most 1"),
         ({"edge_weight": -0.1}, "neither negative"),
-        ({"equalisation": "Clahe"}, "equalisation is 'Clahe'; it is one of 'clahe', 'global'"),
+        ({"equalisation": "Clahe"}, "equalisation is 'Clahe'; expected one of 'clahe', 'global'"),
         ({"base_sigma": 0.0}, "base_sigma is 0.0 pixels"),
         ({"base": "two_scale", "enhance_first": True}, "does not apply"),
     ],

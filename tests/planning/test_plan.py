@@ -199,9 +199,9 @@ def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nosuch",), "nosuch: neither a file nor a shipped configuration"),
+        (("nosuch",), "nosuch is neither a file nor a shipped configuration"),
         (("angularfuse", "--devices", "6"), "batch_size 8 does not split over 6 parts"),
-        (("angularfuse", "--devices", "8", "--mesh.fsdp", "3"), "does not make the 8 devices of this run; sizes"),
+        (("angularfuse", "--devices", "8", "--mesh.fsdp", "3"), "does not equal the 8 devices of this run; possible"),
         (("angularfuse", "--devices", "0"), "--devices N, at least 1"),
         (("angularfuse", "--topology", "v5e:2x2"), "needs the TPU compiler: pip install libtpu"),
     ],

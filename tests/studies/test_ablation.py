@@ -133,7 +133,7 @@ def test_region_errors_rank_the_lower_the_better():
 
 def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):
     for arguments, message in [
-        (["nosuch"], "nosuch: neither a file nor a shipped configuration; shipped: angle, com_mask"),
+        (["nosuch"], "nosuch is neither a file nor a shipped configuration; known: angle, com_mask"),
         ([CONFIG, "--seeds", "0"], "seeds is 0; it must be at least 1"),
     ]:
         with pytest.raises(SystemExit) as stop:

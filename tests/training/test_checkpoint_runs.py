@@ -33,7 +33,7 @@ def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_p
         expected = fit(config, tmp_path)
     said = capsys.readouterr().out
     assert re.search(
-        r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; it is tried again", said
+        r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; trying again", said
     )
     folder = tmp_path / "checkpoints"
     assert sorted(os.listdir(folder)) == ["3", "4"]

@@ -72,7 +72,7 @@ def array_file(folder, step):
 
 
 DAMAGES = {
-    "flipped array": (lambda f: flip(array_file(f, 3)), "item 'state' has other values than were saved in .*/"),
+    "flipped array": (lambda f: flip(array_file(f, 3)), "item 'state' has values that were not saved, in .*/"),
     "truncated array": (lambda f: os.truncate(array_file(f, 3), 9000), "item 'state' cannot be read .*Error reading"),
     "no state": (lambda f: shutil.rmtree(f / "3" / "state"), "item 'state' cannot be read .*\"state\" was not found"),
     "no data": (lambda f: shutil.rmtree(f / "3" / "data"), "item 'data' cannot be read"),
@@ -90,7 +90,7 @@ def test_a_damaged_step_is_named_and_passed_over_only_when_allowed(kind, folder)
         with pytest.raises(DamagedCheckpoint) as error:
             checkpoints.restore(target(), config=CONFIG)
         assert re.search(f"{folder}/3 is damaged: {expected}", str(error.value))
-        assert "Older steps: 2, 1. --allow-older" in str(error.value)
+        assert "Older steps: 2, 1. Use --allow-older" in str(error.value)
         assert sorted(os.listdir(folder)) == ["1", "2", "3"]
         restored = checkpoints.restore(target(), config=CONFIG, allow_older=True)
         assert_is_step(restored, 2)
@@ -108,7 +108,7 @@ def test_nothing_is_moved_where_no_step_is_intact_and_names_are_not_used_twice(f
         flip(array_file(folder, step))
     (folder / "3.damaged").mkdir()
     with opened(folder) as checkpoints:
-        with pytest.raises(DamagedCheckpoint, match=r"2 is damaged.*\n.*1. --allow-older"):
+        with pytest.raises(DamagedCheckpoint, match=r"2 is damaged.*\n.*1. Use --allow-older"):
             checkpoints.restore(target(), config=CONFIG, step=2)
         restored = checkpoints.restore(target(), config=CONFIG, allow_older=True)
         assert_is_step(restored, 1)
@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_model_is_not_taken_for_damage(folder):
                 r"params/v is missing in the checkpoint, float32\[64, 512\] in this model; params/w is .*missing",
             ),
         ):
-            with pytest.raises(ValueError, match=f"3 is a checkpoint of another model: .*{expected}") as error:
+            with pytest.raises(ValueError, match=f"3 is a checkpoint of a different model: .*{expected}") as error:
                 checkpoints.restore(other, config=CONFIG, override=True, allow_older=True)
             assert not isinstance(error.value, DamagedCheckpoint)
         with pytest.raises(ValueError, match="has no step 7; it has: 1, 2, 3"):
@@ -184,7 +184,7 @@ def test_a_failed_save_is_reported_leaves_the_last_good_step_and_is_tried_again(
             save(checkpoints, 2)
             message = checkpoints.check(wait=True)
             assert re.search(r"saving step 2 in .* failed \(1 of 3 tries\): .*File too large", message)
-            assert "the last good checkpoint is step 1; it is tried again" in message
+            assert "the last good checkpoint is step 1; trying again" in message
             save(checkpoints, 2)
             save(checkpoints, 3)  # sees the failure of the one before
             assert "saving step 2" in checkpoints.check()

@@ -43,4 +43,4 @@ def test_a_second_one_ends_the_process_even_inside_compiled_code():
     assert process.stdout.readline().startswith("stopping after this step")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, "fusejax: stopped at once, without saving\n")
+    assert (process.returncode, err) == (130, "fusejax: stopped immediately, without saving\n")

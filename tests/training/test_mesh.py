@@ -46,7 +46,7 @@ def test_meshes_that_make_no_sense_are_refused():
         with pytest.raises(ValueError, match=r"of which one may be -1"):
             MeshConfig(*sizes)
     for sizes in ((-1, 2), (2, -1), (1, 2), (2, 2)):
-        with pytest.raises(ValueError, match=r"does not make the 1 devices of this run; sizes that do: 1 x 1"):
+        with pytest.raises(ValueError, match=r"does not equal the 1 devices of this run; possible sizes: 1 x 1"):
             make_mesh(MeshConfig(*sizes))
 
 

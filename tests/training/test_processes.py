@@ -117,7 +117,7 @@ def test_two_processes_stopped_and_gone_on_with_elsewhere_equal_one_device(unbro
     (first, second) = finish(running, RETRY)
     assert (
         "on 4 device(s) (2 data x 2 fsdp), process 0 of 2" in first[0]
-        and "; the same command continues the run" in first[0]
+        and "; repeat the command to resume the run" in first[0]
     )
     assert "train" not in second[0]  # one process speaks for all
     stopped = logged(tmp_path)[-1]["step"]
@@ -171,7 +171,7 @@ def test_several_processes_that_would_each_train_alone_are_refused(monkeypatch):
     assert launched_processes({"SLURM_STEP_NUM_TASKS": "1", "TPU_WORKER_HOSTNAMES": "a"}) == (1, "")
     assert launched_processes({"TPU_WORKER_HOSTNAMES": "a,b,c"}) == (3, "the TPU slice")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    with pytest.raises(ValueError, match="Slurm started 4 processes, and each would train a run of its own"):
+    with pytest.raises(ValueError, match="Slurm started 4 processes, and each would train a separate run"):
         join_processes(Processes())
     with pytest.raises(ValueError, match="with all of --coordinator"):
         Processes(distributed=True, coordinator="host:1")

@@ -130,7 +130,7 @@ def test_objectives_refuse_what_they_do_not_know():
     with pytest.raises(ValueError, match="'angle_direction' has no option 'weights'; it has weighting"):
         TermConfig("angle_direction", options={"weights": 1})
     with pytest.raises(
-        ValueError, match="'angle_direction': weighting is 'weighted'; it is one of 'magnitude', 'none'"
+        ValueError, match="'angle_direction': weighting is 'weighted'; expected one of 'magnitude', 'none'"
     ):
         TermConfig("angle_direction", options={"weighting": "weighted"})
     with pytest.raises(ValueError, match="weight of 'consistency' is -1"):

@@ -114,7 +114,7 @@ def test_more_samples_are_not_counted_than_were_seen(unbroken, tmp_path):
 
 
 def test_a_best_metric_that_is_not_scored_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"best_metric is 'foo'; it is one of .*SSIM"):
+    with pytest.raises(ValueError, match=r"best_metric is 'foo'; expected one of .*SSIM"):
         fit(dataclasses.replace(TINY, best_metric="foo"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
