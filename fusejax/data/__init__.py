@@ -1,6 +1,6 @@
 """Pairs of images.
 
-Folders, TFDS data sets and made-up scenes, their transforms, and batches of them.
+Sources (folders, TFDS data sets, synthetic scenes), transforms and batches.
 """
 
 from etils import epy

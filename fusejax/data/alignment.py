@@ -1,9 +1,9 @@
 """Top-K selective channel alignment (CrossFuse, arXiv 2502.14493), visible images only.
 
-From an auxiliary set the K patches nearest in brightness to a target set are chosen, and one gamma
-per color channel makes their mean the target's. All of it follows from histograms of patches, so
-images come one at a time and memory does not grow with their number. Colors are in the order R, G,
-B on the scale 0..255; the author's code, `top_k_alignment.py`, counts B, G, R.
+The K patches of an auxiliary set that are closest in brightness to a target set are selected, and
+one gamma per color channel maps their mean to the target's. Everything is computed from histograms
+of patches, so images are processed one at a time and memory does not grow with their number. Colors
+are in the order R, G, B on the scale 0..255; the author's code, `top_k_alignment.py`, uses B, G, R.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ CHANNELS = ("red", "green", "blue")
 IDENTITY = np.tile(np.arange(256), (3, 1))
 
 _BISECTIONS = 60  # of a range of log(cap): below the spacing of float64
-_FLOOR_SLACK = 1e-9  # 255 * (x / 255) may fall just short of x, and the floor would take a whole level off
+_FLOOR_SLACK = 1e-9  # 255 * (x / 255) may be just below x, and the floor would then lose a whole level
 
 Rgb3 = tuple[float, float, float]
 Images = Iterable[tuple[str, np.ndarray]]
@@ -30,17 +30,17 @@ Images = Iterable[tuple[str, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class AlignConfig:
-    """What is cut, chosen and fitted.
+    """Settings for cutting, selecting and fitting.
 
     Attributes:
       patch: side of the square patches in pixels.
-      stride: steps between patches in pixels, from the top left corner; incomplete patches are
-        dropped.
-      k: patches to keep; all where there are fewer. The author's scripts say 800 and 1000.
-      gamma_cap: gammas stay within 1/cap to cap; a black channel reaches no target at any gamma.
-      order: `choose_then_fit` fits the gammas on the chosen patches (the author's code);
-        `fit_then_choose` fits them on all auxiliary patches and chooses among the corrected ones
-        (the paper, as a review of it describes).
+      stride: distance between patches in pixels, from the top left corner; incomplete patches are
+          dropped.
+      k: number of patches to keep; all if there are fewer. The author's scripts use 800 and 1000.
+      gamma_cap: gammas are limited to 1/cap to cap; a black channel cannot reach any target.
+      order: `choose_then_fit` fits the gammas to the selected patches (the author's code);
+          `fit_then_choose` fits them to all auxiliary patches and selects among the corrected ones
+          (the paper, according to a review of it).
     """
 
     patch: int = 64
@@ -53,18 +53,18 @@ class AlignConfig:
         for name in ("patch", "stride", "k"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+                raise ValueError(f"{name} is {value!r}; it must be an integer of at least 1.")
         if not 1 < self.gamma_cap < math.inf:
             raise ValueError(f"gamma_cap is {self.gamma_cap}; it must be above 1.")
         if self.order not in ("choose_then_fit", "fit_then_choose"):
-            raise ValueError(f"order is {self.order!r}; use choose_then_fit or fit_then_choose.")
+            raise ValueError(f"order is {self.order!r}; expected choose_then_fit or fit_then_choose.")
 
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
     """One auxiliary patch.
 
-    Its distance to the target in gray levels, where it lies, its histogram [3, 256].
+    It holds the distance to the target in gray levels, the position, and the histogram [3, 256].
     """
 
     distance: float
@@ -74,25 +74,25 @@ class Patch:
     histogram: np.ndarray
 
     def rank(self) -> tuple:
-        """What patches are sorted by.
+        """The sort key of patches.
 
-        The place settles ties, so the order of the images never does.
+        The position breaks ties, so that the result does not depend on the order of the images.
         """
         return self.distance, self.name, self.top, self.left
 
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """What was chosen and fitted.
+    """Result of selecting and fitting.
 
     Attributes:
-      target, before, after: pooled histograms [3, 256] of the target's patches and of the chosen
-        ones, uncorrected and corrected by the tables.
+      target, before, after: pooled histograms [3, 256] of the target's patches and of the selected
+      patches, before and after correction by the tables.
       gammas: one per channel.
-      patches: the chosen ones, nearest first.
-      seen: auxiliary patches that were compared.
-      warnings: a line for each gamma that ended at its cap, and one where more than half of the
-        patches were kept.
+      patches: selected patches, closest first.
+      seen: number of auxiliary patches that were compared.
+      warnings: one line per gamma that reached its cap, and one if more than half of the patches
+          were kept.
     """
 
     target: np.ndarray
@@ -105,26 +105,26 @@ class Alignment:
 
 
 def eight_bit(pixels: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
-    """A visible image as stored to 8 bit RGB.
+    """Converts a visible image to 8-bit RGB.
 
-    16 bit is rounded to the nearest level, gray is repeated.
+    16-bit values are rounded to the nearest level; gray is repeated.
     """
     pixels = as_visible(pixels)
     return pixels if pixels.dtype == np.uint8 else from_float(to_float(pixels), np.uint8)
 
 
 def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, range, np.ndarray]]:
-    """Cuts one row of patches after the other; an image smaller than the patch holds none.
+    """Cuts one row of patches after the other; an image smaller than the patch has none.
 
     Args:
-        images: (name, uint8 [h, w, 3]) one after the other.
-        config: patch and stride.
+        images: iterable of (name, uint8 [h, w, 3]).
+        config: patch size and stride.
 
     Yields:
         Name of the image, top, lefts, histograms int64 [n, 3, 256].
 
     Raises:
-        ValueError: at the end, if no image held a patch.
+        ValueError: at the end, if no image contained a patch.
     """
     side, largest, found = config.patch, (0, 0, "none"), False
     for name, image in images:
@@ -145,26 +145,26 @@ def patch_rows(images: Images, config: AlignConfig) -> Iterator[tuple[str, int, 
 
 
 def pooled_histogram(images: Images, config: AlignConfig) -> Int[np.ndarray, "3 256"]:
-    """Gray levels of all patches, per channel; their mean is the mean of the patches' means."""
+    """Histogram over all patches, per channel; its mean is the mean of the patches' means."""
     rows = (counts.sum(axis=0) for _, _, _, counts in patch_rows(images, config))
     return functools.reduce(np.add, rows)
 
 
 def channel_means(histograms: Int[np.ndarray, "*n 3 256"], levels: np.ndarray = IDENTITY) -> Float[np.ndarray, "*n 3"]:
-    """Means per channel where gray level x counts as `levels[channel, x]`."""
+    """Means per channel, where gray level x counts as `levels[channel, x]`."""
     return (histograms * levels).sum(axis=-1) / histograms.sum(axis=-1)
 
 
 class NearestPatches:
-    """The k patches nearest to a target, nearest first, while rows of patches come in.
+    """The k patches closest to a target, closest first, updated with rows of patches.
 
-    Never holds more than k. The distance is the sum over channels of |mean of the patch - mean of
-    the target|, in gray levels.
+    It never holds more than k patches. The distance is the sum over channels of |mean of the patch
+    - mean of the target|, in gray levels.
 
     Args:
         target_mean: R, G, B.
-        k: patches to keep.
-        levels: [3, 256], what each gray level counts as; the identity compares patches as they are.
+        k: number of patches to keep.
+        levels: [3, 256], the value of each gray level; the identity compares uncorrected patches.
     """
 
     def __init__(self, target_mean: np.ndarray, k: int, levels: np.ndarray = IDENTITY):
@@ -190,9 +190,9 @@ def gamma_curve(gamma: float) -> Float[np.ndarray, "256"]:
 
 
 def gamma_table(gamma: float) -> UInt8[np.ndarray, "256"]:
-    """`gamma_curve` rounded down to gray levels, as the author's code does.
+    """`gamma_curve` rounded down to gray levels, as in the author's code.
 
-    0 and 255 stay, 1 changes nothing.
+    Levels 0 and 255 are fixed, and a gamma of 1 changes nothing.
     """
     return np.floor(gamma_curve(gamma) + _FLOOR_SLACK).astype(np.uint8)
 
@@ -208,11 +208,11 @@ def fit_gamma(
     cap: float,
     curve: Callable[[float], np.ndarray] = gamma_table,
 ) -> float:
-    """The gamma in [1/cap, cap] that brings the mean of one channel nearest to the target.
+    """The gamma in [1/cap, cap] that brings the mean of one channel closest to the target.
 
-    The mean never falls as gamma rises, so bisection in log gamma finds it; the author's code
-    minimizes the same distance by Nelder-Mead. Through the table it is met to within the share of
-    pixels in one gray level, through `gamma_curve` to rounding.
+    The mean never decreases as gamma increases, so bisection in log gamma finds it; the author's
+    code minimizes the same distance with Nelder-Mead. With the table, the target is reached to
+    within the fraction of pixels in one gray level; with `gamma_curve`, to rounding.
     """
 
     def excess(log_gamma: float) -> float:
@@ -236,16 +236,16 @@ def fit_gamma(
 
 
 def align(target: Images, auxiliary: Images, config: AlignConfig) -> Alignment:
-    """Chooses the patches and fits the gammas.
+    """Selects the patches and fits the gammas.
 
     Args:
-        target: (name, uint8 [h, w, 3]) one after the other; names are unique.
-        auxiliary: likewise. `fit_then_choose` goes through it twice, so it must not be a generator
-            then.
-        config: what is cut, chosen and fitted.
+        target: iterable of (name, uint8 [h, w, 3]); names are unique.
+        auxiliary: likewise. `fit_then_choose` iterates over it twice, so it must not be a generator
+            in that case.
+        config: settings for cutting, selecting and fitting.
 
     Returns:
-        The chosen patches, the gammas and the histograms to judge them by.
+        The selected patches, the gammas, and the histograms for judging them.
 
     Raises:
         ValueError: if no patch fits into any image of a set.
@@ -277,7 +277,7 @@ def align(target: Images, auxiliary: Images, config: AlignConfig) -> Alignment:
 
 
 def _moved(histogram: np.ndarray, tables: np.ndarray) -> Int[np.ndarray, "3 256"]:
-    """The histogram after a table per channel."""
+    """The histogram after applying one table per channel."""
     moved = np.zeros_like(histogram)
     for channel, table in enumerate(tables):
         np.add.at(moved[channel], table, histogram[channel])
@@ -286,7 +286,7 @@ def _moved(histogram: np.ndarray, tables: np.ndarray) -> Int[np.ndarray, "3 256"
 
 def _cap_warnings(gammas: Rgb3, target_mean: np.ndarray, reached: np.ndarray, cap: float) -> tuple[str, ...]:
     return tuple(
-        f"{CHANNELS[c]}: gamma {gamma:.4g} is at its cap, mean {reached[c]:.2f} where {target_mean[c]:.2f} is wanted; "
+        f"{CHANNELS[c]}: gamma {gamma:.4g} is at its cap with mean {reached[c]:.2f} instead of {target_mean[c]:.2f}; "
         f"the channel is too {'dark' if gamma > 1 else 'bright'}."
         for c, gamma in enumerate(gammas)
         if gamma in (cap, 1 / cap)
@@ -296,4 +296,4 @@ def _cap_warnings(gammas: Rgb3, target_mean: np.ndarray, reached: np.ndarray, ca
 def _choice_warnings(kept: int, seen: int) -> tuple[str, ...]:
     if kept <= seen / 2:
         return ()
-    return (f"{kept} of {seen} patches are kept, more than half, so the choice is a weak one; lower k or the stride.",)
+    return (f"{kept} of {seen} patches are kept, more than half, so the selection is weak; lower k or the stride.",)

@@ -1,4 +1,4 @@
-"""What channel alignment decided, as a small JSON file, and the patches cut from it on the fly."""
+"""The plan of a channel alignment, a small JSON file, and the patches cut on the fly from it."""
 
 import dataclasses
 import json
@@ -20,22 +20,23 @@ _SHOWN = 3
 
 @dataclasses.dataclass(frozen=True)
 class AlignPlan:
-    """What is needed to cut the aligned patches again, and to judge them by.
+    """Everything needed to cut the aligned patches again, and to judge them.
 
     Colors are R, G, B in 0..255.
 
     Attributes:
-        config: what was asked for.
+        config: settings of the alignment.
         target_mean: mean of the target's patches.
-        mean_before: mean of the chosen patches.
-        mean_after: mean of the chosen patches after the tables.
+        mean_before: mean of the selected patches.
+        mean_after: mean of the selected patches after correction by the tables.
         gammas: one per channel.
-        last_distance: distance of the last chosen patch in gray levels, summed over the channels
-            (`fit_then_choose`: of the corrected patch).
+        last_distance: distance of the last selected patch in gray levels, summed over the channels
+            (for `fit_then_choose`, of the corrected patch).
         seen: auxiliary patches that were compared.
-        warnings: a line for each reason to doubt the result.
-        pictures: (height, width) of every auxiliary pair by name; a folder with others is refused.
-        patches: (name, top, left) of the chosen patches, nearest first.
+        warnings: one line per reason to doubt the result.
+        pictures: (height, width) of every auxiliary pair by name; a folder with different pairs is
+            rejected.
+        patches: (name, top, left) of the selected patches, closest first.
     """
 
     config: AlignConfig
@@ -52,18 +53,18 @@ class AlignPlan:
     def __post_init__(self):
         for name in ("target_mean", "mean_before", "mean_after", "gammas"):
             if len(values := getattr(self, name)) != 3:
-                raise ValueError(f"{name} holds {len(values)} values; expected one each for red, green and blue.")
+                raise ValueError(f"{name} has {len(values)} values; expected one each for red, green and blue.")
         if not all(1 / self.config.gamma_cap <= gamma <= self.config.gamma_cap for gamma in self.gammas):
-            raise ValueError(f"gammas are {self.gammas}; their cap is {self.config.gamma_cap}.")
+            raise ValueError(f"gammas are {self.gammas}; they must not exceed the cap {self.config.gamma_cap}.")
         for name, top, left in self.patches:
             h, w = self.pictures.get(name, (0, 0))
             if not (0 <= top <= h - self.config.patch and 0 <= left <= w - self.config.patch):
-                raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside of the images listed.")
+                raise ValueError(f"the patch at {top}, {left} of {name!r} lies outside the listed images.")
 
     @property
     def summary(self) -> str:
-        """How many patches were kept."""
-        fewer = f", fewer than the {self.config.k} asked for" if len(self.patches) < self.config.k else ""
+        """One line on how many patches were kept."""
+        fewer = f", fewer than the {self.config.k} requested" if len(self.patches) < self.config.k else ""
         return f"{len(self.patches)} of {self.seen} patches kept{fewer}"
 
 
@@ -72,8 +73,8 @@ def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) 
 
     Args:
         alignment: from `align`.
-        auxiliary: the folder that the auxiliary images were read from.
-        config: that was aligned with.
+        auxiliary: folder from which the auxiliary images were read.
+        config: settings of the alignment.
     """
     target, before, after = (
         tuple(channel_means(h).tolist()) for h in (alignment.target, alignment.before, alignment.after)
@@ -93,7 +94,7 @@ def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) 
 
 
 def save_plan(path: str | Path, plan: AlignPlan) -> None:
-    """Writes JSON with a line for each field; an existing file is replaced."""
+    """Writes JSON with one line per field; an existing file is replaced."""
     document = {"version": VERSION} | to_dict(plan)
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
     Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
@@ -103,14 +104,14 @@ def load_plan(path: str | Path) -> AlignPlan:
     """Reads a plan.
 
     Raises:
-        ValueError: if it is not JSON, of another version, or lacks a key or has an unknown one; the
+        ValueError: if it is not JSON, has another version, lacks a key or has an unknown one; the
             message names the file.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.get("version") != VERSION:
             version = document.get("version") if isinstance(document, dict) else None
-            raise ValueError(f"version is {version!r}, this program reads version {VERSION}")
+            raise ValueError(f"version is {version!r}, but this program reads version {VERSION}")
         values = {key: value for key, value in document.items() if key != "version"}
         _check_complete(AlignPlan, values)
         _check_complete(AlignConfig, values["config"])
@@ -150,7 +151,9 @@ def _folder_problems(expected: dict[str, tuple[int, int]], found: dict[str, tupl
 
 @dataclasses.dataclass(frozen=True)
 class VisibleImages:
-    """Visible images of a folder as `align` takes them, read one at a time, as often as asked."""
+    """Visible images of a folder as input for `align`, read one at a time; can be iterated
+    repeatedly.
+    """
 
     folder: PairFolder
 
@@ -163,26 +166,26 @@ class VisibleImages:
 
 
 class AlignedPatches:
-    """Random-access source of a plan's patches, nearest first.
+    """Random-access source of a plan's patches, closest first.
 
     Elements are `{"id": str, "ir": [p, p, 1], "vi": [p, p, 3]}`; an id is name_top_left. Visible
-    patches are corrected by the gamma tables; infrared ones stay as stored. The tables have 256
-    entries, so 16-bit visible images come out as 8 bit. Every element decodes its pair again.
+    patches are corrected by the gamma tables; infrared patches are not changed. The tables have 256
+    entries, so 16-bit visible images become 8-bit. Every access decodes the pair again.
 
     Args:
-        auxiliary: the folder that the plan was made from.
+        auxiliary: folder from which the plan was made.
         plan: from `load_plan`.
 
     Raises:
-        ValueError: if names or sizes in the folder are not those of the plan; the message lists
-            what differs. Pixels are not compared.
+        ValueError: if names or sizes in the folder are not those of the plan; the message lists the
+            differences. Pixels are not compared.
     """
 
     def __init__(self, auxiliary: PairFolder, plan: AlignPlan):
         if problems := _folder_problems(plan.pictures, image_sizes(auxiliary)):
             raise ValueError(
-                f"The alignment plan was made from other auxiliary images: {'; '.join(problems)}. "
-                "Give the folder it was made from, or run `fusejax align` again."
+                f"The alignment plan was made from different auxiliary images: {'; '.join(problems)}. "
+                "Give the folder from which it was made, or run `fusejax align` again."
             )
         self.auxiliary, self.plan = auxiliary, plan
         self._tables = gamma_tables(plan.gammas)

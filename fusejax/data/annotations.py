@@ -1,4 +1,4 @@
-"""Object boxes, weak labels of a pair, from annotation files.
+"""Object boxes, weak labels of a pair, read from annotation files.
 
 Pascal VOC XML (M3FD, LLVIP), YOLO text, JSON lists.
 """
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 CLASSES_FILE = "classes.txt"
 
-# YOLO files hold rounded shares of the sides: edges may lie this much outside of the image, in
+# YOLO files contain rounded fractions of the sides: edges may lie this far outside the image, in
 # pixels.
 _YOLO_ROUNDING = 0.5
 
@@ -26,18 +26,18 @@ class AnnotationError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-    """Labels, and corners x1, y1, x2, y2 in pixels, inside of the image, in the file's order."""
+    """Labels, and corners x1, y1, x2, y2 in pixels, inside the image, in the order of the file."""
 
     labels: tuple[str, ...]
     xyxy: Float[np.ndarray, "n 4"]
 
 
-# What a reader hands over for each box: where it stands, its label, x1, y1, x2, y2 in pixels.
+# What a reader returns for each box: its location in the file, its label, x1, y1, x2, y2 in pixels.
 _Found = tuple[str, str, Sequence[float]]
 
 
 def find_annotation(folder: str | Path, stem: str) -> Path | None:
-    """The annotation of the image `stem`, of any kind, or None.
+    """The annotation file of the image `stem`, of any kind, or None.
 
     Raises:
         AnnotationError: if there are several.
@@ -49,32 +49,32 @@ def find_annotation(folder: str | Path, stem: str) -> Path | None:
 
 
 def read_boxes(path: str | Path, *, size: tuple[int, int], classes: Sequence[str] | None = None) -> Boxes:
-    """Reads the boxes of one image, by the file's suffix.
+    """Reads the boxes of one image; the suffix of the file determines its kind.
 
     .xml: Pascal VOC, bndbox in pixels as written (no shift by one). .txt: YOLO, `class cx cy w h`
-    with center and sides in shares of the image and classes counted from 0. .json: a list of
+    with center and sides as fractions of the image and classes counted from 0. .json: a list of
     {label, xyxy} in pixels.
 
     Args:
         path: annotation file.
         size: (height, width) of the image in pixels.
-        classes: allowed names, in any case; labels come back in this spelling. For YOLO also what
-            the numbers stand for. None: any name, and for YOLO the lines of a classes.txt next to
-            the file.
+        classes: allowed names, ignoring case; labels are returned in this spelling. For YOLO, the
+            class numbers are indices into them. None allows any name; for YOLO, it means the lines
+            of a classes.txt next to the file.
 
     Returns:
-        The boxes, in the file's order.
+        The boxes, in the order of the file.
 
     Raises:
-        AnnotationError: if the file is missing, of another kind or malformed, or a box is of an
-            unknown class, without area or outside the image; the message names the file and the
+        AnnotationError: if the file is missing, of an unknown kind or malformed, or if a box has an
+            unknown class or no area or lies outside the image; the message names the file and the
             line or box.
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS:
-        raise AnnotationError(f"{path}: unknown kind of annotation; expected one of {', '.join(_READERS)}.")
+        raise AnnotationError(f"{path}: unknown annotation format; expected one of {', '.join(_READERS)}.")
     if not path.is_file():
-        raise AnnotationError(f"{path}: no such annotation.")
+        raise AnnotationError(f"{path}: the file does not exist.")
     spelling = {name.lower(): name for name in classes or ()}
     labels, corners = [], []
     for where, label, xyxy in _READERS[path.suffix.lower()](path, size, classes):
@@ -87,7 +87,7 @@ def read_boxes(path: str | Path, *, size: tuple[int, int], classes: Sequence[str
 
 
 def of_classes(labels: Sequence[str], classes: Sequence[str]) -> Bool[np.ndarray, " n"]:
-    """Which labels are among the classes, in any case; all where no class is named."""
+    """Which labels are among the classes, ignoring case; all if no class is given."""
     wanted = {name.lower() for name in classes}
     return np.array([not wanted or label.lower() in wanted for label in labels], bool)
 
@@ -96,11 +96,11 @@ def _check_box(xyxy: Sequence[float], where: str, size: tuple[int, int]) -> None
     (x1, y1, x2, y2), (h, w) = xyxy, size
     shown = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
     if not all(math.isfinite(value) for value in xyxy):
-        raise AnnotationError(f"{where}: {shown} are not finite numbers.")
+        raise AnnotationError(f"{where}: {shown} has values that are not finite.")
     if x2 <= x1 or y2 <= y1:
         raise AnnotationError(f"{where}: {shown} has no area; x1, y1, x2, y2 need x1 < x2 and y1 < y2.")
     if x1 < 0 or y1 < 0 or x2 > w or y2 > h:
-        raise AnnotationError(f"{where}: {shown} is not a box inside a {w}x{h} image.")
+        raise AnnotationError(f"{where}: {shown} is not inside the {w}x{h} image.")
 
 
 def _text(path: Path) -> str:
@@ -112,8 +112,8 @@ def _text(path: Path) -> str:
 
 class _NoDoctype(ElementTree.TreeBuilder):
     def doctype(self, name: str, public: str | None, system: str | None) -> None:  # noqa: ARG002
-        # Entities, external ones included, can only come from here.
-        raise AnnotationError("a document type is declared; annotations need none, remove it")
+        # Entities, including external ones, can only be declared here.
+        raise AnnotationError("it declares a document type, which annotations do not need; remove it")
 
 
 def _read_voc(path: Path, size: tuple[int, int], classes: Sequence[str] | None) -> Iterator[_Found]:  # noqa: ARG001
@@ -127,7 +127,7 @@ def _read_voc(path: Path, size: tuple[int, int], classes: Sequence[str] | None) 
         try:
             xyxy = [float(text or "") for text in texts.values()]
         except ValueError as error:
-            raise AnnotationError(f"{where}: bndbox {texts} does not hold four numbers.") from error
+            raise AnnotationError(f"{where}: bndbox {texts} is not four numbers.") from error
         if not (label := (found.findtext("name") or "").strip()):
             raise AnnotationError(f"{where}: no name.")
         yield where, label, xyxy
@@ -169,7 +169,7 @@ def _read_json(path: Path, size: tuple[int, int], classes: Sequence[str] | None)
         label, xyxy = (entry.get(k) if isinstance(entry, dict) else None for k in ("label", "xyxy"))
         numbers = xyxy if isinstance(xyxy, list) and all(type(v) in (int, float) for v in xyxy) else []
         if not (isinstance(label, str) and label and len(numbers) == 4):
-            raise AnnotationError(f"{path}, box {n}: {entry!r} does not hold a label and xyxy, four numbers.")
+            raise AnnotationError(f"{path}, box {n}: {entry!r} is not a label and xyxy, four numbers.")
         yield f"{path}, box {n}", label, [float(value) for value in numbers]
 
 

@@ -1,7 +1,7 @@
-"""Changes of training pairs: brightness, contrast, glare and sensor noise.
+"""Augmentation of training pairs: brightness, contrast, glare and sensor noise.
 
-Infrared keeps its polarity. What is drawn follows from the sample's index alone, like crops and
-flips.
+Infrared keeps its polarity. Like crops and flips, the random changes depend only on the sample's
+index.
 """
 
 import dataclasses
@@ -17,7 +17,9 @@ Plane = Float[np.ndarray, "h w 1"]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """Changes `ir` and `vi_y`, and `ir_input` and `vi_input` alike, which also get the noise."""
+    """Changes `ir` and `vi_y`, and in the same way `ir_input` and `vi_input`, which also get
+    noise.
+    """
 
     config: AugmentConfig
 
@@ -37,10 +39,10 @@ class Augment(grain.transforms.RandomMap):
 
 
 def draw_light(ir: Plane, rng: np.random.Generator) -> Plane:
-    """A lamp: a core that saturates, a halo that falls off smoothly.
+    """A lamp: a saturated core with a halo that falls off smoothly.
 
-    Half of the lamps are anywhere, half at one of the warmest hundredth of the pixels: people in
-    the glare of headlights are what a network has to learn from so few pairs.
+    Half of the lamps are placed anywhere, half at one of the warmest 1% of the pixels, because a
+    network must learn to show people in the glare of headlights from only a few pairs.
     """
     size = ir.shape[:2]
     if rng.random() < 0.5:

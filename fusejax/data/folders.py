@@ -1,4 +1,4 @@
-"""Folder layouts of the field's public sets, and random-access sources of their pairs."""
+"""Folder layouts of the field's public data sets, and random-access sources of their pairs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from fusejax.data.images import as_infrared, as_visible, read_image
 from fusejax.data.pairing import PairError, PairPaths, Scan, check_folder, scan_pair, size_text
 from fusejax.typing import Pair
 
-# Folder names of the field's public sets, lower case.
+# Folder names of the field's public data sets, in lower case.
 INFRARED_NAMES = ("ir", "infrared", "inf", "thermal", "lwir", "cropinfrared")
 VISIBLE_NAMES = ("vi", "vis", "visible", "rgb", "crop_lr_visible")
 ANNOTATION_NAMES = ("boxes", "annotations", "annotation", "labels")
@@ -21,12 +21,12 @@ _SHOWN = 8
 
 
 def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Path] | None:
-    """Finds the infrared and the visible sub-folder under the field's usual names, in any case.
+    """Finds the infrared and the visible subfolder by the field's usual names, ignoring case.
 
     Args:
-        folder: the folder above the two.
-        split: if both hold a folder of this name, that is used (LLVIP's infrared/train,
-          visible/train).
+        folder: folder that contains the two.
+        split: if both contain a folder of this name, it is used (LLVIP's infrared/train,
+            visible/train).
 
     Returns:
         (infrared, visible), or None if there is neither.
@@ -41,16 +41,15 @@ def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Pa
         return None
     if not ir or not vi:
         names = INFRARED_NAMES if vi else VISIBLE_NAMES
-        raise PairError(f"{ir or vi} has no partner: {folder} needs one of the folders {', '.join(names)} beside it.")
+        raise PairError(f"{ir or vi} has no partner: {folder} also needs one of the folders {', '.join(names)}.")
     inner_ir, inner_vi = (_subfolders(p).get((split or "").lower()) for p in (ir, vi))
     return (inner_ir, inner_vi) if inner_ir and inner_vi else (ir, vi)
 
 
 def find_annotations(ir: Path) -> Path | None:
-    """Finds the folder of annotations next to an infrared folder, under the field's usual names.
+    """Finds the folder of annotations next to an infrared folder, by the field's usual names.
 
-    Next to LLVIP's infrared/train it is Annotations/train, or Annotations if that has no such
-    folder.
+    For LLVIP's infrared/train it is Annotations/train, or Annotations if there is no such folder.
 
     Args:
         ir: folder of infrared images.
@@ -65,16 +64,16 @@ def find_annotations(ir: Path) -> Path | None:
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:
-    """Sub-folders by lower-case name, without hidden ones and leftovers of archives (__MACOSX)."""
+    """Subfolders by lower-case name, without hidden ones and archive leftovers (__MACOSX)."""
     return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
 
 
 def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str, tuple[Path, Path]]:
-    """Finds where a data set keeps its pairs.
+    """Finds the pair folders of a data set.
 
     Args:
-        root: holds the two folders (RoadScene, M3FD), or a folder `split` that holds them (MSRS),
-            or one folder per sequence, each of which holds them (video sets); also a split, then
+        root: folder that contains the two folders (RoadScene, M3FD), a folder `split` that contains
+            them (MSRS), one folder per sequence that contains them (video sets), or a split with
             sequences.
         split: name of the split, such as "train", if the root has several.
 
@@ -82,7 +81,7 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
         {name of the sequence or "": (infrared folder, visible folder)}.
 
     Raises:
-        PairError: if there are no such folders; it lists what was found, or asks for a split.
+        PairError: if there are no such folders; lists what was found, or asks for a split.
     """
     root = Path(root)
     check_folder(root)
@@ -93,20 +92,20 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
         return find_pair_folders(subfolders[split.lower()])
     sequences = {p.name: pair for p in subfolders.values() if (pair := find_modalities(p))}
     if splits := [n for n in subfolders if n in SPLIT_NAMES]:
-        wanted = f"none is called {split!r}" if split else "no split was asked for"
-        raise PairError(f"{root} holds splits ({', '.join(splits)}) but {wanted}; name one, or give its folder.")
+        wanted = f"none is called {split!r}" if split else "no split was given"
+        raise PairError(f"{root} contains splits ({', '.join(splits)}), but {wanted}; name one, or give its folder.")
     if sequences:
         return sequences
     found = ", ".join(sorted(p.name for p in root.iterdir())[:_SHOWN]) or "nothing"
     raise PairError(
-        f"{root} holds no infrared and visible folder (names such as ir/vi, infrared/visible, Ir/Vis, "
-        f"cropinfrared/crop_LR_visible); found: {found}. Name the folder above the two."
+        f"{root} has no infrared and visible folders (with names such as ir/vi, infrared/visible, Ir/Vis, "
+        f"cropinfrared/crop_LR_visible); found: {found}. Give the folder that contains the two."
     )
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Random access to pairs; indices from 0 to the length."""
+    """Random access to pairs, with indices from 0 to length - 1."""
 
     def __len__(self) -> int: ...
 
@@ -117,25 +116,25 @@ class PairFolder:
     """Random-access source of the pairs in a folder: `{"id": str, "ir": [h, w, 1], "vi": [h, w,
     3]}`.
 
-    Headers are read when it is opened, pixels only when an element is asked for; they stay uint8 or
-    uint16 until the crop is cut.
+    Headers are read when the folder is opened, pixels only when an element is accessed; they stay
+    uint8 or uint16 until the crop is cut.
 
     Args:
         root: see `find_pair_folders`.
         split: see `find_pair_folders`.
-        skip_bad: leave out what cannot be used instead of raising.
-        min_side: shortest side in pixels that can be used (the crop of a training run).
-        boxes: elements also hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, a
-            tuple of n names, from the folder that `find_annotations` finds; n is 0 for a pair
-            without annotation.
+        skip_bad: skip unusable pairs instead of raising.
+        min_side: minimum side in pixels (the crop of a training run).
+        boxes: whether elements also have `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and
+            `labels`, a tuple of n names, from the folder found by `find_annotations`; n is 0 for
+            pairs without annotation.
 
     Attributes:
         pairs: paths of the usable pairs.
-        skipped: a line for each pair that `skip_bad` left out.
+        skipped: one line per pair skipped because of `skip_bad`.
 
     Raises:
-        PairError: with every kind of unusable pair, see `match_pairs`; with `boxes`, bad
-            annotations as well.
+        PairError: if there are unusable pairs, see `match_pairs`; with `boxes`, also for invalid
+            annotations.
     """
 
     def __init__(
@@ -189,7 +188,7 @@ class JoinedSource:
 
     def __getitem__(self, index: int) -> Pair:
         if not 0 <= index < len(self):
-            raise IndexError(f"index {index} of {len(self)} pairs.")
+            raise IndexError(f"Index {index} is out of range for {len(self)} pairs.")
         n = int(np.searchsorted(self._ends, index, side="right"))
         return self.sources[n][index - (int(self._ends[n - 1]) if n else 0)]
 
@@ -208,7 +207,9 @@ class MappedSource:
 
 
 def has_boxes(source: Any) -> bool:
-    """Whether any pair has object boxes; of a source that is no folder, the first 16 are read."""
+    """Whether any pair has object boxes; for sources other than folders, only the first 16 are
+    read.
+    """
     while hasattr(source, "source"):  # kept in memory, or cut into patches
         source = source.source
     if isinstance(source, PairFolder):

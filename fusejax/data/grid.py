@@ -1,4 +1,4 @@
-"""A fixed grid of patches instead of random crops, as CrossFuse's author cuts images."""
+"""A fixed grid of patches instead of random crops, as in the CrossFuse author's code."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,17 @@ from fusejax.typing import Pair
 
 
 class PatchGrid:
-    """Random-access source of the patches of each pair of another source, pair after pair, row by
-    row.
+    """Random-access source of the patches of another source's pairs, pair by pair and row by row.
 
     Patches lie `stride` pixels apart from the top left corner; incomplete ones are dropped
     (CrossFuse, arXiv 2502.14493, `top_k_patch_dataprocessing.py`: 64 and 200). An id is
-    name_top_left. Every patch reads its pair anew.
+    name_top_left. Every patch reads its pair again.
 
     Args:
-        source: pairs of any sizes.
-        sizes: (height, width) of each of them.
+        source: source of pairs of any size.
+        sizes: (height, width) of each pair.
         size: side of the patches in pixels.
-        stride: pixels between two patches.
+        stride: distance between patches in pixels.
     """
 
     def __init__(self, source: Source, sizes: Sequence[tuple[int, int]], *, size: int, stride: int):
@@ -46,12 +45,14 @@ class PatchGrid:
 
     @property
     def skipped(self) -> Sequence[str]:
-        """What the source left out, a line each."""
+        """One line per pair that the source skipped."""
         return getattr(self.source, "skipped", ())
 
 
 def pair_sizes(source: Source) -> list[tuple[int, int]]:
-    """(height, width) of each pair: from headers in a folder, else by reading all pairs once."""
+    """(height, width) of each pair: from the headers for folders, else by reading all pairs
+    once.
+    """
     if isinstance(source, PairFolder):
         return list(image_sizes(source).values())
     return [np.shape(source[n]["ir"])[:2] for n in range(len(source))]

@@ -1,4 +1,4 @@
-"""What the header of an image file says: size, orientation, and whether the file is complete."""
+"""Information from image headers: size, orientation, and whether the file is complete."""
 
 import os
 from pathlib import Path
@@ -6,32 +6,32 @@ from typing import NamedTuple
 
 from PIL import Image
 
-# What the end of a complete file contains. A few writers append data to it, hence the wide window.
+# What the end of a complete file contains. Some writers append data, hence the wide window.
 _TRAILERS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _TAIL_BYTES = 4096
 
-# TIFF tags: where the strips or tiles are in the file, and how long they are.
+# TIFF tags: offsets and lengths of the strips or tiles in the file.
 _TIFF_BLOCKS = ((273, 279), (324, 325))
 
-# Where the depth is noted: a TIFF tag, and a byte of a PNG file.
+# Location of the bit depth: a TIFF tag, and a byte of a PNG file.
 _TIFF_BITS = 258
 _PNG_BITS = 24
 
 _ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
-_TRANSPOSED = (5, 6, 7, 8)  # values of the EXIF orientation that exchange rows and columns
+_TRANSPOSED = (5, 6, 7, 8)  # values of the EXIF orientation that swap rows and columns
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message names the file and says what to do."""
+    """An image cannot be used; the message names the file and says what to do."""
 
 
 class ImageWarning(UserWarning):
-    """An image that is used, but not all of what is in the file; the message names the file."""
+    """Part of an image file is not used; the message names the file."""
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Size of an image as it is meant to be seen (EXIF orientation applied), without decoding it.
+    """Size of an image with its EXIF orientation applied, without decoding it.
 
     Args:
         path: image file.
@@ -40,14 +40,14 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         (height, width) in pixels.
 
     Raises:
-        ImageError: if the file does not exist, is empty, is not an image, or is cut off according
+        ImageError: if the file does not exist, is empty, is not an image, or is truncated according
             to its header.
     """
     return read_header(path).size
 
 
 class Header(NamedTuple):
-    """What decoding needs to know in advance.
+    """Information needed before decoding.
 
     Attributes:
         size: (height, width) of the upright image in pixels.
@@ -82,7 +82,7 @@ def read_header(path: str | os.PathLike) -> Header:
             kind = image.format or ""
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             if _looks_cut_off(image, path) and not _decodes(image):
-                raise ImageError(f"{path}: the file is cut off before its end; copy or download it again.")
+                raise ImageError(f"{path}: the file is truncated; copy or download it again.")
     except ImageError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -92,12 +92,12 @@ def read_header(path: str | os.PathLike) -> Header:
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:
-    """Bits of a channel of a readable image according to its header: 8 or less, 16, 32 or 64."""
+    """Bits per channel of a readable image according to its header: 8 or less, 16, 32 or 64."""
     with Image.open(path) as image:
         if image.format == "TIFF":
             tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
             return max(tags.get(_TIFF_BITS, (1,)))
-        if image.format == "PNG":  # Pillow hides the depth of color images
+        if image.format == "PNG":  # Pillow hides the bit depth of color images
             with Path(path).open("rb") as file:
                 return file.read(_PNG_BITS + 1)[_PNG_BITS]
     return 8
@@ -107,25 +107,26 @@ def check_is_file(path: Path) -> None:
     """Checks that a path names a regular file.
 
     Raises:
-        ImageError: if it does not exist or is something else, which the message names.
+        ImageError: if it does not exist or is something else; the message says what it is.
     """
     try:
         if path.is_file():
             return
         kind = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else None
-    except OSError as error:  # a loop of links, a name that is too long, a folder that cannot be read
+    except OSError as error:  # a loop of links, a name that is too long, an unreadable folder
         raise ImageError(f"{path}: cannot be opened ({error.strerror}).") from error
     if kind:
         raise ImageError(f"{path} is {kind}, not an image file.")
     if path.is_symlink():
-        raise ImageError(f"{path}: the link does not lead to a file; fix or remove it.")
+        raise ImageError(f"{path}: the link does not point to a file; fix or remove it.")
     raise ImageError(f"{path}: the file does not exist.")
 
 
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation.
 
-    Pillow would decode a whole PNG only to look for EXIF data behind its pixels.
+    Avoids Pillow's search for EXIF data after the pixels of a PNG, which would decode the whole
+    file.
     """
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return UPRIGHT
@@ -134,7 +135,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _looks_cut_off(image: Image.Image, path: Path) -> bool:
-    """Whether header and last bytes suggest a missing end; cheap enough for thousands of files."""
+    """Whether header and last bytes suggest a truncated file; cheap enough for thousands of
+    files.
+    """
     length = path.stat().st_size
     if trailer := _TRAILERS.get(image.format or ""):
         with path.open("rb") as file:
@@ -154,9 +157,10 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
 def _decodes(image: Image.Image) -> bool:
     """Decides whether a suspicious file is complete.
 
-    A JPEG with a video appended to it is, and some TIFF writers count wrongly.
+    A JPEG with a video appended to it is complete, and some TIFF writers store wrong lengths.
 
-    A PNG without its end is not: OpenCV reads none, and nothing may follow that end.
+    A PNG without its end marker is not complete: OpenCV does not read it, and nothing may follow
+    the marker.
     """
     if image.format == "PNG":
         return False

@@ -1,4 +1,6 @@
-"""Reading and writing image files. 8 and 16 bit, gray and color; floats only for thermal images."""
+"""Reading and writing image files: 8 and 16 bits, gray and color; floats only for thermal
+images.
+"""
 
 import os
 import uuid
@@ -33,8 +35,8 @@ __all__ = [
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 
-# What brings an image with the given EXIF orientation upright: (transpose rows and columns first,
-# flip rows, flip columns). EXIF 2.32, tag 0x0112.
+# Operations that turn an image with the given EXIF orientation upright: (transpose rows and columns
+# first, flip rows, flip columns). EXIF 2.32, tag 0x0112.
 _TO_UPRIGHT = {
     2: (False, False, True),
     3: (False, True, True),
@@ -49,10 +51,10 @@ Pixels = Shaped[np.ndarray, "h w c"]
 
 
 def read_image(path: str | os.PathLike) -> Pixels:
-    """Reads an image as stored, upright.
+    """Reads an image in its stored data type, turned upright.
 
     Palettes are resolved. An alpha channel is dropped, with a warning unless it is opaque
-    everywhere; of several pages the first is read, with a warning.
+    everywhere. If there are several pages, only the first is read, with a warning.
 
     Args:
         path: file with one of `SUFFIXES`.
@@ -61,17 +63,17 @@ def read_image(path: str | os.PathLike) -> Pixels:
         uint8 or uint16, gray [h, w, 1] or RGB [h, w, 3].
 
     Raises:
-        ImageError: as `image_size` does, and if the pixels are damaged or are not 8- or 16-bit
-            integers. JPEG data that can be decoded in spite of errors cause an `ImageWarning`.
+        ImageError: see `image_size`; also if the pixels are damaged or are not 8- or 16-bit
+            integers. JPEG data that can be decoded despite errors cause an `ImageWarning`.
     """
     pixels = read_thermal(path)
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{path}: pixels are {pixels.dtype}; expected 8 or 16 bit integers. Convert the file first.")
+        raise ImageError(f"{path}: pixels are {pixels.dtype}; expected 8- or 16-bit integers. Convert the file first.")
     return pixels
 
 
 def read_thermal(path: str | os.PathLike) -> Pixels:
-    """Like `read_image`, but takes TIFF files of floats as well (degrees, counts).
+    """Like `read_image`, but also accepts TIFF files with floats (degrees, counts).
 
     Args:
         path: file with one of `SUFFIXES`.
@@ -80,7 +82,7 @@ def read_thermal(path: str | os.PathLike) -> Pixels:
         uint8, uint16, float32 or float64, gray [h, w, 1] or RGB [h, w, 3].
 
     Raises:
-        ImageError: as `read_image` does, and if a float is not finite.
+        ImageError: see `read_image`; also if a float is not finite.
     """
     header = read_header(path)
     if header.pages > 1:
@@ -97,7 +99,7 @@ def read_thermal(path: str | os.PathLike) -> Pixels:
 
 
 def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
-    """Pixels in the order of the file; gray or RGB."""
+    """Pixels in the stored orientation; gray or RGB."""
     data = path.read_bytes()
     if data[:2] == b"\xff\xd8" and (pixels := _decode_jpeg(data, shown)) is not None:
         return pixels
@@ -106,7 +108,7 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
     except cv2.error as error:
         raise ImageError(f"{shown}: the image cannot be decoded ({error.err}); replace or remove it.") from error
     if pixels is None:
-        raise ImageError(f"{shown}: the image cannot be decoded, its pixels are damaged; replace or remove it.")
+        raise ImageError(f"{shown}: the image cannot be decoded because its pixels are damaged; replace or remove it.")
     if pixels.ndim == 2:
         return pixels[..., None]
     channels = pixels.shape[2]
@@ -114,7 +116,7 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
         warnings.warn(
             f"{shown}: the fourth channel (transparency or near infrared) is dropped.", ImageWarning, stacklevel=3
         )
-    if channels == 3 and pixels.dtype != np.float64:  # in place: large images need no second copy
+    if channels == 3 and pixels.dtype != np.float64:  # in place, so that large images need no second copy
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return pixels[..., 2::-1] if channels in (3, 4) else pixels[..., :1]
 
@@ -122,7 +124,7 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
 def _decode_turned_tiff(path: str | os.PathLike) -> Pixels:
     """Upright pixels.
 
-    OpenCV 5 turns a TIFF itself, but fails where rows and columns are exchanged.
+    OpenCV 5 turns TIFF files itself, but fails if rows and columns have to be swapped.
     """
     with Image.open(path) as image:
         try:
@@ -137,9 +139,9 @@ def _opaque(dtype: np.dtype) -> float:
 
 
 def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:
-    """Decodes strictly: OpenCV uses damaged data without saying which file they are in.
+    """Decodes strictly, because OpenCV accepts damaged data without naming the file.
 
-    Returns None for what is left to OpenCV (CMYK, data with errors).
+    Returns None for files that are left to OpenCV (CMYK, data with errors).
     """
     try:
         colorspace = simplejpeg.decode_jpeg_header(data)[2]
@@ -148,7 +150,7 @@ def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:
         return simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB", strict=True)
     except ValueError as error:
         warnings.warn(
-            f"{shown}: the JPEG data contain errors ({str(error).strip('.')}), some pixels may be wrong; "
+            f"{shown}: the JPEG data contain errors ({str(error).strip('.')}), so some pixels may be wrong; "
             "copy or export the file again.",
             ImageWarning,
             stacklevel=4,
@@ -157,7 +159,7 @@ def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:
 
 
 def as_infrared(pixels: Pixels) -> Shaped[np.ndarray, "h w 1"]:
-    """One channel of the same type, however the image was stored; color becomes luma."""
+    """Converts an image to one channel of the same data type; color becomes luma."""
     if pixels.shape[-1] == 1:
         return pixels
     luma = rgb_to_luma(pixels.astype(np.float32))
@@ -165,20 +167,20 @@ def as_infrared(pixels: Pixels) -> Shaped[np.ndarray, "h w 1"]:
 
 
 def as_visible(pixels: Pixels) -> Shaped[np.ndarray, "h w 3"]:
-    """RGB of the same type; gray is repeated."""
+    """Converts an image to RGB of the same data type; gray is repeated."""
     return pixels if pixels.shape[-1] == 3 else np.repeat(pixels, 3, axis=-1)
 
 
 def resample(pixels: Pixels, *, height: int, width: int) -> Pixels:
-    """Resamples an image to a size: pixel areas if it shrinks, bicubic interpolation if it grows.
+    """Resamples an image: by area averaging if it shrinks, by bicubic interpolation if it grows.
 
     Args:
-        pixels: [h, w, c], any of the types that are read.
-        height: in pixels.
-        width: in pixels.
+        pixels: [h, w, c], in any data type that can be read.
+        height: new height in pixels.
+        width: new width in pixels.
 
     Returns:
-        [height, width, c] of the same type; the same array if the size is right already.
+        [height, width, c] of the same data type; the same array if it already has the size.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -187,29 +189,29 @@ def resample(pixels: Pixels, *, height: int, width: int) -> Pixels:
 
 
 def to_float(pixels: np.ndarray) -> Float[np.ndarray, "..."]:
-    """uint8 or uint16 to float32 in [0, 1]."""
+    """Converts uint8 or uint16 to float32 in [0, 1]."""
     return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
 
 def from_float(x: Float[np.ndarray, "..."], dtype: np.dtype | type) -> np.ndarray:
-    """Float in [0, 1] to uint8 or uint16, rounded to the nearest level and clipped."""
+    """Converts floats in [0, 1] to uint8 or uint16, rounded to the nearest level and clipped."""
     top = np.iinfo(dtype).max
     return np.clip(np.round(np.asarray(x, np.float64) * top), 0, top).astype(dtype)
 
 
 def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
-    """Writes an image; the suffix names the format.
+    """Writes an image; the suffix determines the format.
 
-    The file appears complete or not at all. An existing file is replaced: the caller decides
-    whether it may be.
+    The file is written completely or not at all. An existing file is replaced; the caller must
+    check whether that is allowed.
 
     Args:
-        path: file to write, local or remote; its folder is made if it does not exist.
+        path: file to write, local or remote; its folder is created if needed.
         pixels: uint8 or uint16, gray [h, w] or [h, w, 1] or RGB [h, w, 3].
 
     Raises:
-        ImageError: if the format cannot hold the pixels (16 bit needs png or tif).
-        OSError: if the file cannot be written; it names the file.
+        ImageError: if the format does not support the pixels (16 bits need png or tif).
+        OSError: if the file cannot be written; names the file.
     """
     path = epath.Path(path)
     suffix = path.suffix.lower()
@@ -221,7 +223,7 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
         raise ImageError(f"{path}: unknown image suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}.")
     if pixels.dtype == np.uint16 and suffix not in _SIXTEEN_BIT:  # OpenCV would saturate them silently
         raise ImageError(
-            f"{path}: {suffix} holds 8 bits only; write 16 bit pixels to one of {', '.join(_SIXTEEN_BIT)}."
+            f"{path}: {suffix} supports 8 bits only; write 16-bit pixels to one of {', '.join(_SIXTEEN_BIT)}."
         )
     bgr = pixels[..., ::-1] if pixels.ndim == 3 and pixels.shape[-1] == 3 else pixels
     ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr))
@@ -237,7 +239,7 @@ def _write_complete(path: epath.Path, data: memoryview) -> None:
         with temporary.open("wb") as file:
             file.write(data)
         temporary.replace(path)
-    except OSError as error:  # names the temporary file, or none at all where the disk is full
+    except OSError as error:  # names the temporary file, or no file if the disk is full
         raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         if temporary.exists():

@@ -1,6 +1,6 @@
 """ComMask, AngularFuse's complementary input masks (arXiv 2510.12260), in NumPy.
 
-The masks touch the network's inputs only; losses and the reference use the clean pair, because
+The masks affect only the network's inputs; losses and the reference use the clean pair, because
 block borders are strong edges that no scene has.
 """
 
@@ -14,13 +14,13 @@ Mask = Bool[np.ndarray, "h w 1"]
 
 
 def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMaskConfig) -> tuple[Plane, Plane]:
-    """The pair as the network sees it: (ir * M_ir, vi_y * M_vi), or unchanged.
+    """The pair as seen by the network: (ir * M_ir, vi_y * M_vi), or unchanged.
 
     Args:
         ir: infrared luma.
         vi_y: luma of the visible image.
-        rng: of the draws.
-        config: probability of masking, cells and what fills them.
+        rng: generator for the draws.
+        config: masking probability, cell sizes and fill value.
     """
     if rng.random() >= config.probability:
         return ir, vi_y
@@ -36,9 +36,9 @@ def _hide(x: Plane, mask: Mask, fill: str) -> Plane:
 def draw_masks(
     size: tuple[int, int], patch: int, *, rng: np.random.Generator, config: ComMaskConfig
 ) -> tuple[Mask, Mask]:
-    """Draws which cells of each image can be seen (True).
+    """Draws which cells of each image are visible (True).
 
-    Constant in each square cell; the last cells may be cut off.
+    The masks are constant in each square cell; the last cells may be incomplete.
     """
     cells = tuple(-(-side // patch) for side in size)
     kept = rng.random(cells) < config.keep

@@ -1,4 +1,4 @@
-"""Decoded pairs kept in memory: for small sets, and steps that cost less than decoding."""
+"""Decoded pairs kept in memory, for small sets and steps that are faster than decoding."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from fusejax.typing import Pair
 
 
 class KeptInMemory:
-    """A random-access source that reads each element of another one once and keeps it.
+    """A random-access source that reads each element of another source once and keeps it.
 
-    One 640x480 pair takes 1.2 MB. Two threads that ask for the same element at the same time may
-    both read it.
+    A 640x480 pair takes 1.2 MB. Two threads that request the same element at the same time may both
+    read it.
     """
 
     def __init__(self, source: Source):
@@ -27,5 +27,5 @@ class KeptInMemory:
 
     @property
     def skipped(self) -> Sequence[str]:
-        """What the source left out, a line each."""
+        """One line per pair that the source skipped."""
         return getattr(self.source, "skipped", ())

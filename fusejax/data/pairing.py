@@ -1,4 +1,4 @@
-"""Pairing two folders of images by file stem, never by list order."""
+"""Pairing two folders of images by file stem, never by order."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ _SHOWN = 8
 
 
 class PairError(ValueError):
-    """Folders that do not hold usable pairs; the message names files and says what to do."""
+    """Folders without usable pairs; the message names files and says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PairPaths:
     """One pair on disk.
 
     Attributes:
-        id: the file stem, after the name of the sequence or sub-folder if there is one.
+        id: the file stem, prefixed with the name of the sequence or subfolder if there is one.
         ir: infrared image.
         vi: visible image.
         annotation: file of object boxes, if there is one.
@@ -39,7 +39,7 @@ class PairPaths:
 class Scan:
     """Result of scanning one or more folder pairs.
 
-    The usable pairs, and a line for every other stem.
+    It holds the usable pairs and one line for every other stem.
     """
 
     pairs: list[PairPaths] = dataclasses.field(default_factory=list)
@@ -52,27 +52,27 @@ class Scan:
         lines = "".join(f"\n  {p}" for p in self.problems[:_SHOWN])
         more = f"\n  ... and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
         total = len(self.pairs) + len(self.problems)
-        fix = "Fix them, or leave them out with --skip-bad (when training, --data.skip-bad)."
+        fix = "Fix them, or skip them with --skip-bad (when training, --data.skip-bad)."
         advice = fix if self.pairs else "No usable pair is left."
         raise PairError(f"{where}: {len(self.problems)} of {total} pairs cannot be used:{lines}{more}\n{advice}")
 
 
 def size_text(size: tuple[int, int]) -> str:
-    """A size (height, width) as image viewers write it: width x height, such as "640x480"."""
+    """Formats a size (height, width) like image viewers: width x height, such as "640x480"."""
     return f"{size[1]}x{size[0]}"
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:
-    """Image files of a folder.
+    """Lists the image files of a folder.
 
     Args:
-        folder: its sub-folders are not searched.
+        folder: folder to list; its subfolders are not searched.
 
     Returns:
         Paths by file stem (Unicode NFC), sorted.
 
     Raises:
-        PairError: if the folder is missing or holds no images, or a stem occurs twice.
+        PairError: if the folder is missing or has no images, or if a stem occurs twice.
     """
     images, repeated = _scan_folder(Path(folder))
     if repeated:
@@ -88,25 +88,25 @@ def check_folder(folder: Path) -> None:
 
 
 def _scan_folder(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Images by stem, and what is wrong with stems that occur more than once."""
+    """Images by stem, and messages about stems that occur more than once."""
     check_folder(folder)
     images: dict[str, Path] = {}
     repeated: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
-        # macOS stores accents decomposed, other systems usually composed.
+        # macOS stores accents decomposed, while other systems usually store them composed.
         stem = unicodedata.normalize("NFC", path.stem)
         if stem in images:
             repeated[stem] = f"{images[stem]} and {path} share the stem {stem!r}; keep one of them"
         images[stem] = path
     if not images:
-        raise PairError(f"{folder} holds no images ({', '.join(SUFFIXES)}); {_contents(folder)}")
+        raise PairError(f"{folder} has no images ({', '.join(SUFFIXES)}); {_contents(folder)}")
     return images, repeated
 
 
 def _contents(folder: Path) -> str:
-    """What a folder without images holds, with advice."""
+    """Describes the content of a folder without images, with advice."""
     entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
     folders = sorted(p.name for p in entries if p.is_dir())
     kinds = Counter(p.suffix.lower() or "no suffix" for p in entries if not p.is_dir())
@@ -117,8 +117,8 @@ def _contents(folder: Path) -> str:
     if not held:
         return "it is empty."
     advice = " Convert the files to png or tif." if kinds else ""
-    advice += " Name one of the folders, or search them with --recursive (fusejax fuse)." if folders else ""
-    return f"it holds {' and '.join(held)}.{advice}"
+    advice += " Give one of the folders, or search them with --recursive (fusejax fuse)." if folders else ""
+    return f"it contains {' and '.join(held)}.{advice}"
 
 
 def match_pairs(
@@ -129,16 +129,16 @@ def match_pairs(
     Args:
         ir: folder of infrared images.
         vi: folder of visible images.
-        skip_bad: leave out what cannot be used instead of raising.
-        same_size: whether the two images of a pair must have equal sizes.
-        recursive: also pair the sub-folders, which must have the same names in both.
+        skip_bad: skip unusable pairs instead of raising.
+        same_size: whether the two images of a pair must have the same size.
+        recursive: also pair subfolders, which must have the same names in both.
 
     Returns:
-        The pairs, sorted by name, and a line for each that was left out.
+        The pairs, sorted by name, and one line per skipped pair.
 
     Raises:
-        PairError: with the names without partner, repeated stems, unequal sizes, unreadable and
-            cut-off files.
+        PairError: for files without partner, repeated stems, unequal sizes, and unreadable or
+            truncated files; names them.
     """
     ir, vi = Path(ir), Path(vi)
     found = _scan_trees(ir, vi, same_size=same_size) if recursive else scan_pair(ir, vi, same_size=same_size)
@@ -147,13 +147,13 @@ def match_pairs(
 
 
 def _scan_trees(ir: Path, vi: Path, *, same_size: bool) -> Scan:
-    """`scan_pair` of all sub-folders that hold images."""
+    """Runs `scan_pair` for all subfolders that contain images."""
     folders = {root: _folders_with_images(root) for root in (ir, vi)}
     found = Scan()
     for name in sorted(folders[ir] | folders[vi]):
         if missing := [root / name for root in (ir, vi) if name not in folders[root]]:
             other = vi if missing[0] == ir / name else ir
-            found.problems.append(f"{other / name} holds images but {missing[0]} does not")
+            found.problems.append(f"{other / name} has images but {missing[0]} does not")
             continue
         try:
             part = scan_pair(ir / name, vi / name, prefix="" if name == "." else f"{name}/", same_size=same_size)
@@ -163,7 +163,7 @@ def _scan_trees(ir: Path, vi: Path, *, same_size: bool) -> Scan:
         found.pairs += part.pairs
         found.problems += part.problems
     if not folders[ir] | folders[vi]:
-        raise PairError(f"{ir} holds no images in any folder ({', '.join(SUFFIXES)}).")
+        raise PairError(f"{ir} has no images in any folder ({', '.join(SUFFIXES)}).")
     return found
 
 
@@ -187,22 +187,22 @@ def scan_pair(
     Args:
         ir: folder of infrared images.
         vi: folder of visible images.
-        annotations: folder of object boxes, whose files are checked as well.
-        prefix: put before the stems to make the ids.
-        same_size: whether the images of a pair must have equal sizes.
-        min_side: shortest side in pixels that can be used.
+        annotations: folder of object boxes, whose files are also checked.
+        prefix: prefix of the stems in the ids.
+        same_size: whether the images of a pair must have the same size.
+        min_side: minimum side in pixels.
 
     Returns:
-        The usable pairs and the problems; nothing is raised for single pairs.
+        The usable pairs and the problems; problems with single pairs raise no error.
 
     Raises:
-        PairError: if a folder is missing, holds no images, or the two share no name.
+        PairError: if a folder is missing or has no images, or if the two share no name.
     """
     (ir_files, ir_repeated), (vi_files, vi_repeated) = _scan_folder(ir), _scan_folder(vi)
     problems = vi_repeated | ir_repeated
     if not ir_files.keys() & vi_files.keys():
         raise PairError(
-            f"{ir} and {vi} share no file name (such as {next(iter(ir_files.values())).name} and "
+            f"{ir} and {vi} have no file stem in common (examples: {next(iter(ir_files.values())).name} and "
             f"{next(iter(vi_files.values())).name}); the two files of a pair need the same stem."
         )
     problems |= {s: f"{ir_files[s]} has no visible partner in {vi}" for s in ir_files.keys() - vi_files.keys()}
@@ -216,7 +216,7 @@ def scan_pair(
                 problems.setdefault(stem, str(error))
     pairs = [PairPaths(prefix + s, ir_files[s], vi_files[s], annotated.get(s)) for s in ir_files if s not in problems]
     check = functools.partial(_header_problem, same_size=same_size, min_side=min_side)
-    with ThreadPoolExecutor() as pool:  # thousands of headers, each of which waits for the disk
+    with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
         headers = list(pool.map(check, pairs))
     return Scan(
         pairs=[pair for pair, problem in zip(pairs, headers, strict=True) if not problem],

@@ -1,9 +1,9 @@
-"""From a data configuration to batches, with grain's Dataset API.
+"""Builds batches from a data configuration, with grain's Dataset API.
 
-Batch k of a run is a function of (configuration, seed, k) alone: shuffling, crops, flips and masks
-are drawn from the global index of a sample, before the sequence is dealt out to processes and
-workers. A process gets contiguous rows of each batch, so that the batch put together from all
-processes is the same array whatever their number.
+Batch k of a run depends only on (configuration, seed, k): shuffling, crops, flips and masks are
+derived from the global index of a sample, before the sequence is distributed to processes and
+workers. Each process gets contiguous rows of every batch, so that the global batch is the same
+array for any number of processes.
 """
 
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, Rand
 
 
 def open_sources(config: DataConfig) -> list:
-    """The random-access sources that a configuration names.
+    """Opens the random-access sources of a configuration.
 
-    In this order: folders, TFDS sets, made-up pairs, auxiliary pairs; cut into patches on a grid if
-    the configuration asks for it.
+    Their order is: folders, TFDS sets, synthetic pairs, auxiliary pairs. They are cut into patches
+    on a grid if configured.
 
     Raises:
-        ValueError: if it names none.
-        PairError: if a folder holds pairs that cannot be trained on, such as images smaller than
-            the crop.
+        ValueError: if there are none.
+        PairError: if a folder has pairs that cannot be used for training, such as images smaller
+            than the crop.
     """
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
@@ -48,15 +48,15 @@ def open_sources(config: DataConfig) -> list:
         sources.append(_open_auxiliary(config))
     if not sources:
         raise ValueError(
-            "The configuration names no data: set data.root (with data.folders), data.tfds or data.synthetic."
+            "The configuration has no data: set data.root (with data.folders), data.tfds or data.synthetic."
         )
     if config.shares and len(config.shares) != len(sources):
-        raise ValueError(f"data.shares names {len(config.shares)} shares but there are {len(sources)} sources.")
+        raise ValueError(f"data.shares has {len(config.shares)} values, but there are {len(sources)} sources.")
     return [_prepared(source, config) for source in sources]
 
 
 def _prepared(source: Source, config: DataConfig) -> Source:
-    """The source kept in memory, cut into patches, both or neither, as the configuration says."""
+    """The source, kept in memory and cut into patches if configured."""
     kept = KeptInMemory(source) if config.keep_decoded else source
     if not config.patch_stride or isinstance(source, AlignedPatches):
         return kept
@@ -76,7 +76,7 @@ def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:
-    """Validation pairs in fixed order, whole images as stored; None if no folder is named."""
+    """Validation pairs in a fixed order, as whole images; None if no folder is configured."""
     if not config.validation:
         return None
     return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)
@@ -92,26 +92,27 @@ def training_batches(
     shard_count: int = 1,
     samples_seen: int = 0,
 ) -> grain.IterDataset:
-    """Endless batches for one process; all processes together see one and the same sequence.
+    """Endless batches for one process; all processes together see the same sequence.
 
     Args:
         sources: from `open_sources`.
-        config: crop, boxes, masks and workers.
-        batch_size: pairs in a batch of this process; the batch of all has `shard_count` times as
-            many.
-        seed: of the order and every random draw.
-        shard_index: which rows of the batch of all: the first `batch_size` for 0, the next for 1,
-          ...
+        config: configuration of crop, boxes, masks and workers.
+        batch_size: number of pairs in a batch of this process; the global batch has `shard_count`
+            times as many.
+        seed: seed of the order and every random draw.
+        shard_index: which rows of the global batch to return: the first `batch_size` for 0, the
+            next for 1, ...
         shard_count: number of processes.
-        samples_seen: where the sequence is continued, counted in samples of all processes since
-            the start. Unlike an iterator's state it holds for any number of processes and workers.
+        samples_seen: position at which to continue the sequence, as the number of samples of all
+            processes since the start. Unlike an iterator's state, it is valid for any number of
+            processes and workers.
 
     Returns:
-        Dicts of NumPy arrays: `id` [b] str; `ir`, `vi_y` the clean pair, `ir_input`, `vi_input`
-        what the network is given, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also
+        Dicts of NumPy arrays: `id` [b] str; the clean pair `ir`, `vi_y` and the network's inputs
+        `ir_input`, `vi_input`, all float32 [b, crop, crop, 1] in [0, 1]; with `max_boxes` also
         `boxes` float32 [b, max_boxes, 4], x1, y1, x2, y2 in pixels of the crop, and `boxes_valid`
-        bool [b, max_boxes]. The iterator has `get_state` and `set_state`; a state fits iterators
-        made with the same arguments and number of workers.
+        bool [b, max_boxes]. The iterator has `get_state` and `set_state`; a state can be used with
+        iterators made with the same arguments and number of workers.
 
     Raises:
         ValueError: for a shard that does not exist.
@@ -128,7 +129,7 @@ def training_batches(
     if not config.workers:
         return batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=8))
     if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # grain's worker pool reads absl flags, which nobody else parses here
+        flags.FLAGS.mark_as_parsed()  # grain's worker pool reads absl flags, which are not parsed otherwise
     workers = grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=2)
     return batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)).mp_prefetch(workers)
 
@@ -153,11 +154,11 @@ class _RowsOfProcess(grain.MapDataset):
 def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:
     """The endless sequence of single samples.
 
-    Element i depends on (sources, configuration, seed, i) alone.
+    Element i depends only on (sources, configuration, seed, i).
     """
     if config.max_boxes:
-        # Not a step of the sequence: grain's draws follow from a step's place in it, and boxes must
-        # not move them.
+        # Not a separate step of the sequence: grain's draws depend on a step's position in it, and
+        # boxes must not change them.
         select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter)
         sources = [MappedSource(source, select.map) for source in sources]
     if config.shares:

@@ -1,9 +1,10 @@
-"""Made-up infrared-visible pairs, drawn by code from a seed: for the demo, tests and notebooks.
+"""Synthetic infrared-visible pairs, drawn from a seed, for the demo, tests and notebooks.
 
-A street by day or by night. A scene holds what surfaces reflect, what shines by itself, and how
-warm things are; the visible image is reflectance times light, the infrared one is warmth. So each
-tells what the other does not: road markings, signs, lit windows and color in the visible; people
-and engines in the dark, a warm pipe behind a wall and a warm manhole in the infrared.
+Each pair shows a street by day or at night. A scene consists of the reflectance of surfaces, the
+light they emit, and their temperature. The visible image is reflectance times light, and the
+infrared image is temperature. Each image therefore contains information that the other lacks: road
+markings, signs, lit windows and color in the visible image; people and engines in the dark, a warm
+pipe behind a wall and a warm manhole in the infrared image.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ class SyntheticPairs:
 
     def __getitem__(self, index: int) -> Pair:
         if not 0 <= index < self.count:
-            raise IndexError(f"index {index} of {self.count} pairs.")
+            raise IndexError(f"Index {index} is out of range for {self.count} pairs.")
         return synthetic_pair(self.seed * 1_000_003 + index, size=self.size)
 
 
@@ -45,8 +46,8 @@ def write_synthetic_folder(
         root: folder to write to.
         count: number of pairs.
         size: height and width in pixels.
-        seed: of the pairs.
-        boxes: also write root/boxes/NAME.json.
+        seed: seed of the pairs.
+        boxes: whether to also write root/boxes/NAME.json.
     """
     root = Path(root)
     for pair in SyntheticPairs(count, size, seed):
@@ -60,13 +61,14 @@ def write_synthetic_folder(
 
 
 def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: float = 0.0, noise: int = 0) -> Pair:
-    """Draws one pair; everything follows from the seed.
+    """Draws one pair, which is determined by the seed.
 
     Args:
-        seed: of all draws; odd seeds are nights.
+        seed: seed of all draws; odd seeds are night scenes.
         size: height and width in pixels, 16 or more each.
-        shift: pixels by which the nearest targets have moved to the right; farther ones less.
-        noise: number of the frame of a scene; every one has other noise.
+        shift: distance in pixels by which the nearest targets have moved to the right; farther ones
+            have moved less.
+        noise: index of the frame in a scene; every frame has different noise.
 
     Returns:
         `id`; `ir` uint8 [h, w, 1]; `vi` uint8 RGB [h, w, 3]; `boxes` float32 [n, 4], (x1, y1, x2,
@@ -76,7 +78,7 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: floa
         ValueError: if a side is shorter than 16 pixels.
     """
     if min(size) < 16:
-        raise ValueError(f"size is {size}; a street needs 16 pixels or more on each side.")
+        raise ValueError(f"size is {size}; each side must have at least 16 pixels.")
     scene = Scene(np.random.default_rng(seed), *size, night=seed % 2 == 1)
     lamps = draw_background(scene)
     boxes, labels = draw_targets(scene, shift=shift)
@@ -92,7 +94,7 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: floa
 
 
 def _visible(scene: Scene, lamps: list[np.ndarray]) -> np.ndarray:
-    """Reflectance times light plus own light, softened by a lens, with noise: [h, w, 3]."""
+    """Reflectance times light plus emitted light, blurred by a lens, with noise: [h, w, 3]."""
     noise = scene.rng.standard_normal((scene.h, scene.w, 3), np.float32)
     if not scene.night:
         image = scene.reflectance * scene.shade[..., None] * (1.05, 1.0, 0.94) + scene.shine
@@ -111,7 +113,7 @@ def _visible(scene: Scene, lamps: list[np.ndarray]) -> np.ndarray:
 
 
 def _infrared(scene: Scene) -> np.ndarray:
-    """Warmth through a soft lens, with a bolometer's noise and faint column pattern: [h, w]."""
+    """Temperature blurred by a lens, with a bolometer's noise and faint column pattern: [h, w]."""
     columns = scene.rng.standard_normal((1, scene.w), np.float32)
     noise = scene.rng.standard_normal((scene.h, scene.w), np.float32)
     blurred = cv2.GaussianBlur(scene.warmth, (0, 0), max(0.7, 0.004 * scene.h))

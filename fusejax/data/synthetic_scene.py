@@ -1,4 +1,4 @@
-"""The scene of a made-up pair: what it is painted on, and its background."""
+"""The scene of a synthetic pair: its canvas and its background."""
 
 import cv2
 import numpy as np
@@ -7,9 +7,10 @@ Color = tuple[float, float, float] | np.ndarray
 
 
 class Scene:
-    """What is painted on.
+    """The canvas of a scene.
 
-    Reflectance and own light [h, w, 3], warmth and shade [h, w], all about 0..1.
+    It holds reflectance and emitted light [h, w, 3], temperature and shade [h, w], all in about
+    0..1.
     """
 
     def __init__(self, rng: np.random.Generator, h: int, w: int, *, night: bool):
@@ -23,14 +24,18 @@ class Scene:
         self.rough = 0.4 * self.grain[14] + 0.4 * self.grain[50] + 0.25 * rng.standard_normal((h, w), np.float32)
 
     def noise(self, cells: int) -> np.ndarray:
-        """Smooth noise [h, w], mean 0, deviation about 1, `cells` along the longer side."""
+        """Smooth noise [h, w] with mean 0, standard deviation about 1, and `cells` along the longer
+        side.
+        """
         longer = max(self.h, self.w)
         shape = [max(2, cells * side // longer) for side in (self.h, self.w)]
         coarse = self.rng.standard_normal(shape, np.float32)
         return cv2.resize(coarse, (self.w, self.h), interpolation=cv2.INTER_CUBIC)
 
     def cover(self, outline: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
-        """The window around a polygon of (x, y) points, and the share of each pixel inside it."""
+        """The window around a polygon of (x, y) points, and the fraction of each pixel inside
+        it.
+        """
         outline = np.asarray(outline)
         limits = np.array([self.w, self.h])
         x1, y1 = np.clip(np.floor(outline.min(axis=0)).astype(int) - 1, 0, limits)
@@ -44,9 +49,9 @@ class Scene:
     def paint(
         self, outline: np.ndarray, color: Color | None = None, warmth: float | None = None, rough: float = 0.0
     ) -> None:
-        """Fills a polygon with a reflectance, a warmth, or both.
+        """Fills a polygon with a reflectance, a temperature, or both.
 
-        `rough` is the depth of the color's texture.
+        `rough` is the contrast of the color's texture.
         """
         window, share = self.cover(outline)
         texture = rough * self.rough[window]
@@ -73,7 +78,7 @@ def draw_background(scene: Scene) -> list[np.ndarray]:
     """Draws sky, trees, houses and the street with its lamps.
 
     Returns:
-        Where the heads of the lamps are, as (x, y, height of the post).
+        Positions of the heads of the lamps, as (x, y, height of the post).
     """
     _draw_sky_and_trees(scene)
     _draw_houses(scene)
@@ -88,7 +93,7 @@ def _draw_sky_and_trees(scene: Scene) -> None:
     day_sky = np.array([0.42, 0.6, 0.86]) + height * np.array([0.55, 0.4, 0.14])
     scene.shine[:] = (0.02, 0.025, 0.045) if scene.night else day_sky + (0.93 - day_sky) * 0.7 * clouds
     scene.warmth[:] = 0.08 + 0.08 * height[..., 0] + 0.05 * clouds[..., 0]
-    for _ in range(9):  # a tree line, nearer trees in front of farther ones
+    for _ in range(9):  # a line of trees, with nearer trees in front of farther ones
         x, radius = rng.uniform(0, w), h * rng.uniform(0.06, 0.13)
         green = np.array([0.2, 0.3, 0.13]) * rng.uniform(0.8, 1.3)
         crown = disc(x, scene.horizon - 0.6 * radius, radius * rng.uniform(1.2, 1.9), radius)
@@ -144,9 +149,9 @@ def _draw_street(scene: Scene) -> None:
 
 
 def _draw_lamps(scene: Scene) -> list[np.ndarray]:
-    """One to three lamp posts beside the road.
+    """Draws one to three lamp posts at the side of the road.
 
-    Returns where their heads are, as (x, y, height of the post).
+    Returns the positions of their heads, as (x, y, height of the post).
     """
     lamps = []
     for side in scene.rng.permutation([-1, 1, 1])[: scene.rng.integers(1, 4)]:

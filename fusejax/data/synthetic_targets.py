@@ -1,10 +1,10 @@
-"""People and cars of a made-up pair, with their boxes."""
+"""People and cars of a synthetic pair, with their boxes."""
 
 import numpy as np
 
 from fusejax.data.synthetic_scene import Scene, disc
 
-# Shapes in units of their box: x to the right, y down, the ground at y = 1.
+# Shapes in units of their box: x to the right, y down, with the ground at y = 1.
 _CAR = ((0, 0.9), (0, 0.56), (0.04, 0.47), (0.22, 0.42), (0.35, 0.06), (0.72, 0.04), (0.9, 0.43), (1, 0.52), (1, 0.9))
 _CAR_WINDOWS = (
     ((0.27, 0.43), (0.375, 0.13), (0.53, 0.13), (0.53, 0.43)),
@@ -16,9 +16,9 @@ _ARMS = (((0.22, 0.2), (0.34, 0.24), (0.2, 0.56), (0.06, 0.54)), ((0.66, 0.24), 
 
 
 def draw_targets(scene: Scene, *, shift: float = 0.0) -> tuple[list[tuple[float, float, float, float]], list[str]]:
-    """Two to five people and cars, farther ones first; returns their boxes and labels.
+    """Draws two to five people and cars, farther ones first; returns their boxes and labels.
 
-    `shift` moves them to the right, by pixels of the nearest depth.
+    `shift` moves them to the right, in pixels at the nearest depth.
     """
     depths = np.sort(scene.rng.uniform(0.12, 1.0, scene.rng.integers(2, 6)))
     boxes, labels = [], []

@@ -1,8 +1,8 @@
-"""Random transforms of a pair, for grain: each draw comes from the generator that grain derives
-from (seed, index).
+"""Random transforms of a pair for grain; all draws come from the generator that grain derives from
+(seed, index).
 
-A pair may hold `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, n names; both
-follow the images.
+A pair may have `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and `labels`, n names; both are
+transformed with the images.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
 from fusejax.ops.color import rgb_to_luma
 
-# What must be left of a box in a crop (FusionNet, specification section 4, step 3): share of its
-# area, pixels a side.
+# Minimum part of a box that must be inside a crop (FusionNet, specification section 4, step 3):
+# fraction of its area, pixels per side.
 MIN_AREA_SHARE = 0.2
 MIN_SIDE = 4
 
@@ -27,7 +27,7 @@ BoxArray = Float[np.ndarray, "n 4"]
 
 
 def _with_boxes(pair: dict, boxes: BoxArray, kept: Bool[np.ndarray, " n"]) -> dict:
-    """The pair with those of the boxes that are kept, and their labels where it has labels."""
+    """The pair with only the kept boxes, and their labels if it has labels."""
     labels = {"labels": tuple(itertools.compress(pair["labels"], kept))} if "labels" in pair else {}
     return pair | {"boxes": boxes[kept]} | labels
 
@@ -38,7 +38,7 @@ def _areas(boxes: BoxArray) -> Float[np.ndarray, " n"]:
 
 def crop_boxes(boxes: BoxArray, *, top: int, left: int, size: int) -> tuple[BoxArray, Bool[np.ndarray, " n"]]:
     """Boxes in the coordinates of a size x size window, clipped to it, and whether enough of each
-    is left.
+    box remains.
     """
     cut = np.clip(boxes - np.array([left, top, left, top], np.float32), 0, size)
     return cut, ((cut[:, 2:] - cut[:, :2]) >= MIN_SIDE).all(axis=1) & (_areas(cut) >= MIN_AREA_SHARE * _areas(boxes))
@@ -59,10 +59,10 @@ def cut_pair(pair: dict, *, top: int, left: int, size: int) -> dict:
 class RandomPairedCrop(grain.transforms.RandomMap):
     """Cuts the same size x size window (pixels) from both images of the pair.
 
-    Boxes are shifted and clipped; those of which less than 20 % of the area or under 4 pixels of a
-    side are left are dropped. With probability `box_share` the window is drawn from those that hold
-    the center of one of the boxes, at least 2 pixels from its border; of the other windows some
-    hold one by chance. Paper: 0.5.
+    Boxes are shifted and clipped; boxes are dropped if less than 20% of their area or less than 4
+    pixels of a side remain. With probability `box_share`, the window is drawn from those that
+    contain the center of a box at least 2 pixels from the window's border; other windows may
+    contain one by chance. Paper: 0.5.
     """
 
     size: int
@@ -74,20 +74,20 @@ class RandomPairedCrop(grain.transforms.RandomMap):
             raise ValueError(f"{pair['id']}: image {w}x{h} is smaller than the crop {self.size}; lower data.crop.")
         top, left = rng.integers(h - self.size + 1), rng.integers(w - self.size + 1)
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
-        # Drawn after the free window, so that pairs without boxes get the same window with any
-        # share.
+        # Drawn after the unconstrained window, so that pairs without boxes get the same window for
+        # any share.
         if self.box_share and len(aims := self._aims(boxes)) and rng.random() < self.box_share:
             left, top = self._around(aims[rng.integers(len(aims))], (w, h), rng)
         return cut_pair(pair, top=int(top), left=int(left), size=self.size)
 
     def _aims(self, boxes: BoxArray) -> Float[np.ndarray, "m 4"]:
-        """Boxes of which a window can hold enough."""
+        """Boxes of which a window can contain enough."""
         sides = boxes[:, 2:] - boxes[:, :2]
         held = np.minimum(sides, self.size)
         return boxes[(held >= MIN_SIDE).all(axis=1) & (held.prod(axis=1) >= MIN_AREA_SHARE * sides.prod(axis=1))]
 
     def _around(self, box: Float[np.ndarray, "4"], image: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        """(left, top) of a window that holds the middle MIN_SIDE pixels of the box.
+        """(left, top) of a window that contains the middle MIN_SIDE pixels of the box.
 
         `image` is (width, height).
         """
@@ -98,7 +98,7 @@ class RandomPairedCrop(grain.transforms.RandomMap):
 
 
 class RandomPairedFlip(grain.transforms.RandomMap):
-    """Mirrors both images and the boxes, each axis with probability 1/2."""
+    """Mirrors both images and the boxes along each axis with probability 1/2."""
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         for axis in (0, 1):
@@ -110,16 +110,16 @@ class RandomPairedFlip(grain.transforms.RandomMap):
 
 
 def _flip_boxes(boxes: BoxArray, axis: int, side: int) -> BoxArray:
-    """Mirrored along rows (axis 0) or columns (axis 1) of an image with so many."""
+    """Mirrors boxes along the rows (axis 0) or columns (axis 1) of an image with `side` of them."""
     flipped, first = boxes.copy(), 1 - axis
     flipped[:, [first, first + 2]] = side - boxes[:, [first + 2, first]]
     return flipped
 
 
 class ToLuma(grain.transforms.Map):
-    """Integer pixels to what training needs.
+    """Converts integer pixels to the arrays used in training.
 
-    `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]. Boxes stay.
+    The result has `ir` and `vi_y`, float32 [h, w, 1] in [0, 1]. Boxes are kept.
     """
 
     def map(self, pair: dict) -> dict:
@@ -132,7 +132,7 @@ class ToLuma(grain.transforms.Map):
 class MaskInputs(grain.transforms.RandomMap):
     """Adds the network's inputs `ir_input`, `vi_input`.
 
-    ComMask on the pair, or the clean pair where config is None.
+    They are the pair masked by ComMask, or the clean pair if config is None.
     """
 
     config: ComMaskConfig | None
@@ -146,18 +146,18 @@ class MaskInputs(grain.transforms.RandomMap):
 
 @dataclasses.dataclass(frozen=True)
 class SelectBoxes(grain.transforms.Map):
-    """Which boxes of a pair are used at all, and how exact they are; before the crop. Every pair
-    gets `boxes`.
+    """Selects the boxes of a pair to use and perturbs them, before the crop. Every pair gets
+    `boxes`.
 
-    Keeping and shifting are ours, to see what fewer and worse labels cost. They are drawn from the
-    pair's id and the box's place in its list alone: the same in every epoch and run, and with a
-    larger share only boxes are added.
+    Dropping and shifting boxes are our additions, for measuring the effect of fewer and less exact
+    labels. The draws depend only on the pair's id and the box's index: they are the same in every
+    epoch and run, and a larger `keep` only adds boxes.
 
     Attributes:
-      classes: names that are kept, in any case; empty: all.
-      keep: share of the boxes that is kept.
-      jitter: each edge is shifted by up to this share of the box's side, uniformly; then clipped to
-        the image.
+      classes: names of the classes to keep, ignoring case; all if empty.
+      keep: fraction of the boxes to keep.
+      jitter: each edge is shifted uniformly by up to this fraction of the box's side, and then
+          clipped to the image.
     """
 
     classes: tuple[str, ...] = ()
@@ -179,14 +179,14 @@ class SelectBoxes(grain.transforms.Map):
 
 @dataclasses.dataclass(frozen=True)
 class PadBoxes(grain.transforms.Map):
-    """Boxes of any number to arrays of one shape, so that pairs can be stacked; labels go.
+    """Pads any number of boxes to arrays of one shape, so that pairs can be stacked; drops labels.
 
-    `boxes` float32 [max_boxes, 4], the largest ones in their order, then zeros, and `boxes_valid`
-    bool [max_boxes].
+    The result has `boxes` float32 [max_boxes, 4], the largest ones in their order followed by
+    zeros, and `boxes_valid` bool [max_boxes].
 
     Attributes:
-      max_boxes: 0 takes the boxes out of the pair.
-      classes: names that are kept, in any case; empty: all.
+      max_boxes: maximum number of boxes; 0 removes the boxes from the pair.
+      classes: names of the classes to keep, ignoring case; all if empty.
     """
 
     max_boxes: int

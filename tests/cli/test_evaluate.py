@@ -140,7 +140,7 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
     with pytest.raises(ValueError, match=r"is 4x4, .* is 48x40"):
         evaluate_command(options(pairs, tmp_path / "small"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="empty holds no images"):
+    with pytest.raises(ValueError, match="empty has no images"):
         evaluate_command(options(pairs, tmp_path / "empty"))
     with pytest.raises(ValueError, match="gives the same folder twice"):
         evaluate_command(options(pairs, fused, fused))

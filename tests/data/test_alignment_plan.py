@@ -70,7 +70,7 @@ def test_a_plan_is_read_back_as_written(planned, tmp_path):
         (lambda d: d | {"config": {"patch": 8}}, "AlignConfig lacks stride, k, gamma_cap, order"),
         (lambda d: d | {"gamas": 1}, "no field 'gamas'; did you mean 'gammas'"),
         (lambda d: d | {"gammas": [1, 1]}, "gammas holds 2 values"),
-        (lambda d: d | {"gammas": [1, 1, 0]}, "their cap is 20"),
+        (lambda d: d | {"gammas": [1, 1, 0]}, "must not exceed the cap 20"),
         (lambda d: d | {"patches": [["p00", 0, 30]]}, "the patch at 0, 30 of 'p00' lies outside"),
         (lambda d: d | {"patches": [["other", 0, 0]]}, "'other' lies outside"),
         (lambda d: d | {"patches": [["p00", 0]]}, "not enough values"),

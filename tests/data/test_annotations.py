@@ -74,13 +74,13 @@ def test_given_classes_set_the_spelling_and_what_numbers_stand_for(tmp_path):
 
 
 BAD = [
-    ("a.xml", None, r"a\.xml: no such annotation"),
-    ("a.png", "", r"a\.png: unknown kind of annotation; expected one of \.xml, \.txt, \.json"),
+    ("a.xml", None, r"a\.xml: the file does not exist"),
+    ("a.png", "", r"a\.png: unknown annotation format; expected one of \.xml, \.txt, \.json"),
     ("a.xml", "<annotation>", r"a\.xml: malformed XML \(no element found"),
     ("a.xml", "", r"a\.xml: malformed XML"),
-    ("a.xml", voc(head='<!DOCTYPE a [<!ENTITY e SYSTEM "x">]>'), r"malformed XML \(a document type is declared"),
+    ("a.xml", voc(head='<!DOCTYPE a [<!ENTITY e SYSTEM "x">]>'), r"malformed XML \(it declares a document type"),
     ("a.xml", voc(name="<name>&e;</name>"), r"a\.xml: malformed XML \(undefined entity"),
-    ("a.xml", voc(xmin="left"), r"a\.xml, box 1: bndbox .*'left'.* does not hold four numbers"),
+    ("a.xml", voc(xmin="left"), r"a\.xml, box 1: bndbox .*'left'.* is not four numbers"),
     ("a.xml", voc(name=""), r"a\.xml, box 1: no name"),
     ("a.xml", voc(name="<name>Cat</name>"), r"a\.xml, box 1: class 'Cat' is unknown; expected one of car, person"),
     ("a.xml", voc(xmin="nan"), r"a\.xml, box 1: \(nan, 1, 9, 9\) are not finite"),
@@ -90,18 +90,18 @@ BAD = [
     ("a.txt", "\n2 .5 .5 .1 .1", r"a\.txt, line 2: class 2 is unknown; there are 2: car, person"),
     ("a.txt", "-1 .5 .5 .1 .1", r"a\.txt, line 1: class -1 is unknown"),
     ("a.txt", "0 .5 .5 .1 0", r"a\.txt, line 1: \(45, 25, 55, 25\) has no area; .* y1 < y2"),
-    ("a.txt", "0 .98 .5 .1 .1", r"a\.txt, line 1: \(93, 22\.5, 103, 27\.5\) is not a box inside a 100x50 image"),
+    ("a.txt", "0 .98 .5 .1 .1", r"a\.txt, line 1: \(93, 22\.5, 103, 27\.5\) is not inside the 100x50 image"),
     ("a.txt", "0 nan .5 .1 .1", r"a\.txt, line 1: .* are not finite"),
     ("a.json", '[\n{"label": "car" "xyxy"', r"a\.json, line 2: malformed JSON \(Expecting ','"),
     ("a.json", "{}", r"a\.json: expected a list of \{label, xyxy\}, found dict"),
-    ("a.json", "[3]", r"a\.json, box 1: 3 does not hold a label and xyxy"),
-    ("a.json", listed(1, 2, 3), r"a\.json, box 2: .*\[1, 2, 3\].* does not hold a label and xyxy, four numbers"),
+    ("a.json", "[3]", r"a\.json, box 1: 3 is not a label and xyxy"),
+    ("a.json", listed(1, 2, 3), r"a\.json, box 2: .*\[1, 2, 3\].* is not a label and xyxy, four numbers"),
     ("a.json", listed(1, 2, 3, "4"), r"a\.json, box 2: .*does not hold"),
     ("a.json", listed(1, 2, 3, True), r"a\.json, box 2: .*does not hold"),
     ("a.json", listed(1, 2, 3, 4, label=7), r"a\.json, box 2: .*does not hold"),
     ("a.json", listed(1, 2, 3, 4, label="dog"), r"a\.json, box 2: class 'dog' is unknown"),
-    ("a.json", listed(1, 2, 3, 50.5), r"a\.json, box 2: \(1, 2, 3, 50\.5\) is not a box inside a 100x50 image"),
-    ("a.json", listed(-1, 2, 3, 4), r"a\.json, box 2: \(-1, 2, 3, 4\) is not a box inside"),
+    ("a.json", listed(1, 2, 3, 50.5), r"a\.json, box 2: \(1, 2, 3, 50\.5\) is not inside the 100x50 image"),
+    ("a.json", listed(-1, 2, 3, 4), r"a\.json, box 2: \(-1, 2, 3, 4\) is not inside the"),
 ]
 
 

@@ -112,8 +112,8 @@ def test_prepared_sets_deliver_boxes_by_name(tmp_path):
     ("options", "message"),
     [
         ({"max_boxes": -1}, r"data\.max_boxes is -1; it must be at least 0"),
-        ({"box_share": 1.5}, r"data\.box_share is 1\.5; it is a share, 0 to 1"),
-        ({"box_keep": -0.1}, r"data\.box_keep is -0\.1; it is a share"),
+        ({"box_share": 1.5}, r"data\.box_share is 1\.5; it must be a fraction, 0 to 1"),
+        ({"box_keep": -0.1}, r"data\.box_keep is -0\.1; it must be a fraction"),
         ({"box_jitter": 0.5}, r"data\.box_jitter is 0\.5; it must be at least 0 and below 0\.5"),
         ({"box_jitter": -0.1}, r"data\.box_jitter is -0\.1"),
         ({"box_share": 0.5, "max_boxes": 0}, r"data\.box_share is 0\.5 but no boxes are read; set data\.max_boxes"),

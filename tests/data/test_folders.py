@@ -85,7 +85,7 @@ def test_splits_are_never_taken_for_sequences(tmp_path):
     write_pairs(tmp_path / "train", ["a"])
     write_pairs(tmp_path / "test", ["b"])
     assert [p["id"] for p in PairFolder(tmp_path, split="test")] == ["b"]
-    with pytest.raises(PairError, match=r"holds splits \(test, train\) but no split was asked for; name one"):
+    with pytest.raises(PairError, match=r"contains splits \(test, train\), but no split was given; name one"):
         PairFolder(tmp_path)
     with pytest.raises(PairError, match="none is called 'val'"):
         PairFolder(tmp_path, split="val")
@@ -114,7 +114,7 @@ def bad_cut(root):
     write_pairs(root, ["bad"], size=(64, 64))
     data = (root / "vi" / "bad.png").read_bytes()
     (root / "vi" / "bad.png").write_bytes(data[:-20])
-    return r"vi.bad\.png: the file is cut off before its end; copy or download it again"
+    return r"vi.bad\.png: the file is truncated; copy or download it again"
 
 
 def bad_text(root):
@@ -182,20 +182,20 @@ def test_folders_without_pairs(tmp_path):
     with pytest.raises(PairError, match=r"nowhere does not exist"):
         PairFolder(tmp_path / "nowhere")
     (tmp_path / "images").mkdir()
-    with pytest.raises(PairError, match=r"holds no infrared and visible folder .*found: images"):
+    with pytest.raises(PairError, match=r"has no infrared and visible folders .*found: images"):
         PairFolder(tmp_path)
     (tmp_path / "ir").mkdir()
     with pytest.raises(PairError, match=r"ir has no partner: .* needs one of the folders vi, vis, visible"):
         PairFolder(tmp_path)
     (tmp_path / "vi").mkdir()
-    with pytest.raises(PairError, match=r"ir holds no images \(\.png"):
+    with pytest.raises(PairError, match=r"ir has no images \(\.png"):
         PairFolder(tmp_path)
 
 
 def test_folders_that_share_no_name(tmp_path):
     write_image(tmp_path / "ir" / "0001_ir.png", gray(0))
     write_image(tmp_path / "vi" / "0001_vi.png", rgb(0))
-    with pytest.raises(PairError, match=r"share no file name \(such as 0001_ir\.png and 0001_vi\.png\)"):
+    with pytest.raises(PairError, match=r"have no file stem in common \(examples: 0001_ir\.png and 0001_vi\.png\)"):
         PairFolder(tmp_path, skip_bad=True)
 
 
@@ -235,7 +235,7 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
     (tmp_path / "a" / "x.webp").touch()
     (tmp_path / "a" / "y.webp").touch()
     (tmp_path / "a" / "below").mkdir()
-    with pytest.raises(PairError, match=r"it holds 2 files with \.webp and the folder below\. Convert the files"):
+    with pytest.raises(PairError, match=r"it contains 2 files with \.webp and the folder below\. Convert the files"):
         list_images(tmp_path / "a")
     with pytest.raises(PairError, match=r"x\.webp is a file; expected a folder"):
         list_images(tmp_path / "a" / "x.webp")

@@ -126,7 +126,7 @@ def test_inputs_are_not_written_to():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"probability": 1.5}, "probability is 1.5; it is a probability"),
+        ({"probability": 1.5}, "probability is 1.5; it must be a probability"),
         ({"keep": -0.1}, "keep is -0.1"),
         ({"patch_sizes": ()}, "at least one side"),
         ({"patch_sizes": (0,)}, "at least one side"),

@@ -226,14 +226,14 @@ def test_validation_never_falls_back_to_the_training_split(tmp_path):
         write_image(tmp_path / split / "vi" / "a.png", positions(8, 8)[1])
     config = DataConfig(root=str(tmp_path), validation=("",), crop=8)
     assert len(open_sources(config)[0]) == 1
-    with pytest.raises(PairError, match=r"holds splits \(test, train\)"):
+    with pytest.raises(PairError, match=r"contains splits \(test, train\)"):
         open_validation(config)
 
 
 def test_unusable_configurations_say_what_to_set(config):
-    with pytest.raises(ValueError, match=r"names no data: set data\.root"):
+    with pytest.raises(ValueError, match=r"has no data: set data\.root"):
         open_sources(DataConfig())
-    with pytest.raises(ValueError, match=r"1 shares but there are 2 sources"):
+    with pytest.raises(ValueError, match=r"1 values, but there are 2 sources"):
         open_sources(DataConfig(**{**vars(config), "shares": (1.0,)}))
     with pytest.raises(ValueError, match=r"data\.crop is 0; it must be at least 1"):
         DataConfig(crop=0)
@@ -271,7 +271,7 @@ def test_auxiliary_pairs_join_with_and_without_a_plan(tmp_path):
     assert sum(name in {patches[n]["id"] for n in range(4)} for name in map(str, batch["id"])) == 4
     with pytest.raises(ValueError, match=r"cuts patches of 16, smaller than data\.crop 24"):
         open_sources(dataclasses.replace(aligned, crop=24))
-    with pytest.raises(ValueError, match=r"name the folder that its patches are cut from in data\.auxiliary"):
+    with pytest.raises(ValueError, match=r"set data\.auxiliary to the folder from which its patches are cut"):
         dataclasses.replace(aligned, auxiliary="")
-    with pytest.raises(ValueError, match="made from other auxiliary images"):
+    with pytest.raises(ValueError, match="made from different auxiliary images"):
         open_sources(dataclasses.replace(aligned, auxiliary="own"))

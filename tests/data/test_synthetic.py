@@ -112,5 +112,5 @@ def test_the_written_folder_holds_the_same_pairs(tmp_path):
 
 
 def test_too_small_a_street_is_refused():
-    with pytest.raises(ValueError, match=r"size is \(8, 64\); a street needs 16 pixels or more"):
+    with pytest.raises(ValueError, match=r"size is \(8, 64\); each side must have at least 16 pixels"):
         synthetic_pair(0, size=(8, 64))

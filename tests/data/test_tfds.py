@@ -142,17 +142,17 @@ def test_missing_archives_and_sets_say_what_to_do(tmp_path):
         prepare("llvip", data_dir=str(tmp_path / "data"), manual_dir=str(tmp_path / "manual"))
     with pytest.raises(ValueError, match=r"roadscene is not prepared in .* run: python -m fusejax.data.tfds roadscene"):
         open_tfds("roadscene", data_dir=str(tmp_path / "data"))
-    with pytest.raises(ValueError, match="Unknown data set 'tno'; one of roadscene, msrs, llvip, m3fd"):
+    with pytest.raises(ValueError, match="Unknown data set 'tno'; known: roadscene, msrs, llvip, m3fd"):
         open_tfds("tno")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "no such annotation"),
+        (None, "the file does not exist"),
         ("<annotation>", "malformed XML"),
         (voc(("dog", 1, 1, 3, 3)), "box 1: class 'dog' is unknown; expected one of person"),
-        (voc(("person", 1, 1, 3, 3), ("person", 5, 1, 30, 3)), r"box 2: \(5, 1, 30, 3\) is not a box inside a 16x12"),
+        (voc(("person", 1, 1, 3, 3), ("person", 5, 1, 30, 3)), r"box 2: \(5, 1, 30, 3\) is not inside the 16x12"),
         (voc(("person", "x", 1, 3, 3)), "box 1: bndbox .* does not hold four numbers"),
     ],
 )

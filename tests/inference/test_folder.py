@@ -58,7 +58,7 @@ def test_sub_folders_are_kept(pairs, weights, tmp_path):
         for path in (pairs / kind).iterdir():
             (deep / path.name).write_bytes(path.read_bytes())
     sources = (tmp_path / "tree" / "ir", tmp_path / "tree" / "vi")
-    with pytest.raises(ValueError, match=r"holds no images .*; it holds the folder monday.*--recursive"):
+    with pytest.raises(ValueError, match=r"has no images .*; it contains the folder monday.*--recursive"):
         fuse_folder(*sources, tmp_path / "out", weights=weights)
     fuse_folder(*sources, tmp_path / "out", weights=weights, recursive=True, panel=True)
     names = {p.as_posix() for p in stored(tmp_path / "out")}

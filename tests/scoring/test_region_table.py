@@ -125,7 +125,7 @@ def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
         (
             "day_000000.json",
             '[{"label": "car", "xyxy": [1, 1, 49, 9]}]',
-            "box 1: (1, 1, 49, 9) is not a box inside a 48x40",
+            "box 1: (1, 1, 49, 9) is not inside the 48x40",
         ),
         ("day_000002.xml", "<annotation/>", "annotate the same image; keep one"),
     ],

@@ -289,5 +289,5 @@ def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
     assert "Traceback" not in result.stderr
     result = run_cli("train", "angularfuse", "--workdir", tmp_path / "run", "--data.root", tmp_path, check=False)
     assert result.returncode == 2
-    assert "holds no infrared and visible folder" in result.stderr
+    assert "has no infrared and visible folders" in result.stderr
     assert not (tmp_path / "run").exists()

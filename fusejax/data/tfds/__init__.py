@@ -16,8 +16,8 @@ from fusejax.typing import Pair
 
 
 class TfdsPairs:
-    """Random-access source of a prepared data set; yields what `PairFolder` yields, and boxes where
-    the set has them.
+    """Random-access source of a prepared data set, with the same elements as `PairFolder`, and
+    boxes if the set has them.
 
     `{"id": str, "ir": uint8 [h, w, 1], "vi": uint8 [h, w, 3]}`; with boxes also `boxes` float32 [n,
     4] (x1, y1, x2, y2) in pixels and `labels`, int32 [n], or n class names where `named_labels`.
@@ -62,7 +62,7 @@ class TfdsPairs:
 def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
     base, _, config = name.partition("/")
     if base not in BUILDERS:
-        raise ValueError(f"Unknown data set {name!r}; one of {', '.join(BUILDERS)} (m3fd/detection, m3fd/fusion).")
+        raise ValueError(f"Unknown data set {name!r}; known: {', '.join(BUILDERS)} (m3fd/detection, m3fd/fusion).")
     return BUILDERS[base](data_dir=data_dir, config=config or None, file_format="array_record")
 
 
@@ -77,9 +77,9 @@ def prepare(name: str, *, data_dir: str | None = None, manual_dir: str | None = 
 
 
 def open_tfds(name: str, *, data_dir: str | None = None, split: str = "train", named_labels: bool = False) -> TfdsPairs:
-    """A prepared set by name.
+    """Opens a prepared set by name.
 
-    Raises ValueError with the command that prepares it where it is not there yet.
+    Raises ValueError with the command that prepares it if it has not been prepared.
     """
     folder = Path(_builder(name, data_dir).data_dir)
     if not (folder / "dataset_info.json").is_file():

@@ -10,8 +10,8 @@ def main(name: tyro.conf.Positional[str], data_dir: str | None = None, manual_di
 
     Args:
       name: roadscene, msrs, llvip, m3fd/detection or m3fd/fusion.
-      data_dir: where prepared sets are kept; TFDS's own folder by default.
-      manual_dir: folder with the archives that have to be downloaded by hand (llvip, m3fd).
+      data_dir: folder for prepared sets; by default TFDS's own folder.
+      manual_dir: folder with archives that must be downloaded manually (llvip, m3fd).
     """
     print(f"ready: {prepare(name, data_dir=data_dir, manual_dir=manual_dir)}")
 

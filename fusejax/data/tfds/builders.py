@@ -1,6 +1,6 @@
 """TFDS builders of the field's public sets.
 
-They hold addresses and layouts; the images stay with their owners.
+They contain only addresses and layouts; the images remain with their owners.
 """
 
 import zipfile
@@ -16,7 +16,8 @@ from fusejax.data.tfds.pairs import examples, pair_info
 class RoadScene(tfds.core.GeneratorBasedBuilder):
     """221 aligned road pairs.
 
-    One split, `train`: slice it (`train[:80%]`), mindful that neighbors look alike.
+    There is one split, `train`; it can be sliced (`train[:80%]`), but note that neighboring pairs
+    look similar.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -103,7 +104,7 @@ class Llvip(tfds.core.GeneratorBasedBuilder):
 
 
 class M3fdConfig(tfds.core.BuilderConfig):
-    """Which archive of M3FD: `detection` has boxes, `fusion` none."""
+    """Which archive of M3FD: `detection` has boxes, `fusion` has none."""
 
     @property
     def archive(self) -> str:
@@ -157,7 +158,9 @@ BUILDERS = {builder.NAME: builder for builder in (RoadScene, Msrs, Llvip, M3fd)}
 
 
 def _unpack(dl_manager: tfds.download.DownloadManager, archive) -> Path:
-    """Unpacks a zip beside the downloads. The manager's own `extract` needs TensorFlow."""
+    """Unpacks a zip file next to the downloads, because the manager's own `extract` needs
+    TensorFlow.
+    """
     target = Path(dl_manager.download_dir) / "unpacked" / Path(archive).name
     with zipfile.ZipFile(archive) as file:
         file.extractall(target)
@@ -168,7 +171,7 @@ def _only_folder(extracted: Path) -> Path:
     """The single folder at the top of an archive."""
     folders = [p for p in extracted.iterdir() if p.is_dir()]
     if len(folders) != 1:
-        raise ValueError(f"{extracted} holds {sorted(p.name for p in folders)}; expected the archive's one top folder.")
+        raise ValueError(f"{extracted} contains {sorted(p.name for p in folders)}; expected one top-level folder.")
     return folders[0]
 
 

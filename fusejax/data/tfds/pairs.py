@@ -1,4 +1,4 @@
-"""What the data set builders share: features, encoding without TensorFlow, annotations."""
+"""Code shared by the data set builders: features, encoding without TensorFlow, annotations."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def pair_info(
 ) -> tfds.core.DatasetInfo:
     """Features of a pair.
 
-    `id`, `ir` [h, w, 1] uint8, `vi` RGB [h, w, 3] uint8 and, with labels, boxes.
+    They are `id`, `ir` [h, w, 1] uint8, `vi` RGB [h, w, 3] uint8 and, with labels, boxes.
     """
     features = {
         "id": tfds.features.Text(),
@@ -43,9 +43,9 @@ def pair_info(
 def examples(
     ir: Path, vi: Path, *, annotations: Path | None = None, labels: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict]]:
-    """(key, example) of every pair of two folders, matched by stem.
+    """Yields (key, example) for every pair of two folders, matched by stem.
 
-    Boxes from VOC files of the same stem.
+    Boxes are read from VOC files with the same stem.
     """
     pairs, _ = match_pairs(ir, vi)
     for pair in pairs:
@@ -57,20 +57,20 @@ def examples(
 
 
 def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """16 bit would come back from the record wrapped to its low byte."""
+    """Converts to 8 bits, because 16-bit values would be read back as their low byte."""
     return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    """Encoded here: handed an array, the Image feature would ask TensorFlow to encode it."""
+    """Encodes the image, because the Image feature would need TensorFlow to encode an array."""
     return cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
 
 
 def read_voc(path: Path, size: tuple[int, int], labels: Sequence[str]) -> list[dict]:
     """Boxes of a Pascal VOC file, relative to an image of `size` (height, width).
 
-    Raises: AnnotationError naming file and box, see `read_boxes`; every image of a set with boxes
-    needs its file.
+    Raises AnnotationError, which names file and box, see `read_boxes`; every image of a set with
+    boxes needs a file.
     """
     found, (h, w) = read_boxes(path, size=size, classes=labels), size
     return [

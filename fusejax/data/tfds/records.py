@@ -1,4 +1,4 @@
-"""Records of a prepared data set, read by number."""
+"""Records of a prepared data set, read by index."""
 
 import bisect
 import itertools
@@ -8,15 +8,15 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader
 
 _RANDOM_ACCESS = "readahead_buffer_size:0,max_parallelism:0"
-_BUFFER = 32_768  # bytes, as TFDS has it
+_BUFFER = 32_768  # bytes, as in TFDS
 
 
 class Records:
-    """Decoded records of a split; each file is opened when its first record is asked for.
+    """Decoded records of a split; each file is opened when its first record is accessed.
 
-    TFDS's own data source asks array_record for a list of positions, and version 0.8.6 then goes
-    through the whole index of the file for each record: 62 µs where the file holds 50,000. A range
-    is found at once, in 5 µs.
+    TFDS's own data source requests a list of positions from array_record, and version 0.8.6 then
+    scans the whole index of the file for each record: 62 µs if the file has 50,000 records. A range
+    is found directly, in 5 µs.
     """
 
     def __init__(self, info: tfds.core.DatasetInfo, split: str):
@@ -30,10 +30,10 @@ class Records:
 
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
-            raise IndexError(f"record {index} of {len(self)}.")
+            raise IndexError(f"Record {index} is out of range for {len(self)} records.")
         n = bisect.bisect_right(self._ends, index)
         file = self._files[n]
-        if n not in self._readers:  # two threads may both open it: no harm, reads of a range share nothing
+        if n not in self._readers:  # two threads may both open it: harmless, reads of a range share nothing
             self._readers[n] = ArrayRecordReader(
                 str(file.filename), options=_RANDOM_ACCESS, file_reader_buffer_size=_BUFFER
             )
