@@ -1,8 +1,8 @@
 """AngularFuse's angle-aware gradient terms (arXiv 2510.12260): magnitude and direction of edges.
 
-A gradient is the pair (gx, gy) of Sobel responses, not normalized, with replicated borders. Its
-smooth norm sqrt(gx^2 + gy^2 + eps^2), eps = 1e-3, has eps inside the root: added to a denominator
-only, it would leave the derivative of the root infinite in flat regions.
+A gradient is the pair (gx, gy) of unnormalized Sobel responses with replicated borders. Its smooth
+norm sqrt(gx^2 + gy^2 + eps^2), eps = 1e-3, has eps inside the root: if it were only added to a
+denominator, the derivative of the root would be infinite in flat regions.
 """
 
 from typing import Literal
@@ -40,7 +40,7 @@ def stronger_gradient(ir: Luma, vi_y: Luma) -> Gradient:
 
     Args:
         ir: infrared luma in [0, 1].
-        vi_y: luma of the visible image in [0, 1]; a tie goes to it.
+        vi_y: luma of the visible image in [0, 1]; it wins ties.
 
     Returns:
         (gx, gy).
@@ -60,7 +60,7 @@ def magnitude_loss(fused_gradient: Gradient, reference_gradient: Gradient) -> Pe
         reference_gradient: (gx, gy) to compare with.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     return pixel_mean(jnp.abs(smooth_norm(fused_gradient) - smooth_norm(reference_gradient)))
 
@@ -78,13 +78,13 @@ def direction_loss(
     Args:
         fused_gradient: (gx, gy) of the fused image.
         reference_gradient: (gx, gy) to compare with.
-        weighting: `magnitude` weights pixels with v = |G_r| / (mean |G_r| + 1e-3): exact norm, mean
-            over the image, no gradient. It is 0 where the reference is flat, so noise there does
-            not count and an entirely flat reference costs nothing. `none`: v = 1; the smoothed
-            cosine of two flat pixels is 0, so each costs 1.
+        weighting: `magnitude` weights pixels by v = |G_r| / (mean |G_r| + 1e-3), with the exact
+            norm, the mean over the image, and no gradient. It is 0 where the reference is flat, so
+            noise there does not count, and an entirely flat reference has no cost. With `none`, v =
+            1; the smoothed cosine of two flat pixels is 0, so each has a cost of 1.
 
     Returns:
-        One value per image, not negative; in [0, 2] without weighting.
+        One value per image, non-negative; in [0, 2] without weighting.
     """
     (fx, fy), (rx, ry) = fused_gradient, reference_gradient
     cosine = (fx * rx + fy * ry) / (smooth_norm(fused_gradient) * smooth_norm(reference_gradient))
@@ -103,7 +103,7 @@ def gradient_vector_loss(fused_gradient: Gradient, reference_gradient: Gradient)
         reference_gradient: (gx, gy) to compare with.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     (fx, fy), (rx, ry) = fused_gradient, reference_gradient
     return (smooth_norm((fx - rx, fy - ry)) - EPSILON).mean(axis=(1, 2, 3))
@@ -119,7 +119,7 @@ def angle_magnitude_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
         vi_y: luma of the visible image in [0, 1].
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     return magnitude_loss(sobel(fused_y), stronger_gradient(ir, vi_y))
 
@@ -135,10 +135,10 @@ def angle_direction_loss(
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        weighting: of the pixels, see `direction_loss`.
+        weighting: weighting of the pixels, see `direction_loss`.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     return direction_loss(sobel(fused_y), stronger_gradient(ir, vi_y), weighting=weighting)
 
@@ -152,7 +152,7 @@ def reference_magnitude_loss(fused_y: Luma, reference: Luma) -> PerImage:
         reference: from `fine_grained_reference`, in [0, 1].
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     return magnitude_loss(sobel(fused_y), sobel(reference))
 
@@ -167,9 +167,9 @@ def reference_direction_loss(
     Args:
         fused_y: fused luma in [0, 1].
         reference: from `fine_grained_reference`, in [0, 1].
-        weighting: of the pixels, see `direction_loss`.
+        weighting: weighting of the pixels, see `direction_loss`.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     return direction_loss(sobel(fused_y), sobel(reference), weighting=weighting)

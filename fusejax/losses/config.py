@@ -1,4 +1,4 @@
-"""Configurations of objectives: plain data, which loads without JAX."""
+"""Configurations of objectives: plain data, which does not import JAX."""
 
 import dataclasses
 from typing import Any, Literal
@@ -12,11 +12,12 @@ class TermConfig:
 
     Attributes:
         name: a key of `TERMS`.
-        weight: its factor in the sum, not negative.
+        weight: factor of the term in the sum, non-negative.
         options: keyword arguments of the term's function.
-        decay: what the factor is multiplied with: 1, or (1 + cos(pi e / E)) / 2 with E the epochs
-            of the stage and e the epoch within the stage (`cosine`, from 1 to 0) or since the start
-            of the run (`global_cosine`, which rises again past E; CrossFuse's published script).
+        decay: factor by which the weight is multiplied: 1, or (1 + cos(pi e / E)) / 2, where E is
+            the number of epochs of the stage and e the epoch within the stage (`cosine`, from 1 to
+            0) or since the start of the run (`global_cosine`, which increases again past E;
+            CrossFuse's published script).
     """
 
     name: str
@@ -35,14 +36,14 @@ class TermConfig:
 
 @dataclasses.dataclass(frozen=True)
 class RegionConfig:
-    """How object regions become a mask, see `fusejax.ops.boxes`.
+    """How object regions are turned into a mask, see `fusejax.ops.boxes`.
 
     Attributes:
         soft_edge_sigma: standard deviation of the Gaussian that softens the boxes, in pixels;
             0: hard edges.
-        area_balanced: small boxes weigh more.
-        fallback: what replaces the boxes if the data has none at all: nothing, or hot spots of the
-            infrared image.
+        area_balanced: whether small boxes get larger weights.
+        fallback: replacement for the boxes if the data has none at all: nothing, or hot spots of
+            the infrared image.
     """
 
     soft_edge_sigma: float = 0.0
@@ -55,22 +56,23 @@ class RegionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceConfig:
-    """How the reference is made. By default 75 % edges and 25 % equalization, as in the paper.
+    """How the reference is computed. By default 75% edges and 25% equalization, as in the paper.
 
     Attributes:
-        edge_weight: share of the sharpened base.
-        equalised_weight: share of the equalized base. What is left to 1 is the base itself: nothing
-            by default (departure of the tuned recipe, whose full sharpening would amplify sensor
-            noise).
+        edge_weight: weight of the sharpened base.
+        equalised_weight: weight of the equalized base. The remainder to 1 is the weight of the base
+            itself, 0 by default (the tuned recipe departs from this, because full sharpening would
+            amplify sensor noise).
         equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
-        base: `max`, the larger source at every pixel, or `two_scale`, half of that and half of
+        base: `max`, the larger source at every pixel, or `two_scale`, half of that plus half of
             max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter
-            neighborhood, detail from both (departure; keeps detail of the darker source, which the
-            maximum drops).
+            neighborhood, detail from both sources (a departure; it keeps detail of the darker
+            source, which the maximum loses).
         base_sigma: standard deviation of G in pixels.
-        headroom: lower the two-scale base smoothly where its detail would leave the range at the
-            top, so that warm people stay visible in front of a blown-out light (departure).
-        enhance_first: enhance each source and take the larger result, not their base.
+        headroom: smoothly lower the two-scale base where its detail would exceed the range, so that
+            warm people stay visible in front of a blown-out light (a departure).
+        enhance_first: enhance each source and take the larger result, instead of enhancing their
+            base.
     """
 
     edge_weight: float = 0.75
@@ -85,7 +87,7 @@ class ReferenceConfig:
         check_choices(self)
         if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
             raise ValueError(
-                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be shares: "
+                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be fractions: "
                 "neither negative, sum at most 1."
             )
         if self.base_sigma <= 0:
@@ -98,12 +100,12 @@ class ReferenceConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-    """A weighted sum of terms, and how the reference image and the region mask are made for them.
+    """A weighted sum of terms, and how their reference image and region mask are computed.
 
     Attributes:
-        terms: of different names.
-        reference: for terms that need `reference`.
-        regions: for terms that need `mask`.
+        terms: terms with different names.
+        reference: configuration for terms that need `reference`.
+        regions: configuration for terms that need `mask`.
     """
 
     terms: tuple[TermConfig, ...]

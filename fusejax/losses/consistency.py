@@ -17,15 +17,15 @@ def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32) -> PerIma
 
     The crop is the weak view, its blur the aggressive one. One offset and one sigma ~ U(0.1, 5)
     pixels are drawn for the whole batch; the gradient flows through both views. This is a
-    smoothness prior, zero only where the crop is constant, so keep its weight small.
+    smoothness prior, which is zero only if the crop is constant, so keep its weight small.
 
     Args:
-        key: random key of the draws.
+        key: random key for the draws.
         fused_y: fused luma in [0, 1].
-        crop: side of the crop in pixels; a shorter side of the image is taken whole.
+        crop: side of the crop in pixels; a shorter side of the image is used completely.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     for_rows, for_columns, for_sigma = jax.random.split(key, 3)
     b, h, w, _ = fused_y.shape

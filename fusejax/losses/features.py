@@ -36,14 +36,14 @@ def decomposition_loss(features: dict[str, Features]) -> PerImage:
     """cc(D_I, D_V)^2 / (1.01 + cc(B_I, B_V)): shared content in the base, the rest in the details.
 
     As published (CrossFuse; CDDFuse), cc is averaged over batch and channels before it is squared,
-    so that all images of a batch have one value.
+    so that all images of a batch have the same value.
 
     Args:
         features: the detail and the base features of both sources, under the names `ir_detail`,
             `vi_detail`, `ir_base` and `vi_base`.
 
     Returns:
-        The value of the batch for every image, not negative.
+        The value of the batch, repeated for every image, non-negative.
     """
     detail = channel_correlation(features["ir_detail"], features["vi_detail"])
     base = channel_correlation(features["ir_base"], features["vi_base"])

@@ -1,8 +1,8 @@
 """Gradient terms that compare with the stronger edge of the two sources.
 
-Sobel responses are not normalized (1-2-1, so up to 4 per axis). The published codes pad with
-`zero`, which makes a false edge of every border that is not black; `edge` makes none, and `valid`
-leaves out the one-pixel border. Targets carry no gradient.
+Sobel responses are not normalized (1-2-1, so up to 4 per axis). The published code pads with
+`zero`, which creates a false edge at every border that is not black; `edge` does not, and `valid`
+omits the one-pixel border. Targets carry no gradient.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from fusejax.ops.numerics import sum_arrays
 from fusejax.options import checked_options
 from fusejax.typing import Luma, PerImage
 
-# Weights of scales that fall by the golden ratio, commented out in the code of arXiv 2510.13067.
+# Weights of the scales that decrease by the golden ratio, commented out in the code of arXiv
+# 2510.13067.
 GOLDEN_WEIGHTS = (0.5, 0.309, 0.191)
 
 _SOFT_GATE_SLOPE = 15.0
@@ -34,7 +35,7 @@ def sobel_magnitude(x: Luma, *, padding: Padding) -> Float[Array, "b h2 w2 1"]:
 
     Args:
         x: luma in [0, 1].
-        padding: of the border before filtering, see the module.
+        padding: padding of the border before filtering, see the module's docstring.
 
     Returns:
         The strength, in [0, 8].
@@ -57,7 +58,7 @@ def joint_gradient_error(
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        padding: of the border before filtering, see the module.
+        padding: padding of the border before filtering, see the module's docstring.
 
     Returns:
         The error map, in [0, 8].
@@ -74,17 +75,17 @@ def joint_gradient_error(
 def joint_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero") -> PerImage:
     """Keeps the stronger source edge: mean |g(F) - max(g(I), g(V))| (CDDFuse, CrossFuse).
 
-    g = |Kx * .| + |Ky * .|, the conventional loss. It is blind to the direction and the sign of an
-    edge: F = 1 - V with a flat I costs nothing away from the border.
+    g = |Kx * .| + |Ky * .|, the conventional loss. It ignores the direction and the sign of an
+    edge: F = 1 - V with a flat I has no cost away from the border.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        padding: of the border before filtering, see the module.
+        padding: padding of the border before filtering, see the module's docstring.
 
     Returns:
-        One value per image, not negative; 0 if and only if the edge maps agree everywhere.
+        One value per image, non-negative; 0 if and only if the edge maps agree everywhere.
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
@@ -97,17 +98,17 @@ def joint_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding
 def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "edge") -> PerImage:
     """Sum over both axes a of mean | |Ka * F| - max(|Ka * I|, |Ka * V|) | (LUT-Fuse).
 
-    As in `scripts/loss_lut.py` of LUT-Fuse: horizontal and vertical edges count separately, their
-    sign does not. Replicated borders, as published.
+    As in `scripts/loss_lut.py` of LUT-Fuse, horizontal and vertical edges count separately, but
+    their sign is ignored. Borders are replicated, as published.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        padding: of the border before filtering, see the module.
+        padding: padding of the border before filtering, see the module's docstring.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
@@ -124,18 +125,19 @@ def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padd
 def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero") -> PerImage:
     """mean |d(F) - t| with d = kx * . + ky * ., t the d of the source with the larger |d| (TC-MoA).
 
-    A tie goes to the visible image. Soft Sobel kernels: side taps 0.2, middle tap 1, and y counts
+    The visible image wins ties. Soft Sobel kernels: side taps 0.2, middle tap 1, and y points
     upward, so that a ramp x + y (y downward) is invisible. Zero padding as in the official code;
-    the paper leaves it open. On luma, where the official code adds the three color channels.
+    the paper does not specify it. Computed on luma, whereas the official code sums over the three
+    color channels.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        padding: of the border before filtering, see the module.
+        padding: padding of the border before filtering, see the module's docstring.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
@@ -160,30 +162,32 @@ def direction_aware_gradient_loss(
     """Signed edges over several scales (arXiv 2510.13067, section 3).
 
     sum_s w_s (mean |gx_F - tx| + mean |gy_F - ty|) over the scales 1, 1/2, 1/4, ... All three
-    images are resized first and then filtered. At every pixel tx is the gx of the source with the
-    larger |gx|, with its sign, and a tie goes to the visible image; ty likewise and independently.
-    The targets need not be the gradient of any image, so the minimum is above 0 in general.
+    images are resized first and then filtered. At every pixel, tx is the signed gx of the source
+    with the larger |gx|, and the visible image wins ties; ty is computed likewise and
+    independently. The targets need not be the gradient of any image, so the minimum is above 0 in
+    general.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        weights: one per scale, scale i being 2^-i; not negative, sum 1. `GOLDEN_WEIGHTS` is the
-            other choice of the published code.
-        padding: `zero` as published: a bright flat I then costs F = V something along the border.
+        weights: one weight per scale, where scale i is 2^-i; non-negative, with sum 1.
+            `GOLDEN_WEIGHTS` is the other choice in the published code.
+        padding: `zero` as published; a bright flat I then adds a cost for F = V along the border.
         gate: `hard`; or `soft`, where both axes share one weight of the infrared image,
             sigmoid(15 (g_I - g_V)) with g = |gx| + |gy| (a later public project, not the paper).
-        antialias: resize with the triangle filter widened by the factor, not with two taps an axis.
+        antialias: resize with the triangle filter widened by the factor, instead of two taps per
+            axis.
 
     Returns:
-        One value per image, not negative; 0 if and only if gx and gy equal their targets at every
+        One value per image, non-negative; 0 if and only if gx and gy equal their targets at every
         scale.
 
     Raises:
-        ValueError: for other weights, or if `valid` padding leaves a scale without pixels.
+        ValueError: for invalid weights, or if `valid` padding leaves a scale without pixels.
     """
     if min(weights, default=-1.0) < 0 or abs(sum(weights) - 1.0) > 1e-6:
-        raise ValueError(f"weights is {tuple(weights)}, sum {sum(weights):g}; expected shares that sum to 1.")
+        raise ValueError(f"weights is {tuple(weights)}, sum {sum(weights):g}; expected non-negative values with sum 1.")
     total = jnp.zeros(fused_y.shape[0], fused_y.dtype)
     for level, weight in enumerate(weights):
         f, i, v = (_edges(shrink(x, level, antialias=antialias), padding) for x in (fused_y, ir, vi_y))
@@ -195,18 +199,19 @@ def direction_aware_gradient_loss(
 def shrink(x: Luma, level: int, *, antialias: bool = False) -> Float[Array, "b h2 w2 1"]:
     """Bilinear resize by 2^-level, with half-pixel centers.
 
-    Without antialiasing this is PyTorch's `interpolate(mode="bilinear")`: at 1/4 the mean of the
-    middle 2x2 of every 4x4. Two matrix products with weights made in float64: `jax.image.resize`
-    makes them in float32, which misplaces the taps of wide images of odd size by 1e-4 pixels, and a
-    gather would become a scatter in the backward pass.
+    Without antialiasing this is PyTorch's `interpolate(mode="bilinear")`: at 1/4, the mean of the
+    middle 2x2 of every 4x4. It uses two matrix products with weights computed in float64, because
+    `jax.image.resize` computes them in float32, which misplaces the taps of wide images of odd size
+    by 1e-4 pixels, and a gather would become a scatter in the backward pass.
 
     Args:
         x: luma in any range.
         level: how often the size is halved.
-        antialias: widen the triangle filter by the factor.
+        antialias: whether to widen the triangle filter by the factor.
 
     Returns:
-        Luma of max(1, round(2^-level h)) rows, half to even, and as many columns.
+        Luma with max(1, round(2^-level h)) rows, rounding half to even, and correspondingly many
+        columns.
     """
     if level == 0:
         return x

@@ -24,8 +24,9 @@ def intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
 def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
     """mean (F - I_ref)^2.
 
-    Small changes of contrast cost little and large ones much: beside terms that reward copying one
-    source this keeps a region from switching to that source longer than the absolute error does.
+    Small changes of contrast have a small cost and large changes a large one. In combination with
+    terms that reward copying one source, this keeps a region from switching to that source for
+    longer than the absolute error does.
 
     Args:
         fused_y: fused luma in [0, 1].

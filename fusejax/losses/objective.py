@@ -1,8 +1,8 @@
-"""Objectives as data: weighted lists of named terms, each a pure function of what it is given.
+"""Objectives as data: weighted lists of named terms, each a pure function of its inputs.
 
-The positional parameters of a term name what it needs: `fused_y`, the clean `ir` and `vi_y`, the
-fine-grained `reference` made from them, the `mask` of object regions, a random `key`, or one of the
-model's outputs (`features`, `rebuilt`, ...). Its keyword-only parameters are its options.
+The positional parameters of a term name its inputs: `fused_y`, the clean `ir` and `vi_y`, the
+fine-grained `reference` computed from them, the `mask` of object regions, a random `key`, or one of
+the model's outputs (`features`, `rebuilt`, ...). Its keyword-only parameters are its options.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ from fusejax.ops.numerics import sum_arrays
 from fusejax.options import check_options, did_you_mean
 from fusejax.typing import Luma, PerImage
 
-# A new loss is one function that returns [b], and one line here. Configuration files may add to it.
+# A new loss is one function that returns [b], and one line here. Configuration files may add terms.
 TERMS: dict[str, Callable[..., PerImage]] = {
     "reference_intensity": intensity_loss,
     "square_intensity": square_intensity_loss,
@@ -64,15 +64,15 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "vif": vif_loss,
 }
 
-# What the objective takes from a batch, if it is there.
+# What the objective takes from a batch, if present.
 _FROM_BATCH = ("ir", "vi_y", "boxes", "boxes_valid")
-# What every term can be given, whatever the model.
+# Inputs that are available to every term, for any model.
 _ALWAYS_GIVEN = ("ir", "vi_y", "key", "reference")
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where a step stands in its run.
+    """The position of a step in its run.
 
     Attributes:
         stage_epoch: epochs since the stage began, a number or a scalar array.
@@ -86,22 +86,22 @@ class Progress:
 
 
 def term_needs(name: str) -> tuple[str, ...]:
-    """Names of what a term's function needs, which are its positional parameters."""
+    """Names of the inputs of a term's function, which are its positional parameters."""
     kinds = inspect.signature(TERMS[name]).parameters.values()
     return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
 
 
 def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...], boxes: bool) -> None:
-    """Checks before anything is compiled that every term will be given what it needs.
+    """Checks, before anything is compiled, that every term will get its inputs.
 
     Args:
         objective: the terms.
         model: name of the network, for messages.
         provides: names of the network's outputs.
-        boxes: whether the batches hold boxes.
+        boxes: whether the batches have boxes.
 
     Raises:
-        ValueError: if a term needs what neither the batch nor the model gives.
+        ValueError: if a term needs an input that neither the batch nor the model provides.
     """
     given = {*_ALWAYS_GIVEN, *provides}
     if boxes or objective.regions.fallback != "none":
@@ -117,27 +117,27 @@ def _missing(need: str, term: str, given: set[str], model: str) -> str:
 
     if need == "mask":
         return (
-            f"The loss term {term!r} needs boxes, but the batches hold none: set data.max_boxes, or "
+            f"The loss term {term!r} needs boxes, but the batches have none: set data.max_boxes, or "
             "derive regions from the infrared images with objective.regions.fallback 'thermal_saliency'."
         )
     fitting_models = [m.__name__ for m in NETWORKS.values() if need in m.provides]
     fitting_terms = [name for name in TERMS if given.issuperset(term_needs(name))]
     return (
-        f"The loss term {term!r} needs {need!r}, which {model} does not give. "
+        f"The loss term {term!r} needs {need!r}, which {model} does not provide. "
         f"Models that do: {', '.join(fitting_models) or 'none'}; terms that fit {model}: {', '.join(fitting_terms)}."
     )
 
 
 def objective_inputs(key: Array, outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Any]:
-    """Collects what the terms of an objective can be given.
+    """Collects the inputs that are available to the terms of an objective.
 
     Args:
         key: random key of the step.
-        outputs: of the network.
+        outputs: outputs of the network.
         batch: see `fusejax.typing.Batch`.
 
     Returns:
-        What `evaluate_objective` takes.
+        The inputs for `evaluate_objective`.
     """
     return {**outputs, **{name: batch[name] for name in _FROM_BATCH if name in batch}, "key": key}
 
@@ -152,7 +152,7 @@ def evaluate_objective(
         given: the clean `ir` and `vi_y` [b, h, w, 1] in [0, 1] (never the pair masked by ComMask,
             whose block borders are edges of the input only), `key`, the model's outputs, and
             `boxes` [b, n, 4] (x1, y1, x2, y2 in pixels) with `boxes_valid` [b, n] if there are any.
-        progress: what decaying weights follow.
+        progress: position in the run, for decaying weights.
 
     Returns:
         The weighted sum [b], and the unweighted terms [b] by name.
@@ -194,7 +194,7 @@ def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Pr
 
     Args:
         decay: see `TermConfig`.
-        progress: where the step stands.
+        progress: position of the step in the run.
 
     Returns:
         A number, or a scalar array.
@@ -206,14 +206,14 @@ def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Pr
 
 
 def check_term(name: str, options: Mapping[str, Any]) -> None:
-    """Checks that there is a loss term of that name and that it takes these options.
+    """Checks that there is a loss term of that name and that it has these options.
 
     Args:
         name: a key of `TERMS`.
         options: values of the term's options by name.
 
     Raises:
-        ValueError: if not; names the nearest term, or the term's options and their values.
+        ValueError: if not; names the closest term, or the term's options and their values.
     """
     if name not in TERMS:
         raise ValueError(f"There is no loss term {name!r}{did_you_mean(name, TERMS)} Known: {', '.join(TERMS)}.")

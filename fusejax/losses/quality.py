@@ -1,15 +1,15 @@
-"""Fusion metrics as training terms: Qabf, SSIM, SCD and VIF in forms that cost little.
+"""Fusion metrics as training terms: Qabf, SSIM, SCD and VIF in inexpensive forms.
 
-They are computed on gray levels 0..255, as the metrics are, without the rounding to 8 bits.
-Windowed means are products with banded matrices, which take every second position only. Gradients
-are finite on flat, equal and saturated images.
+Like the metrics, they are computed on gray levels 0..255, but without rounding to 8 bits. Windowed
+means are products with banded matrices at every second position only. Gradients are finite on flat,
+equal and saturated images.
 
-The fused image counts as it will be saved, clipped to [0, 1]. Otherwise contrast above white pays,
-which nobody sees: people in the glare of headlights are then drawn at 1.2 in front of 1.04. What
-brings pixels back into the range is an intensity term beside these.
+The fused image is clipped to [0, 1], as it will be saved. Otherwise contrast above white, which is
+not visible, would be rewarded: people in the glare of headlights were drawn at 1.2 in front of
+1.04. An additional intensity term is needed to bring pixels back into the range.
 
-These metrics reward copying a source and raising contrast. A term raises its number long after the
-image has stopped looking better: keep the weights small and look at the images.
+These metrics reward copying a source and increasing contrast. A term keeps improving its metric
+long after the image has stopped looking better: keep the weights small and look at the images.
 """
 
 import math
@@ -30,7 +30,7 @@ _LEVELS = 255.0
 _STRIDE = 2
 _VIF_WINDOWS = (17, 9, 5, 3)
 _VIF_NOISE = 2.0
-_VIF_SIDE = 41  # holds one window of the fourth scale
+_VIF_SIDE = 41  # contains one window of the fourth scale
 _SSIM_WINDOW = 7
 
 Planes = Float[Array, "n b h w"]
@@ -38,9 +38,9 @@ Planes = Float[Array, "n b h w"]
 
 @equal_shapes
 def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
-    """1 - Qabf: the share of source edges that is lost (Xydeas & Petrovic 2000).
+    """1 - Qabf: the fraction of source edges that is lost (Xydeas & Petrovic 2000).
 
-    Departures from `fusejax.metrics.edges.qabf`: borders are repeated instead of zero; edges are
+    Departures from `fusejax.metrics.edges.qabf`: borders are replicated instead of zero; edges are
     compared by the angle between them as lines, so that two nearly upright edges on either side of
     the vertical count as aligned; strengths are sqrt(gx^2 + gy^2 + 1), which gives flat areas a
     slope.
@@ -65,7 +65,7 @@ def _levels_gradient(x: Luma) -> tuple[Luma, Luma]:
 
 @value_with_slope
 def _kept_edges(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> PerImage:
-    """Mean over the pixels of strength times what is preserved of it."""
+    """Mean over the pixels of the strength times the fraction of it that is preserved."""
     return pixel_mean(jax.lax.stop_gradient(_strength(source)) * _preserved(fused, source))
 
 
@@ -87,8 +87,8 @@ def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
 def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     """1 - SCD / 2 (Aslantas & Bendes 2015).
 
-    SCD correlates what is left of the fused image without one source with the other source. A
-    constant source or difference, for which SCD is undefined, counts as not correlated.
+    SCD correlates the difference between the fused image and one source with the other source. A
+    constant source or difference, for which SCD is undefined, counts as uncorrelated.
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -106,7 +106,7 @@ def _correlation(x: Luma, y: Luma) -> PerImage:
     x, y = (z - z.mean(axis=(1, 2, 3), keepdims=True) for z in (x, y))
     xx, yy, xy = ((p * q).mean(axis=(1, 2, 3)) for p, q in ((x, x), (y, y), (x, y)))
     product = xx * yy
-    alive = product > 1e-14  # both deviations above 0.03 levels or so; below that it is rounding that correlates
+    alive = product > 1e-14  # both deviations above about 0.03 levels; below that, only rounding correlates
     return jnp.where(alive, xy * jax.lax.rsqrt(jnp.where(alive, product, 1.0)), 0.0)
 
 
@@ -114,16 +114,16 @@ def _correlation(x: Luma, y: Luma) -> PerImage:
 def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float = 8.0) -> PerImage:
     """1 - (SSIM(F, I) + SSIM(F, V)) / 2, as convention `cddfuse` defines SSIM.
 
-    A 7x7 box with sample covariance. Sides below 7 pixels are extended by reflection.
-    Departures from `fusejax.metrics.structure.ssim`: every second position, and constants for a
-    range of 8 instead of 2 levels. At 2 the constants lie below the rounding noise of an 8-bit
-    image, and all gradient comes from flat areas.
+    It uses a 7x7 box with sample covariance. Sides below 7 pixels are padded by reflection.
+    Departures from `fusejax.metrics.structure.ssim`: only every second position is used, and the
+    constants are for a range of 8 instead of 2 levels. At 2, the constants are below the rounding
+    noise of an 8-bit image, and all of the gradient comes from flat areas.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        data_range: range L in levels behind the constants (0.01 L)^2 and (0.03 L)^2.
+        data_range: range L in levels in the constants (0.01 L)^2 and (0.03 L)^2.
 
     Returns:
         One value per image, in [0, 2].
@@ -143,9 +143,9 @@ def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     The pixel-domain VIF (Sheikh & Bovik 2006) of `fusejax.metrics.visual_information.vif` at every
     second window position of each scale, which is its mean over a quarter of the windows. A source
-    without any variance counts as kept.
+    without variance counts as preserved.
 
-    Sides below 41 pixels, the least that the fourth scale needs, are extended by reflection.
+    Sides below 41 pixels, the minimum for the fourth scale, are padded by reflection.
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -184,8 +184,9 @@ def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes,
 def _moments(fused: Planes, sources: Planes, taps: Sequence[float] | np.ndarray) -> tuple[Array, ...]:
     """Windowed means of F and sources, their variances, and covariances, at every second position.
 
-    Variances are E[x^2] - E[x]^2, not negative, of x minus its mean over the image: squares of gray
-    levels would leave an error of a few hundredths in float32, as large as SSIM's constants.
+    Variances are E[x^2] - E[x]^2 (non-negative) of x minus its mean over the image, because squares
+    of gray levels would leave an error of a few hundredths in float32, as large as SSIM's
+    constants.
     """
     shift_f, shifts = (jax.lax.stop_gradient(x.mean(axis=(2, 3), keepdims=True)) for x in (fused, sources))
     fused, sources = fused - shift_f, sources - shifts
@@ -209,7 +210,7 @@ def windowed_mean(
 
 
 def _band_matrix(n: int, taps: tuple[float, ...], stride: int) -> np.ndarray:
-    """[positions, n]: row i holds the taps from column i * stride on."""
+    """[positions, n]: row i has the taps from column i * stride on."""
     starts = np.arange(0, n - len(taps) + 1, stride)
     matrix = np.zeros((len(starts), n))
     matrix[np.arange(len(starts))[:, None], starts[:, None] + np.arange(len(taps))] = taps

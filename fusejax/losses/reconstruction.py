@@ -1,4 +1,4 @@
-"""CrossFuse's phase I (arXiv 2502.14493; CDDFuse's first stage): rebuilding each source."""
+"""CrossFuse's phase I (arXiv 2502.14493; CDDFuse's first stage): reconstructing each source."""
 
 import jax.numpy as jnp
 
@@ -11,9 +11,9 @@ from fusejax.typing import Luma, PerImage
 
 @equal_shapes
 def reconstruction_loss(ir: Luma, vi_y: Luma, rebuilt: dict[str, Luma]) -> PerImage:
-    """Each source rebuilt from its own features, R(V, V^) + R(I, I^) + 5 mean |S(V) - S(V^)|.
+    """Each source reconstructed from its own features: R(V, V^) + R(I, I^) + 5 mean |S(V) - S(V^)|.
 
-    R = 5 DSSIM + MSE, S = Sobel / 8, on the visible image only.
+    R = 5 DSSIM + MSE; S = Sobel / 8, used only for the visible image.
 
     Args:
         ir: clean infrared luma in [0, 1].
@@ -21,7 +21,7 @@ def reconstruction_loss(ir: Luma, vi_y: Luma, rebuilt: dict[str, Luma]) -> PerIm
         rebuilt: `ir` and `vi_y` decoded from their own features, in [0, 1].
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
     """
     total = sum_arrays(
         5.0 * dssim(x, rebuilt[name]) + jnp.square(x - rebuilt[name]).mean(axis=(1, 2, 3))

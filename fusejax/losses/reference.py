@@ -18,7 +18,7 @@ LEVELS = 256
 
 @equal_shapes
 def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> Luma:
-    """The image that the fused luma is pulled to: edge_weight E + equalised_weight Q + rest B.
+    """The target of the fused luma: edge_weight E + equalised_weight Q + remainder B.
 
     B is the base, E = clip(B - Laplacian(B), 0, 1) with replicated borders, and Q the equalized B
     (section 4.2 of the method).
@@ -44,18 +44,18 @@ def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> 
 def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False) -> Luma:
     """Mean of max(I, V) and of max(G I, G V) + (I - G I) + (V - G V), clipped to [0, 1].
 
-    With `headroom` warm objects stay visible in front of a blown-out visible image, where the
-    maximum is white and their detail finds no room. The second half is first lowered around bright
-    infrared detail, by V^4 (G' o^8)^(1/8) with o = max(V + max(I - G I, 0) - 1, 0): G' has half the
-    sigma, the power mean stays near the largest o within sigma, and V^4 leaves what is dark beside
-    a light as it is. And where V is blown out (smoothly from 0.8 to 0.95, blurred by a sigma of 3)
-    the result is this second half alone.
+    With `headroom`, warm objects stay visible in front of a blown-out visible image, where the
+    maximum is white and leaves no room for their detail. The second half is first lowered around
+    bright infrared detail, by V^4 (G' o^8)^(1/8) with o = max(V + max(I - G I, 0) - 1, 0). Here G'
+    has half the sigma, the power mean stays close to the largest o within sigma, and V^4 keeps dark
+    areas next to a light unchanged. In addition, where V is blown out (smoothly from 0.8 to 0.95,
+    blurred with a sigma of 3), the result is this second half alone.
 
     Args:
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         sigma: standard deviation of the Gaussian G, in pixels.
-        headroom: make room for bright infrared detail in blown-out areas.
+        headroom: whether to make room for bright infrared detail in blown-out areas.
 
     Returns:
         The base, in [0, 1].
@@ -76,7 +76,7 @@ def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False
 def _enhance(x: Luma, config: ReferenceConfig) -> Luma:
     sharp = jnp.clip(x - laplacian(x, padding="edge"), 0.0, 1.0)
     rest = 1.0 - config.edge_weight - config.equalised_weight
-    if not config.equalised_weight:  # equalizing takes longer than all else
+    if not config.equalised_weight:  # equalization takes longer than everything else
         return config.edge_weight * sharp + rest * x
     equal = clahe(x) if config.equalisation == "clahe" else equalize(x)
     return config.edge_weight * sharp + config.equalised_weight * equal + rest * x
@@ -99,10 +99,10 @@ def gray_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:
 def histogram(levels: Int[Array, "*batch n"]) -> Int[Array, "*batch 256"]:
     """Counts each level 0..255 along the last axis, exactly for up to 2^24 values.
 
-    Level 16 i + j is counted in cell (i, j) of a product of two one-hot matrices [n, 16]: a matrix
-    product on every backend, where a scatter-add would serialize on accelerators and comparing each
-    value with each level takes 7 to 20 times as long on CPU. 0 and 1 are exact in bfloat16, which
-    halves the memory to 64 bytes per value.
+    Level 16 i + j is counted in cell (i, j) of a product of two one-hot matrices [n, 16]. This is a
+    matrix product on every backend, whereas a scatter-add would serialize on accelerators, and
+    comparing each value with each level takes 7 to 20 times as long on CPU. 0 and 1 are exact in
+    bfloat16, which halves the memory to 64 bytes per value.
 
     Args:
         levels: from 0 to 255.
@@ -123,7 +123,7 @@ def equalize(x: Luma) -> Luma:
         x: luma in [0, 1].
 
     Returns:
-        Luma in [0, 1]; an image of a single gray level is returned as it is.
+        Luma in [0, 1]; an image with a single gray level is returned unchanged.
     """
     b, h, w, _ = x.shape
     levels = gray_levels(x).reshape(b, h * w)
@@ -138,20 +138,22 @@ def equalize(x: Luma) -> Luma:
 def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
     """Contrast-limited adaptive histogram equalization in OpenCV's convention (Zuiderveld 1994).
 
-    tiles x tiles regions of 256 bins; counts above max(1, floor(clip_limit * area / 256)) are cut
-    off and spread evenly over all bins, the remainder one by one at equal steps; the cumulative
-    maps of the regions are joined bilinearly. A size that the tiles do not divide is extended at
-    the bottom and right by reflection. Pixel 0 counts as half a tile from the first center, which
-    is half a pixel too far, so that a mirrored image is mirrored only up to that shift.
+    There are tiles x tiles regions with 256 bins. Counts above max(1, floor(clip_limit * area /
+    256)) are clipped and distributed evenly over all bins, with the remainder distributed one by
+    one at equal steps. The cumulative maps of the regions are interpolated bilinearly. If the tiles
+    do not divide the size, the image is padded at the bottom and right by reflection. Pixel 0
+    counts as half a tile from the first center, which is half a pixel too far, so the result for a
+    mirrored image is mirrored only up to that shift.
 
-    Departures from OpenCV: maps and result are not rounded to 8 bit, and an image of a single gray
-    level is returned as it is. Equalization spreads differences, of which such an image has none;
-    OpenCV moves its level to where the redistributed counts happen to add up: 64 of 255 becomes 72
-    at 64x64 pixels and 67 at 256x256. So the reference of a uniform scene keeps its brightness.
+    Departures from OpenCV: maps and result are not rounded to 8 bits, and an image with a single
+    gray level is returned unchanged. Equalization amplifies differences, and such an image has
+    none; OpenCV moves its level to wherever the redistributed counts happen to add up: 64 of 255
+    becomes 72 at 64x64 pixels and 67 at 256x256. Here the reference of a uniform scene keeps its
+    brightness.
 
     Args:
         x: luma in [0, 1], of any size.
-        tiles: regions along each side.
+        tiles: number of regions along each side.
         clip_limit: largest count of a bin, in multiples of the mean count.
 
     Returns:
@@ -164,7 +166,8 @@ def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
     cells = levels.reshape(b, tiles, th, tiles, tw).swapaxes(2, 3).reshape(b, tiles, tiles, th * tw)
     counts = _clip_counts(histogram(cells), max(1, int(clip_limit * th * tw / LEVELS)))
     table = (jnp.cumsum(counts, axis=-1) / (th * tw)).astype(x.dtype)
-    # Image by image: indices into the batch would be gathered from all devices, the results summed.
+    # One image at a time: indices into the batch would be gathered from all devices, and the
+    # results summed.
     interpolate = partial(_interpolate, th=th, tw=tw)
     equal = jax.vmap(interpolate)(table, levels[:, :h, :w])[..., None]
     constant = jnp.all(plain == plain[:, :1, :1], axis=(1, 2, 3), keepdims=True)
@@ -172,7 +175,9 @@ def clahe(x: Luma, *, tiles: int = 8, clip_limit: float = 2.0) -> Luma:
 
 
 def _pad_to_tiles(levels: Int[Array, "b h w"], tiles: int) -> Int[Array, "b h2 w2"]:
-    """OpenCV's rule: if one side is not divisible, both grow, a divisible one by `tiles` pixels."""
+    """OpenCV's rule: if one side is not divisible, both are padded, a divisible one by `tiles`
+    pixels.
+    """
     h, w = levels.shape[1:]
     if h % tiles == 0 and w % tiles == 0:
         return levels

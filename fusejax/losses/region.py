@@ -24,21 +24,22 @@ def target_aware_loss(
 ) -> PerImage:
     """sum M (|F - T| + |g(F) - max(g(I), g(V))|) / (sum M + 1), g = |Kx * .| + |Ky * .| (L_roi).
 
-    This is our reading: the paper says only that boxes supervise the fusion. Pixels count through M
-    and the one-pixel reach of g. An image with an empty mask has value 0 and no gradient.
+    This is our interpretation: the paper says only that boxes supervise the fusion. Pixels
+    contribute through M and the one-pixel support of g. An image with an empty mask has the value 0
+    and no gradient.
 
     Args:
         fused_y: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
-        mask: M, not negative, 0 outside the regions (`fusejax.ops.boxes`); no gradient is meant to
+        mask: M, non-negative, 0 outside the regions (`fusejax.ops.boxes`); no gradient is meant to
             pass through it.
         target: T. `ir` is meant for boxes of warm classes, since it would darken cold cars and
             lamps; `maximum` is max(I, V).
-        padding: of the border for g; any that keeps the size.
+        padding: padding of the border for g; must keep the size.
 
     Returns:
-        One value per image, not negative.
+        One value per image, non-negative.
 
     Raises:
         ValueError: for `valid` padding.

@@ -1,9 +1,9 @@
 """SSIM terms: Gaussian 11x11, sigma 1.5, constants (0.01)^2 and (0.03)^2 (Wang et al. 2004).
 
-The map has one value per pixel: borders are reflected about the center of the border pixel, as
-kornia's `same` does, and where a side has fewer than 6 pixels the reflection goes back and forth
-(a single pixel is repeated). So every size has a value, unlike the metric `SSIM`, which keeps to
-the positions where the window fits.
+The map has one value per pixel: borders are reflected about the center of the border pixel, as in
+kornia's `same`, and if a side has fewer than 6 pixels the reflection is repeated (a single pixel is
+repeated). Images of every size therefore have a value, unlike for the metric `SSIM`, which uses
+only positions where the window fits.
 """
 
 import jax.numpy as jnp
@@ -55,8 +55,8 @@ def ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 def dssim(a: Luma, b: Luma) -> PerImage:
     """mean clip((1 - SSIM(a, b)) / 2, 0, 1) (CrossFuse's phase I; kornia's SSIMLoss(11)).
 
-    Departure: kornia adds 1e-12 to the denominator, which takes 5e-6 off exact agreement on black
-    and is not visible elsewhere.
+    Departure: kornia adds 1e-12 to the denominator, which reduces exact agreement on black by 5e-6
+        and has no visible effect elsewhere.
 
     Args:
         a: luma in [0, 1].

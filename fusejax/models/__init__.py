@@ -1,8 +1,8 @@
-"""Fusion networks. A configuration's type says which; `build` turns it into the module.
+"""Fusion networks. The type of a configuration selects the network; `build` creates the module.
 
-Every network is called as `apply({"params": params}, ir, vi_y) -> fused_y`, all [b, h, w, 1] in
-[0, 1]; its method `outputs` returns a dict of what its losses may ask for, under the names that its
-class lists in `provides`. `Network` is this contract as a type.
+Every network is called as `apply({"params": params}, ir, vi_y) -> fused_y`, all [b, h, w, 1] in [0,
+1]; its method `outputs` returns a dict of outputs for the losses, under the names listed in
+`provides` of its class. `Network` is this contract as a type.
 """
 
 from etils import epy

@@ -1,6 +1,6 @@
 """AngularFuse's network: a U-Net of Restormer-CNN blocks (Liu et al. 2025, arXiv 2510.12260).
 
-The paper gives neither widths nor heads. The default follows the only public network with a block
+The paper states neither widths nor heads. The default follows the only public network with a block
 of that name, EMMA's U-Fuser (Zhao et al. 2024, arXiv 2305.11443): 1,517,657 parameters.
 """
 
@@ -24,15 +24,15 @@ from fusejax.typing import Luma
 
 
 class RestormerCnnBlock(nn.Module):
-    """Embeds its inputs, passes them through a global and a local branch and merges the two.
+    """Embeds its inputs, passes them through a global and a local branch, and merges the two.
 
     The global branch is x + Attention(LN x), then x + FeedForward(LN x); the local branch consists
     of residual 3x3 convolutions.
 
     Attributes:
         width: channels of the output.
-        heads: of the attention.
-        residual_blocks: pairs of convolutions in the local branch.
+        heads: number of attention heads.
+        residual_blocks: number of convolution pairs in the local branch.
         dtype: type of the arithmetic.
     """
 
@@ -64,7 +64,7 @@ class AngularFuse(nn.Module):
     provides = ("fused_y",)
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
-        """What losses may ask for.
+        """Outputs for the losses.
 
         Returns:
             `fused_y`, the fused luma [b, h, w, 1] in (0, 1).
@@ -82,7 +82,7 @@ class AngularFuse(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Sides that this does not divide are padded."""
+        """Sides are padded to multiples of this."""
         return 2 ** (len(self.config.widths) - 1)
 
     @property

@@ -1,6 +1,6 @@
-"""Configurations of the networks: plain data, which loads without JAX.
+"""Configurations of the networks: plain data, which does not import JAX.
 
-A configuration's type says which network it is for; see `fusejax.models.build`.
+The type of a configuration selects the network; see `fusejax.models.build`.
 """
 
 import dataclasses
@@ -20,11 +20,12 @@ class AngularFuseConfig:
         widths: channels of each level, finest first; every further level halves height and width.
         heads: attention heads of every block, or None for max(1, width // 8). With the default 8,
             as in EMMA's code, the blocks of width 8 have one channel per head, whose softmax is
-            constantly 1: q, k and scale never learn.
+            always 1, so that q, k and scale are never trained.
         residual_blocks: residual convolution pairs in the local branch of a block.
-        shared_encoder: one encoder on both inputs together, instead of one for each and a block
-            that joins them.
-        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters and output stay float32.
+        shared_encoder: use one encoder for both inputs together, instead of one for each and a
+            block that joins them.
+        dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters and output stay
+            float32.
         remat: what the backward pass recomputes, see `fusejax.models.layers.rematerialized`.
     """
 
@@ -54,12 +55,12 @@ class CrossFuseConfig:
     Attributes:
         width: channels everywhere; even, a multiple of `heads`.
         heads: attention heads of every block.
-        encoder_blocks: Restormer blocks of the encoder.
-        decoder_blocks: Restormer blocks of the decoder.
-        expansion: width of a Restormer block's feed-forward part, in widths.
-        coupling_layers: invertible layers of the detail branch; its fusion layer has one.
-        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, output and the coupling
-            layers, whose exponential is unbounded, stay float32.
+        encoder_blocks: number of Restormer blocks in the encoder.
+        decoder_blocks: number of Restormer blocks in the decoder.
+        expansion: width of a Restormer block's feed-forward part, relative to `width`.
+        coupling_layers: number of invertible layers in the detail branch; its fusion layer has one.
+        dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters, output and the
+            coupling layers, whose exponential is unbounded, stay float32.
         remat: what the backward pass of the Restormer blocks and coupling layers recomputes, see
             `fusejax.models.layers.rematerialized`.
     """
@@ -83,21 +84,21 @@ class CrossFuseConfig:
 
 @dataclasses.dataclass(frozen=True)
 class FusionNetConfig:
-    """Shape of FusionNet. No number here is from the paper, which gives none.
+    """Shape of FusionNet. No number here is from the paper, which states none.
 
     Attributes:
         widths: channels of the encoder's residual blocks. The first block runs at full resolution
-            and gives the skip, the others run at half resolution and share one width.
+            and provides the skip connection; the others run at half resolution and share one width.
         attention_width: hidden channels of the modality attention.
         alpha_width: hidden channels of the alpha map.
-        channel_gate: scales the attended channels by a sigmoid computed from the means of all
-            features. Because of the means (padding included) the result depends on the whole image,
-            so tiles fused separately differ from the image fused as a whole.
+        channel_gate: scale the attended channels by a sigmoid computed from the means of all
+            features. Because of the means (including padding), the result depends on the whole
+            image, so separately fused tiles differ from the image fused as a whole.
         gate_width: hidden width of the channel gate.
-        image_space_alpha: blends the images instead of only decoding the blended features:
-            fused_y = alpha * ir + (1 - alpha) * vi_y + decoded.
-        dtype: type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the output
-            stay float32.
+        image_space_alpha: blend the images instead of only decoding the blended features: fused_y =
+            alpha * ir + (1 - alpha) * vi_y + decoded.
+        dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the
+            output stay float32.
         remat: what the backward pass of the residual blocks recomputes, see
             `fusejax.models.layers.rematerialized`.
     """
@@ -124,9 +125,9 @@ class LightConfig:
     """Shape of the light network.
 
     Attributes:
-      cell: side r in pixels of the cells that the sources are rearranged by.
+      cell: side r in pixels of the cells by which the sources are rearranged.
       width: channels of the convolutions.
-      blocks: residual blocks of two 3x3 convolutions.
+      blocks: number of residual blocks with two 3x3 convolutions each.
       pooled: whether every block adds a term computed from the means over the whole image. The
         result then depends on the whole image, so fused tiles are no longer tiles of the fused
         image.

@@ -2,7 +2,7 @@
 
 It is the network of CDDFuse (arXiv 2211.14461): one Restormer encoder for both modalities, a
 long-scale (transformer, low frequencies, "base") and a short-scale (invertible, high frequencies,
-"detail") branch, a fusion layer for each, and a Restormer decoder. Nothing is downsampled. By
+"detail") branch, a fusion layer for each, and a Restormer decoder. There is no downsampling. By
 default it has 1,188,272 parameters: encoder 599,144, base fusion 363,016, detail fusion 18,176,
 decoder 207,936.
 """
@@ -84,7 +84,7 @@ class CouplingLayer(nn.Module):
         return self.couple(self.mix(x))
 
     def couple(self, mixed: Features) -> Features:
-        """The coupling alone, of features that are mixed already."""
+        """The coupling alone, for features that are already mixed."""
         z1, z2 = jnp.split(mixed, 2, axis=-1)
         z2 = z2 + self.phi(z1)
         z1 = z1 * jnp.exp(self.rho(z2)) + self.eta(z2)
@@ -101,7 +101,7 @@ class ShortScale(nn.Module):
     """Invertible coupling layers, in float32.
 
     Attributes:
-        layers: their number.
+        layers: number of coupling layers.
         remat: what the backward pass recomputes, see `fusejax.models.layers.rematerialized`.
     """
 
@@ -160,14 +160,14 @@ class CrossFuse(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Every size fits."""
+        """Every size is supported."""
         return 1
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         return self._decode_fused(self._encode_both(ir, vi_y), vi_y)
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
-        """What losses may ask for; under jit, what they do not ask for is never computed.
+        """Outputs for the losses; under jit, outputs that are not used are never computed.
 
         Returns:
             `fused_y`, the fused luma; `features`, a dict of `ir_base`, `ir_detail`, `vi_base` and
@@ -182,10 +182,10 @@ class CrossFuse(nn.Module):
         }
 
     def _encode_both(self, ir: Luma, vi_y: Luma) -> list[Float[Array, "2 b h w c"]]:
-        """Base and detail, of infrared and visible each."""
-        # One pass for both: two calls of the encoder need three times the memory of one (2.5 GiB
-        # instead of 0.7 at 480x640). Interleaved, so that a batch that is split over devices stays
-        # where it is.
+        """Base and detail features, each for infrared and visible."""
+        # One pass for both, because two calls of the encoder need three times the memory of one
+        # (2.5 GiB instead of 0.7 at 480x640). Interleaved, so that a batch that is split over
+        # devices stays in place.
         both = jnp.stack([ir, vi_y], axis=1)
         encoded = self.encoder(both.reshape(-1, *ir.shape[1:]))
         return [jnp.moveaxis(x.reshape(*both.shape[:-1], -1), 1, 0) for x in encoded]

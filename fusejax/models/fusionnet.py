@@ -1,9 +1,9 @@
 """FusionNet: two streams, modality attention, alpha blending (Sun et al. 2025, arXiv 2509.11476).
 
-What could be read of the paper gives the order of the modules only: two encoders, an attention that
-weighs the modalities at every pixel, a pixel-wise alpha that blends the features, a decoder. No
-code is public. By default it has 610,820 parameters: encoders 185,024 each, attention 9,410, alpha
-37,185, decoder 194,177; the channel gate adds 4,240.
+The available parts of the paper state only the order of the modules: two encoders, an attention
+that weights the modalities at every pixel, a pixel-wise alpha that blends the features, and a
+decoder. No code is public. By default it has 610,820 parameters: encoders 185,024 each, attention
+9,410, alpha 37,185, decoder 194,177; the channel gate adds 4,240.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ Map = Float[Array, "b h w 1"]
 
 
 class ZeroConv3x3(nn.Module):
-    """3x3 convolution with bias and reflect padding, zero at first; its output is float32.
+    """3x3 convolution with bias and reflect padding, initialized with zero; its output is float32.
 
     Attributes:
         features: output channels.
@@ -92,7 +92,7 @@ class ModalityAttention(nn.Module):
 
 
 class AlphaMap(nn.Module):
-    """Share of infrared in the blend at every pixel, float32 in (0, 1); 1/2 before training."""
+    """Weight of infrared in the blend at every pixel, float32 in (0, 1); 1/2 before training."""
 
     config: FusionNetConfig
 
@@ -124,11 +124,11 @@ class FusionNet(nn.Module):
     """Fuses luma of any size: `apply({"params": p}, ir, vi_y) -> fused_y`, all [b, h, w, 1].
 
     From the paper (Sun et al. 2025): two encoders with their own weights, modality attention,
-    pixel-wise alpha on the attended features, decoder, in this order. Not from the paper, and
+    pixel-wise alpha on the attended features, decoder, in this order. Not from the paper, but
     chosen here: every width and depth, biases and reflect padding everywhere, softmax for the
-    attention and sigmoid for alpha, alpha as the share of infrared, the blended skip, the two
-    options. Alpha and the weights start at 1/2, because the last convolutions of their heads start
-    at zero.
+    attention and sigmoid for alpha, alpha as the weight of infrared, the blended skip connection,
+    the two options. Alpha and the weights start at 1/2, because the last convolutions of their
+    heads start at zero.
 
     Odd heights and widths are padded by a reflected row or column at the bottom and right (a
     repeated one along a side of one pixel), and the results are cropped back.
@@ -148,14 +148,14 @@ class FusionNet(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """Sides that this does not divide are padded."""
+        """Sides are padded to multiples of this."""
         return 2
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         return self.outputs(ir, vi_y)["fused_y"]
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
-        """What losses may ask for; under jit, what they do not ask for is never computed.
+        """Outputs for the losses; under jit, outputs that are not used are never computed.
 
         Returns:
             `fused_y`, the fused luma; `maps`, a dict of `w_ir`, `w_vi` and `alpha`, float32
@@ -196,9 +196,10 @@ class UpsampleBilinear(nn.Module):
 
 
 def upsample_bilinear(x: Float[Array, "b h w c"]) -> Float[Array, "b 2*h 2*w c"]:
-    """Doubles the size: each new pixel is 3/4 of the old one under it and 1/4 of the next nearest.
+    """Doubles the size: along each axis, a new pixel is 3/4 of the old pixel under it and 1/4 of
+    the next nearest.
 
-    At the border pixels are repeated. Computed from differences of neighbors, which keeps constants
+    Pixels are repeated at the border. Computed from differences of neighbors, which keeps constants
     exact. `jax.image.resize` computes the same as products with matrices and is six to seven times
     slower on CPU (64 channels at 4x64x64: 1.3 ms against 8.9; backward 2.3 and 14.6).
     """

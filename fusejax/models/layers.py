@@ -1,6 +1,6 @@
-"""Blocks that models share: norm, attention, feed-forward, residuals, rematerialization.
+"""Blocks shared by the models: norm, attention, feed-forward, residuals, rematerialization.
 
-Parameters are float32; `dtype` is the type the arithmetic runs in.
+Parameters are float32; `dtype` is the data type of the arithmetic.
 """
 
 from typing import Any, TypeVar
@@ -78,12 +78,13 @@ def inverse_norm(squares: Float[Array, "b c"]) -> Float[Array, "b c"]:
 
 
 class ChannelProducts(nn.Module):
-    """What channel attention needs to know about the whole image: float32 sums over its pixels.
+    """The statistics of the whole image that channel attention needs: float32 sums over its pixels.
 
-    A module without parameters, so that `fusejax.inference.tiles` can leave pixels out of the sums
-    and add them up over tiles.
+    It is a module without parameters, so that `fusejax.inference.tiles` can exclude pixels from the
+    sums and add them up over tiles.
 
-    Returns: the products of every channel of q with every one of k, the squares of q and of k.
+    Returns the products of every channel of q with every channel of k, and the squares of q and of
+    k.
     """
 
     @nn.compact
@@ -97,7 +98,9 @@ class ChannelProducts(nn.Module):
 
 
 class GlobalMean(nn.Module):
-    """The mean over the pixels; a module without parameters for the reason of `ChannelProducts`."""
+    """The mean over the pixels; a module without parameters for the same reason as
+    `ChannelProducts`.
+    """
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b 1 1 c"]:
@@ -111,9 +114,9 @@ class GatedFeedForward(nn.Module):
     CDDFuse and EMMA.
 
     Attributes:
-        expansion: the hidden width is twice this, in widths of the input.
+        expansion: half of the hidden width, relative to the width of the input.
         depthwise: whether the 3x3 convolution is depth-wise.
-        padding: of the 3x3 convolution, `constant` (zero) or `reflect`.
+        padding: padding of the 3x3 convolution, `constant` (zero) or `reflect`.
         dtype: type of the arithmetic.
     """
 

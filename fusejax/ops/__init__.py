@@ -1,1 +1,1 @@
-"""Array operations that models, losses, metrics and data share."""
+"""Array operations shared by models, losses, metrics and data."""

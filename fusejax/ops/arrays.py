@@ -1,4 +1,4 @@
-"""Arrays as callers hand them over: what counts as an image, and which shapes must agree."""
+"""Checks of the arrays passed by callers: what counts as an image, and which shapes must agree."""
 
 import functools
 import inspect
@@ -15,28 +15,28 @@ from fusejax.typing import Features, Luma, Rgb
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Modes of PIL images whose arrays are pixels; the other ones that can be converted without loss.
+# Modes of PIL images whose arrays are pixels, and other modes that can be converted without loss.
 _PIL_MODES = ("L", "RGB", "I;16")
 _PIL_CONVERSIONS = {"1": "L", "P": "RGB"}
 
 
 def as_array(image: Any, name: str) -> np.ndarray | jax.Array:
-    """The array of an image, whatever holds it.
+    """Converts an image in any supported form to an array.
 
     Args:
         image: a NumPy or JAX array, a PIL image (gray, RGB, palette, 16 bit), or nested lists.
-            Whole numbers in lists are 8-bit levels.
-        name: what error messages call the image.
+            Integers in lists are 8-bit levels.
+        name: name of the image in error messages.
 
     Returns:
-        The array; arrays are returned as they are.
+        The array; arrays are returned unchanged.
 
     Raises:
         ValueError: for anything else (a path, None, a torch tensor, a masked array, ragged lists);
-            the message says what came and what to do.
+            the message says what was given and what to do.
     """
     if isinstance(image, np.ma.MaskedArray):
-        raise ValueError(f"{name} is a masked array; decide what the masked pixels are: {name}.filled(value).")
+        raise ValueError(f"{name} is a masked array; choose a value for the masked pixels: {name}.filled(value).")
     if isinstance(image, np.ndarray | jax.Array):
         return image
     kind = type(image)
@@ -46,7 +46,7 @@ def as_array(image: Any, name: str) -> np.ndarray | jax.Array:
     if isinstance(image, list | tuple):
         return _list_array(image, name)
     if isinstance(image, str | bytes) or hasattr(image, "__fspath__"):
-        hint = "; read the file first, for instance with fusejax.data.read_image."
+        hint = "; read the file first, for example with fusejax.data.read_image."
         raise ValueError(f"{name} is a path, {str(image)!r}{hint}")
     hint = f"; pass {name}.numpy(force=True), channels last" if library == "torch" else ""
     raise ValueError(f"{name} is of type {kind.__module__}.{kind.__qualname__}{hint}; expected an array [h, w, c].")
@@ -63,24 +63,24 @@ def _list_array(image: list | tuple, name: str) -> np.ndarray:
     try:
         array = np.asarray(image)
     except ValueError as error:
-        raise ValueError(f"{name} is a list of unequal rows ({error}).") from error
+        raise ValueError(f"{name} is a list with rows of unequal length ({error}).") from error
     if array.dtype == np.int64 and array.size and array.min() >= 0 and array.max() <= 255:
         return array.astype(np.uint8)
     return array
 
 
 def check_pixels(image: np.ndarray | jax.Array, name: str) -> None:
-    """Checks that an array holds an image, or a batch of them.
+    """Checks that an array is an image, or a batch of images.
 
-    Values are not looked at while JAX traces, nor where the array spans several processes.
+    Values are not checked during tracing, or if the array spans several processes.
 
     Args:
         image: [h, w], [h, w, 1], [h, w, 3], or the last two with leading axes.
-        name: what error messages call the image.
+        name: name of the image in error messages.
 
     Raises:
-        ValueError: for another shape or no pixels; for a type that is not uint8, uint16 or float;
-            for floats outside [0, 1] or NaN. The message says what came.
+        ValueError: for another shape or no pixels; for a type other than uint8, uint16 or float;
+            for floats outside [0, 1] or NaN. The message says what was given.
     """
     floating = jnp.issubdtype(image.dtype, jnp.floating)
     if image.dtype not in (np.uint8, np.uint16) and not floating:
@@ -88,7 +88,7 @@ def check_pixels(image: np.ndarray | jax.Array, name: str) -> None:
     if not (image.ndim == 2 or (image.ndim >= 3 and image.shape[-1] in (1, 3))):
         raise ValueError(f"{name} has shape {image.shape}; expected [h, w], [h, w, 1] or [h, w, 3].")
     if 0 in image.shape:
-        raise ValueError(f"{name} has shape {image.shape}; it holds no pixels.")
+        raise ValueError(f"{name} has shape {image.shape}; it contains no pixels.")
     unknown = isinstance(image, Tracer) or (isinstance(image, jax.Array) and not image.is_fully_addressable)
     if not floating or unknown:
         return
@@ -102,18 +102,18 @@ def check_pixels(image: np.ndarray | jax.Array, name: str) -> None:
 
 
 def unit_image(image: Any, name: str) -> np.ndarray | jax.Array:
-    """An image as float32 in [0, 1] with a channel axis.
+    """Converts an image to float32 in [0, 1] with a channel axis.
 
     Args:
         image: [h, w], [h, w, 1] or [h, w, 3], the last two with any leading axes; uint8, uint16
-            (65535 becomes 1) or float in [0, 1]; in any of the forms that `as_array` takes.
-        name: what error messages call the image.
+            (65535 becomes 1) or float in [0, 1]; in any form supported by `as_array`.
+        name: name of the image in error messages.
 
     Returns:
-        float32 [..., h, w, 1 or 3], NumPy unless a JAX array came.
+        float32 [..., h, w, 1 or 3]; a NumPy array unless a JAX array was given.
 
     Raises:
-        ValueError: as `as_array` and `check_pixels` do.
+        ValueError: see `as_array` and `check_pixels`.
     """
     array = as_array(image, name)
     check_pixels(array, name)
@@ -124,10 +124,10 @@ def unit_image(image: Any, name: str) -> np.ndarray | jax.Array:
 
 
 def check_equal_shapes(owner: str, **arrays: Any) -> None:
-    """Checks that arrays have one shape, where broadcasting would hide a mistake.
+    """Checks that arrays have the same shape, since broadcasting would hide a mistake.
 
     Args:
-        owner: what error messages call the function that takes the arrays.
+        owner: name of the function in error messages.
         **arrays: arrays by name, or containers of them.
 
     Raises:
@@ -136,21 +136,21 @@ def check_equal_shapes(owner: str, **arrays: Any) -> None:
     shapes = {name: [np.shape(leaf) for leaf in jax.tree.leaves(value)] for name, value in arrays.items()}
     if len({shape for found in shapes.values() for shape in found}) > 1:
         listed = ", ".join(f"{name} is {found[0]}" for name, found in shapes.items())
-        raise ValueError(f"{owner}: {listed}; all must be one shape.")
+        raise ValueError(f"{owner}: {listed}; all must have the same shape.")
 
 
 def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator of losses and metrics: all images that a call hands over must have one shape.
+    """Decorator for losses and metrics: all images passed in a call must have the same shape.
 
     Images are the arguments annotated `Luma`, `Rgb` or `Features`, also within a tuple, a dict or
     `... | None`. Nothing is broadcast, and NumPy arrays become JAX arrays (float64 becomes float32
-    unless JAX is told to keep it). Under `jax.jit` the check runs while tracing only.
+    unless JAX is configured to keep it). Under `jax.jit`, the check runs only during tracing.
 
     Args:
-        function: a function of images.
+        function: function of images.
 
     Returns:
-        The function, which raises ValueError that lists the shapes if they differ.
+        The function, which raises a ValueError with the shapes if they differ.
     """
     hints = get_type_hints(function)
     positional = list(inspect.signature(function).parameters)

@@ -1,7 +1,7 @@
-"""Which form of an operation a program gets: the only place that asks which platform runs it.
+"""Selects the implementation of an operation: the only place that depends on the platform.
 
-Some operations have one form that is fast on CPU and another for accelerators. A program that is
-compiled for devices other than those of this process, such as an export or a plan, says so with
+Some operations have one implementation that is fast on CPU and another for accelerators. A program
+that is compiled for devices other than those of this process, such as an export or a plan, must use
 `compile_for`.
 """
 
@@ -12,7 +12,8 @@ from typing import Any
 import jax
 from jax import lax
 
-# All forms go into the program, which then chooses by the platform that it is lowered for.
+# All implementations go into the program, which selects one by the platform for which it is
+# lowered.
 EVERY_PLATFORM = "every"
 
 # Part of the key of every jit cache, so that a trace for one platform is never reused for another.
@@ -20,28 +21,29 @@ _target = jax.make_user_context(None)
 
 
 def compile_for(platform: str) -> AbstractContextManager:
-    """Functions traced inside the block take the forms of `platform`.
+    """Functions traced inside the block use the implementations for `platform`.
 
     Args:
         platform: a platform of JAX (`cpu`, `cuda`, `tpu`, ...) that this process need not have, or
             `EVERY_PLATFORM` for a program that `jax.export` lowers for several.
 
     Returns:
-        The context manager; it holds for the current thread.
+        The context manager, which applies to the current thread.
     """
     return _target(platform)
 
 
 def by_platform(*args: Any, cpu: Callable[..., Any], accelerator: Callable[..., Any]) -> Any:
-    """Calls the form of an operation that suits the platform.
+    """Calls the implementation of an operation for the platform.
 
     Args:
-        *args: what both forms take.
-        cpu: the form that is fast on CPU.
-        accelerator: the form for GPUs and TPUs; same result up to rounding, same shapes.
+        *args: arguments of both implementations.
+        cpu: implementation that is fast on CPU.
+        accelerator: implementation for GPUs and TPUs, with the same shapes, and the same result up
+            to rounding.
 
     Returns:
-        What the chosen form returns.
+        The result of the selected implementation.
     """
     platform = _target.value or jax.default_backend()
     if platform == EVERY_PLATFORM:
@@ -52,14 +54,14 @@ def by_platform(*args: Any, cpu: Callable[..., Any], accelerator: Callable[..., 
 def quick_compilation(platform: str) -> dict[str, Any] | None:
     """Compiler options for a program that runs once, or never.
 
-    XLA's CPU compiler takes 16 instead of 42 s of CPU time for AngularFuse's first parameters,
-    which come out bit-equal, and a quarter of the time for a step that is only looked at.
+    XLA's CPU compiler then takes 16 s instead of 42 s of CPU time for AngularFuse's initial
+    parameters, which are bit-equal, and a quarter of the time for a step that is only analyzed.
 
     Args:
-        platform: that the program is compiled for.
+        platform: platform for which the program is compiled.
 
     Returns:
-        What `compile` takes as `compiler_options`; None on other platforms, which do not know them.
+        The `compiler_options` for `compile`; None on other platforms, which do not support them.
     """
     if platform != "cpu":
         return None

@@ -19,24 +19,24 @@ def rasterize(
 ) -> Luma:
     """Draws the union of boxes as a mask: 1 inside, 0 outside (FusionNet, arXiv 2509.11476).
 
-    A pixel belongs to a box if and only if its center (j + 0.5, i + 0.5) lies in the half-open
-    [x1, x2) x [y1, y2). So a box with integer corners covers (x2 - x1)(y2 - y1) pixels, and flips
+    A pixel belongs to a box if and only if its center (j + 0.5, i + 0.5) lies in the half-open [x1,
+    x2) x [y1, y2). A box with integer corners therefore covers (x2 - x1)(y2 - y1) pixels, and flips
     of boxes and mask agree unless a corner lies exactly on the center of a pixel. A box that covers
     no center, or lies outside the image, adds nothing.
 
     Args:
         boxes: x1, y1, x2, y2 in pixels of the image; boxes may extend beyond it, and n may be 0.
-        valid: false for entries that only fill the list up to n.
-        height: of the mask, in pixels.
-        width: of the mask, in pixels.
-        soft_edge_sigma: standard deviation in pixels of the Gaussian that blurs the mask, which is
-            then clipped to its range before the blur. 0: hard edges.
-        area_balanced: each box weighs 1 / sqrt(its pixels in the image), and the larger weight
-            counts where boxes overlap. Each image is scaled so that the mean over the pixels inside
-            its boxes is 1, after the blur; so values exceed 1.
+        valid: False for entries that only pad the list to length n.
+        height: height of the mask in pixels.
+        width: width of the mask in pixels.
+        soft_edge_sigma: standard deviation in pixels of the Gaussian that blurs the mask; the
+            result is clipped to the range before the blur. 0 gives hard edges.
+        area_balanced: each box has the weight 1 / sqrt(its pixels in the image), and the larger
+            weight counts where boxes overlap. After the blur, each image is scaled so that the mean
+            over the pixels inside its boxes is 1, so values can exceed 1.
 
     Returns:
-        The mask [b, height, width, 1], not negative.
+        The mask [b, height, width, 1], non-negative.
 
     Raises:
         ValueError: if `soft_edge_sigma` is negative.
@@ -78,18 +78,19 @@ def _largest(rows: Float[Array, "b n h"], columns: Float[Array, "b n w"]) -> Flo
 def thermal_saliency(
     ir: Luma, *, sigma: float = 20.0, start: float = 1.0, full: float = 2.0, noise_floor: float = 0.02
 ) -> Luma:
-    """Marks what is hotter than its wide surroundings: weak regions for data without boxes.
+    """Marks areas that are hotter than their wide surroundings: weak regions for data without
+    boxes.
 
     A fallback of this library, not in the paper. d = I - Gaussian(I) is measured in units of
     max(std(d), noise_floor), with the standard deviation over the image; the mask rises linearly
-    from 0 at `start` to 1 at `full` of these units. Cold objects are not found, nor are hot ones
-    much wider than sigma. Flat images give 0, and so does noise within start * noise_floor.
+    from 0 at `start` to 1 at `full` of these units. Cold objects are not found, and neither are hot
+    objects much wider than sigma. Flat images give 0, and so does noise within start * noise_floor.
 
     Args:
         ir: infrared luma in [0, 1].
         sigma: standard deviation of the Gaussian, in pixels.
-        start: where the mask begins to rise.
-        full: where it reaches 1.
+        start: value at which the mask begins to rise.
+        full: value at which it reaches 1.
         noise_floor: smallest unit, on the scale of `ir` (0.02 is 5 of 255 levels).
 
     Returns:
@@ -99,7 +100,7 @@ def thermal_saliency(
         ValueError: if `start` is not below `full`.
     """
     if not start < full:
-        raise ValueError(f"start is {start} and full is {full}; the mask rises from start to full.")
+        raise ValueError(f"start is {start} and full is {full}; start must be below full.")
     difference = ir - gaussian_blur(ir, sigma)
     variance = difference.var(axis=(1, 2, 3), keepdims=True)
     units = difference / jnp.sqrt(jnp.maximum(variance, noise_floor**2))

@@ -18,14 +18,14 @@ Size = tuple[int | Int[Array, ""], int | Int[Array, ""]]
 
 
 def bucket(side: int, multiple: int = 1) -> int:
-    """The side in pixels of the array that an image is put on.
+    """The side in pixels of the array to which an image is padded.
 
-    One compiled function serves all sizes of a bucket: multiples of 16 up to 64, of 64 up to 256,
-    of 128 beyond.
+    One compiled function covers all sizes in a bucket: multiples of 16 up to 64, of 64 up to 256,
+    and of 128 beyond.
 
     Args:
         side: height or width of the image in pixels.
-        multiple: what the result must be a multiple of as well, such as a network's.
+        multiple: number of which the result must also be a multiple, such as that of a network.
 
     Returns:
         At least `side`.
@@ -35,11 +35,11 @@ def bucket(side: int, multiple: int = 1) -> int:
 
 
 def valid_size(x: Float[Array, "b h w *c"], extent: Extent | None) -> Size:
-    """Height and width of the image that an array holds.
+    """Height and width of the image in an array.
 
     Args:
         x: the array.
-        extent: height and width; None where the array holds nothing else.
+        extent: height and width; None if the image fills the array.
 
     Returns:
         Numbers, or traced ones if there is an extent.
@@ -52,10 +52,10 @@ def inside(shape: tuple[int, ...], size: Size) -> Bool[Array, "h w"] | None:
 
     Args:
         shape: rows and columns of the array.
-        size: of the image.
+        size: size of the image.
 
     Returns:
-        The mask; None if all of them do.
+        The mask; None if all pixels do.
     """
     if isinstance(size[0], int) and tuple(shape) == size:
         return None
@@ -64,12 +64,12 @@ def inside(shape: tuple[int, ...], size: Size) -> Bool[Array, "h w"] | None:
 
 
 def masked(x: Num[Array, "*b h w"], size: Size, value: float = 0) -> Num[Array, "*b h w"]:
-    """Replaces what does not belong to the image.
+    """Replaces pixels that do not belong to the image.
 
     Args:
         x: one image or any number of them.
-        size: of the images.
-        value: what takes the place of the other pixels.
+        size: size of the images.
+        value: value for the other pixels.
 
     Returns:
         Array of the shape of `x`.
@@ -79,12 +79,12 @@ def masked(x: Num[Array, "*b h w"], size: Size, value: float = 0) -> Num[Array, 
 
 
 def where_large(value: Float[Array, "*b"], size: Size, least: int) -> Float[Array, "*b"]:
-    """NaN where a side is shorter than `least` pixels, for sizes known only when the program runs.
+    """NaN if a side is shorter than `least` pixels, for sizes known only at run time.
 
     Args:
-        value: of a metric.
-        size: of the images.
-        least: shortest side for which the metric has a value.
+        value: value of a metric.
+        size: size of the images.
+        least: minimum side for which the metric is defined.
 
     Returns:
         The value, or NaN.
@@ -95,13 +95,13 @@ def where_large(value: Float[Array, "*b"], size: Size, least: int) -> Float[Arra
 
 
 def continue_border(x: Float[Array, "*b h w c"], size: Size | Extent, mode: str) -> Float[Array, "*b h w c"]:
-    """Writes behind the last row and column of the image what padding would put there.
+    """Fills the array beyond the last row and column of the image as padding would.
 
     Args:
         x: features; the top left `size` belongs to the image.
         size: rows and columns of the image.
-        mode: `constant` or `zero` (zeros), `edge`, or `reflect`, which is right for one row and
-            column; the names of `jnp.pad` and `fusejax.ops.filters`.
+        mode: `constant` or `zero` (zeros), `edge`, or `reflect` (correct for one row and column
+            only); the names of `jnp.pad` and `fusejax.ops.filters`.
 
     Returns:
         Array of the shape of `x`.
@@ -118,9 +118,9 @@ def continue_axis(
 
     Args:
         x: the array.
-        length: how much of the axis belongs to the image.
+        length: length of the image along the axis.
         mode: see `continue_border`.
-        axis: which one, counted from the front.
+        axis: index of the axis, counted from the front.
 
     Returns:
         Array of the shape of `x`.

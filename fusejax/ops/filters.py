@@ -1,7 +1,7 @@
 """Fixed linear filters on NHWC arrays, shared by losses, metrics and the reference image.
 
-They are sums of shifted slices, which XLA fuses into one pass on every backend, while a depthwise
-convolution (`feature_group_count = c`) runs several times slower on CPU.
+They are sums of shifted slices, which XLA fuses into one pass on every backend, whereas a depthwise
+convolution (`feature_group_count = c`) is several times slower on CPU.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,8 @@ def pad_hw(
     if padding == "valid":
         return x
     mode = "constant" if padding == "zero" else padding
-    # Image by image: `edge` would slice the batch too, whose gradient then moves between devices.
+    # One image at a time: `edge` would also slice the batch, whose gradient would then move between
+    # devices.
     return jax.vmap(lambda image: jnp.pad(image, (rows, columns, (0, 0)), mode=mode))(x)
 
 
@@ -48,10 +49,10 @@ def correlate(x: Float[Array, "b h w c"], kernel: np.ndarray, *, padding: Paddin
     Args:
         x: in any range.
         kernel: [kh, kw], both odd, known while tracing.
-        padding: of the border, see `pad_hw`; `valid` leaves the border out.
+        padding: padding of the border, see `pad_hw`; `valid` omits the border.
 
     Returns:
-        Array of the size of `x`, or its valid part.
+        Array with the size of `x`, or its valid part.
 
     Raises:
         ValueError: if a side of the kernel is even.
@@ -80,10 +81,10 @@ def separable_correlate(
         x: in any range.
         rows: vertical taps, an odd number.
         columns: horizontal taps, an odd number.
-        padding: of the border, see `pad_hw`.
+        padding: padding of the border, see `pad_hw`.
 
     Returns:
-        Array of the size of `x`, or its valid part.
+        Array with the size of `x`, or its valid part.
     """
     vertical, horizontal = np.asarray(rows)[:, None], np.asarray(columns)[None, :]
     return correlate(correlate(x, vertical, padding=padding), horizontal, padding=padding)
@@ -112,10 +113,10 @@ def sobel(
 
     Args:
         x: in any range.
-        padding: of the border, see `pad_hw`.
+        padding: padding of the border, see `pad_hw`.
 
     Returns:
-        The horizontal and the vertical response, in [-4, 4] for x in [0, 1].
+        The horizontal and vertical responses, in [-4, 4] for x in [0, 1].
     """
     smooth, difference = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0)
     gx = separable_correlate(x, smooth, difference, padding=padding)
@@ -129,10 +130,10 @@ def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float
 
     Args:
         x: in any range.
-        padding: of the border, see `pad_hw`.
+        padding: padding of the border, see `pad_hw`.
 
     Returns:
-        Array of the size of `x`, or its valid part.
+        Array with the size of `x`, or its valid part.
     """
     return correlate(x, LAPLACIAN, padding=padding)
 
@@ -140,8 +141,8 @@ def laplacian(x: Float[Array, "b h w c"], *, padding: Padding = "edge") -> Float
 def gaussian_blur(x: Float[Array, "b h w c"], sigma: float) -> Float[Array, "b h w c"]:
     """Gaussian blur with symmetric borders, truncated at 4 sigma.
 
-    Two dense products with banded matrices made while tracing, so that the cost does not grow with
-    sigma.
+    It consists of two dense products with banded matrices that are built during tracing, so the
+    cost does not grow with sigma.
 
     Args:
         x: in any range.
@@ -155,7 +156,7 @@ def gaussian_blur(x: Float[Array, "b h w c"], sigma: float) -> Float[Array, "b h
 
 
 def _blur_matrix(n: int, sigma: float) -> np.ndarray:
-    """[n, n]; row i holds the weight of every pixel in blurred pixel i, mirrored at the ends."""
+    """[n, n]; row i has the weight of every pixel in blurred pixel i, mirrored at the ends."""
     radius = max(1, round(4 * sigma))
     source = np.mod(np.arange(n)[:, None] + np.arange(-radius, radius + 1), 2 * n)
     source = np.where(source < n, source, 2 * n - 1 - source)

@@ -1,12 +1,13 @@
-"""What a fused image does with its sources, described locally.
+"""A local description of how a fused image combines its sources.
 
-Whatever network made it, a fused luma F is around every place close to a mix of its sources,
+For any network, a fused luma F is locally close to a mix of its sources,
 
     F = a I + b V + g H(I) + k H(V) + o,      H(x) = x minus its 5x5 binomial blur,
 
 with weights a and b, gains g and k of the fine detail, and an offset o. The five coefficients are
-found by least squares around the cells of a coarse grid. They are the decision of the fusion,
-apart from the pixels that it is applied to; the light network decides in the same form.
+found by least squares around the cells of a coarse grid. They describe the decision of the fusion,
+separately from the pixels to which it is applied; the light network makes its decisions in the same
+form.
 """
 
 import jax
@@ -20,11 +21,11 @@ Plane = Float[Array, "b h w 1"]
 Cells = Float[Array, "b n m 5"]
 
 CELL = 8  # pixels
-# Weights of a cell and its neighbors in a fit: what happens two cells away does not change it.
+# Weights of a cell and its neighbors in a fit: pixels two cells away have no influence.
 _NEAR = np.array([1, 2, 1], np.float32) / 4
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-# Where the sources do not tell the coefficients apart, the fit stays near the plain average; the
-# square of the deviation, here 2.5 gray levels, that tells them apart half-way.
+# Where the sources do not determine the coefficients, the fit stays near the plain average. This is
+# the square of the deviation, here 2.5 gray levels, at which they are determined half-way.
 _PRIOR = np.array([0.5, 0.5, 0.0, 0.0, 0.0], np.float32)
 _PRIOR_WEIGHT = 1e-4
 
@@ -38,14 +39,14 @@ def features(ir: Plane, vi_y: Plane) -> Float[Array, "b h w 5"]:
 def local_mix(fused_y: Plane, seen: Float[Array, "b h w 5"]) -> Cells:
     """The coefficients of the mix, one set for each cell of 8x8 pixels.
 
-    Least squares over the cell and its eight neighbors, which weigh less.
+    They are least-squares fits over the cell and its eight neighbors, which have smaller weights.
 
     Args:
         fused_y: luma in [0, 1].
         seen: `features` of its sources.
 
     Returns:
-        Coefficients a, b, g, k, o; cells at the bottom and right may be cut off by the border.
+        Coefficients a, b, g, k, o; cells at the bottom and right may be incomplete.
     """
     both = jnp.concatenate([seen, fused_y], axis=-1)
     blocks = _blocks(both)
@@ -60,8 +61,8 @@ def local_mix(fused_y: Plane, seen: Float[Array, "b h w 5"]) -> Cells:
 def _solve(matrix: Float[Array, "b n m 5 5"], right: Cells) -> Cells:
     """Solves symmetric positive definite systems by elimination, all of them at once.
 
-    `jnp.linalg.solve` calls LAPACK cell by cell, and two such calls in one compiled function wait
-    for each other forever on two CPU threads (jaxlib 0.10.2, thousands of systems).
+    `jnp.linalg.solve` calls LAPACK for one cell at a time, and two such calls in one compiled
+    function deadlock on two CPU threads (jaxlib 0.10.2, thousands of systems).
     """
     rows = [[matrix[..., i, j] for j in range(5)] + [right[..., i]] for i in range(5)]
     for k in range(5):
@@ -74,14 +75,16 @@ def _solve(matrix: Float[Array, "b n m 5 5"], right: Cells) -> Cells:
 
 
 def apply_mix(mix: Cells, seen: Float[Array, "b h w 5"]) -> Plane:
-    """The mix of the sources with coefficients that are linear between the centers of cells."""
+    """The mix of the sources, with coefficients interpolated linearly between the centers of
+    cells.
+    """
     h, w = seen.shape[1:3]
     shape = (mix.shape[0], mix.shape[1] * CELL, mix.shape[2] * CELL, 5)
     return (jax.image.resize(mix, shape, "linear")[:, :h, :w] * seen).sum(axis=-1, keepdims=True)
 
 
 def cell_means(x: Float[Array, "b h w c"]) -> Float[Array, "b n m c"]:
-    """Mean of every cell, over the pixels of it that are inside the image."""
+    """Mean of every cell, over its pixels inside the image."""
     sums, counts = (_blocks(y).sum(axis=(2, 4)) for y in (x, jnp.ones_like(x[..., :1])))
     return sums / counts
 

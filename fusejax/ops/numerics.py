@@ -1,4 +1,4 @@
-"""Float32 arithmetic of the metrics: exact 8-bit levels, precise sums, finite slopes."""
+"""Float32 arithmetic for the metrics: exact 8-bit levels, accurate sums, finite slopes."""
 
 import functools
 import operator
@@ -22,8 +22,8 @@ def to_levels(x: Float[Array, "b h w 1"]) -> Float[Array, "b h w"]:
     """Converts pixels to gray levels, the scale of every toolkit.
 
     Values within 4e-5 levels of an integer become that integer, so that an 8-bit image gives exact
-    integers, and its gradients are exactly zero where it is flat. All others pass unchanged. The
-    derivative is 255 everywhere.
+    integers, and its gradients are exactly zero where it is flat. All other values are not rounded.
+    The derivative is 255 everywhere.
 
     Args:
         x: luma in [0, 1].
@@ -58,17 +58,17 @@ _STRETCH = _stretch_table()
 
 
 def stretch(levels: Float[Array, "b h w"], size: Size) -> Float[Array, "b h w"]:
-    """Min-max stretch of 8-bit levels to 0..255, rounded: what VIFB does to each image first.
+    """Min-max stretch of 8-bit levels to 0..255, rounded, which VIFB first applies to each image.
 
-    A table, because whether a level lands on a half depends on float64 rounding, which float32
-    cannot repeat. A constant image becomes zero; the Matlab code divides by zero there.
+    It uses a table, because whether a level falls on a half depends on float64 rounding, which
+    float32 cannot reproduce. A constant image becomes zero; the Matlab code divides by zero there.
 
     Args:
-        levels: in [0, 255]; rounded first if they are not whole.
-        size: of the images.
+        levels: levels in [0, 255]; rounded first if they are not integers.
+        size: size of the images.
 
     Returns:
-        Whole levels from 0 to 255; zero beyond the images.
+        Integer levels from 0 to 255; zero beyond the images.
     """
     levels = jnp.round(levels)
     low = masked(levels, size, 255.0).min((1, 2), keepdims=True).astype(jnp.int32)
@@ -80,13 +80,13 @@ def stretch(levels: Float[Array, "b h w"], size: Size) -> Float[Array, "b h w"]:
 def image_sum(x: Float[Array, "*b h w"], size: Size | None = None) -> Float[Array, "*b"]:
     """Sum over an image in four short stages.
 
-    The relative error is about 1e-7 where a single float32 sum would have 1e-5. The barriers keep
-    XLA from merging the stages back into one long sum. Every stage keeps 32 columns side by side,
+    The relative error is about 1e-7, whereas a single float32 sum would have 1e-5. The barriers
+    keep XLA from merging the stages into one long sum. Every stage keeps 32 columns side by side,
     because XLA sums whole columns of a single image five times more slowly on CPU.
 
     Args:
         x: one image or any number of them.
-        size: of the images, whose arrays may be larger; by default that of the arrays.
+        size: size of the images, whose arrays may be larger; by default that of the arrays.
 
     Returns:
         One sum per image.
@@ -98,7 +98,7 @@ def image_sum(x: Float[Array, "*b h w"], size: Size | None = None) -> Float[Arra
 
 
 def _folded(x: Float[Array, "*b n"]) -> Float[Array, "*b m 32"]:
-    """The last axis in pieces of 32, the last one filled with zeros."""
+    """Splits the last axis into pieces of 32, the last of which is padded with zeros."""
     padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % 32)])
     return padded.reshape(*x.shape[:-1], -1, 32)
 
@@ -118,9 +118,9 @@ def image_mean(x: Float[Array, "*b h w"], size: Size | None = None) -> Float[Arr
 
 
 def pixel_mean(x: Float[Array, "*b h w c"]) -> Float[Array, "*b"]:
-    """Mean over the pixels of every image, as a product with ones.
+    """Mean over the pixels of every image, computed as a product with ones.
 
-    On CPU XLA computes what a sum is taken of inside the sum's loop, which it does not vectorize:
+    On CPU, XLA computes the operand of a sum inside the sum's loop, which it does not vectorize:
     Qabf's forward pass takes 20 ms for 8x128x128 with `.mean()` and 1.2 ms this way.
 
     Args:
@@ -135,19 +135,20 @@ def pixel_mean(x: Float[Array, "*b h w c"]) -> Float[Array, "*b"]:
 
 
 def isolate_on_cpu(function: Callable[..., Any], *args: Any) -> Any:
-    """Calls `function(*args)` as a block that XLA does not fuse with others on CPU, a conditional.
+    """Calls `function(*args)` inside a conditional, a block that XLA does not fuse with others on
+    CPU.
 
-    In straight-line code XLA folds the first pass of a separable window into every tap of the
-    second one, computing it a dozen times, and keeps the intermediate maps of independent metrics
-    alive at the same time. The barrier hides that the condition is always true. Other backends call
-    the function as it is.
+    In straight-line code, XLA folds the first pass of a separable window into every tap of the
+    second pass, computing it a dozen times, and keeps the intermediate maps of independent metrics
+    alive at the same time. The barrier hides the fact that the condition is always true. Other
+    backends call the function directly.
 
     Args:
         function: maps arrays to a tree of arrays.
         *args: arrays, or trees of them.
 
     Returns:
-        What the function returns.
+        The result of the function.
     """
     jitted = jax.jit(function)  # traced once, for its shapes and its code
 
@@ -163,18 +164,18 @@ def isolate_on_cpu(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def value_with_slope(term: Callable[..., Array]) -> Callable[..., Array]:
-    """`term` whose slope is computed beside its value, as one block, and kept until it is needed.
+    """`term` with its slope computed together with its value, as one block, and kept until needed.
 
-    Autodiff would keep every intermediate map for the backward pass, and on CPU XLA computes each
-    one from the start: Qabf with its gradient takes 35 ms for 8x128x128, this way 5 ms. That the
-    value of an image depends on its own pixels alone makes one map of slopes enough.
+    Autodiff would keep every intermediate map for the backward pass, and on CPU, XLA computes each
+    one from scratch: Qabf with its gradient takes 35 ms for 8x128x128, and 5 ms this way. One map
+    of slopes suffices because the value of an image depends only on its own pixels.
 
     Args:
         term: maps a tree of arrays [b, ...] and further trees to one value per image [b].
 
     Returns:
-        The same function, to be differentiated in reverse mode. Slopes along the further arguments
-        are exact too, computed when asked for.
+        The same function, for reverse-mode differentiation. Slopes with respect to the further
+        arguments are also exact, and computed when needed.
     """
 
     def value_and_slope(x: Any, *rest: Any) -> tuple[Array, Any]:
@@ -197,7 +198,7 @@ def value_with_slope(term: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def sum_arrays(parts: Iterable[Array]) -> Array:
-    """Adds arrays one after the other, without the zero that Python's `sum` starts with.
+    """Adds arrays one after the other, without the initial zero of Python's `sum`.
 
     Args:
         parts: one or more arrays.
@@ -226,7 +227,7 @@ def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Square root whose slope at zero is zero instead of infinite.
 
     Args:
-        x: not negative.
+        x: non-negative values.
 
     Returns:
         The root.
@@ -236,7 +237,7 @@ def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def undefined(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
-    """NaN for every image: the metric has no value at this size.
+    """NaN for every image, for a metric that is undefined at this size.
 
     Args:
         x: the images.
@@ -248,14 +249,14 @@ def undefined(x: Float[Array, "b h w"]) -> Float[Array, " b"]:
 
 
 def centered(x: Float[Array, "b h w"], size: Size) -> Float[Array, "b h w"]:
-    """Subtracts the mean of each image; exactly zero for constant images.
+    """Subtracts the mean of each image; the result is exactly zero for constant images.
 
     Args:
         x: any values; the first pixel is subtracted first, so that a constant leaves no rounding.
-        size: of the images.
+        size: size of the images.
 
     Returns:
-        Images of mean zero; zero beyond them.
+        Images with mean zero; zero beyond them.
     """
     x = x - x[:, :1, :1]
     return masked(x - image_mean(x, size)[:, None, None], size)
@@ -267,17 +268,17 @@ def pearson(x: Float[Array, "b h w"], y: Float[Array, "b h w"], size: Size) -> F
     Args:
         x: any values.
         y: any values, same shape.
-        size: of the images.
+        size: size of the images.
 
     Returns:
-        In [-1, 1]; NaN where one of the images is constant.
+        The coefficient in [-1, 1]; NaN if one of the images is constant.
     """
     x, y = centered(x, size), centered(y, size)
     return divide(image_sum(x * y), safe_sqrt(image_sum(x * x)) * safe_sqrt(image_sum(y * y)))
 
 
 def combined(values: Float[Array, "n b"], how: Literal["sum", "mean"]) -> Float[Array, " b"]:
-    """Joins the values for the n sources.
+    """Combines the values for the n sources.
 
     Args:
         values: one row per source.

@@ -138,7 +138,7 @@ def test_every_term_is_finite_with_its_gradient(name, rng):
 def test_terms_without_boxes_are_refused_and_the_fallback_fits():
     objective = ObjectiveConfig((TermConfig("target_aware"),))
     options = {"model": "FusionNet", "provides": ("fused_y", "maps")}
-    with pytest.raises(ValueError, match=r"'target_aware' needs boxes, but the batches hold none: set data\.max_boxes"):
+    with pytest.raises(ValueError, match=r"'target_aware' needs boxes, but the batches have none: set data\.max_boxes"):
         check_objective(objective, boxes=False, **options)
     check_objective(objective, boxes=True, **options)
     fallback = dataclasses.replace(objective, regions=RegionConfig(fallback="thermal_saliency"))

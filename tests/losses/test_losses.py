@@ -290,5 +290,5 @@ def test_the_reference_carries_no_gradient():
 
 
 def test_shapes_that_differ_are_refused():
-    with pytest.raises(ValueError, match=r"vi_y is \(2, 16, 15, 1\); all must be one shape"):
+    with pytest.raises(ValueError, match=r"vi_y is \(2, 16, 15, 1\); all must have the same shape"):
         objective(luma(0), luma(1), luma(2, size=(16, 15)))

@@ -98,7 +98,7 @@ def test_bad_options_are_refused():
     images = [luma(s) for s in range(3)]
     with pytest.raises(ValueError, match="must not be negative"):
         draw(soft_edge_sigma=-1.0)
-    with pytest.raises(ValueError, match="rises from start to full"):
+    with pytest.raises(ValueError, match="start must be below full"):
         thermal_saliency(luma(0), start=2.0, full=2.0)
     with pytest.raises(ValueError, match="target is 'vi'"):
         target_aware_loss(*images, luma(3), target="vi")

@@ -58,7 +58,7 @@ FakeTensor.__module__ = "torch"
         (None, "ir is of type builtins.NoneType"),
         ("ir.png", "ir is a path, 'ir.png'; read the file first"),
         (Path("ir.png"), "ir is a path, 'ir.png'"),
-        ([[1, 2], [3]], "ir is a list of unequal rows"),
+        ([[1, 2], [3]], "ir is a list with rows of unequal length"),
         ([[1, 300], [3, 4]], "ir is int64; expected uint8, uint16 or float"),
         (Image.new("RGBA", (4, 3)), "mode RGBA; convert it to RGB or L"),
         (GRAY.astype(bool), "ir is bool"),
@@ -81,7 +81,7 @@ def test_values_are_not_looked_at_while_tracing():
 
 def test_equal_shapes_names_every_array():
     check_equal_shapes("f", a=np.zeros(2), b=(np.zeros(2), np.zeros(2)))
-    with pytest.raises(ValueError, match=r"f: a is \(2,\), b is \(3,\); all must be one shape"):
+    with pytest.raises(ValueError, match=r"f: a is \(2,\), b is \(3,\); all must have the same shape"):
         check_equal_shapes("f", a=np.zeros(2), b=np.zeros(3))
 
 
@@ -95,7 +95,7 @@ def test_the_decorator_looks_into_tuples_and_ignores_what_is_no_image():
     assert three(x, (x, x), size=2.0) == 2.0
     assert three(x, (x, x), c=x) == 1.0
     for arguments in ((y, (x, x)), (x, (x, y)), (x, (x, x), y)):
-        with pytest.raises(ValueError, match="all must be one shape"):
+        with pytest.raises(ValueError, match="all must have the same shape"):
             three(*arguments)
 
 
@@ -117,5 +117,5 @@ LUMA, RGB = np.full((2, 12, 12, 1), 0.5, np.float32), np.full((2, 12, 12, 3), 0.
     ],
 )
 def test_losses_and_metrics_refuse_to_broadcast(call):
-    with pytest.raises(ValueError, match="all must be one shape"):
+    with pytest.raises(ValueError, match="all must have the same shape"):
         call()

@@ -116,7 +116,7 @@ def test_stages_that_do_not_fit_are_refused_before_anything_is_written(tmp_path)
         dataclasses.replace(TINY, stages=(fuse, fuse))
     other = dataclasses.replace(TINY, model=AngularFuseConfig(), optimize_by_module=False, stages=(fuse,))
     message = (
-        r"The loss term 'decomposition' needs 'features', which AngularFuse does not give\. "
+        r"The loss term 'decomposition' needs 'features', which AngularFuse does not provide\. "
         "Models that do: CrossFuse; terms that fit AngularFuse: .*joint_gradient"
     )
     with pytest.raises(ValueError, match=message):
