@@ -5,7 +5,8 @@
 
 Every sequence is a folder with `ir` and `vi`. `--made-up N` adds scenes of N frames, day and night,
 with people and cars that move. Values are means over all steps, image metrics over every fourth
-frame, of every sequence; `static` is the whole change in static regions, with the sources' noise.
+frame, of every sequence. `static` is the usual definition of flicker: the whole change in static
+regions, which is mainly what the sources change there; the same of the sources is printed above.
 """
 
 import dataclasses
@@ -56,12 +57,14 @@ def main(options: TemporalOptions) -> None:
         fuser = Fuser.load(weights)
         for name, pairs in _sequences(options):
             ir, vi_y = (np.stack(x) for x in zip(*pairs, strict=True))
+            own = [evaluate_video(zip(x, ir, vi_y, strict=True))["static"] for x in (ir, vi_y)]
             alone = np.stack([fuser.fuse_luma(i[None], v[None])[0] for i, v in zip(ir, vi_y, strict=True)])
             settled = _settle(ir, vi_y, alone, options)
             rows = [_scores(fused, ir, vi_y) for fused in (alone, settled)]
             moved = 255 * np.abs(settled - alone)
             changes = f"settling changes {moved.mean():.3f} levels, {moved.max():.1f} at most"
             print(f"\n{weights}, {name}: {len(ir)} frames; {changes}")
+            print("  static of the sources: infrared {:.4f}, visible {:.4f}".format(*map(np.nanmean, own)))
             for metric, before in rows[0].items():
                 after = rows[1][metric]
                 print(f"  {metric:8}{before:10.4f} ->{after:10.4f}  {100 * (after / before - 1):+7.2f} %", flush=True)

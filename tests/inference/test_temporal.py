@@ -43,13 +43,15 @@ def moving():
     return [arrays(pair) for pair in moving_scene(2, frames=8, size=SIZE, speed=4.0)]
 
 
-def test_a_still_scene_converges_to_the_mean_decision(still, rng):
+def test_a_still_scene_shows_the_mean_decision_of_the_last_frames(still, rng):
     shares = 0.4 + 0.3 * rng.uniform(-1, 1, 40)
-    out, _ = run([still] * 40, [blend(*still, share) for share in shares], seconds=100.0)
-    # The running mean of the decisions so far: that of every frame weighs the same at first.
-    for n in (1, 5, 39):
+    out, _ = run([still] * 40, [blend(*still, share) for share in shares], seconds=4 * FRAME)
+    for n in (0, 1, 5, 39):
+        # A decision of k frames ago weighs exp(-k / 4); the first one has all that is left.
+        weights = np.exp(-np.arange(n, -1, -1) / 4) * np.where(np.arange(n + 1), 1 - np.exp(-1 / 4), 1)
+        np.testing.assert_allclose(weights.sum(), 1, rtol=1e-12)
+        expected = blend(*still, (weights * shares[: n + 1]).sum())
         # The fits stay a little near the plain average.
-        expected = blend(*still, shares[: n + 1].mean())
         assert np.abs(out[n] - expected).max() < 2 / 255
 
 
@@ -105,7 +107,7 @@ def test_what_moved_follows_the_network_and_the_rest_its_settled_decision(still)
     pairs = [still] * 5 + [(later, vi_y)]
     out, _ = run(pairs, [blend(*pair, 0.3) for pair in pairs[:5]] + [blend(later, vi_y, 0.7)], seconds=10.0)
     np.testing.assert_array_equal(out[5][:, :, 72:], blend(later, vi_y, 0.7)[:, :, 72:])
-    kept = np.abs(out[5] - blend(later, vi_y, 0.3 + 0.4 / 6))[:, :, :24]  # the sixth decision of a running mean
+    kept = np.abs(out[5] - blend(later, vi_y, 0.7 - 0.4 * np.exp(-FRAME / 10)))[:, :, :24]
     assert kept.max() < 2 / 255
 
 
