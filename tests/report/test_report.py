@@ -136,7 +136,7 @@ def test_the_image_is_written_and_grows_with_what_is_logged(tmp_path):
 def test_folders_without_a_log_are_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path)])
-    assert f"{tmp_path} holds no log.jsonl; give the --workdir of a `fusejax train` run" in capsys.readouterr().err
+    assert f"{tmp_path} has no log.jsonl; give the --workdir of a `fusejax train` run" in capsys.readouterr().err
     with pytest.raises(ValueError, match="has no training line yet"):
         read_history(write(tmp_path, LINES[:1]))
     with pytest.raises(ValueError, match=r"x\.jpg is not a \.png file"):

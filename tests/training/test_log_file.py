@@ -55,7 +55,7 @@ def test_a_part_is_not_written_forever(workdir, tmp_path, monkeypatch):
 
 
 def test_a_missing_log_is_reported(workdir):
-    with pytest.raises(FileNotFoundError, match=r"/?.* holds no log\.jsonl"):
+    with pytest.raises(FileNotFoundError, match=r"/?.* has no log\.jsonl"):
         read_log(workdir)
 
 
