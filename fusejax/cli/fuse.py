@@ -53,8 +53,8 @@ class FuseOptions:
         codec: codec of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4).
             Without it, folders fused with --rate are written as images.
         rate: frames per second; states that the folders hold the frames of a video.
-        temporal: time constant in seconds in which the decision of the network settles where
-            nothing moves, such as 0.5; 0 fuses every frame of a video on its own.
+        temporal: time constant in seconds, such as 0.5, with which the network's decision settles
+            where nothing moves; 0 fuses every frame of a video independently.
         preview: also write a video of infrared | visible | fused to NAME_preview.mp4.
     """
 

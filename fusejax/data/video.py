@@ -1,7 +1,7 @@
-"""Videos and folders of frames, read one frame after the other.
+"""Videos and folders of frames, read one frame at a time.
 
-Video files need PyAV (extra `video`). Luma is taken from the file's own luma plane and put back
-into it, so that chroma, pixel format and time stamps of a fused video are those of the visible one.
+Video files need PyAV (`video` extra). Luma is taken from the file's own luma plane and written back
+to it, so that chroma, pixel format and time stamps of a fused video are those of the visible video.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".m4v", ".webm", ".mpg", ".mpe
 
 
 def is_video(path: Path) -> bool:
-    """Whether a name is that of a video file."""
+    """Whether a path has the suffix of a video file."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -39,8 +39,8 @@ class ImageFrame:
     """One frame from an image file.
 
     Attributes:
-        seconds: since the first frame.
-        path: of the image.
+        seconds: time since the first frame.
+        path: path of the image.
     """
 
     seconds: float
@@ -51,7 +51,7 @@ class ImageFrame:
         return read_image(self.path)
 
     def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
-        """Values of the file, one channel."""
+        """The stored values, one channel."""
         return as_infrared(read_thermal(self.path))
 
     def luma(self) -> Plane:
@@ -60,12 +60,12 @@ class ImageFrame:
         return rgb_to_luma(pixels) if pixels.shape[-1] == 3 else pixels
 
     def with_luma(self, fused_y: Plane) -> Shaped[np.ndarray, "h w c"]:
-        """An image of the same type with other luma."""
+        """An image of the same data type with different luma."""
         gray = self._pixels.shape[-1] == 1
         return from_float(fused_y if gray else recolor(fused_y, to_float(self._pixels)), self._pixels.dtype)
 
     def rgb(self) -> Float[np.ndarray, "h w 3"]:
-        """For display, in [0, 1]."""
+        """RGB for display, in [0, 1]."""
         return as_visible(to_float(self._pixels))
 
 
@@ -79,14 +79,14 @@ class FrameFolder:
         self.count, self.size = len(self.files), image_size(self.files[0])
         for file in self.files:
             if image_size(file) != self.size:
-                raise VideoError(f"{file} differs in size from {self.files[0]}; frames of a video have one size.")
+                raise VideoError(f"{file} differs in size from {self.files[0]}; all frames must have the same size.")
 
     def __iter__(self) -> Iterator[ImageFrame]:
         for number, file in enumerate(self.files):
             yield ImageFrame(float(number / self.rate), file)
 
     def sample(self, number: int) -> Iterator[ImageFrame]:
-        """Frames spread evenly over the video."""
+        """Yields frames spread evenly over the video."""
         for k in np.unique(np.linspace(0, self.count - 1, number).astype(int)):
             yield ImageFrame(float(k / self.rate), self.files[k])
 
@@ -95,13 +95,15 @@ class DecodedFrame:
     """One frame of a video file."""
 
     def __init__(self, frame: "av.VideoFrame", seconds: float):
-        """Keeps the decoded frame and its time in seconds since the first one."""
+        """Stores the decoded frame and its time in seconds since the first frame."""
         self.frame, self.seconds = frame, seconds
         self._depth = frame.format.components[0].bits
         self._planar = not frame.format.is_rgb and frame.format.name != "pal8" and len(frame.planes) != 0
 
     def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
-        """Gray of more than 8 bits as stored; anything else as uint8 or uint16 of full range."""
+        """Gray values of more than 8 bits as stored; anything else as full-range uint8 or
+        uint16.
+        """
         if self._planar and self.frame.format.name.startswith("gray") and self._depth > 8:
             return self._luma_plane()[..., None]
         if self._planar:
@@ -109,7 +111,7 @@ class DecodedFrame:
         return as_infrared(self._rgb_pixels())
 
     def luma(self) -> Plane:
-        """The luma plane by its range; BT.601 luma of RGB; in [0, 1]."""
+        """Luma in [0, 1]: from the luma plane according to its range, or BT.601 luma for RGB."""
         if not self._planar:
             return rgb_to_luma(to_float(self._rgb_pixels()))
         low, high = self._limits()
@@ -117,9 +119,9 @@ class DecodedFrame:
         return np.clip(unit, 0, 1)[..., None]
 
     def with_luma(self, fused_y: Plane) -> "av.VideoFrame":
-        """A frame of the same format and time with other luma and the same chroma.
+        """A frame with the same format, time and chroma but different luma.
 
-        This frame must not be used afterwards: its memory holds the result.
+        This frame must not be used afterwards, because its memory holds the result.
         """
         if not self._planar:
             pixels = self._rgb_pixels()
@@ -127,7 +129,7 @@ class DecodedFrame:
             out = import_av().VideoFrame.from_ndarray(rgb, format="rgb24" if pixels.dtype == np.uint8 else "rgb48le")
         else:
             out = self.frame
-            out.make_writable()  # a copy where the decoder still looks at it
+            out.make_writable()  # copies it if the decoder still uses it
             rows = np.frombuffer(bytes(out.planes[0]), self._dtype()).reshape(out.planes[0].height, -1).copy()
             low, high = self._limits()
             rows[:, : out.width] = np.round(low + fused_y[..., 0] * (high - low))
@@ -136,7 +138,7 @@ class DecodedFrame:
         return out
 
     def rgb(self) -> Float[np.ndarray, "h w 3"]:
-        """For display, in [0, 1]."""
+        """RGB for display, in [0, 1]."""
         return to_float(self.frame.to_ndarray(format="rgb24"))
 
     def _dtype(self) -> np.dtype:
@@ -147,7 +149,7 @@ class DecodedFrame:
         return np.frombuffer(memoryview(plane), self._dtype()).reshape(plane.height, -1)[:, : plane.width]
 
     def _limits(self) -> tuple[float, float]:
-        """Values of black and white; without a mark, gray and yuvj are of full, others of limited
+        """Values of black and white; if not marked, gray and yuvj have full range, others limited
         range.
         """
         name, scale = self.frame.format.name, 2 ** (self._depth - 8)
@@ -161,20 +163,20 @@ class DecodedFrame:
 
 
 class VideoFile:
-    """A video file; its frames are turned as it says they are to be shown."""
+    """A video file; its frames are rotated according to its metadata."""
 
     def __init__(self, path: Path):
         """Reads the headers and the first frame.
 
         Raises:
-            VideoError: without PyAV, and for files that are missing, broken or hold no video.
+            VideoError: if PyAV is missing, or if the file is missing, broken or has no video.
         """
         av = import_av()
         self.path = path
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
-                    raise VideoError(f"{path} holds no video stream; give a file with one.")
+                    raise VideoError(f"{path} has no video stream; give a file with one.")
                 stream = container.streams.video[0]
                 rate = stream.average_rate or stream.guessed_rate
                 self.count = stream.frames or sum(p.size > 0 for p in container.demux(stream))
@@ -184,7 +186,7 @@ class VideoFile:
             text = f"{path} cannot be read as a video ({error.strerror}); copy or export it again."
             raise VideoError(text) from error
         if not rate or not self.count or first is None:
-            raise VideoError(f"{path} holds no frames; copy or export it again.")
+            raise VideoError(f"{path} has no frames; copy or export it again.")
         self.rate, self.size = fractions.Fraction(rate), (first.height, first.width)
 
     def __iter__(self) -> Iterator[DecodedFrame]:
@@ -200,10 +202,10 @@ class VideoFile:
         except av.error.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged after frame {number} ({error.strerror}).") from error
         if number < self.count:
-            raise VideoError(f"{self.path} ends after {number} of {self.count} frames; it is cut off or damaged.")
+            raise VideoError(f"{self.path} ends after {number} of {self.count} frames; it is truncated or damaged.")
 
     def sample(self, number: int) -> Iterator[DecodedFrame]:
-        """Frames spread evenly over the video."""
+        """Yields frames spread evenly over the video."""
         if self.count <= 2 * number:
             yield from self
             return
@@ -212,7 +214,7 @@ class VideoFile:
             start = (stream.start_time or 0) * stream.time_base
             for k in range(number):
                 wanted = start + (k + 0.5) * self.count / number / self.rate
-                container.seek(int(wanted / stream.time_base), stream=stream)  # to the key frame before
+                container.seek(int(wanted / stream.time_base), stream=stream)  # to the previous key frame
                 frames = upright(self.path, container.decode(stream))
                 reached = (frame for frame in frames if frame.time >= wanted - 1 / self.rate)
                 if (frame := next(reached, None)) is not None:

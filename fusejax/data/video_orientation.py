@@ -1,7 +1,7 @@
 """Turning the frames of a video upright.
 
-Phones store frames as the sensor lies and say beside them how to turn them: a display matrix, whose
-first numbers a, b, c, d take pixel (x, y) to (a x + c y, b x + d y).
+Phones store frames in the orientation of the sensor, with a display matrix that says how to rotate
+them. Its first numbers a, b, c, d map pixel (x, y) to (a x + c y, b x + d y).
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from fusejax.data.pyav import VideoError, import_av
 if TYPE_CHECKING:
     import av
 
-# Signs of a, b, c, d, and the filters of FFmpeg that do the same.
+# Signs of a, b, c, d, and the equivalent FFmpeg filters.
 _FILTERS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
     (-1, 0, 0, 1): (("hflip",),),
     (1, 0, 0, -1): (("vflip",),),
@@ -29,14 +29,14 @@ _UPRIGHT = (1, 0, 0, 1)
 
 
 def upright(path: Path, frames: Iterable["av.VideoFrame"]) -> Iterator["av.VideoFrame"]:
-    """Frames as players show them; time stamps stay.
+    """Turns frames as players do; time stamps are kept.
 
     Args:
-        path: of the video, for errors.
-        frames: decoded ones, in their order.
+        path: path of the video, for error messages.
+        frames: decoded frames, in order.
 
     Raises:
-        VideoError: for frames that have to be turned by other than quarters.
+        VideoError: if a frame must be rotated by anything but a multiple of 90 degrees.
     """
     graphs: dict[tuple[Any, ...], Any] = {}
     for frame in frames:
@@ -60,7 +60,7 @@ def _turn(path: Path, frame: "av.VideoFrame") -> tuple[int, ...]:
     if signs not in _FILTERS and signs != _UPRIGHT:
         angle = np.degrees(np.arctan2(b, a))
         raise VideoError(
-            f"{path} says that it is to be turned by {angle:.0f} degrees; only quarters of a turn are known, "
+            f"{path} has rotation metadata of {angle:.0f} degrees; only multiples of 90 degrees are supported, "
             "so export it upright."
         )
     return signs

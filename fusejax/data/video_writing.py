@@ -1,4 +1,4 @@
-"""Writing videos: the file has its name only once it is complete."""
+"""Writing videos; a file gets its name only when it is complete."""
 
 import contextlib
 import fractions
@@ -19,50 +19,50 @@ SUFFIXES: dict[Codec, str] = {"ffv1": ".mkv", "h264": ".mp4"}
 
 _ENCODERS = {"ffv1": "ffv1", "h264": "libx264"}
 _OPTIONS = {
-    "ffv1": {"level": "3", "slicecrc": "1", "g": "1"},  # checksums, and every frame can be sought
-    "h264": {"crf": "17", "preset": "medium"},  # losses that are hard to see
+    "ffv1": {"level": "3", "slicecrc": "1", "g": "1"},  # checksums, and seeking to every frame
+    "h264": {"crf": "17", "preset": "medium"},  # visually almost lossless
 }
-# Audio that players expect in MP4; Matroska takes any.
+# Audio codecs that players support in MP4; Matroska supports any.
 _MP4_AUDIO = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
-_BT601, _LIMITED = 6, 1  # smpte170m and MPEG range, as FFmpeg numbers them
+_BT601, _LIMITED = 6, 1  # FFmpeg's numbers for smpte170m and MPEG range
 
 
 class VideoWriter:
-    """A video file that appears complete or not at all; use it in a `with` block.
+    """Writes a video file completely or not at all; use it in a `with` block.
 
-    Frames go to a hidden file beside the target, which gets the target's name at the end of the
-    block and is deleted if the block ends by an error or an interrupt.
+    Frames are written to a hidden file next to the target. It gets the target's name at the end of
+    the block, and is deleted if the block ends with an error or an interrupt.
     """
 
     def __init__(self, target: Path, *, codec: Codec, rate: fractions.Fraction, like: VideoFile | None = None):
-        """Keeps what the file will be; it is opened at the first frame.
+        """Stores the settings of the file, which is opened at the first frame.
 
         Args:
-            target: file to write, with the suffix of `SUFFIXES`; its folder is made.
+            target: file to write, with the suffix in `SUFFIXES`; its folder is created.
             codec: ffv1 (lossless) or h264.
             rate: frames per second.
-            like: video whose color description and audio the file gets.
+            like: video whose color description and audio are copied.
         """
         self.target, self.rate, self.like = target, rate, like
         self.codec: Codec = codec
         self.partial = target.with_name(f".{target.stem}.unfinished{target.suffix}")
-        self.audio: str | None = None  # what became of the audio, in words
+        self.audio: str | None = None  # a phrase that says what happened to the audio
         self._container: Any = None
         self._stream: Any = None
         self._audio: Any = None
         self._written = 0
 
     def __enter__(self) -> Self:
-        """Makes the folder."""
+        """Creates the folder."""
         import_av()
         self.target.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def write(self, frame: "av.VideoFrame") -> None:
-        """Adds a frame; without a time stamp it follows the one before by one interval.
+        """Adds a frame; without a time stamp, it follows the previous one by one interval.
 
         Raises:
-            OSError: if the file cannot be written; it names the file.
+            OSError: if the file cannot be written; names the file.
         """
         with self._named_errors():
             if self._written == 0:
@@ -76,7 +76,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finishes the file and gives it its name, or deletes it."""
+        """Finishes and renames the file, or deletes it."""
         try:
             if kind is None and self._container is not None:
                 with self._named_errors():
@@ -94,7 +94,7 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Errors of the system and of FFmpeg name the target, not the hidden file."""
+        """Makes errors of the system and of FFmpeg name the target, not the hidden file."""
         try:
             yield
         except (OSError, import_av().error.FFmpegError) as error:
@@ -130,7 +130,7 @@ class VideoWriter:
         source = import_av().open(str(self.like.path))
         stream = source.streams.audio[0] if source.streams.audio else None
         if stream is None or (self.codec == "h264" and stream.codec_context.name not in _MP4_AUDIO):
-            self.audio = stream and f"audio ({stream.codec_context.name}) is not written, MP4 does not hold it"
+            self.audio = stream and f"audio ({stream.codec_context.name}) is not copied, since MP4 does not support it"
             source.close()
             return
         self.audio = f"audio ({stream.codec_context.name}) is copied"
@@ -155,11 +155,13 @@ class VideoWriter:
 
 
 def _pixel_format(codec: Codec, frame: "av.VideoFrame") -> str:
-    """That of the frame where the codec has it, else the nearest that loses nothing or is usual."""
+    """The frame's pixel format if the codec supports it, else the closest lossless or common
+    one.
+    """
     av = import_av()
     even = frame.width % 2 == 0 and frame.height % 2 == 0
     known = {f.name for f in av.codec.Codec(_ENCODERS[codec], "w").video_formats}
-    if codec == "h264" and not even:  # H.264 has no odd sizes with halved chroma
+    if codec == "h264" and not even:  # H.264 does not support odd sizes with subsampled chroma
         return "yuv444p"
     if frame.format.name in known:
         return frame.format.name

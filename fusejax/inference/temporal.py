@@ -1,8 +1,8 @@
-"""A fused video that does not flicker: the decision settles over time, the pixels never do.
+"""Fusing videos without flicker: the decision is smoothed over time, but never the pixels.
 
-Every frame is fused on its own first. `fusejax.ops.local_mix` tells what the network decided there:
-weights, gains and an offset per cell of 8x8 pixels, for any network. Let c be the decision of this
-frame and s the settled one. Then
+Every frame is first fused independently. `fusejax.ops.local_mix` extracts what the network decided
+there: weights, gains and an offset per cell of 8x8 pixels, for any network. Let c be the decision
+for this frame and s the settled decision. Then
 
     s <- c + keep (s - c),        F <- F + keep (s - c) . (I, V, H(I), H(V), 1),
 
@@ -16,8 +16,8 @@ first frames would be nearer to the mean decision, but it halves only the first 
 camera moves with every second frame (m3svd/test_dev/0114_1551) that took 22 % of the flicker away
 instead of 54 %.
 
-What it cannot do: the change that the sources themselves bring (noise, codec) passes, as it does
-through the network.
+Limitation: changes in the sources themselves (noise, codec) pass through, as they do in the
+    network.
 """
 
 import flax.struct
@@ -27,18 +27,19 @@ from jaxtyping import Array, Bool, Float
 
 from fusejax.ops.local_mix import CELL, Cells, Plane, apply_mix, cell_means, features, local_mix
 
-# Change of a cell's mean, in either source, from which the decision is not settled as before, and
-# from which it is not settled at all; noise of one pixel counts an eighth in such a mean.
+# Changes of a cell's mean, in either source, from which the decision is settled less, and from
+# which it is not settled at all; the noise of one pixel counts one eighth in such a mean.
 _STILL, _MOVED = 2 / 255, 6 / 255
-# Another scene: so many cells have moved, or so little do the sources resemble the former ones.
+# Criteria for a scene change: the fraction of cells that have moved, and the similarity of the
+# sources to the previous ones.
 _MOVED_SHARE = 0.85
 _LEAST_CORRELATION = 0.5
-_LEAST_DEVIATION = 2 / 255  # of cells; a flatter image has no scene that could be compared
+_LEAST_DEVIATION = 2 / 255  # of cells; flatter images cannot be compared
 
 
 @flax.struct.dataclass
 class TemporalState:
-    """What is remembered of the frames so far, per cell.
+    """The state carried between frames, per cell.
 
     Attributes:
         mix: the settled decision.
@@ -50,12 +51,12 @@ class TemporalState:
 
 
 def initial_state(height: int, width: int, *, batch: int = 1) -> TemporalState:
-    """The state before the first frame of a video, which is fused as a single image.
+    """The state before the first frame of a video, which is fused like a single image.
 
     Args:
-        height: of the frames in pixels.
-        width: of the frames in pixels.
-        batch: number of videos that run side by side.
+        height: height of the frames in pixels.
+        width: width of the frames in pixels.
+        batch: number of videos processed in parallel.
     """
     cells = (batch, -(-height // CELL), -(-width // CELL))
     # No image has such sources, so that every cell counts as moved.
@@ -71,18 +72,19 @@ def settle(
     interval: Float[Array, ""] | float,
     seconds: Float[Array, ""] | float,
 ) -> tuple[TemporalState, Plane]:
-    """One frame: lets the decision of the network settle. Pure, and may be scanned over frames.
+    """Processes one frame and settles the network's decision; pure, and can be scanned over frames.
 
     Args:
-        state: from the frame before, or `initial_state`.
+        state: state after the previous frame, or `initial_state`.
         ir: infrared, in [0, 1].
         vi_y: luma of the visible image, in [0, 1].
-        fused_y: what the network alone made of them, in [0, 1].
-        interval: seconds since the frame before.
-        seconds: time constant; an old decision weighs 1/e after so long. 0 leaves `fused_y` alone.
+        fused_y: output of the network alone, in [0, 1].
+        interval: seconds since the previous frame.
+        seconds: time constant after which the weight of an old decision is 1/e. 0 does not change
+            `fused_y`.
 
     Returns:
-        The new state, and the fused luma in [0, 1]. Behind a cut both are exactly those of a video
+        The new state, and the fused luma in [0, 1]. After a cut, both are exactly those of a video
         that begins there.
     """
     seen = features(ir, vi_y)
@@ -96,8 +98,8 @@ def settle(
 
 
 def _moved(before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"]) -> Float[Array, "b n m 1"]:
-    """0 where both sources are still, 1 where one has moved, also in a neighboring cell, which the
-    fit of this cell looks at.
+    """0 where both sources are static, 1 where one has moved, here or in a neighboring cell, which
+    the fit of this cell also uses.
     """
     change = jnp.abs(now - before).max(axis=-1, keepdims=True)
     around = jax.lax.reduce_window(change, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
@@ -107,7 +109,7 @@ def _moved(before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"]) -> Flo
 def _is_cut(
     before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"], moved: Float[Array, "b n m 1"]
 ) -> Bool[Array, "b 1 1 1"]:
-    """Whether the scene is another one."""
+    """Whether the scene has changed."""
     left, right = (x - x.mean(axis=(1, 2), keepdims=True) for x in (before, now))
     power = jnp.sqrt((left**2).mean(axis=(1, 2)) * (right**2).mean(axis=(1, 2)))
     correlation = (left * right).mean(axis=(1, 2)) / jnp.maximum(power, _LEAST_DEVIATION**2)

@@ -27,13 +27,13 @@ Frame = ImageFrame | DecodedFrame
 
 @dataclasses.dataclass(frozen=True)
 class FusedVideo:
-    """What `fuse_video` did.
+    """Result of `fuse_video`.
 
     Attributes:
-        written: the video, or the folder of frames.
-        preview: the video of infrared, visible and fused side by side, if asked for.
+        written: path of the video, or of the folder of frames.
+        preview: path of the video of infrared, visible and fused side by side, if requested.
         frames: number of frames.
-        audio: what became of the visible video's audio, in words; None if there is none.
+        audio: a phrase that says what happened to the visible video's audio; None if it has none.
     """
 
     written: Path
@@ -62,42 +62,44 @@ def fuse_video(
     """Fuses two videos, or two folders of frames.
 
     The result has the visible video's frame rate, time stamps, size, pixel format and chroma; its
-    first audio stream is copied where the container holds it. Videos that say that they are to be
-    turned, as those of phones do, are turned before they are paired, and the result is upright.
-    Files appear complete or not at all, so after an interrupt the same call starts again. Reports
-    progress on standard error.
+    first audio stream is copied if the container supports it. Videos with rotation metadata, such
+    as those from phones, are rotated before they are paired, and the result is upright. Files are
+    either complete or absent, so after an interrupt, the same call starts over. Progress is
+    reported on standard error.
 
     Args:
         ir: infrared video, or folder of frames in the order of their names.
         vi: visible video, or folder of frames with the same stems.
-        out: folder, or a file with suffix .mkv or .mp4. The result is called as the visible video,
-            or, for folders without `codec`, images as the visible frames.
+        out: folder, or a file with suffix .mkv or .mp4. In a folder, the result has the name of the
+            visible video or, for folders without `codec`, images have the names of the visible
+            frames.
         weights: shipped name, .safetensors file, or folder of a finished run.
-        codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`, else
-            ffv1 for videos and images for folders.
-        rate: frames per second of folders; videos know theirs.
-        temporal: time constant in seconds in which the decision of the network settles where
-            nothing moves, see `fusejax.inference.temporal`; 0 fuses every frame on its own.
+        codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`,
+            otherwise ffv1 for videos and images for folders.
+        rate: frames per second of folders; videos have their own frame rate.
+        temporal: time constant in seconds with which the network's decision settles where nothing
+            moves, see `fusejax.inference.temporal`; 0 fuses every frame independently.
         preview: also write NAME_preview.mp4, infrared | visible | fused.
-        resize: "ir" resamples infrared frames of another size.
-        ir_range: see `fusejax.fuse`; one range for all frames, from frames over the whole video.
+        resize: "ir" resamples infrared frames to the size of the visible frames.
+        ir_range: see `fusejax.fuse`; one range for all frames, determined from frames over the
+            whole video.
         ir_polarity: see `fusejax.fuse`.
-        overwrite: replace files that exist.
+        overwrite: replace existing files.
         tile: see `fuse_folder`.
         memory: see `fuse_folder`.
 
     Returns:
-        What was written.
+        The files that were written.
 
     Raises:
-        ValueError: if sources are missing, broken, or differ in size, frame rate or length.
-        OSError: if files exist, or cannot be written.
+        ValueError: if sources are missing or broken, or differ in size, frame rate or length.
+        OSError: if files already exist or cannot be written.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
     ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
     check_tile(tile)
     if not 0 <= temporal < np.inf:
-        raise VideoError(f"temporal is {temporal:g}; give a time in seconds, 0 or more.")
+        raise VideoError(f"temporal is {temporal:g}; it must be a time in seconds, 0 or more.")
     sources = open_sources(ir, vi, rate)
     check_fit(*sources, resize=resize is not None)
     target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
@@ -129,7 +131,7 @@ def fuse_video(
 def _fused(
     fuser: Fuser, sources: tuple[Frames, Frames], chosen: Range, polarity: Polarity, temporal: float
 ) -> Iterator[tuple[np.ndarray, Frame, np.ndarray]]:
-    """For every frame: infrared in [0, 1], the visible frame, the fused luma."""
+    """Yields for every frame: infrared in [0, 1], the visible frame, the fused luma."""
     state, before = initial_state(*sources[1].size), 0.0
     for infrared, visible in pair_frames(*sources):
         vi_y = visible.luma()
@@ -143,7 +145,7 @@ def _fused(
 
 
 def _side_by_side(unit: np.ndarray, visible: Frame, fused_y: np.ndarray):
-    """A frame of infrared | visible | fused, cut to even sides, which H.264 needs."""
+    """A frame of infrared | visible | fused, cropped to even sides, as required by H.264."""
     color = visible.rgb()
     row = labeled_row({"infrared": unit, "visible": color, "fused": recolor(fused_y, color)})
     frame = from_pixels(row[: row.shape[0] // 2 * 2, : row.shape[1] // 2 * 2])

@@ -1,4 +1,4 @@
-"""What a call of `fuse_video` has to do: its sources, files and range, and every check of them."""
+"""The work of one `fuse_video` call: its sources, files and range, with all checks."""
 
 import fractions
 import warnings
@@ -13,21 +13,21 @@ from fusejax.data.video_writing import SUFFIXES, Codec
 from fusejax.inference.jobs import lossless_suffix
 from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range, full_range
 
-_SAMPLED = 32  # frames of raw thermal from which the range of the video is taken
+_SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
 _RATE_TOLERANCE = 0.0005  # 29.97 and 30 differ by twice as much
 _CODECS: dict[str, Codec] = {suffix: codec for codec, suffix in SUFFIXES.items()}
 
 
 def open_sources(ir: Path, vi: Path, rate: float | None) -> tuple[Frames, Frames]:
-    """Two video files, or two folders of frames.
+    """Opens two video files, or two folders of frames.
 
     Args:
-        ir: infrared.
-        vi: visible.
+        ir: infrared source.
+        vi: visible source.
         rate: frames per second, for folders.
 
     Raises:
-        ValueError: if they are missing, the same, of different kinds or unreadable.
+        ValueError: if they are missing, identical, of different kinds or unreadable.
     """
     if missing := [str(path) for path in (ir, vi) if not path.exists()]:
         raise VideoError(f"{' and '.join(missing)}: no such file or folder.")
@@ -37,23 +37,23 @@ def open_sources(ir: Path, vi: Path, rate: float | None) -> tuple[Frames, Frames
         raise VideoError(f"{ir} and {vi}: give two videos, or two folders of frames.")
     if not ir.is_dir():
         if rate is not None:
-            raise VideoError("--rate is for folders of frames; videos know their own.")
+            raise VideoError("--rate is for folders of frames; videos have their own frame rate.")
         if images := [str(path) for path in (ir, vi) if not is_video(path)]:
-            raise VideoError(f"{images[0]} is not named like a video; give two videos, or two images.")
+            raise VideoError(f"{images[0]} does not have the suffix of a video; give two videos, or two images.")
         return VideoFile(ir), VideoFile(vi)
     if rate is None or not rate > 0:
-        raise VideoError(f"{vi} is a folder of frames; say how many are shown in a second: --rate 30.")
+        raise VideoError(f"{vi} is a folder of frames; give the number of frames per second, such as --rate 30.")
     exact = fractions.Fraction(rate).limit_denominator(1001)
     return FrameFolder(ir, exact), FrameFolder(vi, exact)
 
 
 def check_fit(ir: Frames, vi: Frames, *, resize: bool) -> None:
-    """Raises VideoError for unequal names of frames, sizes, frame rates or lengths."""
+    """Raises VideoError if names of frames, sizes, frame rates or lengths differ."""
     if isinstance(ir, FrameFolder) and isinstance(vi, FrameFolder):
         stems = [{file.stem for file in source.files} for source in (ir, vi)]
         for alone, source in ((stems[0] - stems[1], ir), (stems[1] - stems[0], vi)):
             if alone:
-                raise VideoError(f"{len(alone)} frames are in {source.path} only, such as {min(alone)}.")
+                raise VideoError(f"{len(alone)} frames are only in {source.path}, such as {min(alone)}.")
     if ir.size != vi.size and not resize:
         raise VideoError(
             f"{ir.path} is {size_text(ir.size)} but {vi.path} is {size_text(vi.size)} (width x height); "
@@ -61,29 +61,30 @@ def check_fit(ir: Frames, vi: Frames, *, resize: bool) -> None:
         )
     if abs(ir.rate / vi.rate - 1) > _RATE_TOLERANCE:
         raise VideoError(
-            f"{ir.path} has {float(ir.rate):g} frames a second but {vi.path} has {float(vi.rate):g}; "
+            f"{ir.path} has {float(ir.rate):g} frames per second but {vi.path} has {float(vi.rate):g}; "
             "convert one of them, so that every frame has a partner."
         )
     if ir.count != vi.count:
         raise VideoError(
-            f"{ir.path} has {ir.count} frames but {vi.path} has {vi.count}; cut them to the same part of the scene."
+            f"{ir.path} has {ir.count} frames but {vi.path} has {vi.count}; cut both to the same time span."
         )
 
 
 def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFrame, ImageFrame | DecodedFrame]]:
-    """Pairs of frames by their times since the first frame.
+    """Pairs frames by their time since the first frame.
 
     Raises:
-        VideoError: if the two times differ by more than half an interval, or one video ends first.
+        VideoError: if the times of a pair differ by more than half an interval, or if one video
+            ends first.
     """
     most = 0.5 / float(vi.rate)
     for number, (left, right) in enumerate(zip_longest(ir, vi)):
         if left is None or right is None:
-            raise VideoError(f"{(ir if left is None else vi).path} ends after {number} frames, the other does not.")
+            raise VideoError(f"{(ir if left is None else vi).path} ends after {number} frames, but the other does not.")
         if abs(left.seconds - right.seconds) > most:
             raise VideoError(
                 f"frame {number} is at {left.seconds:.3f} s in {ir.path} but at {right.seconds:.3f} s in {vi.path}; "
-                "one of them lacks frames. Convert both to a constant frame rate first."
+                "one of them has missing frames. Convert both to a constant frame rate first."
             )
         yield left, right
 
@@ -91,25 +92,25 @@ def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFr
 def find_targets(
     ir: Path, vi: Path, out: Path, *, codec: Codec | None, preview: bool, overwrite: bool
 ) -> tuple[Path, Path | None, Codec | None]:
-    """The file (or folder of frames) to write, that of the preview, and the codec.
+    """Determines the file (or folder of frames) to write, the preview file and the codec.
 
     Raises:
-        ValueError: if a source would be written over, or suffix and codec do not fit.
-        FileExistsError: if something is there already, unless `overwrite`.
+        ValueError: if a source would be overwritten, or if suffix and codec do not match.
+        FileExistsError: if something already exists and `overwrite` is not set.
     """
     suffix = out.suffix.lower()
     named = (is_video(out) or suffix in _CODECS) and not out.is_dir()
     if named and suffix not in _CODECS:
-        raise VideoError(f"--out {out}: {suffix} is not written; use .mkv (ffv1), .mp4 (h264), or name a folder.")
+        raise VideoError(f"--out {out}: {suffix} is not supported; use .mkv (ffv1), .mp4 (h264), or name a folder.")
     codec = codec or (_CODECS[suffix] if named else None if vi.is_dir() else "ffv1")
     if named and codec is not None and suffix != SUFFIXES[codec]:
-        raise VideoError(f"--out {out}: {codec} is written to {SUFFIXES[codec]} files.")
+        raise VideoError(f"--out {out}: {codec} needs the suffix {SUFFIXES[codec]}.")
     stem = out.stem if named else vi.stem
     folder = out.parent if named else out
     target = folder if codec is None else folder / f"{stem}{SUFFIXES[codec]}"
     shown = folder / f"{stem}_preview.mp4" if preview else None
     if target.resolve() in (ir.resolve(), vi.resolve()):
-        raise VideoError(f"--out: {target} is one of the sources, which are never written over; choose another --out.")
+        raise VideoError(f"--out: {target} is one of the sources, which are never overwritten; choose another --out.")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file; name a folder, or a file that ends in .mkv or .mp4.")
     frames = list(list_images(vi).values()) if codec is None else []
@@ -120,12 +121,12 @@ def find_targets(
 
 
 def frame_name(visible: Path) -> str:
-    """Name of a fused frame: that of the visible one, in a format without loss."""
+    """Name of a fused frame: that of the visible frame, in a lossless format."""
     return f"{visible.stem}{lossless_suffix(visible)}"
 
 
 def find_range(ir: Frames, ir_range: RangeOption) -> Range:
-    """One range for all frames: for `auto` from frames spread over the whole video."""
+    """One range for all frames; for `auto`, from frames spread over the whole video."""
     if not isinstance(ir_range, str):
         return ir_range
     first = next(iter(ir.sample(1))).infrared()

@@ -46,10 +46,10 @@ def root(tmp_path_factory):
     [
         ("missing.mkv", r"missing\.mkv: no such file"),
         ("vi.mkv", r"both .*vi\.mkv; give the infrared and the visible video"),
-        ("slow.mkv", r"slow\.mkv has 12\.5 frames a second but .*vi\.mkv has 25"),
+        ("slow.mkv", r"slow\.mkv has 12\.5 frames per second but .*vi\.mkv has 25"),
         ("short.mkv", r"short\.mkv has 3 frames but .*vi\.mkv has 5"),
         ("small.mkv", r"small\.mkv is 32x32 but .*vi\.mkv is 48x40 \(width x height\).*--resize ir"),
-        ("sound.mkv", r"sound\.mkv holds no video stream"),
+        ("sound.mkv", r"sound\.mkv has no video stream"),
         ("text.mkv", r"text\.mkv cannot be read as a video"),
         ("empty.mp4", r"empty\.mp4 cannot be read as a video"),
         (".", r"give two videos, or two folders of frames"),
@@ -74,7 +74,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
     given = (root / "ir.mkv", root / "vi.mkv")
     with pytest.raises(VideoError, match="one of the sources"):
         fuse_video(*given, root, overwrite=True)
-    with pytest.raises(VideoError, match=r"\.avi is not written; use \.mkv"):
+    with pytest.raises(VideoError, match=r"\.avi is not supported; use \.mkv"):
         fuse_video(*given, tmp_path / "a.avi")
     with pytest.raises(VideoError, match=r"h264 is written to \.mp4"):
         fuse_video(*given, tmp_path / "a.mkv", codec="h264")
@@ -97,7 +97,7 @@ def test_folders_need_a_rate_and_equal_names(root, tmp_path):
             write_image(tmp_path / kind / f"{name}.png", np.zeros((16, 16), np.uint8))
     with pytest.raises(VideoError, match=r"--rate 30"):
         fuse_video(tmp_path / "ir", tmp_path / "vi", tmp_path / "out")
-    with pytest.raises(VideoError, match=r"1 frames are in .*ir only, such as c"):
+    with pytest.raises(VideoError, match=r"1 frames are only in .*ir, such as c"):
         fuse_video(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", rate=25)
     with pytest.raises(VideoError, match="--rate is for folders"):
         fuse_video(root / "ir.mkv", root / "vi.mkv", tmp_path / "out", rate=25)

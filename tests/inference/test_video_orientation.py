@@ -77,7 +77,7 @@ def test_chroma_and_times_of_a_turned_video_stay(tmp_path, pairs):
 
 def test_a_slanted_video_is_refused(tmp_path, pairs):
     path = write_turned(tmp_path / "a.mkv", [pair["vi"] for pair in pairs], 30)
-    with pytest.raises(VideoError, match=r"a\.mkv says that it is to be turned by -?30 degrees; only quarters"):
+    with pytest.raises(VideoError, match=r"a\.mkv has rotation metadata of -?30 degrees; only multiples"):
         VideoFile(path)
 
 

@@ -189,7 +189,7 @@ def test_a_trace_is_written_and_one_that_cannot_be_costs_no_run(unbroken, tmp_pa
 
     monkeypatch.setattr("jax.profiler.stop_trace", fail)
     state = fit(TINY, tmp_path / "failed", profile_steps=range(2, 3))
-    assert "trace of steps 2 to 2 is not written: no room" in capsys.readouterr().out
+    assert "trace of steps 2 to 2 could not be written: no room" in capsys.readouterr().out
     jax.tree.map(np.testing.assert_array_equal, state, unbroken[1])
 
 
