@@ -6,18 +6,18 @@ for this frame and s the settled decision. Then
 
     s <- c + keep (s - c),        F <- F + keep (s - c) . (I, V, H(I), H(V), 1),
 
-so what is added is a change of decision, applied to the sources of this very frame: no pixel of an
-earlier frame is in the result, and nothing can leave a trail. `keep` is exp(-interval / seconds)
-times 1 - moved: where a source differs from what the settled decision was made for, it is forgotten
-at once and the result is that of the network alone.
+so only a change of the decision is added, applied to the sources of this frame: the result contains
+no pixel of an earlier frame, and nothing can leave a trail. `keep` is exp(-interval / seconds)
+times 1 - moved: where a source differs from the one for which the settled decision was made, that
+decision is dropped immediately, and the result is that of the network alone.
 
-The first decision for a scene counts in full and then fades like any other. A running mean over the
-first frames would be nearer to the mean decision, but it halves only the first change: where a
-camera moves with every second frame (m3svd/test_dev/0114_1551) that took 22 % of the flicker away
-instead of 54 %.
+The first decision for a scene has full weight and then fades like any other. A running mean over
+the first frames would be closer to the mean decision, but it halves only the first change: where a
+camera moves with every second frame (m3svd/test_dev/0114_1551), it removed 22% of the flicker
+instead of 54%.
 
 Limitation: changes in the sources themselves (noise, codec) pass through, as they do in the
-    network.
+network.
 """
 
 import flax.struct
@@ -43,7 +43,7 @@ class TemporalState:
 
     Attributes:
         mix: the settled decision.
-        sources: means of infrared and visible luma that it was made for.
+        sources: means of infrared and visible luma for which it was made.
     """
 
     mix: Cells
@@ -59,7 +59,7 @@ def initial_state(height: int, width: int, *, batch: int = 1) -> TemporalState:
         batch: number of videos processed in parallel.
     """
     cells = (batch, -(-height // CELL), -(-width // CELL))
-    # No image has such sources, so that every cell counts as moved.
+    # No image has such sources, so every cell counts as moved.
     return TemporalState(jnp.zeros((*cells, 5)), jnp.full((*cells, 2), -1.0))
 
 

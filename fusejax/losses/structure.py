@@ -56,7 +56,7 @@ def dssim(a: Luma, b: Luma) -> PerImage:
     """mean clip((1 - SSIM(a, b)) / 2, 0, 1) (CrossFuse's phase I; kornia's SSIMLoss(11)).
 
     Departure: kornia adds 1e-12 to the denominator, which reduces exact agreement on black by 5e-6
-        and has no visible effect elsewhere.
+    and has no visible effect elsewhere.
 
     Args:
         a: luma in [0, 1].

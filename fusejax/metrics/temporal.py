@@ -40,9 +40,10 @@ def evaluate_video(frames: Iterable[Frame]) -> dict[str, Float[np.ndarray, " n"]
     WE: mean |F' - warp(F)| where the flow is consistent, mean over the flows of both sources.
     flowD: mean Euclidean distance in RGB between F' and warp(F), with the flow of the visible
         video.
-    BiSWE: mean |F - warp(neighbor)| over the channels by the fused video's flow, where the flows of
-    both sources are consistent, sum over both neighbors. MS2R: with the second difference D of flow
-    over three frames, the mean of |D(F) - D(source)| over pixels, components and sources.
+    BiSWE: mean |F - warp(neighbor)| over the channels, with the flow of the fused video, where the
+        flows of both sources are consistent; sum over both neighbors.
+    MS2R: with the second difference D of the flow over three frames, the mean of
+        |D(F) - D(source)| over pixels, components and sources.
 
     Args:
         frames: (fused, ir, vi) in order, each [h, w, 1] or [h, w, 3], uint8, uint16 or float in [0,

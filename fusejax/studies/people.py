@@ -7,9 +7,9 @@ positions of the patches, network, steps, seeds. It is trained only on synthetic
 pretrained weights are used.
 
 Limits: synthetic people are always warmer than their surroundings, so infrared alone is a strong
-    competitor; patches are given, so nothing has to be searched for; and a classifier with 7,000
-    parameters is not a human observer. The numbers can show whether a fused image loses information
-    that one of its sources contains.
+competitor; patches are given, so nothing has to be searched for; and a classifier with 7,000
+parameters is not a human observer. The numbers can show whether a fused image loses information
+that one of its sources contains.
 """
 
 import dataclasses
