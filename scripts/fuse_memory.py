@@ -55,7 +55,7 @@ def main(options: MemoryOptions) -> None:
             command = [sys.executable, "-m", "fusejax.cli.main", "fuse", "--weights", weights]
             command += ["--ir", str(root / "ir.png"), "--vi", str(root / "vi.png"), "--out", str(root / network)]
             command += ["--memory", options.memory] if options.memory else []
-            peak, seconds = _run(command)
+            peak, seconds = run_measured(command)
             print(f"{network:12} {options.size}: peak {peak / 2**20:.0f} MiB, {seconds:.0f} s", flush=True)
 
 
@@ -68,7 +68,7 @@ def _draw(root: Path, network: str) -> str:
     return str(path)
 
 
-def _run(command: list[str]) -> tuple[int, float]:
+def run_measured(command: list[str]) -> tuple[int, float]:
     """Peak resident memory in bytes, and seconds, of a command that must succeed."""
     start, process = time.perf_counter(), subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)

@@ -82,6 +82,38 @@ def test_a_cut_resets_exactly(moving):
     jax.tree.map(np.testing.assert_array_equal, state, fresh)
 
 
+def test_a_change_of_nearly_everything_is_a_cut(still):
+    """Then the rest starts anew as well, although it stood still."""
+    ir, vi_y = 0.4 + 0.1 * still[0], still[1]
+    later = ir.copy()
+    later[:, :, :80] += 0.1  # cells that did not move are left at the right
+    fused = [blend(ir, vi_y, 0.3)] * 3 + [blend(later, vi_y, 0.7)]
+    out, _ = run([(ir, vi_y)] * 3 + [(later, vi_y)], fused, seconds=10.0)
+    np.testing.assert_array_equal(out[3], fused[3])
+
+
+def test_an_unlike_scene_is_a_cut_however_much_of_it_is_flat():
+    ir = np.full((1, *SIZE, 1), 0.2, np.float32)
+    first, then = np.full((2, 1, *SIZE, 1), 0.5, np.float32)
+    stripes = 0.2 * np.sign(np.sin(np.arange(26) / 3, dtype=np.float32))[:, None]
+    first[:, :, 64:] += stripes
+    then[:, :, 64:] -= stripes
+    fused = [blend(ir, first, 0.3)] * 3 + [blend(ir, then, 0.7)]
+    out, _ = run([(ir, first)] * 3 + [(ir, then)], fused, seconds=10.0)
+    np.testing.assert_array_equal(out[3], fused[3])
+
+
+def test_a_slow_change_of_the_sources_ends_a_decision_as_well(still):
+    """From frame to frame nothing moves enough, over twenty frames everything does."""
+    ir, vi_y = 0.4 + 0.1 * still[0], still[1]
+    pairs = [(ir + n * 1.5 / 255, vi_y) for n in range(20)]
+    fused = [blend(*pair, 0.7 if n else 0.3) for n, pair in enumerate(pairs)]
+    out, _ = run(pairs, fused, seconds=10.0)
+    gap = np.abs(blend(*pairs[19], 0.3) - fused[19]).mean()
+    assert np.abs(out[1] - fused[1]).mean() > 0.9 * np.abs(blend(*pairs[1], 0.3) - fused[1]).mean()
+    assert np.abs(out[19] - fused[19]).mean() < 0.1 * gap
+
+
 def test_moving_things_leave_no_trail():
     """A warm square walks over a still wall; where it was a frame ago, the wall is as if alone."""
     wall = np.full((1, *SIZE, 1), 0.35, np.float32) + 0.15 * np.sin(np.arange(SIZE[1], dtype=np.float32))[:, None]

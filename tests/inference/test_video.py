@@ -13,7 +13,7 @@ from fusing import save_tiny_weights
 
 from fusejax.data.images import read_image, to_float, write_image
 from fusejax.data.moving import moving_scene
-from fusejax.data.video import VideoFile
+from fusejax.data.video import DecodedFrame, VideoFile
 from fusejax.data.video_writing import VideoWriter, from_pixels
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
@@ -35,8 +35,8 @@ def pairs():
     return list(moving_scene(2, frames=6, size=SIZE, speed=3.0))
 
 
-def write_video(path, frames, *, rate=RATE):
-    with VideoWriter(path, codec="ffv1", rate=rate) as writer:
+def write_video(path, frames, *, rate=RATE, codec="ffv1"):
+    with VideoWriter(path, codec=codec, rate=rate) as writer:
         for pixels in frames:
             writer.write(from_pixels(pixels))
     return path
@@ -109,8 +109,10 @@ def test_folders_of_frames_give_folders_or_a_video(videos, weights, tmp_path):
     assert names == [f"{n:03d}.png" for n in range(6)]
     video = fuse_video(videos / "ir", videos / "vi", tmp_path / "fused.mkv", **given)
     assert VideoFile(video.written).rate == RATE
-    for name, frame in zip(names, rgb_frames(video.written), strict=True):
+    same = fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights, temporal=0.5)
+    for name, frame, other in zip(names, rgb_frames(video.written), rgb_frames(same.written), strict=True):
         np.testing.assert_array_equal(read_image(images.written / name), frame)
+        np.testing.assert_array_equal(frame, other)
 
 
 def test_the_decision_settles_by_the_time_stamps(videos, weights, tmp_path, pairs):
@@ -145,6 +147,22 @@ def test_chroma_times_and_sound_are_those_of_the_visible_video(weights, tmp_path
         with av.open(str(path)) as container:
             sounds.append(np.concatenate([f.to_ndarray() for f in container.decode(audio=0)], axis=1))
     np.testing.assert_array_equal(*sounds)
+
+
+def test_black_and_white_are_where_the_range_of_the_luma_plane_says():
+    for name, marked, low, high in (("yuv420p", 0, 16, 235), ("yuv420p", 2, 0, 255), ("gray", 0, 0, 255)):
+        frame = av.VideoFrame(16, 2, name)
+        stride = frame.planes[0].line_size
+        frame.planes[0].update(bytes([low] * stride + [high] * stride))
+        frame.color_range = marked
+        np.testing.assert_allclose(DecodedFrame(frame, 0.0).luma()[:, 0, 0], [0, 1], atol=1e-6)
+
+
+def test_videos_may_start_at_different_times(weights, tmp_path):
+    times = np.arange(0, 240, 40)
+    ir = write_yuv(tmp_path / "ir.mkv", pts=[int(t) + 1000 for t in times], pix_fmt="gray")
+    vi = write_yuv(tmp_path / "vi.mkv", pts=[int(t) for t in times])
+    assert fuse_video(ir, vi, tmp_path / "out", weights=weights).frames == 6
 
 
 def test_h264_has_even_and_odd_sizes_and_says_what_it_leaves_out(weights, tmp_path, pairs):

@@ -1,6 +1,7 @@
 """Every bad input of `fuse_video` is refused by name, before anything is written."""
 
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from fusejax.cli.main import main
 from fusejax.data.moving import moving_scene
 from fusejax.data.video import VideoError, VideoFile
 from fusejax.inference.video import fuse_video
+from fusejax.inference.video_plan import pair_frames
 
 av = pytest.importorskip("av")
 
@@ -23,6 +25,7 @@ def root(tmp_path_factory):
     write_video(folder / "ir.mkv", ir)
     write_video(folder / "vi.mkv", vi)
     write_video(folder / "slow.mkv", ir, rate=RATE / 2)
+    write_video(folder / "ntsc.mp4", ir, rate=Fraction(25_000, 1001), codec="h264")
     write_video(folder / "short.mkv", ir[:3])
     write_video(folder / "small.mkv", [x[:32, :32] for x in ir])
     write_yuv(folder / "gap.mkv", pts=[0, 40, 80, 160, 200], frames=5, pix_fmt="gray")
@@ -47,6 +50,7 @@ def root(tmp_path_factory):
         ("missing.mkv", r"missing\.mkv: no such file"),
         ("vi.mkv", r"both .*vi\.mkv; give the infrared and the visible video"),
         ("slow.mkv", r"slow\.mkv has 12\.5 frames per second but .*vi\.mkv has 25"),
+        ("ntsc.mp4", r"ntsc\.mp4 has 24\.97\d* frames per second but .*vi\.mkv has 25"),
         ("short.mkv", r"short\.mkv has 3 frames but .*vi\.mkv has 5"),
         ("small.mkv", r"small\.mkv is 32x32 but .*vi\.mkv is 48x40 \(width x height\).*--resize ir"),
         ("sound.mkv", r"sound\.mkv has no video stream"),
@@ -68,6 +72,12 @@ def test_what_shows_only_while_reading_stops_without_a_file(root, tmp_path, ir, 
     with pytest.raises(ValueError, match=text):
         fuse_video(root / ir, root / "vi.mkv", tmp_path / "out")
     assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_a_video_with_fewer_frames_than_its_header_says_is_named(root):
+    """Such a pair passes the comparison of lengths."""
+    with pytest.raises(VideoError, match=r"short\.mkv ends after 3 frames, the other does not"):
+        list(pair_frames(VideoFile(root / "short.mkv"), VideoFile(root / "vi.mkv")))
 
 
 def test_targets_are_checked_before_any_work(root, tmp_path):
