@@ -76,7 +76,7 @@ def test_what_shows_only_while_reading_stops_without_a_file(root, tmp_path, ir, 
 
 def test_a_video_with_fewer_frames_than_its_header_says_is_named(root):
     """Such a pair passes the comparison of lengths."""
-    with pytest.raises(VideoError, match=r"short\.mkv ends after 3 frames, the other does not"):
+    with pytest.raises(VideoError, match=r"short\.mkv ends after 3 frames, but the other does not"):
         list(pair_frames(VideoFile(root / "short.mkv"), VideoFile(root / "vi.mkv")))
 
 
@@ -86,7 +86,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
         fuse_video(*given, root, overwrite=True)
     with pytest.raises(VideoError, match=r"\.avi is not supported; use \.mkv"):
         fuse_video(*given, tmp_path / "a.avi")
-    with pytest.raises(VideoError, match=r"h264 is written to \.mp4"):
+    with pytest.raises(VideoError, match=r"h264 needs the suffix \.mp4"):
         fuse_video(*given, tmp_path / "a.mkv", codec="h264")
     with pytest.raises(VideoError, match="temporal is -1"):
         fuse_video(*given, tmp_path, temporal=-1.0)
