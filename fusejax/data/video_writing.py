@@ -5,7 +5,7 @@ import fractions
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class VideoWriter:
         self._audio: Any = None
         self._written = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "VideoWriter":
         """Creates the folder."""
         import_av()
         self.target.parent.mkdir(parents=True, exist_ok=True)

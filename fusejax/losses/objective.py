@@ -128,7 +128,7 @@ def _missing(need: str, term: str, given: set[str], model: str) -> str:
     )
 
 
-def objective_inputs(key: Array, outputs: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Any]:
+def objective_inputs(key: Array, outputs: Mapping[str, Any], batch: Mapping[str, Any]) -> dict[str, Any]:
     """Collects the inputs that are available to the terms of an objective.
 
     Args:

@@ -175,13 +175,15 @@ def _saved(fused_y: Luma) -> Luma:
     return jnp.clip(fused_y, 0.0, 1.0)
 
 
-def _levels(fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int) -> tuple[Planes, Planes]:
+def _levels(
+    fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int
+) -> tuple[Float[Array, "1 b h w"], Float[Array, "2 b h w"]]:
     rows, columns = ((0, max(0, least - side)) for side in ir.shape[1:3])
     fused, ir, vi_y = (_LEVELS * pad_hw(x, rows, columns, "reflect")[..., 0] for x in (_saved(fused_y), ir, vi_y))
     return fused[None], jnp.stack([ir, vi_y])
 
 
-def _moments(fused: Planes, sources: Planes, taps: Sequence[float] | np.ndarray) -> tuple[Array, ...]:
+def _moments(fused: Float[Array, "1 b h w"], sources: Planes, taps: Sequence[float] | np.ndarray) -> tuple[Array, ...]:
     """Windowed means of F and sources, their variances, and covariances, at every second position.
 
     Variances are E[x^2] - E[x]^2 (non-negative) of x minus its mean over the image, because squares

@@ -28,7 +28,7 @@ def _arctan_coefficients() -> list[float]:
 _ARCTAN = _arctan_coefficients()
 
 
-def edge_angle(gx: Float[Array, "b h w"], gy: Float[Array, "b h w"]) -> Float[Array, "b h w"]:
+def edge_angle(gx: Float[Array, "*shape"], gy: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """atan(gy / gx), and pi/2 where gx = 0; absolute error 2e-7.
 
     On CPU, `jnp.arctan` is one scalar library call per pixel; this polynomial is vectorized and 15

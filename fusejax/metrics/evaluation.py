@@ -153,7 +153,7 @@ def _score_batch(
     """Scores one image at a time on CPU, where the maps then stay in the cache (half the time)."""
     together = partial(_score_together, convention=convention, metrics=metrics)
 
-    def one(images: tuple[Array, ...]) -> dict[str, PerImage]:
+    def one(images: tuple[Array, Array, Array, Array | None]) -> dict[str, Array]:
         fused, ir, vi, extent = images
         return jax.tree.map(lambda x: x[0], together(fused[None], ir[None], vi[None], extent))
 

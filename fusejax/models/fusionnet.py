@@ -191,7 +191,7 @@ class UpsampleBilinear(nn.Module):
     padding = "edge"
 
     @nn.compact
-    def __call__(self, x: HalfFeatures) -> Features:
+    def __call__(self, x: Features) -> Float[Array, "b 2*h 2*w c"]:
         return upsample_bilinear(x)
 
 

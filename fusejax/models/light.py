@@ -21,7 +21,7 @@ from fusejax.models.layers import GlobalMean
 from fusejax.ops.numerics import isolate_on_cpu, sum_arrays
 from fusejax.typing import Luma
 
-Cells = Float[Array, "b h//r w//r c"]
+Cells = Float[Array, "b rows columns c"]
 Plane = Float[Array, "b h w"]
 
 _SMOOTH = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
@@ -142,7 +142,7 @@ def pad_to_cells(x: Plane, cell: int) -> Float[Array, "b h2 w2"]:
     return jnp.pad(x, ((0, 0), (0, -x.shape[1] % cell), (0, -x.shape[2] % cell)), mode="reflect")
 
 
-def space_to_depth(x: Plane, cell: int) -> Cells:
+def space_to_depth(x: Plane, cell: int) -> Float[Array, "b h//{cell} w//{cell} {cell}*{cell}"]:
     """The pixels of every cell become its channels, row by row."""
     b, h, w = x.shape
     x = x.reshape(b, h // cell, cell, w // cell, cell)
@@ -157,16 +157,16 @@ class UpsampleCells(nn.Module):
     padding = "edge"
 
     @nn.compact
-    def __call__(self, x: Cells) -> list[Plane]:
+    def __call__(self, x: Cells) -> list[Float[Array, "b rows*{self.cell} columns*{self.cell}"]]:
         return [upsample_cells(x[..., n], self.cell) for n in range(x.shape[-1])]
 
 
-def upsample_cells(x: Float[Array, "b h w"], cell: int) -> Plane:
+def upsample_cells(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n*{cell} m*{cell}"]:
     """Linear between the centers of the cells; the outermost values are repeated."""
     return _upsample_last(_upsample_last(x.swapaxes(1, 2), cell).swapaxes(1, 2), cell)
 
 
-def _upsample_last(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n m*cell"]:
+def _upsample_last(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n m*{cell}"]:
     before = jnp.concatenate([x[..., :1], x[..., :-1]], axis=-1)
     after = jnp.concatenate([x[..., 1:], x[..., -1:]], axis=-1)
     phases = []

@@ -58,7 +58,7 @@ class SampleScores:
     """
 
     conventions: dict[str, dict[str, PerMethod]]
-    regions: dict[str, Float[np.ndarray, " m+2"]]
+    regions: dict[str, Float[np.ndarray, " rows"]]
 
 
 def score_samples(

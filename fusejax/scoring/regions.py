@@ -32,7 +32,7 @@ _LENGTH = 16
 @jax.jit
 def region_scores(
     fused_y: Float[Array, "m b h w 1"], ir: Luma, vi_y: Luma, mask: Luma, extent: Extent | None = None
-) -> dict[str, Float[Array, "m+2 b"]]:
+) -> dict[str, Float[Array, "rows b"]]:
     """Computes `REGION_METRICS` in rows: m methods, the plain average, and the smallest possible
     value of each error.
 
@@ -100,7 +100,7 @@ def read_region_boxes(
 
 
 def region_table(
-    methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "m+2 n"]]
+    methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "rows n"]]
 ) -> list[Scores]:
     """One `Scores` each for the methods, the plain average and the bound, which holds only the
     errors.
