@@ -8,6 +8,7 @@ import tyro
 
 from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.studies.grids import draw_grids
 from fusejax.studies.pages import write_ablation_pages
 from fusejax.studies.run import reference_scores, run_ablation
@@ -43,10 +44,11 @@ class AblateOptions:
 def ablate_command(options: AblateOptions) -> str:
     """Runs, prints the table and writes it. Raises ValueError if a variant cannot be trained."""
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
+    check_out(options.out)
     results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     references = reference_scores(ablation, data_root=options.data_root, out=options.out)
     text = markdown(ablation, results, references)
-    (options.out / "table.md").write_text(text)
+    write_complete(options.out / "table.md", text)
     write_csv(options.out / "table.csv", ablation, results, references)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
     print(text)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from fusejax.cli.parsing import parse
 from fusejax.data.images import write_image
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.report.plots import plot_distributions
 from fusejax.report.rank_plot import plot_ranks
 from fusejax.studies.comparison import ComparedSet, compare_methods, comparison_grid
@@ -55,6 +56,7 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
     """
     if (table := options.out / "table.md").exists() and not options.overwrite:
         raise FileExistsError(f"{table} already exists; use --overwrite, or another --out.")
+    check_out(options.out)
     rows = read_rows(options.rows) if options.rows is not None else None
     compared = compare_methods(
         options.data_root,
@@ -73,7 +75,7 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
     plot_ranks(options.out / "ranks.png", overall, {name: mean_ranks({name: sets[name]}) for name in sets})
     for each in compared:
         _draw(each, options)
-    table.write_text(text)  # last: its presence says that the comparison is complete
+    write_complete(table, text)  # last: its presence says that the comparison is complete
     print(text)
     print(f"written to {options.out}: table.md, table.csv, ranks.png, distributions and grids of each set")
     return sets

@@ -1,7 +1,6 @@
 """`fusejax evaluate`: scores folders of fused images against their sources."""
 
 import dataclasses
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.inference.folder import fuse_folder
 from fusejax.metrics import undefined_reason
 from fusejax.report.page import check_page, write_page
@@ -138,11 +138,7 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
 
 
 def _check_out(out: Path, *, overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out {out} is a file; name a folder.")
-    above = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(f"--out {out} cannot be written: {above} is not a folder you can write to.")
+    check_out(out)
     existing = [out / name for name in _EXISTING if (out / name).exists()]
     existing += sorted(out.glob("distributions_*.png"))
     if existing and not overwrite:
@@ -179,7 +175,7 @@ def _report(conventions: Mapping[str, Sequence[Scores]], out: Path | None, *, un
     if out is None:
         return
     write_scores(out, conventions)
-    (out / "comparison.md").write_text("\n".join(map(comparison_markdown, conventions.values())))
+    write_complete(out / "comparison.md", "\n".join(map(comparison_markdown, conventions.values())))
     for n, (name, methods) in enumerate(conventions.items()):
         plot_distributions(out / (f"distributions_{name}.png" if n else "distributions.png"), methods)
     console.print(f"written to {out}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import jax
 import tyro
 
+from fusejax.data.outputs import check_out
 from fusejax.weights.files import save_weights
 from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkpoint
 
@@ -31,15 +32,19 @@ def run(arguments: list[str]) -> None:
 
     Raises:
         ValueError: if the file cannot be used; nothing is written then.
-        FileExistsError: if the output exists and `overwrite` is not set.
+        OSError: if the output exists and `overwrite` is not set, or if it cannot be written.
     """
     options = tyro.cli(ImportOptions, args=arguments, prog="fusejax import-torch")
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out {options.out} is not a .safetensors file.")
     if options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} already exists; use --overwrite, or another --out.")
-    params, config = crossfuse_from_torch(load_torch_checkpoint(options.file))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
+    check_out(options.out.parent)
+    checkpoint = load_torch_checkpoint(options.file)
+    try:
+        params, config = crossfuse_from_torch(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"{options.file}: {error}") from error
     save_weights(options.out, params, config, {"imported_from": options.file.name})
     count = sum(x.size for x in jax.tree.leaves(params))
     print(f"{count:,} parameters of {config} in {options.out}")

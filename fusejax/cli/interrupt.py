@@ -12,38 +12,90 @@ INTERRUPTED = 130  # 128 + SIGINT, as in shells
 _GRACE_SECONDS = 2.0
 
 
+class Interrupt:
+    """Whether an interrupt has been seen."""
+
+    def __init__(self) -> None:
+        self._seen = threading.Event()
+
+    def note(self) -> None:
+        """Keeps that there was one."""
+        self._seen.set()
+
+    def is_cause_of(self, error: BaseException) -> bool:
+        """Whether an error is the interrupt, or comes of it: compiled code replaces exceptions."""
+        return isinstance(error, KeyboardInterrupt) or (self._seen.is_set() and not isinstance(error, SystemExit))
+
+
 @contextlib.contextmanager
-def exit_on_interrupt(command: str) -> Iterator[None]:
+def leave_at_once(command: str) -> Iterator[None]:
+    """Ends the process with status 130 at an interrupt while the block runs.
+
+    For imports, after which nothing is left to clean up: compiled modules that are interrupted
+    while they are imported raise ImportError, or abort the process.
+
+    Args:
+        command: its name, for the message.
+    """
+    if not _is_raised():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: _exit(command))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def exit_on_interrupt(command: str) -> Iterator[Interrupt]:
     """Ends the process with status 130 if Python cannot react to an interrupt.
 
     A Python signal handler runs only between two steps of the interpreter. A compilation is a
     single step that can take many seconds and delays the handler; a second Ctrl-C then arrives
     while the process is shutting down and crashes it. Therefore the signal number is also written
     to a socket. A thread reads it and ends the process if the process is still running after two
-    seconds, or at the second signal. Commands that handle the signal themselves (`fusejax train`,
-    which saves first) are not affected.
+    seconds, or at the second signal. This also covers an exception that is raised inside JAX's
+    garbage collector callback, where it gets lost. Commands that handle the signal themselves
+    (`fusejax train`, which saves first) are not affected.
 
     Args:
         command: name of the command, for the message.
+
+    Yields:
+        Whether an interrupt has been seen.
     """
+    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
-        yield
+        yield interrupt
         return
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reader, command), daemon=True).start()
+    threading.Thread(target=_watch, args=(reader, command, interrupt), daemon=True).start()
+    previous_hook = sys.unraisablehook
+    sys.unraisablehook = lambda dropped: (
+        None if issubclass(dropped.exc_type, KeyboardInterrupt) else previous_hook(dropped)
+    )
     try:
-        yield
+        yield interrupt
     finally:
+        sys.unraisablehook = previous_hook
         signal.set_wakeup_fd(previous)
         writer.close()  # ends the thread, which sees the end of the stream
 
 
-def _watch(reader: socket.socket, command: str) -> None:
+def _is_raised() -> bool:
+    """Whether an interrupt raises KeyboardInterrupt, and can be handled otherwise."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def _watch(reader: socket.socket, command: str, interrupt: Interrupt) -> None:
     with reader:
         while received := reader.recv(1):
             if received[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                interrupt.note()
                 break
         else:
             return

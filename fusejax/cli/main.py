@@ -14,7 +14,7 @@ from types import ModuleType
 from etils import epy
 
 from fusejax import __version__
-from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt
+from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt, leave_at_once
 
 with epy.lazy_imports():
     from fusejax.cli import (
@@ -81,6 +81,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
+    except SystemExit as end:
+        if arguments is None and end.code == INTERRUPTED:  # Python would sometimes end itself by the signal
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)
+        raise
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -98,21 +103,22 @@ def _run(arguments: list[str]) -> None:
     command, *rest = arguments
     if command not in COMMANDS:
         sys.exit(f"fusejax: unknown command {command!r}; expected one of {', '.join(COMMANDS)}.")
-    from fusejax.inference.compilation import keep_compilations  # imports JAX
-
-    with exit_on_interrupt(command), warnings.catch_warnings():
+    with exit_on_interrupt(command) as interrupt, warnings.catch_warnings():
         _print_warnings()
         try:
-            run = COMMANDS[command][0].run
+            with leave_at_once(command):
+                from fusejax.inference.compilation import keep_compilations  # imports JAX
+
+                run = COMMANDS[command][0].run
             keep_compilations()
             run(rest)
-        except BrokenPipeError:
-            raise
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second interrupt would crash the shutdown
-            print(f"fusejax {command}: interrupted.", file=sys.stderr)
-            sys.exit(INTERRUPTED)
-        except (ValueError, OSError) as error:
+        except BaseException as error:
+            if interrupt.is_cause_of(error):
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second interrupt would crash the shutdown
+                print(f"fusejax {command}: interrupted.", file=sys.stderr)
+                sys.exit(INTERRUPTED)
+            if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError):
+                raise
             if os.environ.get("FUSEJAX_TRACEBACK"):
                 traceback.print_exc()
             print(f"fusejax {command}: {_error_text(error)}", file=sys.stderr)

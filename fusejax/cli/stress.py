@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from fusejax.cli.parsing import parse
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.robustness.stress import METRICS, stress_folders, write_inputs
 from fusejax.robustness.stress_figures import draw_curves, draw_grid
 from fusejax.robustness.stress_tables import markdown, write_csv
@@ -59,6 +60,8 @@ def stress_command(options: StressOptions) -> None:
         raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
     if options.out is not None and not options.overwrite and (options.out / _TABLE).exists():
         raise FileExistsError(f"{options.out / _TABLE} already exists; use --overwrite, or another --out.")
+    if options.out is not None:
+        check_out(options.out)
     if options.write_inputs is not None:
         weights = options.weights[0] if options.weights else None
         chosen = {"weights": weights, "kinds": options.degradations, "pairs": options.pairs}
@@ -76,12 +79,11 @@ def stress_command(options: StressOptions) -> None:
         convention=options.convention,
         metrics=options.metrics,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     text = markdown(result)
     write_csv(options.out / _CSV, result)
     curves = draw_curves(options.out, result)
     draw_grid(options.out / _GRID, result)
-    (options.out / _TABLE).write_text(text)
+    write_complete(options.out / _TABLE, text)
     print(text.partition("\n## Every strength")[0])
     print(f"written to {options.out}: {_TABLE}, {_CSV}, {_GRID}, {', '.join(path.name for path in curves)}")
 

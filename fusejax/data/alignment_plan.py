@@ -11,6 +11,7 @@ import numpy as np
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import image_size, read_image
+from fusejax.data.outputs import write_complete
 from fusejax.serialize import from_dict, to_dict
 from fusejax.typing import Pair
 
@@ -97,7 +98,7 @@ def save_plan(path: str | Path, plan: AlignPlan) -> None:
     """Writes JSON with one line per field; an existing file is replaced."""
     document = {"version": VERSION} | to_dict(plan)
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
-    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    write_complete(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def load_plan(path: str | Path) -> AlignPlan:

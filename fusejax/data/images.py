@@ -3,7 +3,6 @@ images.
 """
 
 import os
-import uuid
 import warnings
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 
 from fusejax.data.image_headers import UPRIGHT, ImageError, ImageWarning, image_size, read_header
+from fusejax.data.outputs import write_complete
 from fusejax.ops.color import rgb_to_luma
 
 __all__ = [
@@ -229,18 +229,4 @@ def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
     ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr))
     if not ok:
         raise ImageError(f"{path}: {pixels.dtype} pixels of shape {pixels.shape} cannot be stored as {suffix}.")
-    _write_complete(path, data.data)
-
-
-def _write_complete(path: epath.Path, data: memoryview) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except OSError as error:  # names the temporary file, or no file if the disk is full
-        raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
-    finally:
-        if temporary.exists():
-            temporary.unlink(missing_ok=True)
+    write_complete(path, data.data)

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 import fusejax
+from fusejax.data.outputs import check_out, errors_naming
 from fusejax.export import standalone
 from fusejax.inference.fuser import Fuser
 from fusejax.typing import Params
@@ -63,7 +64,8 @@ def export_weights(
         ValueError: if the file cannot be written, or differs from the library by more than 1e-4 (2
             gray levels for float16); no file is left then. Also if a size or color is given for
             safetensors, which supports neither.
-        FileExistsError: if the output exists and `overwrite` is not set.
+        OSError: before any work, if the output exists and `overwrite` is not set, or if it cannot
+            be written.
     """
     if out.suffix != f".{format}":
         raise ValueError(f"--out {out} must end in .{format} for the format {format}.")
@@ -71,6 +73,7 @@ def export_weights(
         raise ValueError("A safetensors file holds parameters only; leave out --size and --color.")
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out} already exists; use --overwrite, or another --out.")
+    check_out(out.parent)
     params, config, training = load_weights(weights)
     metadata: dict[str, Any] = {
         "name": Path(weights).stem,
@@ -88,7 +91,7 @@ def export_weights(
     write = _writer(params, config, format, metadata, size=size)
     pairs = _random_pairs(size, color=color)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+    with errors_naming(out), tempfile.TemporaryDirectory(dir=out.parent) as folder:
         part = Path(folder) / out.name
         write(part)
         fused = _fused_by_weights(part, pairs) if format == "safetensors" else _fused_alone(part, pairs)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from fusejax.data.images import write_image
+from fusejax.data.outputs import check_out
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.export.exporting import export_weights
 from fusejax.export.page_runtime import copy_runtime
@@ -44,6 +45,7 @@ def write_page(
             set.
     """
     _check_folder(out, overwrite=overwrite)
+    check_out(out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as made:
         part = Path(made) / "page"

@@ -5,21 +5,19 @@ Finds the pairs and output files, and makes every check that needs no pixels.
 
 import dataclasses
 import math
-import os
 import shutil
-import tempfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.data.image_headers import ImageWarning, bits_per_sample, image_size
 from fusejax.data.images import SUFFIXES
+from fusejax.data.outputs import check_out
 from fusejax.data.pairing import PairError, PairPaths, match_pairs, size_text
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 _SHOWN = 8
-_PROBE = bytes(2**16)
 _LIKELY_SHARE = 0.5  # of the raw RGB bytes that a compressed camera image needs
 _LARGEST_STRETCH = 1.03  # of one side relative to the other; sides are rounded to pixels
 
@@ -173,18 +171,11 @@ def _check_out(jobs: list[Job], ir: Path, vi: Path, out: Path) -> None:
     for path in (out, *(job.target for job in jobs)):
         if path.resolve() in sources:
             raise PairError(f"--out: {path} is one of the sources, which are never overwritten; choose another --out.")
-    folder = jobs[0].target.parent if out == jobs[0].target else out
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--out {folder} is a file; name a folder.")
-    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not above.is_dir():
-        raise NotADirectoryError(f"--out {folder} cannot be created because {above} is a file; name another folder.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise PermissionError(f"--out {folder} cannot be written: {above} is not writable; name another folder.")
+    check_out(jobs[0].target.parent if out == jobs[0].target else out)
 
 
 def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
-    """Creates the folder, tries to write to it, and warns if the disk will probably fill up.
+    """Creates the folder, and warns if the disk will probably fill up.
 
     Args:
         folder: folder for the fused images.
@@ -192,16 +183,10 @@ def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:
         bits: bit depth of the fused images; by default 8.
 
     Raises:
-        OSError: if the folder cannot be created or written, or its disk is full; names the folder.
+        OSError: if the folder cannot be created.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(_PROBE)
-            file.flush()
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise type(error)(error.errno, f"{error.strerror}; free space or choose another --out", str(folder)) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
     likely = _LIKELY_SHARE * sum(3 * math.prod(job.size) for job in jobs) * (bits or 8) / 8
     if likely > free:
         warnings.warn(

@@ -8,6 +8,7 @@ import numpy as np
 from fusejax.data.alignment import CHANNELS, Alignment
 from fusejax.data.alignment_plan import AlignedPatches, AlignPlan
 from fusejax.data.folders import PairFolder
+from fusejax.data.outputs import save_figure
 
 _SHOWN = 8
 _LEVELS_A_BIN = 8
@@ -51,7 +52,7 @@ def plot_alignment(path: Path, alignment: Alignment, plan: AlignPlan, auxiliary:
             axis.imshow(patches[rank]["vi"], interpolation="nearest")
     for axis, rank in zip(strip[0], ranks, strict=False):
         axis.set_title(f"rank {rank + 1}\ndistance {alignment.patches[rank].distance:.1f}", fontsize=9)
-    figure.savefig(path, dpi=110)
+    save_figure(path, figure, dpi=110)
 
 
 def _plot_histograms(axis, channel: int, alignment: Alignment, plan: AlignPlan) -> None:

@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from fusejax.data.images import from_float, write_image
+from fusejax.data.outputs import save_figure
 
 _COLORMAP = "viridis"  # perceptually uniform, also in grayscale print and for color-blind readers
 _COLUMNS = 3
@@ -39,7 +40,8 @@ def write_maps(folder: Path, stem: str, maps: Mapping[str, Map], *, ir: Source, 
     for name, values in maps.items():
         colored = colormaps[_COLORMAP](np.clip(values[..., 0], 0, 1))[..., :3]
         write_image(folder / f"{stem}_{name}.png", from_float(colored.astype(np.float32), np.uint8))
-    _draw_overview(maps, {"infrared": ir, "visible": vi, "fused": fused}).savefig(folder / f"{stem}.png", dpi=110)
+    overview = _draw_overview(maps, {"infrared": ir, "visible": vi, "fused": fused})
+    save_figure(folder / f"{stem}.png", overview, dpi=110)
 
 
 def _draw_overview(maps: Mapping[str, Map], images: Mapping[str, Source]) -> Figure:

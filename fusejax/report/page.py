@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from fusejax.data.images import ImageWarning, image_size
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS, higher_is_better
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
 from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
@@ -93,8 +94,7 @@ def write_html(path: Path, template: str, **values: Any) -> Path:
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keeps the order of methods and metrics
     text = environment.get_template(template).render(**values)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_complete(path, text)
     return path
 
 
@@ -103,10 +103,9 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
 
     Raises:
         FileExistsError: if a page already exists and `overwrite` is not set.
-        NotADirectoryError: if the folder is a file.
+        OSError: if the folder cannot be written, see `check_out`.
     """
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"--page {folder} is a file; name a folder.")
+    check_out(folder, option="--page")
     if (folder / PAGE).exists() and not overwrite:
         raise FileExistsError(f"{folder / PAGE} already exists; use --overwrite, or another --page.")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from fusejax.data.outputs import save_figure
 from fusejax.metrics import higher_is_better
 from fusejax.report.scores import Scores
 
@@ -31,8 +32,7 @@ def plot_distributions(path: Path, methods: Sequence[Scores]) -> None:
         axis.set_axis_off()
     first = methods[0]
     figure.suptitle(f"{len(first.names)} images, convention {first.convention!r}; triangle: mean", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save_figure(path, figure, dpi=130)
 
 
 def _draw_boxes(axis, methods: Sequence[Scores], metric: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from fusejax.data.outputs import save_figure
+
 
 def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Mapping[str, float]]) -> None:
     """Draws the mean rank of each method as a bar, and its mean rank on each set as a dot.
@@ -25,5 +27,4 @@ def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Ma
     axis.set_xlabel("mean rank over the metrics (1 is best); bars: all sets")
     axis.grid(axis="x", alpha=0.3)
     axis.legend(fontsize=8, loc="best")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save_figure(path, figure, dpi=130)

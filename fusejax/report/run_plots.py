@@ -7,6 +7,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
+from fusejax.data.outputs import save_figure
 from fusejax.report.run_history import History, segments, series
 from fusejax.report.run_summary import best, higher_is_better
 
@@ -44,9 +45,7 @@ def draw_report(path: epath.Path, history: History) -> None:
         if n + _COLUMNS >= cells:  # no panel below
             axis.set_xlabel("step", fontsize=9)
     figure.suptitle(_heading(path, history), fontsize=12)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        figure.savefig(file, format="png", dpi=110)
+    save_figure(path, figure, dpi=110)
 
 
 def _draw_loss_panel(figure: Any, grid: Any, history: History, panel: tuple[str, Draw]) -> None:

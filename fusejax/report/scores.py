@@ -1,6 +1,5 @@
 """Scores of fusion methods on a set of pairs, and the files in which they are stored."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+
+from fusejax.data.outputs import write_complete, write_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,20 +99,18 @@ def write_scores(folder: Path, conventions: Mapping[str, Sequence[Scores]]) -> N
         folder: folder for the files, created if needed; existing files are replaced.
         conventions: scores of each method, by convention (`FolderScores.conventions`).
     """
-    folder.mkdir(parents=True, exist_ok=True)
     every = [scores for methods in conventions.values() for scores in methods]
     metrics = list(dict.fromkeys(metric for scores in every for metric in scores.values))
-    with (folder / "metrics.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["convention", "method", "name", *metrics])
-        for scores in every:
-            for n, name in enumerate(scores.names):
-                cells = (repr(float(scores.values[m][n])) if m in scores.values else "" for m in metrics)
-                writer.writerow([scores.convention, scores.method, name, *cells])
+    rows: list[list[str]] = [["convention", "method", "name", *metrics]]
+    for scores in every:
+        for n, name in enumerate(scores.names):
+            cells = (repr(float(scores.values[m][n])) if m in scores.values else "" for m in metrics)
+            rows.append([scores.convention, scores.method, name, *cells])
+    write_rows(folder / "metrics.csv", rows)
     document = {
         name: {scores.method: _json_scores(scores) for scores in methods} for name, methods in conventions.items()
     }
-    (folder / "metrics.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_complete(folder / "metrics.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def _json_scores(scores: Scores) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from fusejax.data.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
+from fusejax.data.outputs import check_out, write_complete
 from fusejax.data.pairing import PairPaths, match_pairs
 from fusejax.metrics.evaluation import chosen_metrics
 from fusejax.ops.color import rgb_to_luma
@@ -234,6 +235,7 @@ def write_inputs(
     out, conditions = Path(out), choose_conditions(kinds)
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty; give a new folder for the degraded inputs.")
+    check_out(out, option="--write-inputs")
     attacked = load_weights_methods([weights])[0].attacked if weights is not None else None
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
     chosen, every = choose_pairs(ir, vi, count=pairs), (None, *conditions)
@@ -244,7 +246,7 @@ def write_inputs(
             write_image(folder / kind / f"{pair.name}.png", image)
     described = [{"folder": c.name, "degradation": c.title, "strength": c.amount} for c in conditions]
     document = {"seed": SEED, "attacked": None if attacked is None else str(weights), "conditions": described}
-    (out / "stress.json").write_text(json.dumps(document, indent=1) + "\n")
+    write_complete(out / "stress.json", json.dumps(document, indent=1) + "\n")
     return len(every)
 
 

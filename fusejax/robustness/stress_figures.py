@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from fusejax.data.images import as_visible, to_float, write_image
+from fusejax.data.outputs import save_figure
 from fusejax.metrics import higher_is_better
 from fusejax.report.panels import RgbImage, labeled_row, stacked
 from fusejax.robustness.conditions import CLEAN, KINDS
@@ -36,7 +37,7 @@ def draw_curves(folder: Path, result: StressResult) -> list[Path]:
     paths = []
     for metric in result.values:
         paths.append(folder / f"curves_{metric}.png")
-        _draw_metric(result, metric).savefig(paths[-1], dpi=110)
+        save_figure(paths[-1], _draw_metric(result, metric), dpi=110)
     return paths
 
 

@@ -1,6 +1,5 @@
 """Tables of a stress study."""
 
-import csv
 import math
 import warnings
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from fusejax.data.outputs import write_rows
 from fusejax.metrics import higher_is_better
 from fusejax.report.tables import markdown_table
 from fusejax.robustness.attack import STEPS
@@ -31,16 +31,13 @@ def write_csv(path: Path, result: StressResult) -> None:
     """Writes one line per method, condition and pair in full precision; missing values are
     empty.
     """
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["method", "source", "degradation", "level", "strength", "unit", "pair", *result.values])
-        for m, method in enumerate(result.methods):
-            for c, condition in enumerate((None, *result.conditions)):
-                for n, pair in enumerate(result.pairs):
-                    found = (float(v[m, c, n]) for v in result.values.values())
-                    writer.writerow(
-                        [method, *_cells(condition), pair, *(repr(x) if math.isfinite(x) else "" for x in found)]
-                    )
+    rows: list[list] = [["method", "source", "degradation", "level", "strength", "unit", "pair", *result.values]]
+    for m, method in enumerate(result.methods):
+        for c, condition in enumerate((None, *result.conditions)):
+            for n, pair in enumerate(result.pairs):
+                found = (float(v[m, c, n]) for v in result.values.values())
+                rows.append([method, *_cells(condition), pair, *(repr(x) if math.isfinite(x) else "" for x in found)])
+    write_rows(path, rows)
 
 
 def _cells(condition: Condition | None) -> list[str | int | float]:

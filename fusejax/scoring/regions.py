@@ -5,7 +5,6 @@ This is FusionNet's evaluation (arXiv 2509.11476, section 6 of the specification
 functions of `fusejax.metrics.region`.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float
 
 from fusejax.data.annotations import AnnotationError, find_annotation, of_classes, read_boxes
 from fusejax.data.images import image_size
+from fusejax.data.outputs import write_rows
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
 from fusejax.ops.boxes import rasterize
 from fusejax.report.scores import Scores
@@ -122,11 +122,9 @@ def write_regions(path: Path, rows: Sequence[Scores]) -> None:
     """Writes one line per image and table row, in full precision; cells without a value are
     empty.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "method", *REGION_METRICS])
-        for n, name in enumerate(rows[0].names):
-            for row in rows:
-                cells = (repr(float(row.values[m][n])) if m in row.values else "" for m in REGION_METRICS)
-                writer.writerow([name, row.method, *cells])
+    lines: list[list[str]] = [["name", "method", *REGION_METRICS]]
+    for n, name in enumerate(rows[0].names):
+        for row in rows:
+            cells = (repr(float(row.values[m][n])) if m in row.values else "" for m in REGION_METRICS)
+            lines.append([name, row.method, *cells])
+    write_rows(path, lines)

@@ -9,6 +9,7 @@ import numpy as np
 from fusejax.data.alignment import AlignConfig, align
 from fusejax.data.alignment_plan import AlignPlan, VisibleImages, make_plan, save_plan
 from fusejax.data.folders import PairFolder
+from fusejax.data.outputs import check_out
 from fusejax.report.alignment_figure import plot_alignment
 from fusejax.report.progress import track
 
@@ -71,7 +72,7 @@ def align_folders(
 
     Raises:
         ValueError: if folders or images cannot be used, or no patch fits into an image.
-        FileExistsError: before any work, if the files exist.
+        OSError: before any work, if the files exist or cannot be written.
     """
     config = config or AlignConfig()
     out = Path(out)
@@ -79,9 +80,9 @@ def align_folders(
     figure = path.with_suffix(".png")
     if not overwrite and (existing := [p for p in (path, figure) if p.exists()]):
         raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
+    check_out(path.parent)
     target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
     auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
-    path.parent.mkdir(parents=True, exist_ok=True)
     alignment = align(
         _Watched(target_pairs, "measuring the target"), _Watched(auxiliary_pairs, "ranking patches"), config
     )

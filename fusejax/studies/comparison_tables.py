@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fusejax.data.outputs import write_rows
 from fusejax.metrics.table import METRICS
 from fusejax.report.tables import markdown_table, ranks
 from fusejax.studies.comparison import ComparedSet
@@ -87,12 +88,11 @@ def _cell(value: float, place: float) -> str:
 def write_means(path: Path, sets: Mapping[str, Means]) -> None:
     """Writes a CSV with one line per set and method, which `read_rows` can read."""
     metrics = list(dict.fromkeys(m for means in sets.values() for row in means.values() for m in row))
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "method", *metrics])
-        for name, means in sets.items():
-            for method, row in means.items():
-                writer.writerow([name, method, *(f"{row[m]:.{DIGITS}f}" if m in row else "" for m in metrics)])
+    rows = [["set", "method", *metrics]]
+    for name, means in sets.items():
+        for method, row in means.items():
+            rows.append([name, method, *(f"{row[m]:.{DIGITS}f}" if m in row else "" for m in metrics)])
+    write_rows(path, rows)
 
 
 def read_rows(path: str | Path) -> dict[str, Means]:

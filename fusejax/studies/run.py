@@ -14,6 +14,7 @@ from fusejax.data.annotations import of_classes
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float
+from fusejax.data.outputs import write_complete
 from fusejax.inference.fuser import Fuser
 from fusejax.metrics import USUAL
 from fusejax.metrics.region import average_fusion
@@ -67,7 +68,7 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
                 print(f"run {number} of {total}: {name}, seed {seed}", flush=True)
                 fit(dataclasses.replace(config, seed=seed), run)
                 found, _ = score_sets(Fuser.load(run).fuse_luma, ablation, data_root)
-                scores.write_text(json.dumps(found, indent=1) + "\n")
+                write_complete(scores, json.dumps(found, indent=1) + "\n")
             results[name].append(json.loads(scores.read_text()))
     return results
 
@@ -80,7 +81,7 @@ def reference_scores(ablation: Ablation, *, data_root: Path, out: Path) -> Refer
     path, boxed = out / "references.json", {name: ablation.scored_on[name] for name in ablation.boxed}
     if not path.exists():
         average, least = score_sets(average_fusion, dataclasses.replace(ablation, scored_on=boxed), data_root)
-        path.write_text(json.dumps({AVERAGE: average, BOUND: least}, indent=1) + "\n")
+        write_complete(path, json.dumps({AVERAGE: average, BOUND: least}, indent=1) + "\n")
     return json.loads(path.read_text())
 
 

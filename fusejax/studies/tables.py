@@ -1,12 +1,12 @@
 """Tables of an ablation: means, standard deviations and ranks of its variants."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from fusejax.data.outputs import write_rows
 from fusejax.metrics import USUAL
 from fusejax.report.tables import markdown_table, ranks
 from fusejax.scoring.regions import REGION_METRICS
@@ -98,13 +98,12 @@ def write_csv(path: Path, ablation: Ablation, results: Results, references: Refe
         results: results of all variants.
         references: additional rows, without standard deviation, rank and number of seeds.
     """
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["folder", "variant", "metric", "mean", "standard_deviation", "rank", "seeds"])
-        for folder in ablation.scored_on:
-            for name, row in ranked(results, folder).items():
-                for metric, numbers in row.items():
-                    writer.writerow([folder, name, metric, *map(repr, numbers), len(results[name])])
-            for name, sets in (references or {}).items():
-                for metric, value in sets.get(folder, {}).items():
-                    writer.writerow([folder, name, metric, repr(value), "", "", ""])
+    rows: list[list] = [["folder", "variant", "metric", "mean", "standard_deviation", "rank", "seeds"]]
+    for folder in ablation.scored_on:
+        for name, row in ranked(results, folder).items():
+            for metric, numbers in row.items():
+                rows.append([folder, name, metric, *map(repr, numbers), len(results[name])])
+        for name, sets in (references or {}).items():
+            for metric, value in sets.get(folder, {}).items():
+                rows.append([folder, name, metric, repr(value), "", "", ""])
+    write_rows(path, rows)

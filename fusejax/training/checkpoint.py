@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+import re
 
 import jax
 import orbax.checkpoint as ocp
@@ -21,6 +22,9 @@ from fusejax.training.state import TrainState
 
 # Orbax logs several tracebacks for a failed save; the run reports it in one line.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
+# The same from asyncio, once for each array that cannot be written or read.
+_OF_ORBAX = re.compile("orbax|tensorstore_spec")
+logging.getLogger("asyncio").addFilter(lambda record: not _OF_ORBAX.search(record.getMessage()))
 
 TRIES = 3
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fusejax.data.images import write_image
+from fusejax.training.board import Board
 from fusejax.training.log_file import LogFile
 
 
@@ -34,9 +35,7 @@ class RunLog:
         self._steps = steps
         self._board = None
         if workdir is not None and importlib.util.find_spec("tensorboardX"):
-            from tensorboardX import SummaryWriter
-
-            self._board = SummaryWriter(str(workdir / "tensorboard"), purge_step=start)
+            self._board = Board(workdir / "tensorboard", start=start, report=self.message)
         self._progress = None
         if self._console.is_terminal and workdir is not None:
             self._progress = Progress(
@@ -101,7 +100,7 @@ class RunLog:
             self.message(f"{kind} {step}/{self._steps}  {text}")
         if self._board:
             for name, value in values.items():
-                self._board.add_scalar(f"{kind}/{name}", value, step)
+                self._board.scalar(f"{kind}/{name}", value, step)
 
     def panel(self, name: str, step: int, panel: UInt8[np.ndarray, "h w 3"]) -> None:
         """Writes a panel (8-bit RGB) as panels/NAME_STEP.png and to TensorBoard."""
@@ -112,15 +111,19 @@ class RunLog:
         except OSError as error:
             self.message(f"the panel of step {step} could not be written: {error}")
         if self._board:
-            self._board.add_image(f"panels/{name}", panel, step, dataformats="HWC")
+            self._board.image(f"panels/{name}", panel, step)
 
     def close(self) -> None:
+        """Writes what is pending; failures are reported, they must not hide why the run ends."""
         if self._progress:
             self._progress.stop()
         if self._board:
             self._board.close()
         if self._file:
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:
+                self.message(f"the last lines of the log are lost: {error}")
 
 
 def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:

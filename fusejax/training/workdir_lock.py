@@ -118,6 +118,9 @@ class _Lock:
                 file.write(json.dumps(self._content))
         except FileExistsError:
             return False
+        except OSError:
+            self._path.unlink(missing_ok=True)  # an empty one, where the disk is full
+            raise
         return True
 
     def _write(self) -> None:
@@ -125,8 +128,11 @@ class _Lock:
             self._path.write_text(json.dumps(self._content))
             return
         temporary = self._path.with_name(f".{LOCK_FILE}.{self._content['token']}")
-        temporary.write_text(json.dumps(self._content))
-        temporary.replace(self._path)
+        try:
+            temporary.write_text(json.dumps(self._content))
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any] | None:
         """The content of the lock; None if it is gone or unreadable (because its writer was

@@ -13,6 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from fusejax.data.outputs import write_complete
 from fusejax.models.config import ModelConfig
 from fusejax.models.networks import NETWORKS, build
 from fusejax.serialize import from_dict, to_dict
@@ -33,7 +34,7 @@ def save_weights(
     """Writes weights with a SHA-256 checksum of the file's whole content.
 
     Args:
-        path: file to write; it is replaced atomically.
+        path: file to write; it is replaced atomically, and its folder is created.
         params: nested parameters; they are stored under their names joined with "/".
         model_config: configuration of the network, stored as JSON.
         metadata: origin of the weights, stored as JSON.
@@ -51,13 +52,7 @@ def save_weights(
     about = {"network": type(model_config).__name__, "model": to_dict(model_config), "training": metadata}
     header = {k: json.dumps(v, sort_keys=True) for k, v in about.items()}
     data = save(flat, metadata=header | {"sha256": _checksum(flat, header)})
-    path = epath.Path(path)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise type(error)(error.errno, f"{error.strerror} (writing {len(data):,} bytes)", str(path)) from error
+    write_complete(path, data)
 
 
 def shipped_weights() -> list[str]:

@@ -80,7 +80,13 @@ def load_torch_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, runtime and end-of-file errors
-        raise ValueError(f"{path} cannot be read as tensors only ({type(error).__name__}: {error}).") from error
+        # PyTorch's message first advises a way of loading that runs code in the file; the reason
+        # comes last.
+        reason = str(error).rpartition("WeightsUnpickler error:")[2].strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"{path} cannot be read as tensors only ({reason[0].rstrip('.')}); nothing else is loaded from a "
+            "file, since that can run code."
+        ) from error
     held = checkpoint if isinstance(checkpoint, dict) else {}
     modules = {m: held[m] for m in _MODULES.values() if isinstance(held.get(m), dict)}
     if len(modules) < len(_MODULES):
@@ -103,7 +109,7 @@ def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> 
         The parameters, and the configuration that fits them.
 
     Raises:
-        ValueError: if entries are missing, unknown or of another shape; names them.
+        ValueError: if entries are missing, unknown, of another shape or not finite; names them.
     """
     missing = [m for m in _MODULES.values() if m not in checkpoint]
     if missing:
@@ -122,6 +128,8 @@ def crossfuse_from_torch(checkpoint: Mapping[str, Mapping[str, np.ndarray]]) -> 
         value = _to_ours(tensors.pop(theirs), like.ndim)
         if value.shape != like.shape:
             raise ValueError(f"{theirs} becomes {value.shape}, but {name} is {like.shape}.")
+        if not np.isfinite(value).all():
+            raise ValueError(f"{theirs} holds values that are NaN or infinite; take another checkpoint of that run.")
         params[name] = value
     if tensors:
         raise ValueError(f"Unknown entries in the checkpoint: {', '.join(sorted(tensors)[:8])}.")

@@ -122,3 +122,64 @@ def test_an_interrupt_is_one_line_and_status_130(work, times):
     assert process.returncode == 130
     assert errors == "fusejax fuse: interrupted.\n"
     assert time.perf_counter() - start < 50
+
+
+IMPORTING = """
+import signal, sys, time
+from types import ModuleType
+from fusejax.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Slow(ModuleType):  # a command whose import takes a while, inside compiled code that drops exceptions
+    @property
+    def run(self):
+        print("ready", flush=True)
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+        raise ImportError("Encountered an error while initializing the extension.")
+main.COMMANDS["fuse"] = (Slow("fuse"), "")
+main.main(["fuse"])
+"""
+DROPPED = """
+import gc, signal, sys, time
+from fusejax.cli import fuse, main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def callback(phase, info):  # as JAX has one: Python drops what it raises
+    if phase == "start" and not said:
+        said.append(phase)
+        print("ready", flush=True)
+        time.sleep(60)
+said = []
+def run(_):
+    gc.callbacks.append(callback)
+    gc.collect()
+    time.sleep(60)
+fuse.run = run
+main.main(["fuse"])
+"""
+REPLACED = """
+import signal, sys, time
+from fusejax.cli import fuse, main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def run(_):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.2)
+    raise RuntimeError("what compiled code makes of an interrupt")
+fuse.run = run
+main.main(["fuse"])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("code", [IMPORTING, DROPPED, REPLACED], ids=["importing", "dropped", "replaced"])
+def test_an_interrupt_counts_where_its_exception_is_lost(code):
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=50)
+    assert (process.returncode, errors) == (130, "fusejax fuse: interrupted.\n")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @pytest.mark.slow
-def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_path, monkeypatch, capsys):
+def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_path, monkeypatch, capsys, caplog):
     config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
     message, look = RunLog.message, Checkpoints.check
     with contextlib.ExitStack() as stack, monkeypatch.context() as patch:
@@ -35,6 +35,7 @@ def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_p
     assert re.search(
         r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; trying again", said
     )
+    assert not [record for record in caplog.records if record.name == "asyncio"]  # a traceback for each array
     folder = tmp_path / "checkpoints"
     assert sorted(os.listdir(folder)) == ["3", "4"]
     for file in (folder / "4" / "state").rglob("d/*"):  # of small arrays, several share a file

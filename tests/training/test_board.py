@@ -1,0 +1,53 @@
+"""TensorBoard events: what is in the file, and what a full disk does."""
+
+import numpy as np
+import pytest
+from disk_damage import no_room
+from tensorboardX.proto.event_pb2 import Event
+
+from fusejax.training.board import Board
+
+
+def events(folder):
+    data, found = b"".join(path.read_bytes() for path in folder.iterdir()), []
+    while data:  # length (8 bytes) and its checksum (4), the event and its checksum (4)
+        size = int.from_bytes(data[:8], "little")
+        found.append(Event.FromString(data[12 : 12 + size]))
+        data = data[16 + size :]
+    return found
+
+
+def test_values_and_images_are_in_the_file(tmp_path):
+    said = []
+    board = Board(tmp_path / "events", start=3, report=said.append)
+    board.scalar("train/loss", 0.25, 4)
+    board.image("panels/a", np.zeros((2, 3, 3), np.uint8), 5)
+    board.close()
+    first, start, loss, panel = events(tmp_path / "events")
+    assert first.file_version == "brain.Event:2"
+    assert (start.step, start.session_log.status) == (3, 1)
+    assert (loss.step, loss.summary.value[0].tag, loss.summary.value[0].simple_value) == (4, "train/loss", 0.25)
+    assert (panel.step, panel.summary.value[0].image.height, panel.summary.value[0].image.width) == (5, 2, 3)
+    assert not said
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorboardX cannot close its file
+def test_a_full_disk_ends_the_events_with_one_line_not_the_run(tmp_path):
+    said = []
+    board = Board(tmp_path / "events", start=0, report=said.append)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    with no_room():
+        for step in range(30):  # more than any queue holds
+            board.image("panels/a", noise, step)
+        board.close()
+    assert len(said) == 1
+    assert "no more TensorBoard events are written, the log is: OSError: [Errno 27] File too large" in said[0]
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
+    (tmp_path / "file").write_text("x")
+    said = []
+    board = Board(tmp_path / "file" / "events", start=0, report=said.append)
+    board.scalar("train/loss", 0.25, 4)
+    board.close()
+    assert len(said) == 1
