@@ -33,12 +33,12 @@ class TemporalOptions:
     """Which videos, weights and time constant.
 
     Attributes:
-        data_root: folder of the data sets; not needed for made-up scenes.
+        data_root: folder of the data sets; not needed for synthetic scenes.
         sequences: folders below it.
         weights: names or files.
         seconds: time constant.
         rate: frames per second.
-        made_up: frames of the made-up scenes; 0: none.
+        made_up: number of frames of the synthetic scenes; 0 for none.
         frames_out: also write, for every frame, fused alone | settled | their difference x 8.
     """
 

@@ -152,7 +152,7 @@ def _read_yolo(path: Path, size: tuple[int, int], classes: Sequence[str] | None)
 
 
 def _class_names(path: Path) -> list[str]:
-    """What the numbers of a YOLO file stand for, from the file beside it."""
+    """Class names for the numbers in a YOLO file, from the classes.txt next to it."""
     if not (file := path.with_name(CLASSES_FILE)).is_file():
         raise AnnotationError(f"{path}: its classes are numbers; put their names, one a line, into {file}.")
     return [line.strip() for line in _text(file).splitlines() if line.strip()]

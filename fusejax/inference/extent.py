@@ -77,7 +77,7 @@ def apply_within(
         method: method of the network to call.
 
     Returns:
-        What the network returns, and the sums over the core.
+        The output of the network, and the sums over the core.
     """
     sums: Sums = {}
     height = ir.shape[1]

@@ -76,7 +76,7 @@ class PairOnItsWay:
         chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
         self._sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
         if self._settings.maps or self._fuser.tile_side(self._sources) is None:
-            self._sources.planes  # noqa: B018 - are kept; computed beside the network's work on another pair
+            self._sources.planes  # noqa: B018 - caches them, while the network works on another pair
         return self
 
     def program(self, *, exact_size: bool) -> str:

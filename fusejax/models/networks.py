@@ -1,4 +1,4 @@
-"""The contract of a network, and which network belongs to which configuration."""
+"""The interface of a network, and the network for each configuration."""
 
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -15,24 +15,25 @@ from fusejax.typing import Luma, Params
 
 @runtime_checkable
 class Network(Protocol):
-    """What the rest of the library expects of a fusion network, a `flax.linen.Module`.
+    """The interface that the library expects of a fusion network, a `flax.linen.Module`.
 
     Parameters are the only collection of variables, so `init` returns `{"params": params}`.
 
     Attributes:
-        provides: names of what `outputs` returns, which are the names that loss terms ask for.
-        multiple: height and width are padded to multiples of this, in pixels; 1 if any size fits.
+        provides: names of the values returned by `outputs`, by which loss terms request them.
+        multiple: height and width are padded to multiples of this, in pixels; 1 if every size is
+            supported.
     """
 
     provides: ClassVar[tuple[str, ...]]
     multiple: int
 
     def init(self, rngs: Key[Array, ""], ir: Luma, vi_y: Luma) -> dict[str, Params]:
-        """Fresh variables for inputs of these shapes."""
+        """Initializes variables for inputs of these shapes."""
         ...
 
     def apply(self, variables: dict[str, Params], ir: Luma, vi_y: Luma, **options: Any) -> Any:
-        """`__call__` with these variables, or the method named by `method`."""
+        """Runs `__call__`, or the method given by `method`, with these variables."""
         ...
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
@@ -40,11 +41,11 @@ class Network(Protocol):
         ...
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
-        """What losses may ask for, by the names in `provides`; `fused_y` is always among them."""
+        """Outputs for the losses, by the names in `provides`, which always include `fused_y`."""
         ...
 
 
-# Classes of Flax modules that fulfill `Network`, which static types cannot say of a class.
+# Classes of Flax modules that implement `Network`, which static types cannot express for a class.
 NETWORKS: dict[type, Any] = {
     AngularFuseConfig: AngularFuse,
     CrossFuseConfig: CrossFuse,
@@ -57,9 +58,9 @@ def build(config: ModelConfig) -> nn.Module:
     """The network of a configuration.
 
     Args:
-        config: its type says which network, its fields say which shape.
+        config: configuration; its type selects the network, its fields the shape.
 
     Returns:
-        A module that fulfills `Network`.
+        A module that implements `Network`.
     """
     return NETWORKS[type(config)](config)
