@@ -3,10 +3,11 @@
     python scripts/temporal_table.py --data-root DIR --sequences m3svd/test_dev/0114_1551
     [--weights light angularfuse] [--seconds 0.5] [--rate 30] [--made-up 12] [--frames-out DIR]
 
-Every sequence is a folder with `ir` and `vi`. `--made-up N` adds scenes of N frames, day and night,
-with people and cars that move. Values are means over all steps, image metrics over every fourth
-frame, of every sequence. `static` is the usual definition of flicker: the whole change in static
-regions, which is mainly what the sources change there; the same of the sources is printed above.
+Every sequence is a folder with `ir` and `vi`. `--made-up N` adds synthetic scenes of N frames, by
+day and at night, with moving people and cars. For every sequence, values are means over all
+transitions, and for image metrics over every fourth frame. `static` is the usual definition of
+flicker: the whole change in static regions, which is mainly the change in the sources there; the
+same figure for the sources is printed above the table.
 """
 
 import dataclasses

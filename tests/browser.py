@@ -1,4 +1,4 @@
-"""A headless Chromium for tests that open pages as a person would."""
+"""A headless Chromium for tests that use pages like a person."""
 
 import contextlib
 import functools
@@ -15,13 +15,13 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 
 @contextlib.contextmanager
 def open_browser() -> Iterator:
-    """A Playwright `Browser`; the test is skipped, with the reason, where none can be had."""
+    """A Playwright `Browser`; if none is available, the test is skipped with the reason."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     executable = next((path for name in _NAMES if (path := shutil.which(name))), None)
     if executable is None:
         pytest.skip(f"no browser on the PATH (looked for {', '.join(_NAMES)}); on Debian: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        # Root, as in containers, cannot have Chromium's sandbox.
+        # Root, as in containers, cannot use Chromium's sandbox.
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         try:
             yield browser
@@ -31,7 +31,7 @@ def open_browser() -> Iterator:
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serves a folder on this machine as any static server would; gives its address."""
+    """Serves a folder on this machine like any static server; returns its address."""
     handler = functools.partial(_QuietHandler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -46,4 +46,4 @@ def serve(folder: Path) -> Iterator[str]:
 
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args) -> None:
-        """Nothing: requests are no news."""
+        """Prints nothing about requests."""

@@ -15,7 +15,7 @@ from browser import open_browser  # noqa: E402
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Folder of real pairs; the test is skipped where FUSEJAX_DATA does not name one."""
+    """Folder of real pairs; the test is skipped if FUSEJAX_DATA is not set."""
     root = os.environ.get("FUSEJAX_DATA")
     if not root:
         pytest.skip("FUSEJAX_DATA does not name a folder of real pairs")
@@ -24,14 +24,14 @@ def data_root() -> Path:
 
 @pytest.fixture(scope="module")  # not longer: no other event loop, such as Orbax's, can run while it is open
 def browser():
-    """A headless Chromium, `playwright.sync_api.Browser`; skipped where there is none."""
+    """A headless Chromium, `playwright.sync_api.Browser`; the test is skipped if there is none."""
     with open_browser() as browser:
         yield browser
 
 
 @pytest.fixture
 def say(record_property):
-    """Keeps a line for the end of the report, which pytest hides while tests pass."""
+    """Keeps a line for the end of the report, since pytest hides output of passing tests."""
     return lambda line: record_property("measured", line)
 
 

@@ -1,8 +1,7 @@
-"""CrossFuse once more, in PyTorch, written from the specification; submodules carry the names of
-the author's files.
+"""An independent PyTorch version of CrossFuse, written from the specification; submodules have the
+names of the author's files.
 
-An independent reading: depth-wise, grouped and padded convolutions, normalization and attention are
-PyTorch's own.
+Depth-wise, grouped and padded convolutions, normalization and attention are PyTorch's own.
 """
 
 import torch
@@ -176,13 +175,15 @@ class Twin(nn.Module):
         return self.DIDF_Decoder(*fused, vi_y)
 
     def checkpoint(self, prefix="module."):
-        """As the author's script saves it: a dict of named tensors for each of the four modules."""
+        """The format saved by the author's script: a dict of named tensors for each of the four
+        modules.
+        """
         return {name: {prefix + k: v for k, v in m.state_dict().items()} for name, m in self.named_children()}
 
 
 def randomize(module, seed):
-    """Every entry away from its initial 0 or 1, so that no term can hide; kernels keep the variance
-    of their input.
+    """Moves every entry away from its initial 0 or 1, so that every term has an effect; kernels
+    keep the variance of their input.
     """
     generator = torch.Generator().manual_seed(seed)
     for parameter in module.parameters():

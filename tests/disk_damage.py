@@ -1,4 +1,4 @@
-"""What can go wrong on a disk."""
+"""Simulated disk failures."""
 
 import contextlib
 import resource
@@ -12,7 +12,9 @@ def flip(file, place=0.5, bit=4):
 
 @contextlib.contextmanager
 def no_room():
-    """Files end at 20 kB: writing more fails as on a full disk, only with another number."""
+    """Limits files to 20 kB: writing more fails as on a full disk, but with another error
+    number.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:

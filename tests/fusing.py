@@ -1,4 +1,4 @@
-"""A network small enough to compile in a moment, for tests of everything around it."""
+"""A network that is small enough to compile quickly, for tests of everything around it."""
 
 import functools
 
@@ -13,13 +13,13 @@ TINY = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
 
 @functools.cache
 def tiny_params():
-    """Its parameters, freshly drawn."""
+    """Its random parameters."""
     pair = jnp.zeros((1, 8, 8, 1))
     return jax.jit(build(TINY).init)(jax.random.key(0), pair, pair)["params"]
 
 
 def save_tiny_weights(folder):
-    """Writes them and returns the file's name."""
+    """Writes the parameters and returns the path of the file."""
     path = folder / "tiny.safetensors"
     save_weights(path, tiny_params(), TINY, {})
     return str(path)

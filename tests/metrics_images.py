@@ -1,4 +1,4 @@
-"""Images that metrics are tested on."""
+"""Images for testing metrics."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +9,8 @@ SMALL = tuple(name for name in CONVENTIONS["exact"].metrics if name != "MS-SSIM"
 
 
 def levels(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Smooth random 8-bit levels with a flat, saturated corner, where cancelling variances would
-    show.
+    """Smooth random 8-bit levels with a flat, saturated corner, where cancellation in variances
+    would be noticed.
     """
     rng = np.random.default_rng(seed)
     coarse = rng.normal(size=(*shape[:-2], -(-shape[-2] // 6), -(-shape[-1] // 6)))

@@ -1,8 +1,8 @@
-"""Independent float64 reading of the metrics in NumPy and SciPy. One image [h, w] of levels
-0..255 at a time.
+"""Independent float64 implementation of the metrics in NumPy and SciPy, for one image [h, w] of
+levels 0..255 at a time.
 
-Written from the papers and a description of the toolkits, with library routines wherever one exists
-(convolution, histograms, FFT), so that it shares no arithmetic with the package.
+It is written from the papers and a description of the toolkits, with library routines wherever
+possible (convolution, histograms, FFT), so that it shares no arithmetic with the package.
 """
 
 import numpy as np

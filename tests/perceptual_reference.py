@@ -1,4 +1,4 @@
-"""Independent float64 reading of the perceptual metrics and of color deviation."""
+"""Independent float64 implementation of the perceptual metrics and of color deviation."""
 
 import numpy as np
 from metrics_reference import SOBEL_X

@@ -9,8 +9,8 @@ from fusejax.ops.boxes import rasterize
 HEIGHT, WIDTH = 17, 24
 
 
-# Per image: three overlapping boxes of which one reaches out; one thin and one empty box; nothing
-# valid.
+# Per image: three overlapping boxes, one of which extends beyond the image; one thin and one empty
+# box; no valid box.
 BOXES = np.array(
     [
         [[2, 3, 9, 8], [5.2, 4.7, 14.9, 12.1], [18, 10, 40, 30], [0, 0, 24, 17]],

@@ -1,4 +1,4 @@
-"""What the package promises to everybody: names, signatures, docstrings, and a cheap import."""
+"""The package's public promises: names, signatures, docstrings, and a cheap import."""
 
 import importlib
 import inspect
@@ -64,7 +64,7 @@ def test_public_functions_are_annotated_and_documented(function):
 
 @pytest.mark.parametrize("function", list(functions(STRICT)))
 def test_options_are_keyword_only_and_the_key_comes_first(function):
-    """Only images that a metric does not need may be left out by position."""
+    """Only images that a metric does not need may be omitted positionally."""
     given = parameters(function)
     for parameter in given:
         if parameter.default is not inspect.Parameter.empty and parameter.default is not None:
@@ -84,7 +84,7 @@ def section(doc, title):
 @pytest.mark.parametrize("function", list(functions(STRICT)))
 def test_docstrings_are_in_google_form(function):
     names = [p.name for p in parameters(function)]
-    if not names:  # a property-like method: its summary says what it returns
+    if not names:  # a property-like method, whose summary says what it returns
         return
     assert section(function.__doc__, "Args") == names
     if inspect.signature(function).return_annotation not in (None, type(None)):

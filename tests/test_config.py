@@ -1,4 +1,4 @@
-"""Strict configurations: JSON and back, where they are found, what is refused."""
+"""Strict configurations: to JSON and back, where they are found, what is rejected."""
 
 import dataclasses
 import json
@@ -51,7 +51,7 @@ def test_wrong_values_and_files_are_refused(tmp_path):
 
 
 def test_configurations_load_without_jax():
-    """Neither a slow import nor an arrow from a configuration to what uses it."""
+    """Configurations import nothing slow, and nothing that uses them."""
     slow = "{'jax', 'flax', 'grain', 'cv2', 'numpy', 'orbax'}"
     code = f"import sys, fusejax.config; print(sorted({slow} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The one check of options that accept a few named values."""
+"""The check of options that accept a few named values."""
 
 import dataclasses
 from typing import Literal

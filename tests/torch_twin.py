@@ -1,7 +1,7 @@
-"""The AngularFuse U-Net once more, in PyTorch, written from the specification and not from the JAX
-modules.
+"""An independent PyTorch version of the AngularFuse U-Net, written from the specification and not
+from the JAX modules.
 
-An independent reading: concatenations, grouped and transposed convolutions are PyTorch's own.
+Concatenations, grouped and transposed convolutions are PyTorch's own.
 """
 
 import numpy as np
@@ -106,7 +106,7 @@ class UFuser(nn.Module):
 
 
 def _in_torch(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
-    """Name and layout of a JAX parameter in the twin."""
+    """Name and layout of a JAX parameter in the PyTorch version."""
     *path, last = name.split("/")
     if last == "scale" and path[-1] == "attention":
         return ".".join([*path, last]), value.reshape(-1, 1, 1)
@@ -120,7 +120,7 @@ def _in_torch(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
 def load_flat(twin: UFuser, flat: dict[str, np.ndarray]) -> None:
     """Copies parameters named as in the JAX tree, joined with "/".
 
-    Every parameter must be met exactly once.
+    Every parameter must occur exactly once.
     """
     own = dict(twin.named_parameters())
     for name, array in flat.items():

@@ -1,4 +1,4 @@
-"""The type checker of the test suite: beartype, for which an int is a float as PEP 484 says."""
+"""The type checker of the test suite: beartype, with an int accepted as a float as in PEP 484."""
 
 from beartype import BeartypeConf, beartype
 

@@ -36,7 +36,7 @@ with epy.lazy_imports():
 # Each module has a function `run(arguments)`.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "fuse": (fuse, "fuse a pair of images, two folders or two videos: --ir DIR --vi DIR --out DIR"),
-    "train": (train, "train a configuration, or continue a run: fusejax train CONFIG --workdir DIR --data.root DIR"),
+    "train": (train, "train a configuration, or resume a run: fusejax train CONFIG --workdir DIR --data.root DIR"),
     "evaluate": (evaluate, "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR"),
     "stress": (stress, "test methods on noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
     "compare": (compare, "rank weights, fusion rules and other methods' results: --data-root DIR --out DIR"),

@@ -1,4 +1,4 @@
-"""`fusejax evaluate` end to end on made-up pairs, and each way it can be given nonsense."""
+"""`fusejax evaluate` end to end on synthetic pairs, and with every kind of invalid input."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def pairs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fused(pairs, tmp_path_factory):
-    """The plain average, as a method would write it."""
+    """Writes the plain average, as a method would."""
     out = tmp_path_factory.mktemp("fused")
     for path in (pairs / "vi").iterdir():
         write_image(out / path.name, read_image(path) // 2 + read_image(pairs / "ir" / path.name) // 2)

@@ -1,4 +1,4 @@
-"""`fusejax fuse` end to end on made-up pairs."""
+"""`fusejax fuse` end to end on synthetic pairs."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,6 @@
-"""Four steps of a network of a few hundred parameters on made-up pairs: for end-to-end tests."""
+"""Four steps of a network with a few hundred parameters on synthetic pairs, for end-to-end
+tests.
+"""
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.config import ComMaskConfig, DataConfig

@@ -1,4 +1,4 @@
-"""FusionNet with a few thousand parameters on made-up pairs, without boxes: two steps."""
+"""FusionNet with a few thousand parameters on synthetic pairs without boxes: two steps."""
 
 import dataclasses
 

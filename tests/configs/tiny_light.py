@@ -1,4 +1,4 @@
-"""A small light network on made-up pairs, two steps under the shipped objective without SSIM.
+"""A small light network on synthetic pairs: two steps with the shipped objective without SSIM.
 
 SSIM's variances on 0..255 levels carry float32 noise as large as its constants: on eight devices
 its value differs by 0.3 %, and the norm of the gradient by 2.4 %.

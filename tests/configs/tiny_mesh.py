@@ -1,4 +1,4 @@
-"""Twenty steps of a tiny network under a smooth objective: for runs on several devices."""
+"""Twenty steps of a tiny network with a smooth objective, for runs on several devices."""
 
 from fusejax.config import MeshConfig, StageConfig, TrainConfig
 from fusejax.data.config import DataConfig
@@ -7,8 +7,8 @@ from fusejax.models import FusionNetConfig
 
 
 def get_config() -> TrainConfig:
-    # No L1 term: at its kinks rounding alone turns gradients over. Consistency draws for each row
-    # of the batch.
+    # No L1 term, because at its kinks rounding alone flips gradients. Consistency draws for each
+    # row of the batch.
     objective = ObjectiveConfig((TermConfig("ssim"), TermConfig("consistency")))
     return TrainConfig(
         name="tiny_mesh",

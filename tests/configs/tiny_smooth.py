@@ -1,4 +1,4 @@
-"""The light network at its smallest under a smooth objective: what compiles fastest."""
+"""The smallest light network with a smooth objective, which compiles fastest."""
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.config import DataConfig

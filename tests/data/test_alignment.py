@@ -1,4 +1,4 @@
-"""Top-K channel alignment: what is chosen, what the gammas reach, and what the plan promises."""
+"""Top-K channel alignment: the selection, the effect of the gammas, and the plan."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ from fusejax.data.alignment_plan import AlignedPatches, VisibleImages, make_plan
 
 
 def all_patches(named, config):
-    """Every patch cut out, by plain loops: (name, top, left, pixels)."""
+    """Cuts every patch with plain loops: (name, top, left, pixels)."""
     side = config.patch
     for name, vi in named:
         for top in range(0, vi.shape[0] - side + 1, config.stride):
@@ -47,7 +47,7 @@ def test_choice_and_statistics_equal_plain_loops():
     assert_allclose([p.distance for p in found.patches], [r[0] for r in ranked[: CONFIG.k]], rtol=1e-12)
 
 
-@pytest.mark.parametrize("k", [9, 10, 11, 12])  # some of them cut between two patches of equal distance
+@pytest.mark.parametrize("k", [9, 10, 11, 12])  # some separate two patches of equal distance
 @pytest.mark.parametrize("order", ["choose_then_fit", "fit_then_choose"])
 def test_the_order_of_the_images_does_not_matter(order, k):
     config = dataclasses.replace(CONFIG, order=order, k=k)

@@ -1,4 +1,4 @@
-"""Plans of an alignment: patches cut by hand, plans on disk, the command."""
+"""Alignment plans: patches cut by hand, plans on disk, the command."""
 
 import dataclasses
 import json
@@ -129,7 +129,7 @@ def test_command(folders, capsys):
 
 
 def test_folders_align_from_python(folders, capsys):
-    """Nothing goes to standard output; what is left out is returned."""
+    """Nothing is written to standard output; skipped pairs are returned."""
     (folders / "auxiliary" / "ir" / "zz.png").write_bytes(b"no image")
     (folders / "auxiliary" / "vi" / "zz.png").write_bytes(b"no image")
     found = fusejax.studies.align_folders(

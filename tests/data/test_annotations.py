@@ -1,4 +1,4 @@
-"""Object boxes from annotation files, through crop and mirror, to batches."""
+"""Object boxes from annotation files through crops and flips to batches."""
 
 import json
 
@@ -29,7 +29,7 @@ M3FD = """<annotation>
 
 READ = {
     "a.xml": (M3FD, ("People", "Car"), [[501, 350, 520, 401], [900.5, 0, 1024, 768]]),
-    # cx and w rounded to six places: the right edge lies 0.0005 pixels outside of the image
+    # cx and w rounded to six places: the right edge lies 0.0005 pixels outside the image
     "a.txt": (
         "0 0.500000 0.250000 0.125000 0.500000\n\n1 0.937500 0.5 0.125001 1.0\n",
         ("person", "car"),

@@ -1,4 +1,4 @@
-"""Augmentation: what changes, what stays clean, and what is drawn again alike."""
+"""Augmentation: what changes, what stays clean, and reproducible draws."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Boxes in batches, in made-up pairs and in prepared data sets; settings that are refused."""
+"""Boxes in batches, in synthetic pairs and in prepared data sets; invalid settings."""
 
 import dataclasses
 import itertools

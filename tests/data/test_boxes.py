@@ -1,4 +1,4 @@
-"""Boxes in crops and mirrors, their choice and padding, and what batches hold of them."""
+"""Boxes in crops and flips, their selection and padding, and boxes in batches."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def drawn_pair(boxes, size):
 
 
 def random_box(rng, size):
-    """Corners at thirds of a pixel, so never on a pixel's center, where mirroring and drawing need
-    not commute.
+    """Corners at thirds of a pixel, and thus never at a pixel's center, where mirroring and drawing
+    need not commute.
     """
     (y1, y2), (x1, x2) = (np.sort(rng.choice(3 * side + 1, 2, replace=False)) / 3 for side in size)
     return np.array([x1, y1, x2, y2], np.float32)
@@ -38,7 +38,7 @@ def test_cropped_boxes_are_the_boxes_of_the_cropped_image(rng):
         if len(out["boxes"]):
             assert ((out["boxes"] >= 0) & (out["boxes"] <= side)).all()
             np.testing.assert_array_equal(out["ir"], mask_of(out["boxes"], (side, side)))
-        else:  # by the pixels: a fifth of the area, or a side of 4, up to the rounding of the corners
+        else:  # counted in pixels: a fifth of the area, or a side of 4, up to the rounding of the corners
             rows, columns = (out["ir"][..., 0].any(axis=k).sum() for k in (1, 0))
             height, width = box[3] - box[1], box[2] - box[0]
             assert min(rows, columns) <= 4 or (rows - 1) * (columns - 1) <= 0.2 * height * width
@@ -95,9 +95,9 @@ def test_share_of_the_crops_that_are_drawn_around_a_box():
 
 
 def test_windows_around_a_box_reach_every_place():
-    """The center of the box is found anywhere in the crop but for the 2 pixels at its border."""
+    """The center of the box occurs anywhere in the crop except in the 2 pixels at its border."""
     box = np.array([[30, 30, 38, 38]], np.float32)
-    places = np.mgrid[:68, :68].astype(np.uint8)[..., None]  # a crop's first pixel tells its row and its column
+    places = np.mgrid[:68, :68].astype(np.uint8)[..., None]  # a crop's first pixel is its row and column
     pair = {"id": "p", "ir": places[0], "vi": np.repeat(places[1], 3, -1), "boxes": box}
     rng, crop = np.random.default_rng(0), RandomPairedCrop(16, 1.0)
     made = [crop.random_map(pair, rng) for _ in range(1500)]
@@ -139,7 +139,7 @@ def test_kept_boxes_are_a_growing_share_that_follows_the_id():
     np.testing.assert_allclose([len(k) / 400 for k in kept], [0, 0.3, 0.6, 1], atol=0.07)  # 3 sigma
     other = {tuple(b) for b in SelectBoxes(keep=0.3).map(many(id="q"))["boxes"].tolist()}
     assert 0.05 < len(other & kept[1]) / len(other) < 0.6  # independent: 0.3
-    alone = SelectBoxes(("car",), keep=0.3).map(many())["boxes"]  # the filter moves no draw
+    alone = SelectBoxes(("car",), keep=0.3).map(many())["boxes"]  # the filter does not change the draws
     assert {tuple(b) for b in alone.tolist()} == {b for b in kept[1] if b in {tuple(x) for x in alone.tolist()}}
     assert len(alone) == sum(label == "Car" for label in SelectBoxes(keep=0.3).map(many())["labels"])
 

@@ -1,7 +1,7 @@
 """Feeding.
 
-The batch of all processes is one array whatever their number; prepared sets open by their index
-alone.
+The global batch is the same array for any number of processes; prepared sets need only their index
+to open.
 """
 
 import dataclasses
@@ -23,7 +23,9 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """Folder pairs, whose number no batch divides, mixed with made-up ones; masks on."""
+    """Folder pairs, whose number is not divisible by the batch size, mixed with synthetic ones;
+    with masks.
+    """
     root = tmp_path_factory.mktemp("pairs")
     write_synthetic_folder(root, count=5, size=(24, 28))
     masks = ComMaskConfig(probability=0.6, patch_sizes=(4,))
@@ -31,7 +33,7 @@ def config(tmp_path_factory):
 
 
 def joined(config, count, *, shards, **options):
-    """`count` batches, the processes' rows one after the other."""
+    """`count` batches, with the rows of the processes concatenated."""
     options |= {"batch_size": BATCH // shards, "seed": 5, "shard_count": shards}
     parts = [
         list(itertools.islice(training_batches(open_sources(config), config, shard_index=n, **options), count))
@@ -76,14 +78,14 @@ def test_a_position_with_workers_and_another_number_of_processes(config):
 
 
 def test_a_position_need_not_be_a_whole_batch(config):
-    """A run may go on with another batch size."""
+    """A run can be resumed with another batch size."""
     samples = np.concatenate([b["ir_input"] for b in joined(config, 4, shards=1)])
     (batch,) = joined(config, 1, shards=2, samples_seen=7)
     np.testing.assert_array_equal(batch["ir_input"], samples[7 : 7 + BATCH])
 
 
 class Endless:
-    """As many pairs as an index can name; counts what is asked of it."""
+    """A source with as many pairs as an index can address, which counts accesses."""
 
     def __init__(self):
         self.read = 0
@@ -144,9 +146,9 @@ def test_records_are_those_of_tfds(prepared, split):
 
 
 def test_a_record_is_asked_for_by_its_range_alone(prepared, monkeypatch):
-    """Asked for a list of positions, array_record goes through the whole index.
+    """For a list of positions, array_record scans the whole index.
 
-    An epoch would cost pairs squared.
+    The cost of an epoch would be quadratic in the number of pairs.
     """
     asked = []
 

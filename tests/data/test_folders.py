@@ -1,5 +1,4 @@
-"""Pairing by stem over the field's layouts, and one message for each way in which a folder can be
-bad.
+"""Pairing by stem for the field's folder layouts, and one message for each kind of invalid folder.
 """
 
 import re
@@ -31,7 +30,7 @@ def rgb(level, size=(6, 8)):
 
 
 def write_pairs(folder, stems, *, ir="ir", vi="vi", size=(6, 8), suffix=".png"):
-    """Pairs whose level is their place in the list, infrared 100 above visible."""
+    """Pairs whose gray level is their index, with infrared 100 above visible."""
     for level, stem in enumerate(stems):
         write_image(folder / ir / f"{stem}{suffix}", gray(level + 100, size))
         write_image(folder / vi / f"{stem}.png", rgb(level, size))

@@ -1,4 +1,4 @@
-"""Patches of a fixed grid, and samples without flips: CrossFuse's training data."""
+"""Patches on a fixed grid, and samples without flips: CrossFuse's training data."""
 
 import dataclasses
 import itertools
@@ -22,7 +22,7 @@ SIZES = ((30, 44), (36, 57), (16, 16))  # height, width
 
 
 def positions(h, w):
-    """A pair whose pixels say where they come from: infrared holds the row, visible the column."""
+    """A pair whose pixels encode their position: infrared has the row, visible the column."""
     rows, columns = np.mgrid[:h, :w].astype(np.uint8)
     return rows[..., None], np.repeat(columns[..., None], 3, axis=-1)
 
@@ -46,7 +46,7 @@ def corners(source):
 
 
 def test_patches_lie_on_the_grid_and_incomplete_ones_are_dropped(config):
-    """Counted by hand: widths 44, 57 and 16 hold patches at 0 and 20, at 0, 20 and 40, and at 0."""
+    """Counted by hand: widths 44, 57 and 16 have patches at 0 and 20, at 0, 20 and 40, and at 0."""
     (source,) = open_sources(config)
     assert isinstance(source, PatchGrid)
     assert corners(source) == {
@@ -104,7 +104,7 @@ def test_boxes_follow_their_patch():
 
 
 def test_aligned_patches_keep_their_number_and_foreign_share(root, tmp_path):
-    """All in one list without shares, as in the author's training file."""
+    """All samples in one list without shares, as in the author's training file."""
     plan = tmp_path / "plan.json"
     align_command(AlignOptions(root, root, plan, config=AlignConfig(patch=SIZE, stride=8, k=5)))
     config = DataConfig(
@@ -121,7 +121,7 @@ def test_aligned_patches_keep_their_number_and_foreign_share(root, tmp_path):
 def test_crossfuse_trains_on_the_authors_patches():
     config = load_config("crossfuse")
     assert (config.data.crop, config.data.patch_stride, config.data.flips) == (64, 200, False)
-    # What the author's file holds: 160 epochs of 207 batches of 8.
+    # The author's file has 160 epochs of 207 batches of 8.
     assert plan_stages(config, 1656)[-1].end == 33_120
 
 

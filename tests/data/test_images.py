@@ -1,6 +1,6 @@
 """Image files.
 
-Every kind that the field stores, both depths, and each way in which a file can be bad.
+Every kind of file used in the field, both depths, and each kind of invalid file.
 """
 
 import io
@@ -114,7 +114,7 @@ def encoded(suffix, size=(64, 80)):
     return cv2.imencode(suffix, pixels)[1].tobytes()
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's word on a TIFF whose directory is gone
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's warning for a TIFF without a directory
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
 @pytest.mark.parametrize("read", [image_size, read_image])
 @pytest.mark.parametrize("kept", [0.6, 0.98])

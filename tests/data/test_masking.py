@@ -1,6 +1,7 @@
-"""ComMask's laws.
+"""Properties of ComMask.
 
-Binary, complementary, kept share, constant cells, deterministic, absent with p = 0.
+Masks are binary and complementary, keep the right fraction, are constant in cells and
+deterministic, and are absent with p = 0.
 """
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_probability_is_the_share_of_masked_pairs():
 
 
 def test_every_patch_size_is_drawn():
-    """The side of a cell is the greatest common divisor of the places where the mask changes."""
+    """The side of a cell is the greatest common divisor of the positions where the mask changes."""
     config = ComMaskConfig(probability=1.0)
     ones, found = np.ones((128, 128, 1), np.float32), set()
     for seed in range(30):

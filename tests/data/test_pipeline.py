@@ -1,6 +1,6 @@
 """The input pipeline.
 
-What a batch is, and that it follows from (configuration, seed, index) alone.
+The content of a batch, and that it depends only on (configuration, seed, index).
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ MASKED = ComMaskConfig(probability=0.6, patch_sizes=(4,))
 
 
 def positions(h, w):
-    """A pair whose pixels say where they come from: infrared holds the row, visible the column."""
+    """A pair whose pixels encode their position: infrared has the row, visible the column."""
     rows, columns = np.mgrid[:h, :w].astype(np.uint8)
     return rows[..., None], np.repeat(columns[..., None], 3, axis=-1)
 
@@ -197,7 +197,7 @@ def test_made_up_pairs_need_no_folder():
 
 
 def test_folders_prepared_sets_and_made_up_pairs_go_together(root, tmp_path):
-    """Records with and without boxes end in the same batches."""
+    """Records with and without boxes result in the same batches."""
     for kind, pixels in zip(("Ir", "Vis"), positions(20, 24), strict=True):
         write_image(tmp_path / kind / "m3fd_0.png", pixels)
     (tmp_path / "manual").mkdir()

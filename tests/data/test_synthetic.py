@@ -1,6 +1,6 @@
-"""Made-up pairs.
+"""Synthetic pairs.
 
-Drawn from the seed alone, and telling, so that one modality knows what the other does not.
+They depend only on the seed, and each modality contains information that the other lacks.
 """
 
 import pickle
@@ -72,7 +72,8 @@ def test_days_are_bright_and_nights_dark_while_warmth_stays():
 def test_targets_are_warm_and_hardly_visible_at_night():
     day, night = contrasts(DAYS), contrasts(NIGHTS)
     assert len(night) >= 16
-    # Medians: a ring that another target reaches into, or a street lamp, decides single boxes.
+    # Medians, because single boxes are dominated by other targets within the ring, or by a street
+    # lamp.
     assert min(np.median(day[:, 0]), np.median(night[:, 0])) > 0.12
     assert np.median(night[:, 1]) < 0.035  # 9 of 255 levels
     assert np.median(day[:, 1]) > 2.5 * np.median(night[:, 1])

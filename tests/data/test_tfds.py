@@ -1,6 +1,6 @@
-"""The TFDS builders on small archives in the sets' true layouts.
+"""The TFDS builders on small archives in the real layouts of the sets.
 
-Built and read without TensorFlow.
+They are built and read without TensorFlow.
 """
 
 import functools
@@ -53,9 +53,9 @@ def make_zip(folder, target):
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch):
-    """Serves an archive on loopback in place of a builder's address.
+    """Serves an archive on loopback instead of at a builder's address.
 
-    The builder downloads it as it would there.
+    The builder downloads it as usual.
     """
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

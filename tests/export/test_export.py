@@ -1,4 +1,4 @@
-"""Exported files: equal to the library, any size, sealed."""
+"""Exported files: equal to the library, for any size, with a checksum."""
 
 import json
 
@@ -25,12 +25,14 @@ SMALL = {
     ),
     "crossfuse": CrossFuseConfig(width=8, heads=4, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
 }
-# Every size compiles a StableHLO program anew.
+# A StableHLO program is compiled again for every size.
 SIZES = {"onnx": ((1, 1), (1, 5), (9, 16), (311, 513)), "stablehlo": ((1, 1), (311, 513))}
 
 
 def draw_params(config, scale=0.15):
-    """Parameters that have all left their start; for larger ones see test_forms.py."""
+    """Parameters that have all moved away from their initial values; for larger ones see
+    test_forms.py.
+    """
     rng, image = np.random.default_rng(1), jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
     shapes = jax.eval_shape(build(config).init, jax.random.key(0), image, image)["params"]
     return jax.tree.map(lambda x: scale * rng.standard_normal(x.shape).astype(np.float32), shapes)
@@ -68,7 +70,7 @@ def test_shipped_weights_can_be_exported(tmp_path, name, format, say):
     say(f"{name}.{format}: {metadata['largest_difference']:.1e}, {out.stat().st_size / parameters:.2f} of the size")
     assert metadata["name"] == name and metadata["version"] == fusejax.__version__ and metadata["card"]
     assert metadata["largest_difference"] < 1e-5
-    # Beside parameters as few as those of `crossfuse_small` (63 kB) graph and card weigh more.
+    # With as few parameters as in `crossfuse_small` (63 kB), graph and card take more space.
     assert out.stat().st_size < (1.2 * parameters if parameters > 150_000 else parameters + 64_000)
 
 

@@ -1,4 +1,4 @@
-"""ONNX graphs against independent networks in float64, where float32 would hide the form."""
+"""ONNX graphs against independent networks in float64, since float32 would hide differences."""
 
 import fusionnet_reference
 import numpy as np
@@ -22,9 +22,9 @@ def unclipped_in_float64(model):
     return model
 
 
-# At 0.3 the image that FusionNet blends reaches into the hundreds before it is clipped. There
-# float32 differs from float64 by more than 1e-4, in JAX as in ONNX, so that `fusejax export`
-# refuses the file; the graph is right all the same.
+# At 0.3 the image that FusionNet blends has values in the hundreds before it is clipped. There
+# float32 differs from float64 by more than 1e-4, in JAX as in ONNX, so `fusejax export` refuses the
+# file; the graph is nevertheless correct.
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.15, 0.3])
 def test_fusionnet_equals_its_reference_in_float64(scale, say):

@@ -1,4 +1,4 @@
-"""The page that fuses in the browser, used as a person would."""
+"""The page that fuses in the browser, used like a person would use it."""
 
 import io
 
@@ -49,7 +49,7 @@ def page(browser, address):
 
 
 def pixels(page):
-    """What the canvas shows, [h, w, 3]."""
+    """The content of the canvas, [h, w, 3]."""
     flat = page.evaluate(
         """() => { const c = document.getElementById("view");
         return Array.from(c.getContext("2d").getImageData(0, 0, c.width, c.height).data) }"""

@@ -1,4 +1,4 @@
-"""What lies on an array beyond the image changes nothing, for every network and border."""
+"""Array content beyond the image has no effect, for every network and border."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ CONFIGS = {
 
 
 def network_and_params(config, seed=0):
-    """The network, and parameters away from 0 and 1, so that no term can hide."""
+    """The network, with parameters away from 0 and 1, so that every term has an effect."""
     model = build(without_remat(config))
     pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]

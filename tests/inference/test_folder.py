@@ -1,6 +1,6 @@
 """Fusing files and folders.
 
-What is written where, what is kept, and every input that is refused.
+Which files are written where, which are kept, and every input that is rejected.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Fusing arrays: what goes in comes out in kind; a pair's result is its own."""
+"""Fusing arrays: the output has the kind of the input; a pair's result depends only on the pair."""
 
 import jax
 import numpy as np

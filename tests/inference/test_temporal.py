@@ -1,4 +1,6 @@
-"""The decision settles, the pixels never do: laws of `settle` on made-up fusions."""
+"""The decision is smoothed over time, but never the pixels: laws of `settle` on synthetic
+fusions.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -47,11 +49,12 @@ def test_a_still_scene_shows_the_mean_decision_of_the_last_frames(still, rng):
     shares = 0.4 + 0.3 * rng.uniform(-1, 1, 40)
     out, _ = run([still] * 40, [blend(*still, share) for share in shares], seconds=4 * FRAME)
     for n in (0, 1, 5, 39):
-        # A decision of k frames ago weighs exp(-k / 4); the first one has all that is left.
+        # A decision from k frames ago has the weight exp(-k / 4); the first one has the remaining
+        # weight.
         weights = np.exp(-np.arange(n, -1, -1) / 4) * np.where(np.arange(n + 1), 1 - np.exp(-1 / 4), 1)
         np.testing.assert_allclose(weights.sum(), 1, rtol=1e-12)
         expected = blend(*still, (weights * shares[: n + 1]).sum())
-        # The fits stay a little near the plain average.
+        # The fits stay slightly biased toward the plain average.
         assert np.abs(out[n] - expected).max() < 2 / 255
 
 
@@ -115,7 +118,9 @@ def test_a_slow_change_of_the_sources_ends_a_decision_as_well(still):
 
 
 def test_moving_things_leave_no_trail():
-    """A warm square walks over a still wall; where it was a frame ago, the wall is as if alone."""
+    """A warm square moves over a static wall; where it was one frame ago, the wall looks as if
+    alone.
+    """
     wall = np.full((1, *SIZE, 1), 0.35, np.float32) + 0.15 * np.sin(np.arange(SIZE[1], dtype=np.float32))[:, None]
     pairs, fused = [], []
     for n in range(8):
@@ -132,7 +137,9 @@ def test_moving_things_leave_no_trail():
 
 
 def test_what_moved_follows_the_network_and_the_rest_its_settled_decision(still):
-    """The right part gets warmer: it takes the new decision, the left one keeps the old one."""
+    """The right part gets warmer: it takes the new decision, while the left part keeps the old
+    one.
+    """
     ir, vi_y = still
     later = ir.copy()
     later[:, :, 64:] += 0.1

@@ -1,4 +1,4 @@
-"""Real videos with the released light network: flicker goes down, nothing else gets worse."""
+"""Real videos with the released light network: flicker decreases, and nothing else gets worse."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ _SPATIAL = ("SD", "AG", "SCD", "Qabf", "SSIM")
 
 @pytest.fixture(scope="module")
 def rows(data_root):
-    """For both sequences, scores of frames fused alone and of the settled ones."""
+    """For both sequences, scores of independently fused frames and of settled frames."""
     fuser, rows = Fuser.load("light"), []
     for folder in sorted((data_root / "m3svd" / "test_dev").iterdir()):
         names = sorted(path.name for path in (folder / "vi").iterdir())

@@ -1,4 +1,4 @@
-"""Raw infrared values: any span of a camera gives what its 8-bit twin gives."""
+"""Raw infrared values: any span of a camera gives the same result as its 8-bit version."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,7 @@ def test_cores_cover_the_side_once_and_keep_their_halo(side, core, halo):
 
 
 def whole_and_sources(name, size=(75, 101)):
-    """A network with its parameters, a pair, and the network's result on all of it."""
+    """A network with its parameters, a pair, and the network's result on the whole pair."""
     model, params = network_and_params(CONFIGS[name])
     ir, vi_y = np.random.default_rng(1).random((2, 1, *size, 1), dtype=np.float32)
     whole = np.clip(jax.jit(model.apply)({"params": params}, ir, vi_y), 0, 1)
@@ -123,8 +123,8 @@ def test_memory_is_read_with_its_unit():
             parse_memory(text + unit)
 
 
-# What the system says of a child counts this process too, from which it was forked. Python, JAX and
-# the library take more on some machines than on others, so the limit is named on top of theirs.
+# The system's figure for a child includes this process, from which it was forked. Python, JAX and
+# the library need more memory on some machines than on others, so the limit is added to theirs.
 FUSE = """
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fusing videos: what goes in comes out, frame by frame, and nothing half is ever left."""
+"""Fusing videos: every frame of the input is in the output, and no partial file is ever left."""
 
 import fractions
 import os
@@ -58,7 +58,7 @@ def rgb_frames(path):
 
 
 def write_yuv(path, *, pts, frames=6, pix_fmt="yuv420p", audio=False):
-    """A video of random planes at the given times of 1/1000 s, and sound beside it."""
+    """A video of random planes at the given times (in 1/1000 s), with sound."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
@@ -191,7 +191,7 @@ def test_raw_thermal_has_one_range_for_the_whole_video(weights, tmp_path, pairs)
 
 
 class Interrupt(BaseException):
-    """As Ctrl-C, which a test runner would take for itself."""
+    """Stands for Ctrl-C, which the test runner would handle itself."""
 
 
 def test_an_interrupt_leaves_nothing_and_the_next_call_starts_again(videos, weights, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Every bad input of `fuse_video` is refused by name, before anything is written."""
+"""Every invalid input of `fuse_video` is rejected by name, before anything is written."""
 
 import sys
 from fractions import Fraction
@@ -18,7 +18,7 @@ av = pytest.importorskip("av")
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Good videos `ir` and `vi`, and bad ones named after what is wrong."""
+    """Valid videos `ir` and `vi`, and invalid ones named after what is wrong."""
     folder = tmp_path_factory.mktemp("inputs")
     pairs = list(moving_scene(2, frames=5, size=SIZE))
     ir, vi = ([pair[kind] for pair in pairs] for kind in ("ir", "vi"))

@@ -1,4 +1,6 @@
-"""Videos of phones: stored as the sensor lies, shown and fused as their display matrix says."""
+"""Videos from phones: stored in the sensor's orientation, shown and fused according to their
+display matrix.
+"""
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def pairs():
 
 
 def write_turned(path, frames, degrees, *, hflip=False, pix_fmt="bgr0"):
-    """Lossless frames as stored, marked to be turned counterclockwise and then mirrored."""
+    """Lossless stored frames with metadata to rotate them counterclockwise and then mirror them."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=RATE)
         stream.height, stream.width = frames[0].shape[:2]

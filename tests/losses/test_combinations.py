@@ -1,5 +1,5 @@
-"""Every network with every gradient loss, masks on and off; what does not fit is refused; the
-README's example.
+"""Every network with every gradient loss, with and without masks; incompatible terms are rejected;
+the README's example.
 """
 
 import dataclasses
@@ -93,7 +93,7 @@ def test_one_compiled_training_step_serves_no_boxes_and_the_most():
 
 
 def example_inputs(rng, kinds):
-    """What any term may be given: images of the kinds named, b = 2."""
+    """All inputs that a term can have: images of the named kinds, b = 2."""
 
     def image(kind):
         if kind == "textured":
@@ -111,8 +111,8 @@ def example_inputs(rng, kinds):
 
 @pytest.mark.parametrize("name", TERMS)
 def test_every_term_is_finite_with_its_gradient(name, rng):
-    """Over flat, zero, saturated, identical and textured images; a new loss is covered by being
-    listed.
+    """On flat, zero, saturated, identical and textured images; new losses are covered
+    automatically.
     """
     config = ObjectiveConfig((TermConfig(name),))
 

@@ -1,5 +1,5 @@
-"""Gradient, structure and intensity losses on a source pair: against float64 readings, and the laws
-they must obey.
+"""Gradient, structure and intensity losses on a source pair: against float64 implementations, and
+the laws they must obey.
 """
 
 import itertools
@@ -133,8 +133,8 @@ def test_direction_aware_loss_is_zero_where_the_fused_image_has_the_targets():
 
 
 def test_each_scale_counts():
-    """A change that the finest scale does not see moves the coarser ones, and the weights say how
-    much.
+    """A change that is invisible at the finest scale affects the coarser ones, according to the
+    weights.
     """
     f, i, v = (luma(s) for s in range(3))
     parts = [sum(aware(*(shrink(x, level) for x in (f, i, v)), weights=(1.0,))) for level in range(3)]
@@ -153,7 +153,7 @@ def test_inverted_contrast_is_seen_by_the_direction_aware_loss_only():
 def test_the_four_sign_patterns_of_a_ramp():
     """V has gx = 0.08 and gy = 0.16: twice the axes of the wrong sign.
 
-    The conventional loss sees none of it.
+    The conventional loss ignores this.
     """
     v, flat = ramp(0.01, 0.02), jnp.zeros((1, 12, 16, 1))
     for (x, y), want in {(1, 1): 0.0, (-1, 1): 0.16, (1, -1): 0.32, (-1, -1): 0.48}.items():

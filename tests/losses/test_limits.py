@@ -1,4 +1,4 @@
-"""Values at limits, where a dropped epsilon, clip or option would show."""
+"""Values at limits, where a missing epsilon, clip or option would be noticed."""
 
 import jax.numpy as jnp
 import numpy as np

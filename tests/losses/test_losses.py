@@ -1,4 +1,6 @@
-"""AngularFuse's losses against a float64 reading of the formulas, and the laws they must obey."""
+"""AngularFuse's losses against a float64 implementation of the formulas, and the laws they must
+obey.
+"""
 
 import functools
 import itertools
@@ -152,7 +154,7 @@ def test_ties_go_to_the_visible():
 def test_angle_terms_vanish_where_the_fused_gradient_is_the_selected_one(gradient_source):
     """IR = 0 and F = V, or F = I_ref.
 
-    What is left is eps: eps^2 / |G|^2 per pixel, below 1e-3 on this texture.
+    Only eps remains: eps^2 / |G|^2 per pixel, below 1e-3 on this texture.
     """
     ir, vi_y = jnp.zeros((2, 16, 16, 1)), luma(1)
     fused_y = vi_y if gradient_source == "sources" else jitted_reference(ir, vi_y, config=GLOBAL)
@@ -244,7 +246,7 @@ def test_vector_loss_is_finite_on_flat_and_on_identical_images():
 
 
 def test_gradients_agree_with_finite_differences_in_float64():
-    """Each term by itself; the pixels are random, so that no norm difference lies within a step of
+    """Each term separately; the pixels are random, so that no norm difference is within a step of
     its kink.
     """
     terms = {

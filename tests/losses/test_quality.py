@@ -1,4 +1,6 @@
-"""Metrics as training terms: against the metrics, float64 readings, slopes, degenerate images."""
+"""Metrics as training terms: against the metrics, float64 implementations, slopes, degenerate
+images.
+"""
 
 import functools
 
@@ -19,7 +21,7 @@ LOSSES = {"qabf": qabf_loss, "metric_ssim": metric_ssim_loss, "scd": scd_loss, "
 
 
 def luma(seed, *, size=48, batch=2):
-    """Smooth 8-bit images: what is fused has edges of several pixels, as photographs do."""
+    """Smooth 8-bit images: like photographs, fused images have edges several pixels wide."""
     noise = np.random.default_rng(seed).random((batch, size, size))
     smooth = ndimage.gaussian_filter(noise, (0, 1.5, 1.5))
     low, high = smooth.min(), smooth.max()

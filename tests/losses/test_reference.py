@@ -42,8 +42,8 @@ def gray(u8):
 
 
 def assert_close_to_opencv(ours, opencv):
-    """Within 1 gray level on 99.9 % of the pixels (OpenCV rounds its maps and its result), and
-    nowhere far off.
+    """Within 1 gray level on 99.9% of the pixels (OpenCV rounds its maps and its result), and never
+    far off.
     """
     distance = np.abs(np.round(255 * np.asarray(ours)[0, ..., 0]) - opencv.astype(int))
     assert (distance <= 1).mean() >= 0.999

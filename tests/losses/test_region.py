@@ -1,4 +1,4 @@
-"""Boxes, their loss and metrics: against float64 readings, and the laws they must obey."""
+"""Boxes, their loss and metrics: against float64 implementations, and the laws they must obey."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Metrics on object regions: against float64 readings, and the laws they must obey."""
+"""Metrics on object regions: against float64 implementations, and the laws they must obey."""
 
 import jax
 import jax.numpy as jnp

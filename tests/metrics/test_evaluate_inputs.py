@@ -1,4 +1,4 @@
-"""`evaluate` takes what `fuse` takes and returns."""
+"""`evaluate` accepts everything that `fuse` accepts and returns."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
-"""A batch spread over eight devices scores as on one.
+"""A batch spread over eight devices has the same scores as on one.
 
-Runs in a process of its own, since devices are set at start.
+Runs in a separate process, since the number of devices is fixed at startup.
 """
 
 import os

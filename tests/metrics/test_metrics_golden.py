@@ -1,5 +1,5 @@
-"""Metrics against public toolkits: on images made by a formula here, and on the real pairs beside
-FUSEJAX_DATA.
+"""Metrics against public toolkits: on images computed from a formula here, and on real pairs if
+FUSEJAX_DATA is set.
 """
 
 import json
@@ -65,7 +65,7 @@ def relative_error(got: float, expected: float | None) -> float:
 
 
 def errors_of(toolkit: str, got: dict[str, np.ndarray], values: list[dict]) -> dict[str, float]:
-    """Worst relative error per metric; fails on a value that this package does not reproduce."""
+    """Worst relative error per metric; fails if this package does not reproduce a value."""
     worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
     for i, record in enumerate(values):
         for its_name, expected in record.items():
@@ -81,7 +81,7 @@ def assert_within(toolkit: str, worst: dict[str, float], say) -> None:
     assert not failures
 
 
-# Images made by a formula: anybody can run these.
+# Images computed from a formula: anyone can run these.
 
 
 def formula_sources(pair: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Laws of the metrics, and every one against an independent float64 reading."""
+"""Laws of the metrics, and every metric against an independent float64 implementation."""
 
 from functools import partial
 
@@ -71,7 +71,7 @@ def test_every_metric_has_a_row_in_the_table():
     assert set(USUAL) <= set(CONVENTIONS["exact"].metrics)
 
 
-# One answer, however it is computed. The bound is float32's rounding under another order of sums.
+# One answer, however it is computed. The bound is float32 rounding with another order of sums.
 ORDER = {"rtol": 2e-6, "atol": 1e-7}
 
 
@@ -148,8 +148,8 @@ def test_edge_angle_is_the_arctangent_of_the_ratio():
 
 
 def test_histogram_by_products_is_the_histogram_by_scatter():
-    """The form for accelerators, over several chunks with a ragged end, gives the same exact
-    counts.
+    """The accelerator implementation, over several chunks with an incomplete last one, gives the
+    same exact counts.
     """
     first, second = (jnp.asarray(levels(seed, (67, 71)).astype(np.int32).ravel()) for seed in (1, 2))
     counts = _matmul_histogram(first, second)

@@ -1,4 +1,6 @@
-"""Images on larger arrays score as they do alone: every metric knows where its image ends."""
+"""Images padded to larger arrays have the same scores: every metric respects the extent of its
+image.
+"""
 
 import jax.numpy as jnp
 import metrics_reference as reference
@@ -13,7 +15,7 @@ from fusejax.metrics.region import mse_lower_bound, roi_mse, roi_ssim
 
 ARRAY = (48, 64)
 SIZES = ((41, 47), (48, 64), (43, 64), (16, 16))
-GARBAGE = 0.37  # beyond the image; no metric may see it
+GARBAGE = 0.37  # value beyond the image, which must not affect any metric
 
 
 def pictures(size: tuple[int, int]) -> list[np.ndarray]:
@@ -51,7 +53,7 @@ def test_images_of_several_sizes_score_as_the_float64_reference_says():
 
 @pytest.mark.slow
 def test_a_border_that_is_off_by_one_pixel_changes_every_value():
-    """Without this the test above could pass for a metric that does not look at the border."""
+    """Without this, the test above could pass for a metric that ignores the border."""
     right = scores_within(SIZES)
     for wrong in ((42, 47), (41, 48), (40, 47), (41, 46)):
         off = scores_within(SIZES, [wrong, *SIZES[1:]])
@@ -72,7 +74,7 @@ def test_multi_scale_ssim_over_odd_sizes():
 @pytest.mark.slow
 @pytest.mark.parametrize("convention", ["cddfuse", "tang", "vifb"])
 def test_conventions_score_padded_images_as_unpadded_ones(convention):
-    """In color, so that the channels of VIFB count; the exact convention stands above."""
+    """In color, so that VIFB's channels matter; the exact convention is tested above."""
     metrics = tuple(CONVENTIONS[convention].metrics)
     fused, ir, vi = pictures((43, 61))
     images = [np.stack([fused, vi, fused], -1), ir, np.stack([vi, vi // 2, vi], -1)]

@@ -1,4 +1,4 @@
-"""Temporal metrics: values that can be worked out by hand."""
+"""Temporal metrics: values that can be computed by hand."""
 
 import csv
 from fractions import Fraction
@@ -58,7 +58,7 @@ def test_a_wrong_mix_of_one_frame_is_flicker(texture):
     ir = np.ascontiguousarray(texture[::-1, ::-1])
     frames = [(texture + share * (ir - texture), ir, texture) for share in (0.3, 0.6)]
     expected = 255 * 0.3 * np.abs(ir - texture).mean()
-    # The fit stays near the plain average, which costs 3 % in a texture of this contrast.
+    # The fit is biased toward the plain average, which costs 3% in a texture of this contrast.
     np.testing.assert_allclose(evaluate_video(frames)["flicker"], expected, rtol=0.05)
 
 

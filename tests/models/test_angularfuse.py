@@ -1,4 +1,6 @@
-"""The U-Net of Restormer-CNN blocks: counts, sizes, range, types, and that each option acts."""
+"""The U-Net of Restormer-CNN blocks: counts, sizes, range, types, and that each option has an
+effect.
+"""
 
 import math
 
@@ -68,7 +70,7 @@ def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
 
 
 def test_divisible_sizes_are_not_touched_by_padding(tiny):
-    """A image extended by hand as the network extends it gives the same inside."""
+    """An image padded by hand in the same way as by the network gives the same result inside."""
     model, params = tiny
     ir, vi_y = luma(0, 1, 9, 11), luma(1, 1, 9, 11)
     by_hand = [np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect") for x in (ir, vi_y)]

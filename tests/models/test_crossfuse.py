@@ -1,4 +1,4 @@
-"""CrossFuse's network: counts, its independent PyTorch reading, and the laws of its blocks."""
+"""CrossFuse's network: counts, an independent PyTorch version, and the laws of its blocks."""
 
 import dataclasses
 import functools

@@ -1,4 +1,6 @@
-"""FusionNet against its independent reading, and what its attention and alpha promise."""
+"""FusionNet against an independent implementation, and the properties of its attention and
+alpha.
+"""
 
 import dataclasses
 import functools
@@ -207,7 +209,9 @@ def test_constant_input_has_finite_output_and_gradients():
 
 
 def test_every_parameter_is_trained():
-    """From random parameters nothing is cut off; from initial ones the heads learn first."""
+    """With random parameters, every parameter gets a gradient; with initial ones, the heads learn
+    first.
+    """
     config = VARIANTS["gate"]
     _, grads = compiled_gradient(config)(random_params(config), *pair())
     silent = [jax.tree_util.keystr(k) for k, g in jax.tree_util.tree_leaves_with_path(grads) if not np.any(g)]

@@ -1,4 +1,4 @@
-"""The light network: any size in and out, and what its coefficients mean."""
+"""The light network: any image size, and the meaning of its coefficients."""
 
 import functools
 
@@ -21,7 +21,7 @@ def pair(h, w, seed=0):
 
 @functools.cache
 def params(config=TINY):
-    """Drawn large, so that cells differ as much as they ever will."""
+    """Large random values, so that cells differ as much as possible."""
     shapes = jax.eval_shape(Light(config).init, jax.random.key(0), *pair(8, 8))["params"]
     rng = np.random.default_rng(1)
     return jax.tree.map(lambda x: rng.normal(0, 0.8 / np.sqrt(np.prod(x.shape[:-1])), x.shape), shapes)

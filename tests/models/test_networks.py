@@ -1,4 +1,4 @@
-"""What holds for every network, and how fresh parameters are distributed."""
+"""Properties of every network, and the distribution of initial parameters."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ from fusejax.models.convolutions import (
 from fusejax.models.depthwise import DepthwiseConv3x3
 
 PAIR = jax.ShapeDtypeStruct((2, 9, 6, 1), jnp.float32)
-# Layer, channels in, values that one output value is summed over.
+# Layer, input channels, number of values summed for one output value.
 LAYERS = {
     "3x3": (Conv3x3(64, use_bias=True), 32, 9 * 32),
     "1x1": (Pointwise(96, use_bias=True), 64, 64),

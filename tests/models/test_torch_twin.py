@@ -1,4 +1,4 @@
-"""The JAX network against its independent PyTorch reading, with the same weights."""
+"""The JAX network against an independent PyTorch version with the same weights."""
 
 import jax
 import jax.numpy as jnp

@@ -44,7 +44,7 @@ def test_palette_and_black_and_white_images_are_their_pixels():
 
 
 class FakeTensor:
-    """Stands for a torch tensor, of which only module and name are looked at."""
+    """Stands for a torch tensor, of which only the module and name are checked."""
 
 
 FakeTensor.__module__ = "torch"

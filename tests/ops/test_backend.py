@@ -1,4 +1,4 @@
-"""Forms of an operation by platform."""
+"""Implementations of an operation by platform."""
 
 import jax
 import jax.numpy as jnp

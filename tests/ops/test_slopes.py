@@ -1,4 +1,4 @@
-"""Means over pixels and slopes kept beside values: equal to plain autodiff."""
+"""Means over pixels, and slopes stored with values: equal to plain autodiff."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def test_the_mean_is_the_mean():
 
 
 def test_values_and_slopes_are_those_of_autodiff():
-    """Every image with a weight of its own, along the first argument and the others."""
+    """Every image has its own weight, for the first argument and the others."""
     arguments = maps(1), maps(2), jnp.asarray([1.0, -2.0, 0.5])
     weights = jnp.asarray([0.3, 2.0, -1.0])
 

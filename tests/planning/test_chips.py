@@ -1,4 +1,4 @@
-"""What a step's time on a chip is made of, from what XLA counts and the chip's data sheet."""
+"""The breakdown of a step's time on a chip, from XLA's counts and the chip's data sheet."""
 
 import math
 

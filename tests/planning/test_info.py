@@ -1,4 +1,4 @@
-"""What a configuration amounts to, as `fusejax info` says it."""
+"""The summary of a configuration by `fusejax info`."""
 
 import pytest
 

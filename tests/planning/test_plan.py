@@ -1,5 +1,5 @@
-"""What steps cost on several devices, from programs compiled for four virtual ones in a process of
-their own.
+"""The cost of steps on several devices, from programs compiled for four virtual devices in a
+separate process.
 """
 
 import json
@@ -79,8 +79,7 @@ def arrays(case, kind, axis):
 @pytest.mark.parametrize("name", ["data", "angularfuse", "crossfuse"])
 @pytest.mark.slow
 def test_data_parallel_sums_each_gradient_once(costs, name):
-    """Also those of kernels that are used in parts, or in a larger form, and no image leaves its
-    device.
+    """Including those of kernels used in parts, or in an enlarged form; no image leaves its device.
     """
     case = costs[name]
     assert {(c.kind, c.axis, c.group) for c in case["collectives"]} == {("all-reduce", "data", 4)}

@@ -45,7 +45,9 @@ def run(name, **settings):
 
 @pytest.fixture(autouse=True)
 def figures(monkeypatch, tmp_path):
-    """A folder of its own and no older figures; what a notebook shows stays open to be counted."""
+    """A separate folder without older figures; figures shown by a notebook stay open, to be
+    counted.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plt, "show", lambda: None)
     monkeypatch.setitem(plt.rcParams, "figure.max_open_warning", 0)

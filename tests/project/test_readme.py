@@ -1,4 +1,4 @@
-"""The README: its code runs, its command lines parse, its links and lists match what is there."""
+"""The README: its code runs, its command lines parse, its links and lists are correct."""
 
 import importlib
 import re
@@ -30,7 +30,7 @@ def listed(name):
 
 
 class Parsed(BaseException):
-    """Ends a command after its words were parsed; no `except Exception` stops it."""
+    """Ends a command after its arguments were parsed; no `except Exception` catches it."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_other_command_lines_name_what_is_there():
 
 @pytest.fixture
 def own_terms():
-    """Takes back what a block adds to the loss terms."""
+    """Removes loss terms that a block has added."""
     before = dict(fusejax.losses.TERMS)
     yield
     fusejax.losses.TERMS.clear()

@@ -1,4 +1,4 @@
-"""The numbers that the shipped configurations state, as their headers and the papers tell them."""
+"""The numbers of the shipped configurations, as stated in their headers and in the papers."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from fusejax.config import load_config
 
 
 def recipe(config):
-    """Everything that decides what is learned, in plain types."""
+    """Everything that determines what is learned, in plain types."""
     stages = [
         (
             stage.name,

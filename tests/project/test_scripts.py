@@ -1,4 +1,4 @@
-"""Scripts that no other test runs still fit the library; what only they print, they print."""
+"""Scripts that no other test runs still work with the library and print their results."""
 
 import importlib
 import re
@@ -58,6 +58,6 @@ def test_phases_of_a_run_are_distinguished(load):
     }
     watch.seconds.update(pipeline=[5.0], placing=[1.0], dispatch=[1.0], device=[3.0], saving=[10.0])
     lines = where.table(watch, save_every=10)
-    # Reading and placing take 6 s, of which the step of 4 s hides all but 2; saving costs 1 s.
+    # Reading and placing take 6 s, of which the 4 s step hides all but 2 s; saving costs 1 s.
     assert "| 5000.00 | 5000.00 to 5000.00 | 2000.00 | 28.6% |" in lines[2]
     assert lines[7].endswith("| 1000.00 | 14.3% |")

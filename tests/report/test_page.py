@@ -1,4 +1,4 @@
-"""The page of results: what it says, that it needs nothing else, and that it works in a browser."""
+"""The results page: its content, that it is self-contained, and that it works in a browser."""
 
 import base64
 import html.parser
@@ -50,7 +50,7 @@ class Outline(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """Three methods on seven pairs with made-up scores."""
+    """Three methods on seven pairs with invented scores."""
     root = tmp_path_factory.mktemp("page")
     write_synthetic_folder(root, count=7, size=(40, 56))
     stems = sorted(path.stem for path in (root / "ir").iterdir())
@@ -159,7 +159,7 @@ def test_pages_are_not_replaced_unasked(written, tmp_path):
 
 
 def test_a_page_shows_videos_over_time(result, tmp_path):
-    """A value belongs to the step to a frame: the first frame has none."""
+    """A value belongs to the transition to a frame, so the first frame has none."""
     names = result.names
     steps = [f"{n:06d}" for n in range(1, len(names))]
     scores = [Scores(m, "temporal", steps, {"flicker": np.arange(6.0)}) for m in METHODS]

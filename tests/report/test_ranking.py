@@ -13,7 +13,7 @@ def scores(name, **values):
 
 @pytest.fixture
 def hard():
-    """What all methods share of an image: far larger than the differences between them."""
+    """An image effect shared by all methods, far larger than the differences between them."""
     return 10 * np.random.default_rng(1).standard_normal(40)
 
 
@@ -38,7 +38,9 @@ def test_what_could_be_chance_is_said(hard):
 
 
 def test_the_interval_is_that_of_resampled_means():
-    """With two methods that are ahead on a known share of the images, one step decides a draw."""
+    """Two methods, each ahead on a known fraction of the images, so that a draw can be
+    predicted.
+    """
     sign = np.where(np.arange(40) < 24, 1.0, -1.0)  # ahead on 60 %
     found = bootstrap_ranking([scores("a", EN=sign), scores("b", EN=0 * sign)], draws=20000)
     rng = np.random.default_rng(7)

@@ -1,5 +1,4 @@
-"""The report of a run: numbers against a log made by hand, and logs as kills and restarts leave
-them.
+"""The report of a run: figures for a handmade log, and logs as left by kills and restarts.
 """
 
 import json
@@ -27,7 +26,7 @@ def timing(seconds, wait, memory):
     }
 
 
-# Two stages; killed at step 40 with the last checkpoint at 20, taken up again there 100 s later.
+# Two stages; killed at step 40 with the last checkpoint at 20, and resumed there 100 s later.
 LINES = [
     {"kind": "start", "step": 0, "time": 1000.0, "steps": 60, "devices": 1, "processes": 1, "name": "tiny"},
     train(10, 1010.0, 4.0, grad_norm=1.0, param_norm=5.0, **timing(1.0, 0.5, 1.0)),
@@ -71,7 +70,7 @@ def test_the_summary_of_a_log_made_by_hand(tmp_path):
 
 
 def test_a_step_that_comes_twice_keeps_the_later_line(tmp_path):
-    """In a log without start lines the restart shows by that alone."""
+    """In a log without start lines, only repeated steps reveal the restart."""
     history = read_history(write(tmp_path, [line for line in LINES if line["kind"] != "start"]))
     assert [(line["step"], line["loss"]) for line in history.train] == [(10, 4), (20, 3), (30, 2), (40, 2.5), (50, 9)]
     assert [(line["step"], line["SSIM"]) for line in history.validation] == [(20, 0.5), (40, 0.8), (50, 0.7)]
@@ -95,7 +94,7 @@ def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
 
 
 def test_what_stands_behind_a_cut_off_line_is_read(tmp_path):
-    """The next process appends to the line that the kill left."""
+    """The next process appends to the truncated line left by the kill."""
     lines = [json.dumps(line) for line in LINES]
     text = "\n".join(lines[:7]) + '\n{"kind": "train", "step": 5' + "\n".join(lines[7:]) + "\n"
     (tmp_path / "log.jsonl").write_text(text)

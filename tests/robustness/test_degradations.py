@@ -1,4 +1,4 @@
-"""Degradations: what every one promises, and what each is by an independent computation."""
+"""Degradations: common properties, and each one against an independent computation."""
 
 import cv2
 import jax
@@ -38,7 +38,7 @@ def test_no_strength_changes_nothing_and_more_changes_more(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_array_around_the_image_does_not_matter(name):
-    """Noise is drawn for the array, so it is compared where it is the same: without any."""
+    """Noise is drawn for the whole array, so only degradations without noise are compared."""
     image = PAIR["ir"].astype(np.float32) / 255
     strength = np.float32(0.0 if name in DRAWN else FUNCTIONS[name].strengths[-1])
     alone = _apply(KEY, image, strength, np.array([44, 60], np.int32), function=FUNCTIONS[name].function)

@@ -1,4 +1,4 @@
-"""The stress study end to end on made-up pairs with a tiny network."""
+"""The stress study end to end on synthetic pairs with a tiny network."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def test_adversarial_noise_is_small_and_worse_than_chance():
     ]
     for changed, given in zip(attacked, (pair["ir"], pair["vi"]), strict=True):
         assert 3 <= np.abs(changed.astype(int) - given).max() <= 4
-    # Luma, which the network makes and the attack is on: noise in the colors passes as it is.
+    # Luma, which the network computes and the attack targets; noise in the colors passes through.
     clean = rgb_to_luma(to_float(fuser.fuse(pair["ir"], pair["vi"])))
     changes = [rgb_to_luma(to_float(fuser.fuse(*x))) - clean for x in (attacked, noise)]
     by_attack, by_chance = (np.square(x).mean() for x in changes)

@@ -1,4 +1,4 @@
-"""Scores inside boxes: `fusejax evaluate --boxes` against direct calls, and what it refuses."""
+"""Scores inside boxes: `fusejax evaluate --boxes` against direct calls, and invalid input."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""`fusejax ablate`: runs, scores, table and grids; what is finished is not repeated."""
+"""`fusejax ablate`: runs, scores, table and grids; finished runs are not repeated."""
 
 import csv
 import dataclasses
@@ -29,7 +29,7 @@ CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
 
 
 def results(*means):
-    """One metric set per seed and variant; every metric has the value given."""
+    """One set of metrics per seed and variant; every metric has the given value."""
     return {f"v{n}": [{"val": dict.fromkeys(USUAL, m)} for m in seeds] for n, seeds in enumerate(means)}
 
 
@@ -79,7 +79,7 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
 
 @pytest.fixture
 def boxed(tmp_path):
-    """Three pairs outside of the data root, of which the first has no annotation."""
+    """Three pairs outside the data root, of which the first has no annotation."""
     write_synthetic_folder(tmp_path / "made", count=3, size=(48, 56), boxes=True)
     (tmp_path / "made" / "boxes" / "day_000000.json").unlink()
     return Ablation("Boxes", {"v0": None}, {"val": "w", "made": "w"}, boxed={"made": tmp_path / "made"})
@@ -145,7 +145,7 @@ def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
-    """The folders that the shipped ablations train on, with two made-up pairs each."""
+    """The folders on which the shipped ablations train, with two synthetic pairs each."""
     root = tmp_path_factory.mktemp("sets")
     for name in ("roadscene/train", "msrs128/train"):
         write_synthetic_folder(root / name, count=2, size=(64, 64))

@@ -1,4 +1,4 @@
-"""The study of people: patches, average precision, and that what carries the signal is learned."""
+"""The people study: patches, average precision, and that informative images are learned."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ from fusejax.training.checkpoint import Checkpoints, DamagedCheckpoint
 from fusejax.training.logs import RunLog
 from fusejax.training.loop import fit
 
-# Orbax leaves its own tasks unfinished where reading or writing fails.
+# Orbax leaves its own tasks unfinished if reading or writing fails.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 

@@ -19,7 +19,7 @@ from fusejax.training.checkpoint import CheckpointFailed, Checkpoints, DamagedCh
 from fusejax.training.fingerprint import fingerprints
 from fusejax.training.state import TrainState
 
-# Orbax leaves its own tasks unfinished where reading or writing fails.
+# Orbax leaves its own tasks unfinished if reading or writing fails.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -30,7 +30,7 @@ KEYS = jax.random.split(jax.random.key(0), 3)
 
 
 def state_at(step, width=512):
-    """Random numbers, which do not compress: each array is a file of its own size on disk."""
+    """Random numbers, which cannot be compressed: the file of each array has the array's size."""
     params = {"w": jax.random.normal(KEYS[0], (64, width)) + step, "b": jax.random.normal(KEYS[1], (7,), jnp.bfloat16)}
     moments = {"all": {"mu": jax.random.normal(KEYS[2], (64, width)) * step}}
     return TrainState(jnp.int32(step), params, moments, average={}, skipped=jnp.int32(0))
@@ -192,7 +192,7 @@ def test_a_failed_save_is_reported_leaves_the_last_good_step_and_is_tried_again(
                 checkpoints.check(wait=True)
         save(checkpoints, 3)
         assert (checkpoints.check(wait=True), checkpoints.steps) == (None, [3])
-        assert os.listdir(tmp_path / "c") == ["3"]  # nothing of the failed ones takes room
+        assert os.listdir(tmp_path / "c") == ["3"]  # failed saves take no space
         assert_is_step(checkpoints.restore(target(), config=CONFIG), 3)
 
 
@@ -231,7 +231,7 @@ def test_a_folder_without_access_or_that_is_a_file_is_refused(tmp_path):
     closed.mkdir()
     (tmp_path / "file").write_text("mine")
     closed.chmod(0o555)
-    root = os.geteuid() == 0  # may write everywhere, so somebody else asks
+    root = os.geteuid() == 0  # root may write everywhere, so another user tries
     if root:
         for parent in (tmp_path, *tmp_path.parents[:3]):  # pytest's own, closed to others
             parent.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What a run says before its first step about object boxes."""
+"""Warnings about object boxes before the first step of a run."""
 
 import dataclasses
 

@@ -14,8 +14,8 @@ from fusejax.training.logs import RunLog
 from fusejax.training.loop import Interrupted, NonFiniteLoss, fit
 from fusejax.training.stages import plan_stages
 
-# A smooth objective: the two programs round differently, which a steep one would amplify. Seven
-# steps: two dispatches of three, and one step by itself.
+# A smooth objective, because the two programs round differently, which a steep one would amplify.
+# Seven steps: two dispatches of three, and a single step.
 SEVEN = load_config(str(Path(__file__).parents[1] / "configs" / "tiny_smooth.py"))
 THREES = dataclasses.replace(SEVEN, steps_per_dispatch=3)
 

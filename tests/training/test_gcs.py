@@ -1,4 +1,4 @@
-"""A run in `gs://`, against an emulator of the store: train, kill, go on, report."""
+"""A run in `gs://`, against an emulator of the store: train, kill, resume, report."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CONFIG = Path(__file__).parents[1] / "configs" / "tiny.py"
 COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
 WORKDIR = "gs://bucket/run"
 
-# The emulator leaves out the generation of an object in downloads, which tensorstore asks for.
+# The emulator omits the generation of an object in downloads, which tensorstore needs.
 SERVER = """
 import time
 from gcp_storage_emulator.handlers import objects
@@ -45,7 +45,7 @@ while True:
 
 
 class Store:
-    """The emulator: the environment in which gs:// is meant for it, and what it holds."""
+    """The emulator: the environment in which gs:// refers to it, and its content."""
 
     def __init__(self, address):
         self.address = address
@@ -64,12 +64,14 @@ class Store:
         return [item["name"].removeprefix("run/") for item in items]
 
     def checkpoints(self):
-        """Numbers of the complete checkpoints: without renaming, Orbax marks them by a file."""
+        """Steps of the complete checkpoints, which Orbax marks with a file because it cannot
+        rename.
+        """
         found = [re.fullmatch(r"checkpoints/(\d+)/commit_success\.txt", name) for name in self.names()]
         return sorted(int(match[1]) for match in found if match)
 
     def logged(self):
-        """Steps of the training lines of the log, in its order."""
+        """Steps of the training lines of the log, in order."""
         steps = []
         for name in sorted(n for n in self.names() if n.startswith("log/")):
             with urlopen(f"{self.address}/download/storage/v1/b/bucket/o/{quote('run/' + name, safe='')}") as response:
@@ -95,7 +97,7 @@ def store():
 def test_a_run_in_the_store_is_killed_goes_on_and_is_reported(store):
     train = ["train", CONFIG, "--workdir", WORKDIR, "--stages.0.steps"]
     with subprocess.Popen(
-        [*COMMAND, *map(str, train), "100000"],  # more steps than it lives for
+        [*COMMAND, *map(str, train), "100000"],  # more steps than it will run
         env=store.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -1,4 +1,6 @@
-"""Ctrl-C while the main thread is busy: answered at once, the second one ends the process."""
+"""Ctrl-C while the main thread is busy: it is acknowledged immediately, and a second one ends the
+process.
+"""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""The log of a run in a folder and in an object store, which replaces what one appends to."""
+"""The log of a run in a folder and in an object store, where appending replaces the object."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ LINES = [{"kind": "train", "step": n, "time": float(n), "loss": 1 / n} for n in 
 
 
 class ObjectStore(DirFileSystem):
-    """gs:// on a local folder: opening to append starts anew, as in gcsfs."""
+    """gs:// on a local folder: opening a file for appending starts over, as in gcsfs."""
 
     def open(self, path, mode="rb", **options):
         return super().open(path, mode.replace("a", "w"), **options)
@@ -62,7 +62,7 @@ def test_a_missing_log_is_reported(workdir):
 def test_a_store_that_fails_costs_a_line(workdir, monkeypatch):
     log = written(workdir, LINES[:1])
 
-    class HttpError(Exception):  # gcsfs has one that is no OSError
+    class HttpError(Exception):  # gcsfs has one that is not an OSError
         pass
 
     def fail(*args):

@@ -1,4 +1,4 @@
-"""Where arrays live, what is computed again, and what a step does beside the update."""
+"""Placement of arrays, rematerialization, and what a step does besides the update."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Real processes on loopback: the same run on any arrangement of devices, and going on with it on
+"""Real processes on loopback: the same run on any arrangement of devices, and resuming it on
 another one.
 """
 
@@ -33,7 +33,7 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """Pairs to train on and, an odd number, to be scored by two processes together."""
+    """Pairs for training and, an odd number, for scoring by two processes together."""
     root = tmp_path_factory.mktemp("pairs")
     write_synthetic_folder(root / "train", count=24, size=(32, 32))
     write_synthetic_folder(root / "val", count=3, size=(32, 40))
@@ -41,7 +41,9 @@ def pairs(tmp_path_factory):
 
 
 def launch(workdir, pairs, *arguments, processes=1, devices=1):
-    """Starts `fusejax train` in one or more processes with so many virtual devices each."""
+    """Starts `fusejax train` in one or more processes with the given number of virtual devices
+    each.
+    """
     env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", "train", str(CONFIG_FILE)]
     command += ["--workdir", str(workdir), "--data.root", str(pairs), "--data.folders", "train"]
@@ -77,8 +79,8 @@ def logged(workdir, kind="train"):
 
 
 def stop_after(running, workdir, step, which=0):
-    """SIGTERM to one of the processes once `step` is logged, as a launcher or a notice of
-    pre-emption sends it.
+    """Sends SIGTERM to one of the processes once `step` is logged, like a launcher or a preemption
+    notice.
     """
     until = time.time() + 300
     while not any(line["step"] >= step for line in logged(workdir)):

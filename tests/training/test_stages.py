@@ -1,4 +1,4 @@
-"""Stages of a run: what trains, which rates, and continuing within and between two of them."""
+"""Stages of a run: trained modules, learning rates, and resuming within and between stages."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The whole training path at tiny size: exact resume, what is kept, what stops a run."""
+"""The whole training path at tiny size: exact resuming, what is kept, what stops a run."""
 
 import dataclasses
 import functools
@@ -201,7 +201,7 @@ def test_micro_batches_give_the_same_step(monkeypatch):
     rng = np.random.default_rng(0)
     batch = {k: rng.random((4, 8, 8, 1), dtype=np.float32) for k in ("ir", "vi_y", "ir_input", "vi_input")}
     stage = plan_stages(TINY, 8)[0]
-    # Smooth: at the kink of an L1 term rounding alone can turn a gradient over.
+    # Smooth, because at the kink of an L1 term rounding alone can flip a gradient.
     stage = dataclasses.replace(stage, config=dataclasses.replace(stage.config, objective=smooth_objective(patch)))
 
     def outputs(params, ir, vi_y):
@@ -242,8 +242,8 @@ def test_batches_that_devices_do_not_divide_are_refused():
 
 
 def moments(state):
-    """Adam's first moments: the clipped gradient, which Adam's own division would blow up where it
-    is near zero.
+    """Adam's first moments: the clipped gradient, which Adam's division would amplify where it is
+    near zero.
     """
     return state.opt_state["all"].mu
 
@@ -272,7 +272,9 @@ def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
 
 @pytest.mark.slow
 def test_a_step_of_light_on_eight_devices_has_the_loss_and_gradient_of_one(tmp_path):
-    """Its objective is too steep to compare weights: Adam turns signs of gradients near zero."""
+    """Its objective is too steep for comparing weights, since Adam uses the signs of gradients near
+    zero.
+    """
     first = {}
     for devices in (1, 8):
         run_cli("train", CONFIG_FILE.with_stem("tiny_light"), "--workdir", tmp_path / str(devices), devices=devices)

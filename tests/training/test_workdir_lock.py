@@ -1,4 +1,4 @@
-"""The lock of a run's folder: who is refused, what is taken over."""
+"""The lock of a run's folder: which processes are rejected, which locks are taken over."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from fusejax.training.workdir_lock import LOCK_FILE, WorkdirInUse, hold_workdir
 
 
 def held(folder, **changes):
-    """A lock left in a folder, as this process would write it, with changes."""
+    """Leaves a lock in a folder, as this process would write it, with changes."""
     with hold_workdir(epath.Path(folder), print):
         content = json.loads((folder / LOCK_FILE).read_text())
     (folder / LOCK_FILE).write_text(json.dumps(content | changes))
@@ -62,7 +62,7 @@ def test_another_machine_is_watched_for_a_sign_of_life(tmp_path, monkeypatch):
         ):
             pass
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with hold_workdir(epath.Path(tmp_path), said.append):  # its counter stands still
+    with hold_workdir(epath.Path(tmp_path), said.append):  # its counter does not change
         pass
     assert all("process 7 on host far held this folder" in line for line in said) and len(said) == 2
 

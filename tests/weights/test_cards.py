@@ -1,4 +1,4 @@
-"""Model cards are true: scores and first losses come out again from the data."""
+"""Model cards are correct: scores and first losses are reproduced from the data."""
 
 import dataclasses
 import importlib
@@ -25,7 +25,7 @@ WEIGHTS = Path(__file__).parents[2] / "fusejax" / "weights"
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
 SET = "msrs/test_dev"
-RECOMPUTED = ("SD", "SCD")  # that need no large windows: this is about the weights, not the metrics
+RECOMPUTED = ("SD", "SCD")  # need no large windows; this tests the weights, not the metrics
 STEPS = 3
 
 

@@ -1,4 +1,4 @@
-"""Weight files: what is written is read back, and what is damaged is refused."""
+"""Weight files: what is written is read back, and damaged files are rejected."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ def path(params, tmp_path):
 
 
 def rewritten(path, metadata):
-    """The file with other metadata, as an older version or somebody else would write it."""
+    """The file with different metadata, as written by an older version or by someone else."""
     with safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in list(file.keys())}
         held = dict(file.metadata())

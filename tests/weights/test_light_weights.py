@@ -1,4 +1,6 @@
-"""The released light network: what it is, its stored scores, no seam of its cells, the default."""
+"""The released light network: its metadata, its stored scores, no seams between cells, the
+default.
+"""
 
 import numpy as np
 import pytest
@@ -72,6 +74,6 @@ def test_the_grid_of_cells_does_not_show(fuser, shift, say):
     change = 255 * np.abs(same - shifted[:, inner : -inner - shift, inner : -inner - shift])
     say(f"light, shifted by {shift}: mean {change.mean():.2f}, 99.9 % {np.quantile(change, 0.999):.2f} levels")
     assert change.mean() < 1.0
-    # A seam would be a change that is larger in some columns of a cell than in others.
+    # A seam would show as a change that is larger in some columns of a cell than in others.
     columns = np.array([change[:, :, n::4].mean() for n in range(4)])
     assert columns.max() < 1.5 * columns.min() + 0.05

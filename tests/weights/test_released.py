@@ -1,4 +1,4 @@
-"""The released weights: on made-up pairs everywhere, on real pairs where they are at hand."""
+"""The released weights: always on synthetic pairs, and on real pairs if available."""
 
 import subprocess
 import sys
@@ -31,8 +31,8 @@ def test_weights_are_the_documented_network():
 
 
 def test_targets_that_the_night_hides_are_in_the_fused_image(fuser):
-    """Where infrared shows a warm target and the visible image almost nothing, the fused image
-    shows the target.
+    """If infrared shows a warm target and the visible image almost nothing, the fused image shows
+    the target.
     """
     gains = []
     for seed in (1, 3, 5):
