@@ -19,23 +19,25 @@ class Interrupt:
         self._seen = threading.Event()
 
     def note(self) -> None:
-        """Keeps that there was one."""
+        """Records that there was an interrupt."""
         self._seen.set()
 
     def is_cause_of(self, error: BaseException) -> bool:
-        """Whether an error is the interrupt, or comes of it: compiled code replaces exceptions."""
+        """Whether an error is the interrupt or was caused by it, since compiled code replaces
+        exceptions.
+        """
         return isinstance(error, KeyboardInterrupt) or (self._seen.is_set() and not isinstance(error, SystemExit))
 
 
 @contextlib.contextmanager
 def leave_at_once(command: str) -> Iterator[None]:
-    """Ends the process with status 130 at an interrupt while the block runs.
+    """Ends the process with status 130 on an interrupt while the block runs.
 
-    For imports, after which nothing is left to clean up: compiled modules that are interrupted
-    while they are imported raise ImportError, or abort the process.
+    This is for imports, where nothing has to be cleaned up: compiled modules that are interrupted
+    during import raise ImportError or abort the process.
 
     Args:
-        command: its name, for the message.
+        command: name of the command, for the message.
     """
     if not _is_raised():
         yield
@@ -55,9 +57,9 @@ def exit_on_interrupt(command: str) -> Iterator[Interrupt]:
     single step that can take many seconds and delays the handler; a second Ctrl-C then arrives
     while the process is shutting down and crashes it. Therefore the signal number is also written
     to a socket. A thread reads it and ends the process if the process is still running after two
-    seconds, or at the second signal. This also covers an exception that is raised inside JAX's
-    garbage collector callback, where it gets lost. Commands that handle the signal themselves
-    (`fusejax train`, which saves first) are not affected.
+    seconds, or at the second signal. This also covers exceptions raised inside JAX's garbage
+    collector callback, where they are dropped. Commands that handle the signal themselves (`fusejax
+    train`, which saves first) are not affected.
 
     Args:
         command: name of the command, for the message.
@@ -86,7 +88,7 @@ def exit_on_interrupt(command: str) -> Iterator[Interrupt]:
 
 
 def _is_raised() -> bool:
-    """Whether an interrupt raises KeyboardInterrupt, and can be handled otherwise."""
+    """Whether an interrupt raises KeyboardInterrupt and can be handled differently."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     return in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

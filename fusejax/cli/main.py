@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
         _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except SystemExit as end:
-        if arguments is None and end.code == INTERRUPTED:  # Python would sometimes end itself by the signal
+        if arguments is None and end.code == INTERRUPTED:  # Python would sometimes end itself with the signal
             sys.stdout.flush()
             os._exit(INTERRUPTED)
         raise

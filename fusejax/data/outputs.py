@@ -1,4 +1,6 @@
-"""Output files: the folder is checked before the work, and a file is complete or not there."""
+"""Output files: folders are checked before the work, and files are written completely or not at
+all.
+"""
 
 import contextlib
 import csv
@@ -17,7 +19,7 @@ _PROBE = bytes(2**16)
 
 
 class Figure(Protocol):
-    """What a Matplotlib figure does here; importing Matplotlib takes half a second."""
+    """The interface of a Matplotlib figure, since importing Matplotlib takes half a second."""
 
     def savefig(self, fname: io.BytesIO, /, *, format: str, dpi: int) -> None: ...
 
@@ -25,41 +27,41 @@ class Figure(Protocol):
 def check_out(folder: Path, *, option: str = "--out") -> None:
     """Checks, before any work, that files can be written to a folder.
 
-    Writes a file of 64 kB to the folder, or to the nearest one above it that exists, and deletes
-    it: permissions say too little of full and read-only disks, of /proc, and of the administrator.
+    Writes a file of 64 kB to the folder, or to its nearest existing parent, and deletes it, because
+    permissions say too little about full and read-only disks, /proc, and the administrator.
 
     Args:
-        folder: that files will be written to; it need not exist.
-        option: its name for the message.
+        folder: folder for the files; it need not exist.
+        option: name of the option, for the message.
 
     Raises:
         NotADirectoryError: if the folder, or one above it, is a file.
-        OSError: if nothing can be written; it names the folder and says why.
+        OSError: if nothing can be written; names the folder and the reason.
     """
     above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not above.is_dir():
-        where = "is a file; name a folder" if above == folder else f"cannot be made, {above} is a file; choose another"
+        where = "is a file; name a folder" if above == folder else f"cannot be created, {above} is a file; use another"
         raise NotADirectoryError(f"{option} {folder} {where}.")
     try:
         with tempfile.TemporaryFile(dir=above) as file:
             file.write(_PROBE)
             file.flush()
     except OSError as error:
-        reason = f"cannot be written, {above} takes no files ({error.strerror}); choose another {option}"
+        reason = f"cannot be written, {above} accepts no files ({error.strerror}); choose another {option}"
         if error.errno == errno.ENOSPC:
             reason = f"{error.strerror}; free space or choose another {option}"
         raise type(error)(error.errno, reason, str(folder)) from error
 
 
 def write_complete(path: str | os.PathLike, data: bytes | memoryview | str) -> None:
-    """Writes a file that appears complete or not at all, and replaces an existing one.
+    """Writes a file completely or not at all, and replaces an existing one.
 
     Args:
-        path: the file, local or remote; its folder is made if it does not exist.
-        data: its content; text is stored as UTF-8.
+        path: file to write, local or remote; its folder is created if needed.
+        data: content of the file; text is stored as UTF-8.
 
     Raises:
-        OSError: if the file cannot be written; it names the file.
+        OSError: if the file cannot be written; names the file.
     """
     path = epath.Path(path)
     temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
@@ -76,10 +78,10 @@ def write_complete(path: str | os.PathLike, data: bytes | memoryview | str) -> N
 
 @contextlib.contextmanager
 def errors_naming(path: os.PathLike) -> Iterator[None]:
-    """Makes system errors name a file; they name the temporary one, or none if the disk is full.
+    """Makes system errors name the file, instead of a temporary one, or none if the disk is full.
 
     Args:
-        path: the file that the block writes in the end.
+        path: file that the block finally writes.
     """
     try:
         yield
@@ -91,11 +93,11 @@ def write_rows(path: str | os.PathLike, rows: Iterable[Sequence[object]]) -> Non
     """Writes a CSV file, see `write_complete`.
 
     Args:
-        path: the file.
-        rows: cells of each line, the header first.
+        path: file to write.
+        rows: cells of each line, starting with the header.
 
     Raises:
-        OSError: if the file cannot be written; it names the file.
+        OSError: if the file cannot be written; names the file.
     """
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
@@ -106,12 +108,12 @@ def save_figure(path: str | os.PathLike, figure: Figure, *, dpi: int) -> None:
     """Writes a Matplotlib figure as PNG, see `write_complete`.
 
     Args:
-        path: the file.
-        figure: to draw.
-        dpi: pixels per inch of the figure's size.
+        path: file to write.
+        figure: figure to draw.
+        dpi: pixels per inch of the figure.
 
     Raises:
-        OSError: if the file cannot be written; it names the file.
+        OSError: if the file cannot be written; names the file.
     """
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=dpi)

@@ -11,16 +11,16 @@ _SECONDS_BETWEEN_FLUSHES = 30.0
 
 
 class Board:
-    """Events of a run, written by the caller's own thread.
+    """Events of a run, written in the caller's thread.
 
     The thread of tensorboardX's `SummaryWriter` dies if the disk is full, and the run then waits
-    forever for room in its queue. Here the first failure is reported and ends the events of this
-    process; the run's log goes on.
+    forever for space in its queue. Here the first failure is reported and ends the events of this
+    process; the run's log continues.
 
     Args:
-        folder: for the event file, local or remote; made if it is missing.
-        start: steps done before; later ones of an earlier process are hidden.
-        report: prints one line.
+        folder: folder for the event file, local or remote; created if needed.
+        start: number of steps done before; later steps of an earlier process are hidden.
+        report: function that prints one line.
     """
 
     def __init__(self, folder: epath.Path, *, start: int, report: Callable[[str], None]) -> None:
@@ -50,7 +50,7 @@ class Board:
         self._add(step, summary=image_summary(name, image, dataformats="HWC"))
 
     def close(self) -> None:
-        """Writes what is pending."""
+        """Writes pending events."""
         if self._writer is not None:
             self._attempt(self._writer.close)
 
@@ -70,6 +70,6 @@ class Board:
     def _attempt(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception as error:  # those of cloud libraries have no common type
+        except Exception as error:  # the errors of cloud libraries have no common type
             self._writer = None
-            self._report(f"no more TensorBoard events are written, the log is: {type(error).__name__}: {error}")
+            self._report(f"TensorBoard events stop here, but the log continues: {type(error).__name__}: {error}")

@@ -16,7 +16,7 @@ from fusejax.report.scores import Scores, write_scores
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 @pytest.mark.parametrize("out", ["/proc", "/proc/below/more"])
 def test_a_folder_that_takes_no_files_is_named_with_the_reason(tmp_path, out):
-    with pytest.raises(OSError, match=r"written, /proc takes no files \(.*\); choose another --page") as caught:
+    with pytest.raises(OSError, match=r"written, /proc accepts no files \(.*\); choose another --page") as caught:
         check_out(tmp_path / out, option="--page")
     assert caught.value.filename == out
 
@@ -25,7 +25,7 @@ def test_nothing_is_made_where_files_can_be_written(tmp_path):
     check_out(tmp_path / "new" / "below")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("x")
-    with pytest.raises(NotADirectoryError, match=r"--out .*below cannot be made, .*file is a file; choose another"):
+    with pytest.raises(NotADirectoryError, match=r"--out .*below cannot be created, .*file is a file; use another"):
         check_out(tmp_path / "file" / "below")
 
 

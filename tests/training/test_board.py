@@ -41,7 +41,7 @@ def test_a_full_disk_ends_the_events_with_one_line_not_the_run(tmp_path):
             board.image("panels/a", noise, step)
         board.close()
     assert len(said) == 1
-    assert "no more TensorBoard events are written, the log is: OSError: [Errno 27] File too large" in said[0]
+    assert "TensorBoard events stop here, but the log continues: OSError: [Errno 27] File too large" in said[0]
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
