@@ -1,37 +1,64 @@
 """Infrared-visible image fusion in JAX/Flax.
 
-`fusejax.fuse(ir, vi)` fuses arrays, and `fusejax.load(weights)` returns a network for fusing many
-of them. The parts are in `fusejax.models`, `fusejax.losses`, `fusejax.metrics`, `fusejax.data` and
-`fusejax.training`. Everything is loaded on first use, so that `import fusejax` itself is fast and
-touches no device.
+`fusejax.fuse(ir, vi)` fuses arrays, `fusejax.load(weights)` keeps a network for many of them;
+`fusejax.models`, `fusejax.losses`, `fusejax.metrics`, `fusejax.data` and `fusejax.training` hold
+the parts. Everything is loaded at first use, so that `import fusejax` itself is quick and touches
+no device.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fusejax import data, inference, losses, metrics, models, scoring, studies, training
+    from fusejax import (
+        data,
+        export,
+        inference,
+        losses,
+        metrics,
+        models,
+        robustness,
+        scoring,
+        studies,
+        training,
+        weights,
+    )
     from fusejax.inference import Fuser, fuse
 
     load = Fuser.load
 
 __version__ = "0.1.0"
 
-_ROOMS = ("data", "inference", "losses", "metrics", "models", "scoring", "studies", "training")
+_ROOMS = (
+    "data",
+    "export",
+    "inference",
+    "losses",
+    "metrics",
+    "models",
+    "robustness",
+    "scoring",
+    "studies",
+    "training",
+    "weights",
+)
 _VERBS = ("Fuser", "fuse")
 
 __all__ = [
     "Fuser",
     "data",
+    "export",
     "fuse",
     "inference",
     "load",
     "losses",
     "metrics",
     "models",
+    "robustness",
     "scoring",
     "studies",
     "training",
+    "weights",
 ]
 
 

@@ -20,13 +20,13 @@ class AblateOptions:
     """Runs every variant with every seed; finished runs are kept, stopped ones continue.
 
     Attributes:
-      config: a file with get_ablation(), or the name of a shipped ablation.
-      data_root: folder that holds the sets.
-      out: folder for runs, scores, table.md, table.csv and grids.
-      seeds: number of seeds; each variant is trained once per seed.
-      full_size: use the papers' network sizes and training lengths, for an accelerator, instead of
-          the smaller ones that a CPU can handle.
-      page: also write a page per data set, OUT/pages/SET/index.html, with the images of seed 0.
+        config: a file with get_ablation(), or the name of a shipped ablation.
+        data_root: folder that holds the sets.
+        out: folder for runs, scores, table.md, table.csv and grids.
+        seeds: number of seeds; each variant is trained once per seed.
+        full_size: use the papers' network sizes and training lengths, for an accelerator, instead
+            of the smaller ones that a CPU can handle.
+        page: also write a page per data set, OUT/pages/SET/index.html, with the images of seed 0.
     """
 
     config: Annotated[str, tyro.conf.Positional]

@@ -24,14 +24,14 @@ class AlignOptions:
     Writes only the plan, from which training cuts its patches, and an image for judging it.
 
     Attributes:
-      target: pair folder whose brightness the patches should match.
-      auxiliary: pair folder to select patches from; the path includes the split.
-      out: FILE.json (FILE.png is written next to it), or a folder for plan.json and plan.png.
-      config: settings for cutting, selecting and fitting.
-      target_split: subfolder to use if the target folder does not hold the images itself; keeps
-          test images out.
-      skip_bad: skip unusable pairs and list them, instead of stopping.
-      overwrite: replace an existing plan.
+        target: pair folder whose brightness the patches should match.
+        auxiliary: pair folder to select patches from; the path includes the split.
+        out: FILE.json (FILE.png is written next to it), or a folder for plan.json and plan.png.
+        config: settings for cutting, selecting and fitting.
+        target_split: subfolder to use if the target folder does not hold the images itself; keeps
+            test images out.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        overwrite: replace an existing plan.
     """
 
     target: Path

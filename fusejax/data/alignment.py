@@ -33,14 +33,14 @@ class AlignConfig:
     """Settings for cutting, selecting and fitting.
 
     Attributes:
-      patch: side of the square patches in pixels.
-      stride: distance between patches in pixels, from the top left corner; incomplete patches are
-          dropped.
-      k: number of patches to keep; all if there are fewer. The author's scripts use 800 and 1000.
-      gamma_cap: gammas are limited to 1/cap to cap; a black channel cannot reach any target.
-      order: `choose_then_fit` fits the gammas to the selected patches (the author's code);
-          `fit_then_choose` fits them to all auxiliary patches and selects among the corrected ones
-          (the paper, according to a review of it).
+        patch: side of the square patches in pixels.
+        stride: distance between patches in pixels, from the top left corner; incomplete patches are
+            dropped.
+        k: number of patches to keep; all if there are fewer. The author's scripts use 800 and 1000.
+        gamma_cap: gammas are limited to 1/cap to cap; a black channel cannot reach any target.
+        order: `choose_then_fit` fits the gammas to the selected patches (the author's code);
+            `fit_then_choose` fits them to all auxiliary patches and selects among the corrected
+            ones (the paper, according to a review of it).
     """
 
     patch: int = 64
@@ -86,13 +86,14 @@ class Alignment:
     """Result of selecting and fitting.
 
     Attributes:
-      target, before, after: pooled histograms [3, 256] of the target's patches and of the selected
-      patches, before and after correction by the tables.
-      gammas: one per channel.
-      patches: selected patches, closest first.
-      seen: number of auxiliary patches that were compared.
-      warnings: one line per gamma that reached its cap, and one if more than half of the patches
-          were kept.
+        target: pooled histograms [3, 256] of the target's patches.
+        before: pooled histograms [3, 256] of the selected patches, as they are.
+        after: the same, corrected by the tables.
+        gammas: one per channel.
+        patches: selected patches, closest first.
+        seen: number of auxiliary patches that were compared.
+        warnings: one line per gamma that reached its cap, and one if more than half of the patches
+            were kept.
     """
 
     target: np.ndarray

@@ -76,6 +76,9 @@ def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) 
         alignment: from `align`.
         auxiliary: folder from which the auxiliary images were read.
         config: settings of the alignment.
+
+    Returns:
+        The plan, for `save_plan`.
     """
     target, before, after = (
         tuple(channel_means(h).tolist()) for h in (alignment.target, alignment.before, alignment.after)
@@ -95,7 +98,12 @@ def make_plan(alignment: Alignment, auxiliary: PairFolder, config: AlignConfig) 
 
 
 def save_plan(path: str | Path, plan: AlignPlan) -> None:
-    """Writes JSON with one line per field; an existing file is replaced."""
+    """Writes JSON with one line per field; an existing file is replaced.
+
+    Args:
+        path: file to write; its folder is created.
+        plan: plan to write.
+    """
     document = {"version": VERSION} | to_dict(plan)
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in document.items())
     write_complete(path, "{\n" + ",\n".join(lines) + "\n}\n")
@@ -103,6 +111,12 @@ def save_plan(path: str | Path, plan: AlignPlan) -> None:
 
 def load_plan(path: str | Path) -> AlignPlan:
     """Reads a plan.
+
+    Args:
+        path: file written by `save_plan`.
+
+    Returns:
+        The plan.
 
     Raises:
         ValueError: if it is not JSON, has another version, lacks a key or has an unknown one; the

@@ -26,7 +26,12 @@ class AnnotationError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Boxes:
-    """Labels, and corners x1, y1, x2, y2 in pixels, inside the image, in the order of the file."""
+    """Object boxes of an image, in the order of the file.
+
+    Attributes:
+        labels: name of each object.
+        xyxy: corners x1, y1, x2, y2 in pixels, inside the image.
+    """
 
     labels: tuple[str, ...]
     xyxy: Float[np.ndarray, "n 4"]

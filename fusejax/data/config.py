@@ -15,13 +15,14 @@ class ComMaskConfig:
     k.
 
     Attributes:
-      probability: probability that a pair is masked, so that the network also sees clean pairs.
-      patch_sizes: sides k of a square cell in pixels, one of which is drawn per pair.
-      keep: probability rho that a cell shows infrared (`grid`) or stays visible in both (`random`).
-      variant: `grid`: complementary masks, with every pixel visible in exactly one modality;
-          `random`: a random subset of the cells is hidden, half of it in infrared and half in
-          visible, while the rest stays visible in both.
-      fill: value of hidden pixels: `zero`, or the `mean` of the image.
+        probability: probability that a pair is masked, so that the network also sees clean pairs.
+        patch_sizes: sides k of a square cell in pixels, one of which is drawn per pair.
+        keep: probability rho that a cell shows infrared (`grid`) or stays visible in both
+            (`random`).
+        variant: `grid`: complementary masks, with every pixel visible in exactly one modality;
+            `random`: a random subset of the cells is hidden, half of it in infrared and half in
+            visible, while the rest stays visible in both.
+        fill: value of hidden pixels: `zero`, or the `mean` of the image.
     """
 
     probability: float = 0.5
@@ -44,13 +45,13 @@ class AugmentConfig:
     """Strength of the augmentation; the numbers are ours.
 
     Attributes:
-      brightness: largest shift of either source, in units of the range; drawn separately for each
-          source.
-      contrast: largest relative change of either source's contrast about its mean.
-      noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the
-          range; the objective sees the clean pair.
-      glare: fraction of the visible images that get a round, saturated light, half of them in front
-          of something warm.
+        brightness: largest shift of either source, in units of the range; drawn separately for each
+            source.
+        contrast: largest relative change of either source's contrast about its mean.
+        noise: largest standard deviation of Gaussian noise on the network's inputs, in units of the
+            range; the objective sees the clean pair.
+        glare: fraction of the visible images that get a round, saturated light, half of them in
+            front of something warm.
     """
 
     brightness: float = 0.0
@@ -69,41 +70,42 @@ class DataConfig:
     """Sources of the pairs and their processing.
 
     Attributes:
-      root: folder of the data; it, or each of `folders` below it, contains the infrared and the
-          visible folder.
-      folders: pair folders relative to `root`; if empty, `root` itself, unless `tfds` is set.
-      split: subfolder to use if a training folder does not hold the images itself (MSRS's train/ir,
-          train/vi).
-      tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the
-        folders.
-      synthetic: number of synthetic pairs, added to the others.
-      auxiliary: pair folder of a foreign set relative to `root`, including the split; its patches
-          listed in `alignment` are added.
-      alignment: plan written by `fusejax align`; if empty, the folder's pairs are added unchanged.
-      shares: relative number of training samples from each source (folders, tfds, synthetic,
-          auxiliary, in this order); if empty, all pairs count equally.
-      validation: pair folders relative to `root`, including the split, that are scored during
-          training; none if empty.
-      crop: side of the square training crop in pixels.
-      patch_stride: distance in pixels between patches of `crop` pixels on a fixed grid from the top
-          left corner, into which pairs are cut; each patch is a training sample (CrossFuse: 200).
-          With 0, a random crop of each pair is drawn. Aligned patches are already cut.
-      flips: whether samples are mirrored randomly, along each axis with probability 1/2.
-      max_boxes: maximum number of object boxes per sample, the largest ones of its crop; with 0,
-          none are read.
-      box_classes: names of the object classes that count, ignoring case; all if empty. The default
-          is FusionNet's classes, with LLVIP's "person".
-      box_share: fraction of the crops of pairs with boxes that are drawn around a box; 0.5 in
-          FusionNet.
-      box_keep: fraction of the boxes that are used, drawn once per box; for ablations.
-      box_jitter: largest shift of each edge of a box as a fraction of its side, uniformly
-          distributed and drawn once; for ablations.
-      com_mask: complementary masks on the network's inputs; None for none.
-      augment: changes of brightness, contrast, glare and noise; None for none.
-      skip_bad: skip unusable pairs and list them, instead of stopping.
-      keep_decoded: keep every decoded pair in memory. This is for small sets and fast networks:
-          decoding eight 640x480 pairs takes longer than a training step of the light network.
-      workers: number of worker processes; 0 reads in threads of this process.
+        root: folder of the data; it, or each of `folders` below it, contains the infrared and the
+            visible folder.
+        folders: pair folders relative to `root`; if empty, `root` itself, unless `tfds` is set.
+        split: subfolder to use if a training folder does not hold the images itself (MSRS's
+            train/ir, train/vi).
+        tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the
+            folders.
+        synthetic: number of synthetic pairs, added to the others.
+        auxiliary: pair folder of a foreign set relative to `root`, including the split; its patches
+            listed in `alignment` are added.
+        alignment: plan written by `fusejax align`; if empty, the folder's pairs are added
+            unchanged.
+        shares: relative number of training samples from each source (folders, tfds, synthetic,
+            auxiliary, in this order); if empty, all pairs count equally.
+        validation: pair folders relative to `root`, including the split, that are scored during
+            training; none if empty.
+        crop: side of the square training crop in pixels.
+        patch_stride: distance in pixels between patches of `crop` pixels on a fixed grid from the
+            top left corner, into which pairs are cut; each patch is a training sample (CrossFuse:
+            200). With 0, a random crop of each pair is drawn. Aligned patches are already cut.
+        flips: whether samples are mirrored randomly, along each axis with probability 1/2.
+        max_boxes: maximum number of object boxes per sample, the largest ones of its crop; with 0,
+            none are read.
+        box_classes: names of the object classes that count, ignoring case; all if empty. The
+            default is FusionNet's classes, with LLVIP's "person".
+        box_share: fraction of the crops of pairs with boxes that are drawn around a box; 0.5 in
+            FusionNet.
+        box_keep: fraction of the boxes that are used, drawn once per box; for ablations.
+        box_jitter: largest shift of each edge of a box as a fraction of its side, uniformly
+            distributed and drawn once; for ablations.
+        com_mask: complementary masks on the network's inputs; None for none.
+        augment: changes of brightness, contrast, glare and noise; None for none.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        keep_decoded: keep every decoded pair in memory. This is for small sets and fast networks:
+            decoding eight 640x480 pairs takes longer than a training step of the light network.
+        workers: number of worker processes; 0 reads in threads of this process.
     """
 
     root: str = ""

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from etils import epath
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt
 from PIL import Image
 
 from fusejax.data.image_headers import UPRIGHT, ImageError, ImageWarning, image_size, read_header
@@ -188,18 +188,33 @@ def resample(pixels: Pixels, *, height: int, width: int) -> Pixels:
     return cv2.resize(pixels, (width, height), interpolation=method).reshape(height, width, pixels.shape[-1])
 
 
-def to_float(pixels: np.ndarray) -> Float[np.ndarray, "..."]:
-    """Converts uint8 or uint16 to float32 in [0, 1]."""
+def to_float(pixels: UInt[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Scales integer pixels by the largest value of their type.
+
+    Args:
+        pixels: uint8 or uint16, any shape.
+
+    Returns:
+        float32 in [0, 1], of the same shape.
+    """
     return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
 
 def from_float(x: Float[np.ndarray, "..."], dtype: np.dtype | type) -> np.ndarray:
-    """Converts floats in [0, 1] to uint8 or uint16, rounded to the nearest level and clipped."""
+    """Scales floats to integer pixels, rounded to the nearest level and clipped.
+
+    Args:
+        x: any shape; 0 is black and 1 is white.
+        dtype: uint8 or uint16.
+
+    Returns:
+        Pixels of that type, of the same shape.
+    """
     top = np.iinfo(dtype).max
     return np.clip(np.round(np.asarray(x, np.float64) * top), 0, top).astype(dtype)
 
 
-def write_image(path: str | os.PathLike, pixels: np.ndarray) -> None:
+def write_image(path: str | os.PathLike, pixels: Shaped[np.ndarray, "..."]) -> None:
     """Writes an image; the suffix determines the format.
 
     The file is written completely or not at all. An existing file is replaced; the caller must

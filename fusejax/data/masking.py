@@ -21,6 +21,9 @@ def com_mask(ir: Plane, vi_y: Plane, *, rng: np.random.Generator, config: ComMas
         vi_y: luma of the visible image.
         rng: generator for the draws.
         config: masking probability, cell sizes and fill value.
+
+    Returns:
+        Both images, [h, w, 1] in [0, 1].
     """
     if rng.random() >= config.probability:
         return ir, vi_y

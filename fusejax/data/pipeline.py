@@ -28,6 +28,12 @@ def open_sources(config: DataConfig) -> list:
     Their order is: folders, TFDS sets, synthetic pairs, auxiliary pairs. They are cut into patches
     on a grid if configured.
 
+    Args:
+        config: where the pairs come from.
+
+    Returns:
+        The sources; `source[n]` reads one of `len(source)` pairs.
+
     Raises:
         ValueError: if there are none.
         PairError: if a folder has pairs that cannot be used for training, such as images smaller
@@ -76,7 +82,14 @@ def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:
-    """Validation pairs in a fixed order, as whole images; None if no folder is configured."""
+    """Opens the validation pairs, in a fixed order and as whole images.
+
+    Args:
+        config: where the pairs come from.
+
+    Returns:
+        The pairs of all folders; None if no folder is configured.
+    """
     if not config.validation:
         return None
     return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)

@@ -22,7 +22,13 @@ from fusejax.typing import Pair
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticPairs:
-    """Random-access source of `count` pairs, see `synthetic_pair`."""
+    """Random-access source of synthetic pairs, see `synthetic_pair`.
+
+    Attributes:
+        count: number of pairs.
+        size: height and width in pixels.
+        seed: seed of all pairs.
+    """
 
     count: int
     size: tuple[int, int] = (256, 256)

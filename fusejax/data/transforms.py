@@ -63,6 +63,10 @@ class RandomPairedCrop(grain.transforms.RandomMap):
     pixels of a side remain. With probability `box_share`, the window is drawn from those that
     contain the center of a box at least 2 pixels from the window's border; other windows may
     contain one by chance. Paper: 0.5.
+
+    Attributes:
+        size: side of the window in pixels.
+        box_share: probability, 0 to 1.
     """
 
     size: int
@@ -133,6 +137,9 @@ class MaskInputs(grain.transforms.RandomMap):
     """Adds the network's inputs `ir_input`, `vi_input`.
 
     They are the pair masked by ComMask, or the clean pair if config is None.
+
+    Attributes:
+        config: settings of the masks.
     """
 
     config: ComMaskConfig | None
@@ -154,10 +161,10 @@ class SelectBoxes(grain.transforms.Map):
     epoch and run, and a larger `keep` only adds boxes.
 
     Attributes:
-      classes: names of the classes to keep, ignoring case; all if empty.
-      keep: fraction of the boxes to keep.
-      jitter: each edge is shifted uniformly by up to this fraction of the box's side, and then
-          clipped to the image.
+        classes: names of the classes to keep, ignoring case; all if empty.
+        keep: fraction of the boxes to keep.
+        jitter: each edge is shifted uniformly by up to this fraction of the box's side, and then
+            clipped to the image.
     """
 
     classes: tuple[str, ...] = ()
@@ -185,8 +192,8 @@ class PadBoxes(grain.transforms.Map):
     zeros, and `boxes_valid` bool [max_boxes].
 
     Attributes:
-      max_boxes: maximum number of boxes; 0 removes the boxes from the pair.
-      classes: names of the classes to keep, ignoring case; all if empty.
+        max_boxes: maximum number of boxes; 0 removes the boxes from the pair.
+        classes: names of the classes to keep, ignoring case; all if empty.
     """
 
     max_boxes: int

@@ -24,7 +24,14 @@ class ExportedFuser(Fuser):
         self._run = standalone.open_program(path, self.metadata)
 
     def tile_side(self, sources: Sources) -> None:
-        """Returns None: exported files take whole images."""
+        """Exported files take whole images.
+
+        Args:
+            sources: any pairs.
+
+        Returns:
+            None.
+        """
 
     def _fuse_whole(self, ir: np.ndarray, vi_y: np.ndarray, *, exact_size: bool) -> np.ndarray:
         """Raises ValueError if the file is for another size; `exact_size` has no effect here."""
@@ -37,5 +44,9 @@ class ExportedFuser(Fuser):
         return self._run(ir.astype(np.float32), vi.astype(np.float32))[..., :1]
 
     def check_maps(self) -> None:
-        """Raises ValueError: exported files return only the fused image."""
+        """Refuses maps: exported files return only the fused image.
+
+        Raises:
+            ValueError: always.
+        """
         raise ValueError(f"{self.path} has no maps; use the weights from which it was exported.")

@@ -89,6 +89,9 @@ class Fuser:
             tile: see `Fuser`.
             memory: see `Fuser`.
 
+        Returns:
+            A fuser with these weights.
+
         Raises:
             ValueError: if there are no usable weights.
         """
@@ -106,18 +109,24 @@ class Fuser:
             ir: infrared luma.
             vi_y: luma of the visible images.
             exact_size: whether to compile for the exact size, see `Fuser`.
+
+        Returns:
+            float32 [b, h, w, 1] in [0, 1].
         """
         if self.tile_side(sources := Sources(ir, vi_y)) is None:
             return self._fuse_whole(ir, vi_y, exact_size=exact_size)
         return self.fuse_sources(sources)
 
     def fuse_sources(self, sources: Sources, *, exact_size: bool = False, on_tile: OnTile | None = None) -> Luma:
-        """Fused luma [b, h, w, 1] of pairs in their original data types, as a whole or in tiles.
+        """Fuses pairs in their original data types, as a whole or in tiles.
 
         Args:
             sources: a pair or a batch of pairs.
             exact_size: whether to compile for the exact size, see `Fuser`.
             on_tile: for progress, see `fusejax.inference.tiles.OnTile`.
+
+        Returns:
+            Fused luma, float32 [b, h, w, 1] in [0, 1].
         """
         core = self.tile_side(sources)
         if core is not None:
@@ -125,10 +134,16 @@ class Fuser:
         return self._fuse_whole(*sources.planes, exact_size=exact_size)
 
     def tile_side(self, sources: Sources) -> int | None:
-        """The side in pixels of the tiles used for these pairs; None if they are fused as a whole.
+        """Chooses the tiles used for these pairs.
 
         The answer is cached per size and data type, so memory that is allocated later does not
         change it.
+
+        Args:
+            sources: a pair or a batch of pairs.
+
+        Returns:
+            Their side in pixels; None if the pairs are fused as a whole.
 
         Raises:
             ValueError: if memory does not suffice for the smallest tiles.
@@ -148,7 +163,14 @@ class Fuser:
         return np.asarray(_forward(self.model, self.params, *self._extended(ir, vi_y)))[:, :h, :w]
 
     def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
-        """The network's maps by name, in [0, 1], for a batch of equal size with luma in [0, 1].
+        """The network's maps for a batch of equal size.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible images in [0, 1].
+
+        Returns:
+            By name, float32 [b, h, w, 1] in [0, 1].
 
         Raises:
             ValueError: if the network has no maps.
@@ -156,8 +178,13 @@ class Fuser:
         return self.fuse_with_maps(Sources(ir, vi_y))[1]
 
     def fuse_with_maps(self, sources: Sources) -> tuple[Luma, dict[str, Luma]]:
-        """Fused luma of pairs in their original data types, and the network's maps (see `maps`);
-        never tiled.
+        """Fuses pairs in their original data types and returns the network's maps; never tiled.
+
+        Args:
+            sources: a pair or a batch of pairs.
+
+        Returns:
+            Fused luma, float32 [b, h, w, 1] in [0, 1], and the maps, see `maps`.
 
         Raises:
             ValueError: if the network has no maps.
@@ -179,7 +206,11 @@ class Fuser:
         return [*(x.astype(np.float32)[:, rows][:, :, columns] for x in images), extent]
 
     def check_maps(self) -> None:
-        """Raises ValueError if the network has no maps."""
+        """Refuses networks without maps.
+
+        Raises:
+            ValueError: if the network has none; names the networks that have.
+        """
         if "maps" not in self.model.provides:
             having = [network.__name__ for network in NETWORKS.values() if "maps" in network.provides]
             raise ValueError(f"{type(self.model).__name__} has no maps; networks that have: {', '.join(having)}.")
@@ -193,7 +224,18 @@ class Fuser:
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
     ) -> Shaped[np.ndarray, "..."]:
-        """Fuses one pair, or a batch of pairs with a leading axis; see `fusejax.fuse`."""
+        """Fuses one pair, or a batch with a leading axis.
+
+        Args:
+            ir: see `fusejax.fuse`.
+            vi: see `fusejax.fuse`.
+            stretch: see `fusejax.fuse`.
+            ir_range: see `fusejax.fuse`.
+            ir_polarity: see `fusejax.fuse`.
+
+        Returns:
+            Array with the shape and type of `vi`: color in, color out.
+        """
         return self.fuse_pair(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity).image
 
     def fuse_pair(
@@ -208,8 +250,7 @@ class Fuser:
         maps: bool = False,
         exact_size: bool = False,
     ) -> Fused:
-        """Like `fuse`, but also returns luma, infrared and, if requested, maps; the network runs
-        once.
+        """Like `fuse`, but also returns luma, infrared and, if requested, maps.
 
         Args:
             ir: see `fuse`.
@@ -220,6 +261,9 @@ class Fuser:
             bits: 8 or 16 for an integer image of this depth; by default the type of `vi`.
             maps: also compute the network's maps, for the whole image.
             exact_size: whether to compile for the exact size, see `Fuser`.
+
+        Returns:
+            Image, luma, maps and sources, from one run of the network.
 
         Raises:
             ValueError: see `fuse`; and if the network has no maps.

@@ -57,6 +57,9 @@ def initial_state(height: int, width: int, *, batch: int = 1) -> TemporalState:
         height: height of the frames in pixels.
         width: width of the frames in pixels.
         batch: number of videos processed in parallel.
+
+    Returns:
+        A state of zero frames.
     """
     cells = (batch, -(-height // CELL), -(-width // CELL))
     # No image has such sources, so every cell counts as moved.

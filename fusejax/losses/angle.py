@@ -53,7 +53,7 @@ def stronger_gradient(ir: Luma, vi_y: Luma) -> Gradient:
 
 @equal_shapes
 def magnitude_loss(fused_gradient: Gradient, reference_gradient: Gradient) -> PerImage:
-    """Difference of the edge strengths, mean | n(G_F) - n(G_r) | with the smooth norm n (L_mag).
+    """Difference of the edge strengths, mean | n(G_F) - n(G_r) |, n smooth (AngularFuse, L_mag).
 
     Args:
         fused_gradient: (gx, gy) of the fused image.
@@ -73,7 +73,7 @@ def direction_loss(
     *,
     weighting: Literal["magnitude", "none"] = "magnitude",
 ) -> PerImage:
-    """Difference of the edge directions, mean v (1 - cos(G_F, G_r)) (L_dir).
+    """Difference of the edge directions, mean v (1 - cos(G_F, G_r)) (AngularFuse, L_dir).
 
     Args:
         fused_gradient: (gx, gy) of the fused image.
@@ -96,7 +96,7 @@ def direction_loss(
 
 @equal_shapes
 def gradient_vector_loss(fused_gradient: Gradient, reference_gradient: Gradient) -> PerImage:
-    """Magnitude and direction in one term, mean (n(G_F - G_r) - eps); used in an ablation.
+    """Magnitude and direction in one term, mean (n(G_F - G_r) - eps); ours, for an ablation.
 
     Args:
         fused_gradient: (gx, gy) of the fused image.

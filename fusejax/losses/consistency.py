@@ -13,7 +13,7 @@ _SIGMA = (0.1, 5.0)
 
 
 def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32) -> PerImage:
-    """Mean squared difference of a crop of the fused image and its blur.
+    """Mean squared difference of a crop of the fused image and its blur (CrossFuse).
 
     The crop is the weak view, its blur the aggressive one. One offset and one sigma ~ U(0.1, 5)
     pixels are drawn for the whole batch; the gradient flows through both views. This is a

@@ -22,7 +22,7 @@ def intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
 
 @equal_shapes
 def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
-    """mean (F - I_ref)^2.
+    """mean (F - I_ref)^2; ours.
 
     Small changes of contrast have a small cost and large changes a large one. In combination with
     terms that reward copying one source, this keeps a region from switching to that source for

@@ -13,7 +13,8 @@ from fusejax.typing import Luma, PerImage
 def reconstruction_loss(ir: Luma, vi_y: Luma, rebuilt: dict[str, Luma]) -> PerImage:
     """Each source reconstructed from its own features: R(V, V^) + R(I, I^) + 5 mean |S(V) - S(V^)|.
 
-    R = 5 DSSIM + MSE; S = Sobel / 8, used only for the visible image.
+    The first stage of CDDFuse and CrossFuse. R = 5 DSSIM + MSE; S = Sobel / 8, used only for the
+    visible image.
 
     Args:
         ir: clean infrared luma in [0, 1].

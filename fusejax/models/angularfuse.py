@@ -57,6 +57,9 @@ class AngularFuse(nn.Module):
 
     If the number of levels requires it, height and width are padded at the bottom and right by
     reflection (by repetition along a side of one pixel), and the result is cropped back.
+
+    Attributes:
+        config: shape of the network.
     """
 
     config: AngularFuseConfig = AngularFuseConfig()
@@ -65,6 +68,10 @@ class AngularFuse(nn.Module):
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
         """Outputs for the losses.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
 
         Returns:
             `fused_y`, the fused luma [b, h, w, 1] in (0, 1).

@@ -44,7 +44,14 @@ class AngularFuseConfig:
             check_at_least(self, 1, "heads")
 
     def heads_at(self, width: int) -> int:
-        """Attention heads of a block of that width."""
+        """Attention heads of a block.
+
+        Args:
+            width: channels of the block.
+
+        Returns:
+            Number of heads, at least 1.
+        """
         return max(1, width // 8) if self.heads is None else self.heads
 
 
@@ -125,20 +132,20 @@ class LightConfig:
     """Shape of the light network.
 
     Attributes:
-      cell: side r in pixels of the cells by which the sources are rearranged.
-      width: channels of the convolutions.
-      blocks: number of residual blocks with two 3x3 convolutions each.
-      pooled: whether every block adds a term computed from the means over the whole image. The
-        result then depends on the whole image, so fused tiles are no longer tiles of the fused
-        image.
-      contrast_guide: whether the blend also follows the difference of the sources at the pixel
-        itself, which takes its edges from the sources instead of from the cells.
-      detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
-      offset: largest smooth offset that is added to the blend.
-      depthwise: whether the blocks use a depth-wise 3x3 convolution followed by a 1x1 instead of a
-        full 3x3.
-      coarse_cell: side in pixels of the cells of a second network of the same width and depth,
-        whose coefficients are added; a multiple of `cell`. 0 for no second network.
+        cell: side r in pixels of the cells by which the sources are rearranged.
+        width: channels of the convolutions.
+        blocks: number of residual blocks with two 3x3 convolutions each.
+        pooled: whether every block adds a term computed from the means over the whole image. The
+            result then depends on the whole image, so fused tiles are no longer tiles of the fused
+            image.
+        contrast_guide: whether the blend also follows the difference of the sources at the pixel
+            itself, which takes its edges from the sources instead of from the cells.
+        detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
+        offset: largest smooth offset that is added to the blend.
+        depthwise: whether the blocks use a depth-wise 3x3 convolution followed by a 1x1 instead of
+            a full 3x3.
+        coarse_cell: side in pixels of the cells of a second network of the same width and depth,
+            whose coefficients are added; a multiple of `cell`. 0 for no second network.
     """
 
     cell: int = 4

@@ -148,7 +148,11 @@ class Decoder(nn.Module):
 
 
 class CrossFuse(nn.Module):
-    """Fuses luma of any size: `apply({"params": p}, ir, vi_y)`, [b, h, w, 1] in (0, 1)."""
+    """Fuses luma of any size: `apply({"params": p}, ir, vi_y)`, [b, h, w, 1] in (0, 1).
+
+    Attributes:
+        config: shape of the network.
+    """
 
     config: CrossFuseConfig = CrossFuseConfig()
 
@@ -168,6 +172,10 @@ class CrossFuse(nn.Module):
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
         """Outputs for the losses; under jit, outputs that are not used are never computed.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
 
         Returns:
             `fused_y`, the fused luma; `features`, a dict of `ir_base`, `ir_detail`, `vi_base` and

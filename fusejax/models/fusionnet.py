@@ -135,6 +135,9 @@ class FusionNet(nn.Module):
 
     fused_y is a sigmoid. With `image_space_alpha` it is neither squashed nor clipped and can leave
     [0, 1]: after a clip, pixels outside would receive no gradient that brings them back.
+
+    Attributes:
+        config: shape of the network.
     """
 
     config: FusionNetConfig = FusionNetConfig()
@@ -156,6 +159,10 @@ class FusionNet(nn.Module):
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
         """Outputs for the losses; under jit, outputs that are not used are never computed.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
 
         Returns:
             `fused_y`, the fused luma; `maps`, a dict of `w_ir`, `w_vi` and `alpha`, float32

@@ -90,6 +90,9 @@ class Light(nn.Module):
     Sides that the cell does not divide are extended at the bottom and right by reflection (a side
     of one pixel is repeated) and the result is cropped back. The result is not clipped and can
     leave [0, 1]: a clip would give pixels outside no gradient to come back by.
+
+    Attributes:
+        config: shape of the network.
     """
 
     config: LightConfig = LightConfig()
@@ -112,7 +115,15 @@ class Light(nn.Module):
         return combine(config, ir, vi_y, coefficients)[:, :h, :w, None]
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
-        """What losses may ask for: `fused_y`."""
+        """Outputs for the losses.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
+
+        Returns:
+            `fused_y`, the fused luma [b, h, w, 1].
+        """
         # Apart from the terms, each of which XLA would otherwise blend the sources for once more.
         return {"fused_y": isolate_on_cpu(lambda fused_y: fused_y, self(ir, vi_y))}
 

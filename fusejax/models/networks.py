@@ -29,11 +29,30 @@ class Network(Protocol):
     multiple: int
 
     def init(self, rngs: Key[Array, ""], ir: Luma, vi_y: Luma) -> dict[str, Params]:
-        """Initializes variables for inputs of these shapes."""
+        """Initializes variables for inputs of these shapes.
+
+        Args:
+            rngs: random key.
+            ir: infrared luma, for its shape.
+            vi_y: luma of the visible image, for its shape.
+
+        Returns:
+            `{"params": params}`.
+        """
         ...
 
     def apply(self, variables: dict[str, Params], ir: Luma, vi_y: Luma, **options: Any) -> Any:
-        """Runs `__call__`, or the method given by `method`, with these variables."""
+        """Runs `__call__`, or the method given by `method`, with these variables.
+
+        Args:
+            variables: `{"params": params}`.
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
+            **options: see `flax.linen.Module.apply`.
+
+        Returns:
+            The result of the method.
+        """
         ...
 
     def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
@@ -41,7 +60,15 @@ class Network(Protocol):
         ...
 
     def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
-        """Outputs for the losses, by the names in `provides`, which always include `fused_y`."""
+        """Outputs for the losses.
+
+        Args:
+            ir: infrared luma in [0, 1].
+            vi_y: luma of the visible image in [0, 1].
+
+        Returns:
+            Values by the names in `provides`; `fused_y` is always among them.
+        """
         ...
 
 

@@ -40,10 +40,10 @@ class Plan:
     """The devices to compile for.
 
     Attributes:
-      devices: number of devices; they are represented by virtual CPU devices.
-      topology: TPUs instead, by generation and shape, such as v5e:4x4; needs `pip install libtpu`,
-          but no TPU.
-      chip: also print a breakdown of the step time on this chip: a100, h100, h200, v5e or v5p.
+        devices: number of devices; they are represented by virtual CPU devices.
+        topology: TPUs instead, by generation and shape, such as v5e:4x4; needs `pip install
+            libtpu`, but no TPU.
+        chip: also print a breakdown of the step time on this chip: a100, h100, h200, v5e or v5p.
     """
 
     devices: int = 1
@@ -62,11 +62,11 @@ class StageCost:
     """What one device needs for a step of a stage; sizes are in bytes.
 
     Attributes:
-      state, batch: the device's shards of both, from their shardings.
-      arguments, outputs, aliased, temporaries: XLA's figures; aliased memory is both argument and
-      output.
-      flops: FLOPs of one device.
-      traffic: bytes that one device reads and writes in its memory.
+        state, batch: the device's shards of both, from their shardings.
+        arguments, outputs, aliased, temporaries: XLA's figures; aliased memory is both argument and
+            output.
+        flops: FLOPs of one device.
+        traffic: bytes that one device reads and writes in its memory.
     """
 
     name: str
@@ -128,7 +128,7 @@ def print_plan() -> None:
     load_config(given["file"])
     config = from_dict(TrainConfig, given["config"])
     try:
-        mesh = make_mesh(config.mesh, _topology_devices(given["topology"]) if given["topology"] else None)
+        mesh = make_mesh(config.mesh, devices=_topology_devices(given["topology"]) if given["topology"] else None)
         program = Program(config, mesh)
     except ValueError as error:
         print(f"fusejax plan: {error}", file=sys.stderr)

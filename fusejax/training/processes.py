@@ -17,11 +17,11 @@ class Processes:
     """Training with several processes, one per host of a TPU slice or per GPU node.
 
     Attributes:
-      distributed: connect to the other processes; on TPU pods, Slurm, Open MPI and Kubernetes, JAX
-          finds them automatically.
-      coordinator: HOST:PORT of process 0, if JAX cannot find it; requires the next two.
-      num_processes: number of processes.
-      process_id: index of this process, from 0.
+        distributed: connect to the other processes; on TPU pods, Slurm, Open MPI and Kubernetes,
+            JAX finds them automatically.
+        coordinator: HOST:PORT of process 0, if JAX cannot find it; requires the next two.
+        num_processes: number of processes.
+        process_id: index of this process, from 0.
     """
 
     distributed: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+from jax.stages import Wrapped
 
 from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
@@ -83,13 +84,16 @@ class Program:
         )
         return draw()
 
-    def step(self, stage: Stage, *, steps: int = 1):
-        """(state, batch, key) -> (state, logs), jitted; `state` is donated.
+    def step(self, stage: Stage, *, steps: int = 1) -> Wrapped:
+        """Makes the jitted training step of a stage; its argument `state` is donated.
 
         Args:
             stage: stage of the steps.
             steps: number of steps per call. If there is more than one, batches and logs are stacked
                 along a new first axis.
+
+        Returns:
+            (state, batch, key) -> (state, logs).
         """
 
         def outputs(params, ir, vi_y):
@@ -109,8 +113,13 @@ class Program:
         return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
 
     def to_host(self, params: Params) -> Params:
-        """NumPy copies of parameters that may be spread over processes; all processes must call
-        this.
+        """Copies parameters that may be spread over processes; all processes must call this.
+
+        Args:
+            params: parameters on the mesh.
+
+        Returns:
+            The same tree of NumPy arrays.
         """
         return jax.device_get(self._gather(params))
 

@@ -15,7 +15,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from fusejax.config import MeshConfig
 
 
-def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(config: MeshConfig, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Arranges devices as configured.
 
     The axes have type Auto, because explicit axes do not allow reshapes of a sharded batch.
@@ -23,6 +23,9 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     Args:
         config: sizes of the axes; -1 uses the remaining devices.
         devices: all devices by default.
+
+    Returns:
+        A mesh with the axes "data" and "fsdp".
 
     Raises:
         ValueError: if the product of the sizes is not the number of devices.

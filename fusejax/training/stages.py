@@ -8,8 +8,13 @@ from fusejax.config import StageConfig, TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A stage with its position in the run: steps `start` to `start + steps - 1`, counted from
-    0.
+    """A stage with its position in the run: steps `start` to `start + steps - 1`, from 0.
+
+    Attributes:
+        config: settings of the stage.
+        start: its first step.
+        steps: number of steps.
+        steps_per_epoch: number of steps in which every training pair is used once.
     """
 
     config: StageConfig
@@ -19,6 +24,7 @@ class Stage:
 
     @property
     def end(self) -> int:
+        """The step after the last one."""
         return self.start + self.steps
 
     @property
@@ -35,6 +41,9 @@ def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:
     Args:
         config: the experiment.
         pairs: number of training pairs.
+
+    Returns:
+        The stages in their order.
 
     Raises:
         ValueError: if a stage's length is given in epochs and the pairs do not fill one batch.

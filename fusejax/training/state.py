@@ -18,11 +18,11 @@ class TrainState:
     """The state of a run. Fields are `Any`, because trees of shapes pass through as well.
 
     Attributes:
-      step: int32 scalar, number of steps taken.
-      params: the network's parameters.
-      opt_state: Adam's state of every group of parameters.
-      average: exponential moving average of the parameters; an empty dict if none is kept.
-      skipped: int32 scalar, number of steps that were not finite and changed nothing.
+        step: int32 scalar, number of steps taken.
+        params: the network's parameters.
+        opt_state: Adam's state of every group of parameters.
+        average: exponential moving average of the parameters; an empty dict if none is kept.
+        skipped: int32 scalar, number of steps that were not finite and changed nothing.
     """
 
     step: Any
@@ -49,7 +49,15 @@ def first_state(params: Params, *, by_module: bool, averaged: bool) -> TrainStat
 
 
 def init_params(model: nn.Module, key: jax.Array) -> Params:
-    """Initializes a network that is called with infrared and visible luma."""
+    """Initializes a network that is called with infrared and visible luma.
+
+    Args:
+        model: the network.
+        key: random key.
+
+    Returns:
+        Nested parameters by the names of the submodules.
+    """
     pair = jnp.zeros((1, 8, 8, 1))
     return model.init(key, pair, pair)["params"]
 

@@ -72,9 +72,7 @@ class StepLogs:
 
     def _describe(self, index: int, fetched: list[dict], last_checkpoint: int | None) -> str:
         steps = [
-            (last - len(names) + n, read)
-            for last, names, _ in self._pending
-            for n, read in enumerate(names, start=1)
+            (last - len(names) + n, read) for last, names, _ in self._pending for n, read in enumerate(names, start=1)
         ]
         step, names = steps[index]
         parts = ", ".join(f"{k} {float(v):.6g}" for k, v in fetched[index].items())
