@@ -3,9 +3,11 @@
 Runs in a separate process, since the number of devices is fixed at startup.
 """
 
-import os
 import subprocess
 import sys
+
+import pytest
+from devices import environment
 
 PROGRAM = """
 import jax, numpy as np
@@ -36,7 +38,8 @@ assert int(mean.count["EN"]) == 8
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_score_as_one():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, env=environment(devices=8), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

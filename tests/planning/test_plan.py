@@ -3,7 +3,6 @@ separate process.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from devices import environment
 from jax.sharding import AbstractMesh
 
 from fusejax.cli.main import main
@@ -46,9 +46,8 @@ print(json.dumps(found))
 
 
 def in_other_process(code, *arguments, devices=4):
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(devices), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

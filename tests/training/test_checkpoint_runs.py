@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from devices import environment
 from disk_damage import flip, no_room
 
 from fusejax.config import load_config
@@ -83,16 +84,14 @@ for count, data, fsdp in ((1, 1, 1), (4, 1, 4), (4, 4, 1), (8, 1, 8)):
 """
 
 
-def run(arguments, **env):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], env=os.environ | env, capture_output=True, text=True, check=False
-    )
+def run(arguments, env=None):
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 def test_another_number_of_devices_restores_and_verifies(tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    result = run(["-c", textwrap.dedent(TOPOLOGIES), tmp_path / "c"], **flags)
+    result = run(["-c", textwrap.dedent(TOPOLOGIES), tmp_path / "c"], environment(devices=8))
     assert result.stdout.split("\n")[:-1] == [f"restored on {n}" for n in (1, 4, 4, 8)], result.stderr
 
 

@@ -4,7 +4,6 @@ another one.
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from devices import environment
 from safetensors.numpy import load_file
 
 from fusejax.config import load_config
@@ -44,7 +44,7 @@ def launch(workdir, pairs, *arguments, processes=1, devices=1):
     """Starts `fusejax train` in one or more processes with the given number of virtual devices
     each.
     """
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    env = environment(devices)
     command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", "train", str(CONFIG_FILE)]
     command += ["--workdir", str(workdir), "--data.root", str(pairs), "--data.folders", "train"]
     command += ["--data.synthetic", "0", "--data.validation", "val", *arguments]

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import environment
 from safetensors.numpy import load_file
 
 from fusejax.config import OptimConfig, load_config
@@ -249,9 +249,8 @@ def moments(state):
 
 
 def run_cli(*arguments, devices=1, check=True):
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", *map(str, arguments)]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=check)
+    return subprocess.run(command, env=environment(devices), capture_output=True, text=True, check=check)
 
 
 @pytest.mark.slow
