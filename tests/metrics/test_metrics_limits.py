@@ -16,7 +16,9 @@ from fusejax.metrics.visual_information import vif
 
 
 @pytest.mark.parametrize(
-    "metric", [ssim, vif, spatial_frequency, average_gradient, correlation], ids=lambda m: m.__name__
+    "metric",
+    [ssim, pytest.param(vif, marks=pytest.mark.slow), spatial_frequency, average_gradient, correlation],
+    ids=lambda m: m.__name__,
 )
 def test_gradient_is_finite_on_flat_images_and_lives_elsewhere(metric):
     gradient = jax.jit(jax.grad(lambda f, a, b: metric(f, a, b).sum()))

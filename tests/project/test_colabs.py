@@ -81,6 +81,7 @@ def test_notebooks_are_stored_clean_and_open_on_colab(path):
     assert not re.search(r"/(home|root|work|tmp|Users)/|[A-Z]:\\\\|index-url|token", text)
 
 
+@pytest.mark.slow
 def test_quickstart_fuses_and_scores_the_made_up_pairs(capsys):
     space = run("quickstart", SIZE=64)
     for name, pair in space["made_up"].items():
@@ -99,6 +100,7 @@ def test_quickstart_fuses_and_scores_the_made_up_pairs(capsys):
     assert "You did not provide a pair" in printed
 
 
+@pytest.mark.slow
 def test_quickstart_takes_an_uploaded_pair_of_one_file_name(monkeypatch, tmp_path):
     pair = synthetic_pair(3, size=(64, 85))
     uploads = []
@@ -115,6 +117,7 @@ def test_quickstart_takes_an_uploaded_pair_of_one_file_name(monkeypatch, tmp_pat
     assert len(titles()) == 12
 
 
+@pytest.mark.slow
 def test_losses_draws_every_loss_and_its_gradients_are_right():
     space = run("losses", SIZE=48, STEPS=150, DRAWS=8)
     losses = space["LOSSES"]

@@ -51,6 +51,7 @@ def test_table_and_csv_say_the_same(tmp_path):
     assert (float(rows[0]["mean"]), float(rows[0]["standard_deviation"]), rows[0]["seeds"]) == (2.0, 1.0, "2")
 
 
+@pytest.mark.slow
 def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys):
     write_synthetic_folder(tmp_path / "data" / "val", count=2, size=(48, 56))
     folders = ["--data-root", str(tmp_path / "data"), "--out", str(tmp_path / "out")]

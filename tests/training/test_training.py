@@ -50,6 +50,7 @@ def log_lines(workdir):
     return [line for line in lines if line["kind"] != "start"]
 
 
+@pytest.mark.slow
 def test_stop_and_go_on_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch):
     _, expected = unbroken
     with monkeypatch.context() as patch:
@@ -62,6 +63,7 @@ def test_stop_and_go_on_equals_the_unbroken_run(unbroken, tmp_path, monkeypatch)
     assert [line["step"] for line in log_lines(tmp_path)] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_loss_and_its_parts_are_logged(unbroken):
     workdir, _ = unbroken
     for line in log_lines(workdir):
@@ -71,6 +73,7 @@ def test_loss_and_its_parts_are_logged(unbroken):
         assert line["loss"] == pytest.approx(weighted, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_finished_run_returns_at_once_and_its_weights_load(unbroken, capsys):
     workdir, state = unbroken
     again = fit(TINY, workdir)
@@ -82,6 +85,7 @@ def test_a_finished_run_returns_at_once_and_its_weights_load(unbroken, capsys):
     jax.tree.map(np.testing.assert_array_equal, again.params, state.params)
 
 
+@pytest.mark.slow
 def test_weights_are_taken_from_a_checkpoint_of_a_run(unbroken, tmp_path, capsys):
     finished, state = unbroken
     run = tmp_path / "run"
@@ -119,6 +123,7 @@ def test_a_best_metric_that_is_not_scored_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_and_nothing_is_touched(unbroken):
     workdir, _ = unbroken
     before = (workdir / "weights.safetensors").read_bytes()
@@ -128,6 +133,7 @@ def test_another_configuration_is_refused_and_nothing_is_touched(unbroken):
     fit(dataclasses.replace(TINY, log_every=2), workdir)  # harmless
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_with_names_and_saves_nothing(tmp_path):
     broken = in_stage(TINY, optim=OptimConfig(learning_rate=1e38, clip_norm=1e30))
     config = dataclasses.replace(broken, save_every=1)
@@ -193,6 +199,7 @@ def test_a_trace_is_written_and_one_that_cannot_be_costs_no_run(unbroken, tmp_pa
     jax.tree.map(np.testing.assert_array_equal, state, unbroken[1])
 
 
+@pytest.mark.slow
 def test_micro_batches_give_the_same_step(monkeypatch):
     patch = monkeypatch
     model = build(TINY.model)
@@ -219,6 +226,7 @@ def test_micro_batches_give_the_same_step(monkeypatch):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), a, b)
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_weights_and_refuses_those_of_another_network(unbroken):
     workdir, trained = unbroken
     config = dataclasses.replace(TINY, start_from=str(workdir), average_decay=0.9)

@@ -66,6 +66,7 @@ def test_real_pairs_score_above_the_plain_average(fuser, data_root):
             assert ours[0] > average[0], f"{pair['id']}: {name}"
 
 
+@pytest.mark.slow
 def test_the_demo_fuses_scores_and_draws(tmp_path):
     script = Path(__file__).parents[2] / "scripts" / "demo.py"
     command = [sys.executable, str(script), "--out", str(tmp_path), "--pairs", "2"]
