@@ -13,7 +13,8 @@ import numpy as np
 from jax.core import max_dim, min_dim
 from jaxtyping import Array, Float
 
-from fusejax.ops.backend import by_platform
+from fusejax.ops import onednn
+from fusejax.ops.backend import by_platform, runs_on_this_cpu
 
 kernel_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
@@ -23,10 +24,13 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, stride: int = 1) -> Array:
     """Cross-correlation without padding.
 
-    On CPU, XLA hands unpadded convolutions to a library that runs them on one thread and, from 24
-    channels on, three to seven times slower than XLA's own code (24 -> 24 channels at 8x128x128:
-    66 ms, padded 11 ms; backward 112 and 55 ms). So one column of zeros is added there and cut off
-    again.
+    For a program that runs on this machine's CPU, oneDNN computes it where it is installed
+    (`fusejax.ops.onednn`).
+
+    Otherwise XLA's CPU backend hands unpadded convolutions to a library that runs them on one
+    thread and, from 24 channels on, three to seven times slower than XLA's own code (24 -> 24
+    channels at 8x128x128: 66 ms, padded 11 ms; backward 112 and 55 ms). So one column of zeros is
+    added there and cut off again.
 
     Args:
         x: features.
@@ -44,6 +48,8 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
         columns = (x.shape[2] - kernel.shape[1]) // stride + 1
         return plain(x, kernel, spare=1)[:, :, :columns]
 
+    if runs_on_this_cpu() and onednn.serves(x, kernel):
+        return onednn.convolve(x, kernel, stride, (0, 0, 0, 0))
     return by_platform(x, kernel, cpu=with_spare_column, accelerator=plain)
 
 
@@ -60,6 +66,8 @@ def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], p
         Features [b, ceil(h / stride), ceil(w / stride), o].
     """
     if padding == "constant":
+        if runs_on_this_cpu() and onednn.serves(x, kernel):
+            return onednn.convolve(x, kernel, stride, (1, 1, 1, 1))
         return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=NHWC)
     return convolve(pad_one(x, padding), kernel, stride=stride)
 

@@ -51,6 +51,14 @@ def by_platform(*args: Any, cpu: Callable[..., Any], accelerator: Callable[..., 
     return cpu(*args) if platform == "cpu" else accelerator(*args)
 
 
+def runs_on_this_cpu() -> bool:
+    """Whether the program that is traced is for this process's CPU: not exported, not for others.
+
+    Only such a program may call a library that this process has loaded.
+    """
+    return _target.value is None and jax.default_backend() == "cpu"
+
+
 def quick_compilation(platform: str) -> dict[str, Any] | None:
     """Compiler options for a program that runs once, or never.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from fusejax.config import TrainConfig
 from fusejax.models.networks import build
+from fusejax.ops.backend import compile_for
 from fusejax.serialize import to_dict
 
 
@@ -25,7 +26,8 @@ def describe(config: TrainConfig, *, settings: bool = False, size: tuple[int, in
     pair = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
     params = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
     parts = {name: _count(tree) for name, tree in params.items()}
-    cost = jax.jit(model.apply).lower({"params": params}, pair, pair).cost_analysis() or {}
+    with compile_for("tpu"):  # whose forms XLA can count
+        cost = jax.jit(model.apply).lower({"params": params}, pair, pair).cost_analysis() or {}
     lines = [json.dumps(to_dict(config), indent=2)] if settings else []
     lines.append(f"{config.name}: {sum(parts.values()):,} parameters")
     lines += [f"  {name:16}{count:>12,}" for name, count in parts.items()]

@@ -1,0 +1,250 @@
+"""oneDNN's library and kernels, loaded from its wheel and called with ctypes.
+
+Names follow oneDNN's C interface, version 3 (`dnnl.h`).
+"""
+
+import collections
+import contextlib
+import ctypes
+import functools
+import importlib.metadata
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+
+from fusejax.ops.xla_call import register
+
+TARGET = "fusejax_onednn_convolution"
+_WHEEL, _FILE = "onednn-cpu-gomp", "libdnnl.so.3"
+
+# Of oneDNN's C interface, version 3 (dnnl_types.h).
+_CPU, _F32, _ANY, _NHWC, _HWIO = 1, 3, 1, 22, 28
+_FORWARD_TRAINING, _DIRECT = 64, 1
+_WEIGHTS_MD, _DIFF_WEIGHTS_MD = 131, 132
+_SRC, _DST, _WEIGHTS, _DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS = 1, 17, 33, 129, 145, 161
+_FROM, _TO, _SCRATCHPAD = _SRC, _DST, 80
+_SCRATCHPAD_MD, _OF_THE_CALLER = 136, 1
+_NO_MEMORY, _ALLOCATE = ctypes.c_void_p(0), ctypes.c_void_p(-1)
+
+# What a call computes, and from what: operands and result are the features `x`, the kernel `k` and
+# the output `y`, or gradients with respect to them.
+FORWARD, INPUT_GRADIENT, KERNEL_GRADIENT = range(3)
+ORDER = ("xky", "ykx", "xyk")
+_ARGUMENTS = ((_SRC, _WEIGHTS, _DST), (_DIFF_SRC, _WEIGHTS, _DIFF_DST), (_SRC, _DIFF_WEIGHTS, _DIFF_DST))
+
+
+class Geometry(NamedTuple):
+    """A convolution's sizes, which the attribute of a call holds."""
+
+    batch: int
+    height: int
+    width: int
+    channels: int
+    rows: int
+    columns: int
+    features: int
+    stride: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def of(
+        cls, x: tuple[int, ...], kernel: tuple[int, ...], stride: int, padding: tuple[int, int, int, int]
+    ) -> "Geometry":
+        """From shapes in JAX's order of axes; padding at the top, bottom, left and right."""
+        (batch, height, width, channels), (rows, columns, _, features) = x, kernel
+        return cls(batch, height, width, channels, rows, columns, features, stride, *padding)
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Height and width of the output."""
+        height = self.height + self.top + self.bottom - self.rows
+        width = self.width + self.left + self.right - self.columns
+        return height // self.stride + 1, width // self.stride + 1
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of features, kernel and output, in JAX's order of axes."""
+        return {
+            "x": (self.batch, self.height, self.width, self.channels),
+            "k": (self.rows, self.columns, self.channels, self.features),
+            "y": (self.batch, *self.output, self.features),
+        }
+
+
+class _Argument(ctypes.Structure):
+    _fields_ = [("index", ctypes.c_int), ("memory", ctypes.c_void_p)]
+
+
+class Library:
+    """oneDNN's C functions, one engine and one stream."""
+
+    def __init__(self, path: str):
+        self._functions = ctypes.CDLL(path)
+        self._functions.dnnl_primitive_desc_query_md.restype = ctypes.c_void_p
+        self._execute = self._functions.dnnl_primitive_execute
+        self._place = self._functions.dnnl_memory_set_data_handle
+        self._place.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        self.engine = self.create("engine_create", _CPU, ctypes.c_size_t(0))
+        self._stream = self.create("stream_create", self.engine, 1)
+        self.attributes = self.create("primitive_attr_create")
+        self.do("primitive_attr_set_scratchpad_mode", self.attributes, _OF_THE_CALLER)
+        self._idle: dict[tuple[int, ...], list[_Kernel]] = collections.defaultdict(list)
+        self._handler = register(TARGET, self._call)
+
+    def do(self, function: str, *args: Any) -> None:
+        """Calls `dnnl_<function>`."""
+        status = getattr(self._functions, f"dnnl_{function}")(*args)
+        if status:
+            raise RuntimeError(f"oneDNN's {function} returned status {status}")
+
+    def create(self, function: str, *args: Any) -> ctypes.c_void_p:
+        """What `dnnl_<function>` makes."""
+        made = ctypes.c_void_p()
+        self.do(function, ctypes.byref(made), *args)
+        return made
+
+    def memory_type(self, shape: tuple[int, ...], layout: int) -> ctypes.c_void_p:
+        """A description of memory; `shape` in oneDNN's order of axes, whatever the layout."""
+        return self.create("memory_desc_create_with_tag", len(shape), _dims(*shape), _F32, layout)
+
+    def query(self, description: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
+        """The type of memory that a primitive wants."""
+        return ctypes.c_void_p(self._functions.dnnl_primitive_desc_query_md(description, what, 0))
+
+    def equal(self, one: ctypes.c_void_p, other: ctypes.c_void_p) -> bool:
+        """Whether two types of memory are the same."""
+        return bool(self._functions.dnnl_memory_desc_equal(one, other))
+
+    def primitive(self, description: ctypes.c_void_p, arguments: dict[int, ctypes.c_void_p]) -> Callable[[], None]:
+        """A function that executes what is described; on CPU it returns when that is done."""
+        scratchpad = self.memory(self.query(description, _SCRATCHPAD_MD), _ALLOCATE)
+        arguments = {**arguments, _SCRATCHPAD: scratchpad}
+        array = (_Argument * len(arguments))(*(_Argument(*item) for item in arguments.items()))
+        primitive = self.create("primitive_create", description)
+        execute = functools.partial(self._execute, primitive, self._stream, len(array), array)
+
+        def call() -> None:
+            status = execute()
+            if status:
+                raise RuntimeError(f"oneDNN could not execute a kernel: status {status}")
+
+        return call
+
+    def reorder(
+        self, source: tuple[ctypes.c_void_p, ctypes.c_void_p], target: tuple[ctypes.c_void_p, ctypes.c_void_p]
+    ) -> Callable[[], None]:
+        """A function that copies from one memory, given with its type, to another."""
+        description = self.create(
+            "reorder_primitive_desc_create", source[0], self.engine, target[0], self.engine, self.attributes
+        )
+        return self.primitive(description, {_FROM: source[1], _TO: target[1]})
+
+    def memory(self, kind: ctypes.c_void_p, place: ctypes.c_void_p) -> ctypes.c_void_p:
+        """Memory of a type: allocated, or without data until `place` says where they are."""
+        return self.create("memory_create", kind, self.engine, place)
+
+    def place(self, memory: ctypes.c_void_p) -> Callable[[int], int]:
+        """A function that says at which address the data of `memory` are."""
+        return functools.partial(self._place, memory)
+
+    def prepare(self, spec: tuple[int, ...]) -> None:
+        """Makes the kernel for what a call's attribute holds, unless there is one."""
+        if not self._idle[spec]:
+            with self._one_thread():
+                self._idle[spec].append(_Kernel(self, spec[0], Geometry(*spec[1:])))
+
+    def _call(self, spec: tuple[int, ...], args: list[int], results: list[int]) -> None:
+        with self._one_thread():
+            try:
+                kernel = self._idle[spec].pop()
+            except IndexError:  # all are at work, on other threads
+                kernel = _Kernel(self, spec[0], Geometry(*spec[1:]))
+            kernel(*args, *results)
+        self._idle[spec].append(kernel)
+
+    @contextlib.contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """Kernels made and run inside use the calling thread alone: XLA runs several at a time."""
+        threads = self._functions.omp_get_max_threads()
+        self._functions.omp_set_num_threads(1)
+        try:
+            yield
+        finally:
+            self._functions.omp_set_num_threads(threads)
+
+
+class _Kernel:
+    """One computation of one convolution: a primitive, its memory, and the kernel's reordering.
+
+    It holds addresses while it runs, so two threads never share one.
+    """
+
+    def __init__(self, library: Library, what: int, geometry: Geometry):
+        g = geometry
+        x, y = ((b, c, h, w) for b, h, w, c in (g.shapes()["x"], g.shapes()["y"]))
+        k = (g.features, g.channels, g.rows, g.columns)
+        x_type, y_type, kernel_type = (library.memory_type(*a) for a in ((x, _NHWC), (y, _NHWC), (k, _HWIO)))
+        types = x_type, library.memory_type(k, _ANY), y_type
+        steps = _dims(g.stride, g.stride), _dims(0, 0), _dims(g.top, g.left), _dims(g.bottom, g.right)
+        forward = description = library.create(
+            "convolution_forward_primitive_desc_create",
+            *(library.engine, _FORWARD_TRAINING, _DIRECT, *types[:2], None, types[2], *steps, library.attributes),
+        )
+        steps = *steps, forward, library.attributes
+        if what == INPUT_GRADIENT:
+            description = library.create(
+                "convolution_backward_data_primitive_desc_create", library.engine, _DIRECT, *types, *steps
+            )
+        elif what == KERNEL_GRADIENT:
+            description = library.create(
+                "convolution_backward_weights_primitive_desc_create",
+                *(library.engine, _DIRECT, *types[:2], None, types[2], *steps),
+            )
+        given = {
+            name: library.memory(kind, _NO_MEMORY)
+            for name, kind in zip("xky", (x_type, kernel_type, y_type), strict=True)
+        }
+        used, before, after = dict(given), [], []
+        wanted = library.query(description, _DIFF_WEIGHTS_MD if what == KERNEL_GRADIENT else _WEIGHTS_MD)
+        if not library.equal(wanted, kernel_type):  # kernels in an order of their own: blocks of channels
+            used["k"] = library.memory(wanted, _ALLOCATE)
+            ours, theirs = (kernel_type, given["k"]), (wanted, used["k"])
+            if what == KERNEL_GRADIENT:
+                after = [library.reorder(theirs, ours)]
+            else:
+                before = [library.reorder(ours, theirs)]
+        arguments = {index: used[name] for index, name in zip(_ARGUMENTS[what], "xky", strict=True)}
+        self._runs = [*before, library.primitive(description, arguments), *after]
+        self._places = [library.place(given[name]) for name in ORDER[what]]
+
+    def __call__(self, *addresses: int) -> None:
+        """Computes the last array from the others, all given by their addresses."""
+        for place, address in zip(self._places, addresses, strict=True):
+            place(address)
+        for run in self._runs:
+            run()
+
+
+def _dims(*sizes: int) -> Any:
+    return (ctypes.c_int64 * 12)(*sizes)
+
+
+@functools.cache
+def library() -> Library | None:
+    """oneDNN, or None where its wheel is not installed or does not work, of which it warns."""
+    try:
+        files = importlib.metadata.files(_WHEEL) or ()
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.name == _FILE:
+            try:
+                return Library(os.fspath(file.locate()))
+            except (OSError, AttributeError, RuntimeError, jax.errors.JaxRuntimeError) as error:
+                warnings.warn(f"{_WHEEL} is installed but cannot be used ({error}); XLA convolves.", stacklevel=2)
+    return None
