@@ -64,12 +64,12 @@ def test_a_plan_is_read_back_as_written(planned, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda d: d | {"version": 2}, "version is 2, this program reads version 1"),
+        (lambda d: d | {"version": 2}, "version is 2, but this program reads version 1"),
         (lambda d: {k: v for k, v in d.items() if k != "version"}, "version is None"),
         (lambda d: {k: v for k, v in d.items() if k != "gammas"}, "AlignPlan lacks gammas"),
         (lambda d: d | {"config": {"patch": 8}}, "AlignConfig lacks stride, k, gamma_cap, order"),
         (lambda d: d | {"gamas": 1}, "no field 'gamas'; did you mean 'gammas'"),
-        (lambda d: d | {"gammas": [1, 1]}, "gammas holds 2 values"),
+        (lambda d: d | {"gammas": [1, 1]}, "gammas has 2 values"),
         (lambda d: d | {"gammas": [1, 1, 0]}, "must not exceed the cap 20"),
         (lambda d: d | {"patches": [["p00", 0, 30]]}, "the patch at 0, 30 of 'p00' lies outside"),
         (lambda d: d | {"patches": [["other", 0, 0]]}, "'other' lies outside"),
@@ -149,7 +149,7 @@ def test_command_names_its_file_and_prints_warnings(folders, capsys):
     align_command(AlignOptions(folders / "target", folders / "auxiliary", out, config))
     assert sorted(p.name for p in out.parent.iterdir()) == ["street.json", "street.png"]
     said = capsys.readouterr().out
-    assert "fewer than the 10000 asked for" in said
+    assert "fewer than the 10000 requested" in said
     assert "warning: " in said
     out.unlink()
     with pytest.raises(FileExistsError, match=r"street\.png already exists"):

@@ -141,7 +141,7 @@ def test_records_are_those_of_tfds(prepared, split):
     source = TfdsPairs(prepared, split)
     assert [source[n]["id"] for n in range(len(source))] == [expected[n]["id"].decode() for n in range(len(expected))]
     np.testing.assert_array_equal(source[1 % len(source)]["vi"], expected[1 % len(source)]["vi"])
-    with pytest.raises(IndexError, match=f"record {len(source)} of {len(source)}"):
+    with pytest.raises(IndexError, match=f"Record {len(source)} is out of range for {len(source)}"):
         source[len(source)]
 
 

@@ -210,7 +210,7 @@ def test_joined_sources_keep_their_order(tmp_path):
     assert len(joined) == 5
     assert [p["id"] for p in joined] == list("abcde")
     for index in (-1, 5):
-        with pytest.raises(IndexError, match="of 5 pairs"):
+        with pytest.raises(IndexError, match="for 5 pairs"):
             joined[index]
 
 

@@ -98,7 +98,7 @@ def test_the_source_is_random_access_and_travels_to_workers():
     assert len(source) == 5
     assert len({p["id"] for p in source}) == 5
     np.testing.assert_array_equal(source[2]["vi"], list(source)[2]["vi"])
-    with pytest.raises(IndexError, match="index 5 of 5"):
+    with pytest.raises(IndexError, match="Index 5 is out of range for 5"):
         source[5]
 
 

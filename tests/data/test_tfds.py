@@ -153,7 +153,7 @@ def test_missing_archives_and_sets_say_what_to_do(tmp_path):
         ("<annotation>", "malformed XML"),
         (voc(("dog", 1, 1, 3, 3)), "box 1: class 'dog' is unknown; expected one of person"),
         (voc(("person", 1, 1, 3, 3), ("person", 5, 1, 30, 3)), r"box 2: \(5, 1, 30, 3\) is not inside the 16x12"),
-        (voc(("person", "x", 1, 3, 3)), "box 1: bndbox .* does not hold four numbers"),
+        (voc(("person", "x", 1, 3, 3)), "box 1: bndbox .* is not four numbers"),
     ],
 )
 def test_bad_annotations_name_file_and_box(tmp_path, text, message):

@@ -161,7 +161,7 @@ def test_a_missing_network_is_said_and_not_tried_for_ever(browser, address):
     page.route("**/model.onnx", lambda route: (tries.append(1), route.fulfill(status=404)))
     page.goto(address)
     page.get_by_text("model.onnx is missing (status 404)").wait_for()
-    page.get_by_role("button", name="Made-up pair").click()
+    page.get_by_role("button", name="Synthetic pair").click()
     page.wait_for_timeout(300)
     assert page.locator("#message").is_visible() and len(tries) == 1
     page.close()

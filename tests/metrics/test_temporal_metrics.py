@@ -108,7 +108,7 @@ def test_the_command_scores_videos_and_folders_of_frames(tmp_path, capsys):
     words = ["evaluate", "--temporal", "--fused", str(tmp_path / "vi.mkv"), "--fused", str(tmp_path / "ir")]
     out = tmp_path / "scores"
     main([*words, "--ir", str(tmp_path / "ir.mkv"), "--vi", str(tmp_path / "vi"), "--out", str(out)])
-    assert "means over 3 steps" in capsys.readouterr().out
+    assert "means over 3 transitions" in capsys.readouterr().out
     expected = evaluate_video((pair["vi"], pair["ir"], rgb_to_luma(to_float(pair["vi"]))) for pair in pairs)
     rows = list(csv.DictReader((out / "metrics.csv").open()))
     found = [float(row["WE"]) for row in rows if row["method"] == "vi.mkv"]
