@@ -63,10 +63,11 @@ def main(options: RepeatOptions) -> None:
             STORED.write_text(json.dumps(stored | {name: losses}, indent=0) + "\n")
             stored[name] = losses
             continue
-        worst = max(abs(a - b) / abs(b) for a, b in zip(losses, stored[name], strict=False))
-        print(f"{name}: {steps} steps, largest relative difference of the loss {worst:.1e}", flush=True)
-        if worst > 1e-5:
-            raise SystemExit(1)
+        differences = [abs(a - b) / abs(b) for a, b in zip(losses, stored[name], strict=False)]
+        print(f"{name}: {steps} steps, largest relative difference of the loss {max(differences):.1e}", flush=True)
+        if max(differences) > 1e-5:
+            first = next(n for n, x in enumerate(differences, start=1) if x > 1e-5)
+            raise SystemExit(f"{name}: step {first} is the first that differs by more than 1e-5")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def main(options: VideoOptions) -> None:
         root = Path(options.folder or temporary)
         for seconds in options.seconds:
             write_sources(root, seconds, options.size)
+        _fuse(root, min(options.seconds), options.codecs[0], options)  # compiles, kept for the others
         for codec in options.codecs:
             peaks, times = zip(*(_fuse(root, n, codec, options) for n in options.seconds), strict=True)
             short, long = options.seconds

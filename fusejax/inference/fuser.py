@@ -148,7 +148,7 @@ class Fuser:
         Raises:
             ValueError: if memory does not suffice for the smallest tiles.
         """
-        held = held_bytes(sources.ir.dtype, sources.vi)
+        held = held_bytes(sources.vi)
         with self._choosing:
             if (key := (sources.size, held)) not in self._cores:
                 options = {"tile": self.tile, "memory": self.memory, "images": len(sources.vi), "held": held}

@@ -43,16 +43,15 @@ def check_tile(tile: str | int) -> None:
         raise ValueError(f"tile is {tile!r}; expected auto, off or a side in pixels.")
 
 
-def held_bytes(ir_type: np.dtype, vi: np.ndarray) -> int:
-    """Bytes held by the arrays of a batch of pairs outside the network: sources, fused luma,
-    images.
+def held_bytes(vi: np.ndarray) -> int:
+    """Bytes that a batch of decoded pairs takes beside the network: fused luma and results.
+
+    The decoded images themselves are in memory already.
 
     Args:
-        ir_type: data type of the infrared images.
-        vi: the visible images, [b, h, w, c].
+        vi: the visible images, [b, h, w, c], in the type of the results.
     """
-    pixels = math.prod(vi.shape[:3])
-    return 2 * vi.nbytes + pixels * (np.dtype(ir_type).itemsize + _FLOAT)
+    return vi.nbytes + math.prod(vi.shape[:3]) * _FLOAT
 
 
 def choose_core(

@@ -87,7 +87,7 @@ def test_a_cut_resets_exactly(moving):
 
 def test_a_change_of_nearly_everything_is_a_cut(still):
     """Then the rest starts anew as well, although it stood still."""
-    ir, vi_y = 0.4 + 0.1 * still[0], still[1]
+    ir, vi_y = 0.2 + 0.6 * still[0], still[1]
     later = ir.copy()
     later[:, :, :80] += 0.1  # cells that did not move are left at the right
     fused = [blend(ir, vi_y, 0.3)] * 3 + [blend(later, vi_y, 0.7)]

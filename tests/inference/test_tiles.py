@@ -14,7 +14,7 @@ from fusejax.data.images import write_image
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import memory, tiles
 from fusejax.inference.fuser import Fuser
-from fusejax.inference.memory import choose_core, parse_memory
+from fusejax.inference.memory import choose_core, held_bytes, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
 from fusejax.weights.files import save_weights
@@ -110,6 +110,11 @@ def test_the_fuser_takes_tiles_for_batches_too():
     ir, vi_y = np.random.default_rng(2).random((2, 2, 30, 90, 1), dtype=np.float32)
     whole, tiled = (Fuser(params, config, tile=tile).fuse_luma(ir, vi_y) for tile in ("off", 16))
     np.testing.assert_allclose(tiled, whole, atol=2e-3)
+
+
+def test_only_what_is_still_to_come_is_held_back():
+    """The decoded images count in what the process uses already."""
+    assert held_bytes(np.zeros((2, 10, 20, 3), np.uint8)) == 2 * 10 * 20 * (3 + 4)  # results and fused luma
 
 
 def test_memory_is_read_with_its_unit():
