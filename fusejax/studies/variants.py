@@ -25,18 +25,18 @@ def street_config(data_root: Path, *, full_size: bool) -> TrainConfig:
 
 
 def light_config(data_root: Path, *, full_size: bool) -> TrainConfig:
-    """The light network's recipe on RoadScene and MSRS.
+    """The light network's last objective on RoadScene and MSRS, from random parameters.
 
     Args:
         data_root: folder that holds `STREET_FOLDERS`.
-        full_size: use the shipped training length and crop size, instead of 500 steps of 64x64
-            crops.
+        full_size: the shipped length of the first stage and crops, instead of 500 steps of 64x64.
     """
     base = with_data(load_config("light"), root=str(data_root), folders=STREET_FOLDERS, shares=LIGHT_SHARES)
+    first, *_, last = base.stages
+    stage = dataclasses.replace(first, objective=last.objective)
     if full_size:
-        return base
-    (stage,) = base.stages
-    short = dataclasses.replace(stage, steps=500)
+        return dataclasses.replace(base, stages=(stage,))
+    short = dataclasses.replace(stage, steps=500, optim=last.optim)
     return dataclasses.replace(with_data(base, crop=64), stages=(short,), average_decay=0.98)
 
 
