@@ -72,6 +72,23 @@ def test_a_video_that_moves_with_its_sources_has_no_warping_error(texture):
     assert np.nanmean(evaluate_video(stuck)["BiSWE"]) < 0.5  # its own flow is zero, that is its weakness
 
 
+def test_what_a_moving_object_uncovers_is_no_warping_error(texture):
+    """Pixels of the later frame count if their flow back cancels there, not in the earlier one."""
+    frames = []
+    for shift in (0, 8):
+        image = 0.5 * texture
+        image[20:80, 30 + shift : 90 + shift] = 0.5 + 0.5 * texture[20:80, 30:90]
+        frames.append(image)
+    forth, back = optical_flow(*frames), optical_flow(*frames[::-1])
+    rows, columns = np.mgrid[:100, :140].astype(np.float32)
+    place = columns + back[..., 0], rows + back[..., 1]
+    error = np.abs(frames[1][..., 0] - cv2.remap(frames[0], *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    returned = back + cv2.remap(forth, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    expected = 255 * error[np.hypot(*np.moveaxis(returned, -1, 0)) < 1].mean()
+    found = evaluate_video([(frame,) * 3 for frame in frames])["WE"]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
 def test_acceleration_shows_in_ms2r(texture):
     steady = [texture[:, 10 - n : 120 - n] for n in (0, 2, 4)]
     shaken = [texture[:, 10 - n : 120 - n] for n in (0, 3, 4)]  # accelerates by -2 pixels along x
