@@ -11,13 +11,14 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from etils import epath
 
 _PROBE = bytes(2**16)
 
 
+@runtime_checkable
 class Figure(Protocol):
     """The interface of a Matplotlib figure, since importing Matplotlib takes half a second."""
 
