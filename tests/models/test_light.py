@@ -62,6 +62,24 @@ def test_the_guide_takes_the_brighter_pixel():
     np.testing.assert_allclose(average, (ir + vi_y) / 2, atol=1e-6)
 
 
+def test_the_blend_agrees_with_a_float64_reading_of_its_formula():
+    rng = np.random.default_rng(4)
+    ir, vi_y = rng.random((2, 1, 9, 11))
+    s, k, ir_gain, vi_gain, o = coefficients = rng.standard_normal((5, 1, 9, 11))
+    config = LightConfig(detail=1.5, offset=0.25)
+    taps = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
+
+    def detail(x):
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(x[0], 2, "edge"), (5, 5))
+        return x - (windows * taps).sum(axis=(-2, -1))
+
+    share = 1 / (1 + np.exp(-(s + 10 * (1 + k) * (ir - vi_y))))
+    expected = vi_y + share * (ir - vi_y) + 0.25 * np.tanh(o)
+    expected += 1.5 * (np.tanh(ir_gain) * detail(ir) + np.tanh(vi_gain) * detail(vi_y))
+    found = combine(config, *(jnp.asarray(x, jnp.float32) for x in (ir, vi_y)), list(jnp.float32(coefficients)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)  # float32; the slope of the share is up to 40
+
+
 def test_rearranging_keeps_every_pixel_in_its_cell():
     x = jnp.arange(2 * 8 * 12, dtype=jnp.float32).reshape(2, 8, 12)
     cells = space_to_depth(x, 4)
