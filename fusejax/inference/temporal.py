@@ -13,8 +13,8 @@ decision is dropped immediately, and the result is that of the network alone.
 
 The first decision for a scene has full weight and then fades like any other. A running mean over
 the first frames would be closer to the mean decision, but it halves only the first change: where a
-camera moves with every second frame (m3svd/test_dev/0114_1551), it removed 15% of the flicker of AngularFuse
-instead of 54%.
+camera moves with every second frame (m3svd/test_dev/0114_1551), it removed 15% of the flicker of
+AngularFuse instead of 51%.
 
 Limitation: changes in the sources themselves (noise, codec) pass through, as they do in the
 network.

@@ -128,6 +128,18 @@ def test_the_decision_settles_by_the_time_stamps(videos, weights, tmp_path, pair
         np.testing.assert_allclose(decoded, np.asarray(expected)[0], atol=1.5 / 255)  # 8 bits, clipped colors
 
 
+def test_settling_is_told_the_time_since_the_frame_before(videos, weights, tmp_path, monkeypatch):
+    intervals = []
+
+    def note(state, ir, vi_y, fused_y, interval, seconds):
+        intervals.append(interval)
+        return state, fused_y
+
+    monkeypatch.setattr("fusejax.inference.video.settle", note)
+    fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights, temporal=0.3)
+    assert intervals == pytest.approx([0, 0.04, 0.04, 0.04, 0.04, 0.04])
+
+
 def test_chroma_times_and_sound_are_those_of_the_visible_video(weights, tmp_path):
     times = [0, 38, 80, 121, 160, 203]  # jitters around 40 ms
     ir = write_yuv(tmp_path / "ir.mkv", pts=times, pix_fmt="gray")
