@@ -177,7 +177,7 @@ def _saved(fused_y: Luma) -> Luma:
 
 def _levels(
     fused_y: Luma, ir: Luma, vi_y: Luma, *, least: int
-) -> tuple[Float[Array, "1 b h w"], Float[Array, "2 b h w"]]:
+) -> tuple[Float[Array, "1 b h2 w2"], Float[Array, "2 b h2 w2"]]:
     rows, columns = ((0, max(0, least - side)) for side in ir.shape[1:3])
     fused, ir, vi_y = (_LEVELS * pad_hw(x, rows, columns, "reflect")[..., 0] for x in (_saved(fused_y), ir, vi_y))
     return fused[None], jnp.stack([ir, vi_y])
