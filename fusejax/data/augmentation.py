@@ -1,4 +1,4 @@
-"""Augmentation of training pairs: brightness, contrast, glare and sensor noise.
+"""Augmentation of training pairs: brightness, contrast, glare, sensor noise and misalignment.
 
 Infrared keeps its polarity. Like crops and flips, the random changes depend only on the sample's
 index.
@@ -8,7 +8,7 @@ import dataclasses
 
 import grain
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from fusejax.data.config import AugmentConfig
 
@@ -17,8 +17,8 @@ Plane = Float[np.ndarray, "h w 1"]
 
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
-    """Changes `ir` and `vi_y`, and in the same way `ir_input` and `vi_input`, which also get
-    noise.
+    """Changes `ir` and `vi_y`, and in the same way `ir_input` and `vi_input`, which also get noise
+    and a shift.
     """
 
     config: AugmentConfig
@@ -35,7 +35,15 @@ class Augment(grain.transforms.RandomMap):
             if sigma := config.noise * rng.uniform():
                 noise = rng.standard_normal(changed[given].shape, np.float32)
                 changed[given] = _clipped(changed[given] + sigma * noise)
+        if limit := config.misalignment:
+            changed["ir_input"] = shifted(changed["ir_input"], rng.integers(-limit, limit + 1, 2))
         return changed
+
+
+def shifted(x: Plane, by: Int[np.ndarray, " 2"]) -> Plane:
+    """The image moved down and right by `by` pixels; the border is repeated."""
+    rows, columns = (np.clip(np.arange(n) - b, 0, n - 1) for n, b in zip(x.shape[:2], by, strict=True))
+    return x[rows][:, columns]
 
 
 def draw_light(ir: Plane, rng: np.random.Generator) -> Plane:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from fusejax.options import check_choices
+from fusejax.options import check_at_least, check_choices
 
 # The default object classes: FusionNet's classes, with LLVIP's "person".
 OBJECT_CLASSES = ("people", "car", "bus", "motorcycle", "truck", "person")
@@ -52,14 +52,18 @@ class AugmentConfig:
             range; the objective sees the clean pair.
         glare: fraction of the visible images that get a round, saturated light, half of them in
             front of something warm.
+        misalignment: largest shift of the network's infrared input along each axis, in pixels; the
+            objective sees the registered pair.
     """
 
     brightness: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
     glare: float = 0.0
+    misalignment: int = 0
 
     def __post_init__(self):
+        check_at_least(self, 0, "misalignment")
         for name in ("brightness", "contrast", "noise", "glare"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"data.augment.{name} is {value}; it must be at least 0 and at most 1.")

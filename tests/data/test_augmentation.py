@@ -39,6 +39,24 @@ def test_sources_change_by_themselves_and_keep_their_polarity():
     assert np.std(made["ir"]) / np.std(plain["ir"]) != pytest.approx(np.std(made["vi_y"]) / np.std(plain["vi_y"]))
 
 
+def test_misalignment_shifts_the_infrared_input_alone():
+    shifts = set()
+    for seed in range(40):
+        made, plain = augmented(seed, misalignment=2), pair()
+        np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
+        np.testing.assert_allclose(made["vi_input"], plain["vi_y"], atol=1e-6)
+        inner = made["ir_input"][2:-2, 2:-2]
+        (found,) = [
+            (dy, dx)
+            for dy in range(-2, 3)
+            for dx in range(-2, 3)
+            if np.allclose(inner, plain["ir"][2 - dy : 14 - dy, 2 - dx : 14 - dx], atol=1e-6)
+        ]
+        shifts.add(found)
+    assert len(shifts) > 12
+    assert {y for y, _ in shifts} == {x for _, x in shifts} == {-2, -1, 0, 1, 2}
+
+
 def test_a_light_saturates_the_visible_image_only():
     made, plain = augmented(glare=1.0), pair()
     np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
@@ -58,6 +76,8 @@ def test_half_of_the_lights_are_in_front_of_something_warm():
 def test_shares_outside_the_range_are_refused():
     with pytest.raises(ValueError, match=r"augment.glare is 1.5"):
         AugmentConfig(glare=1.5)
+    with pytest.raises(ValueError, match="misalignment is -1"):
+        AugmentConfig(misalignment=-1)
 
 
 def test_batches_are_drawn_again_alike_and_crops_do_not_depend_on_augmentation():
