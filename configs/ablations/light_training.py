@@ -9,13 +9,14 @@ random parameters. Tables: configs/ablations/README.md ("How the light network i
 import dataclasses
 from pathlib import Path
 
+from fusejax.data.config import AugmentConfig
 from fusejax.studies.ablation import Ablation
 from fusejax.studies.variants import LIGHT_SETS, light_config, with_data
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001
     base = light_config(data_root, full_size=full_size)
-    crop, augment = base.data.crop, base.data.augment
+    crop, augment = base.data.crop, base.data.augment or AugmentConfig()
 
     def augmented(**changes):
         return with_data(base, augment=dataclasses.replace(augment, **changes))

@@ -149,7 +149,7 @@ def sets(tmp_path_factory):
     """The folders on which the shipped ablations train, with two synthetic pairs each."""
     root = tmp_path_factory.mktemp("sets")
     for name in ("roadscene/train", "msrs128/train"):
-        write_synthetic_folder(root / name, count=2, size=(64, 64))
+        write_synthetic_folder(root / name, count=2, size=(192, 192))
     return root
 
 
