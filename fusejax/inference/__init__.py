@@ -4,7 +4,8 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.inference.folder import FusedFolder, fuse_folder
-    from fusejax.inference.fuser import Fused, Fuser, fuse
+    from fusejax.inference.fuser import Fuser, fuse
+    from fusejax.inference.pair_arrays import Fused
     from fusejax.inference.temporal import TemporalState, initial_state, settle
     from fusejax.inference.video import FusedVideo, fuse_video
 

@@ -1,51 +1,27 @@
 """Fusing arrays; the result has the size, data type and color of the visible image."""
 
-import dataclasses
 import functools
 import threading
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from fusejax.inference.compilation import keep_compilations
-from fusejax.inference.extent import apply_within, extension_index, without_remat
+from fusejax.inference.extent import without_remat
 from fusejax.inference.memory import choose_core, held_bytes
-from fusejax.inference.pair_arrays import Plane, Sources, check_pair, finish, integer_type, make_sources
+from fusejax.inference.pair_arrays import Fused, Sources, check_pair, finish, integer_type, make_sources
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import OnTile, fuse_in_tiles
+from fusejax.inference.whole import fuse_whole, fuse_with_maps
 from fusejax.models import NETWORKS, ModelConfig, build
 from fusejax.ops.arrays import as_array
-from fusejax.ops.extent import bucket
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
 
 Luma = Float[np.ndarray, "b h w 1"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Fused:
-    """Result of fusing one pair.
-
-    Attributes:
-        image: the fused image, with the shape and data type of the visible image.
-        luma: its luma before color is added, float32 in [0, 1].
-        maps: the network's maps by name, in [0, 1]; empty unless requested.
-        sources: the pair, or batch of pairs.
-    """
-
-    image: np.ndarray
-    luma: Plane
-    maps: dict[str, Plane]
-    sources: Sources
-
-    @property
-    def ir(self) -> Plane:
-        """The infrared image as the network saw it, float32 in [0, 1]."""
-        return self.sources.planes[0].reshape(self.luma.shape)
 
 
 class Fuser:
@@ -156,11 +132,7 @@ class Fuser:
             return self._cores[key]
 
     def _fuse_whole(self, ir: Luma, vi_y: Luma, *, exact_size: bool) -> Luma:
-        if exact_size:
-            ir, vi_y = (x.astype(np.float32, copy=False) for x in (ir, vi_y))
-            return np.asarray(_forward_exact(self.model, self.params, ir, vi_y))
-        h, w = ir.shape[1:3]
-        return np.asarray(_forward(self.model, self.params, *self._extended(ir, vi_y)))[:, :h, :w]
+        return fuse_whole(self.model, self.params, ir, vi_y, exact_size=exact_size)
 
     def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
         """The network's maps for a batch of equal size.
@@ -190,20 +162,7 @@ class Fuser:
             ValueError: if the network has no maps.
         """
         self.check_maps()
-        h, w = sources.size
-        fused_y, maps = jax.tree.map(
-            lambda x: np.asarray(x)[:, :h, :w], _outputs(self.model, self.params, *self._extended(*sources.planes))
-        )
-        return fused_y, maps
-
-    def _extended(self, *images: Luma) -> list[np.ndarray]:
-        """Images padded to the bucket size, and the extent of the array that the network may
-        use.
-        """
-        multiple, sides = self.model.multiple, images[0].shape[1:3]
-        rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
-        extent = np.array([-(-side // multiple) * multiple for side in sides], np.int32)
-        return [*(x.astype(np.float32)[:, rows][:, :, columns] for x in images), extent]
+        return fuse_with_maps(self.model, self.params, *sources.planes)
 
     def check_maps(self) -> None:
         """Refuses networks without maps.
@@ -280,24 +239,6 @@ class Fuser:
         if ir.ndim < 4:
             fused_y, found = fused_y[0], {name: values[0] for name, values in found.items()}
         return Fused(image.reshape(vi.shape), fused_y, found, sources)
-
-
-# Compiled once per network and size, not per instance of `Fuser`.
-@functools.partial(jax.jit, static_argnames="model")
-def _forward(model, params, ir, vi_y, extent):
-    """Clips the result, because the residual of a blending network can leave the range."""
-    return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
-
-
-@functools.partial(jax.jit, static_argnames="model")
-def _forward_exact(model, params, ir, vi_y):
-    return jnp.clip(model.apply({"params": params}, ir, vi_y), 0.0, 1.0)
-
-
-@functools.partial(jax.jit, static_argnames="model")
-def _outputs(model, params, ir, vi_y, extent):
-    found = apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]
-    return jnp.clip(found["fused_y"], 0.0, 1.0), found["maps"]
 
 
 @functools.cache

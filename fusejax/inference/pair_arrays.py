@@ -115,6 +115,28 @@ class Sources:
         return (slice(top, min(top + rows, h)) for top in range(0, h, rows))
 
 
+@dataclasses.dataclass(frozen=True)
+class Fused:
+    """Result of fusing one pair.
+
+    Attributes:
+        image: the fused image, with the shape and data type of the visible image.
+        luma: its luma before color is added, float32 in [0, 1].
+        maps: the network's maps by name, in [0, 1]; empty unless requested.
+        sources: the pair, or batch of pairs.
+    """
+
+    image: np.ndarray
+    luma: Plane
+    maps: dict[str, Plane]
+    sources: Sources
+
+    @property
+    def ir(self) -> Plane:
+        """The infrared image as the network saw it, float32 in [0, 1]."""
+        return self.sources.planes[0].reshape(self.luma.shape)
+
+
 def check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
     """Raises ValueError for types, shapes and values that cannot be fused; names what was given."""
     for name, x in (("ir", ir), ("vi", vi)):

@@ -12,9 +12,9 @@ import numpy as np
 from fusejax.data.image_headers import ImageError, bits_per_sample
 from fusejax.data.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
 from fusejax.data.pairing import PairPaths, size_text
-from fusejax.inference.fuser import Fused, Fuser
+from fusejax.inference.fuser import Fuser
 from fusejax.inference.jobs import Job
-from fusejax.inference.pair_arrays import Sources, finish, integer_type
+from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
 from fusejax.inference.thermal import Polarity, Range, full_range
 from fusejax.inference.tiles import OnTile
 from fusejax.ops.color import rgb_to_luma

@@ -18,8 +18,9 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from fusejax.data.images import from_float, to_float
 from fusejax.inference.extent import apply_within, extension_index
-from fusejax.inference.fuser import Fuser, bucket
+from fusejax.inference.fuser import Fuser
 from fusejax.ops.color import rgb_to_luma
+from fusejax.ops.extent import bucket
 from fusejax.robustness.conditions import SEED, Condition
 from fusejax.typing import Luma, Params
 

@@ -13,7 +13,7 @@ import simplejpeg
 from jaxtyping import Float, UInt8
 
 from fusejax.data.images import from_float
-from fusejax.inference.fuser import bucket
+from fusejax.ops.extent import bucket
 from fusejax.robustness import degradations
 
 Source = Literal["ir", "vi", "both"]

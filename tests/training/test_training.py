@@ -279,9 +279,7 @@ def test_eight_devices_equal_one_from_the_command_line(unbroken, tmp_path):
 
 @pytest.mark.slow
 def test_a_step_of_light_on_eight_devices_has_the_loss_and_gradient_of_one(tmp_path):
-    """Its objective is too steep for comparing weights, since Adam uses the signs of gradients near
-    zero.
-    """
+    """Its objective is too steep to compare weights: Adam uses signs of gradients near zero."""
     first = {}
     for devices in (1, 8):
         run_cli("train", CONFIG_FILE.with_stem("tiny_light"), "--workdir", tmp_path / str(devices), devices=devices)
