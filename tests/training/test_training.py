@@ -236,7 +236,7 @@ def test_a_run_starts_from_weights_and_refuses_those_of_another_network(unbroken
         jax.tree.map(np.testing.assert_array_equal, params, trained.scored)
     assert int(state.step) == 0
     assert jax.tree.map(lambda x: x.sharding, state) == jax.tree.map(lambda x: x.sharding, program.target)
-    with pytest.raises(ValueError, match="start_from light is LightConfig"):
+    with pytest.raises(ValueError, match="start_from light has LightConfig"):
         Program(dataclasses.replace(config, start_from="light"), make_mesh(config.mesh)).create()
 
 
@@ -292,7 +292,7 @@ def test_a_step_of_light_on_eight_devices_has_the_loss_and_gradient_of_one(tmp_p
 def test_mistakes_on_the_command_line_end_with_a_message(tmp_path):
     result = run_cli("train", "nosuch", "--workdir", tmp_path / "run", check=False)
     assert result.returncode == 2
-    assert "nosuch: neither a file nor a shipped configuration" in result.stderr
+    assert "nosuch is neither a file nor a shipped configuration" in result.stderr
     assert "Traceback" not in result.stderr
     result = run_cli("train", "angularfuse", "--workdir", tmp_path / "run", "--data.root", tmp_path, check=False)
     assert result.returncode == 2
