@@ -16,9 +16,10 @@ import tyro
 
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import to_float
-from fusejax.inference.fuser import Fuser, bucket
+from fusejax.inference.fuser import Fuser
 from fusejax.models import build
 from fusejax.ops.color import rgb_to_luma
+from fusejax.ops.extent import bucket
 from fusejax.weights.files import load_weights
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from fusing import TINY, tiny_params
 
-from fusejax.inference.fuser import Fuser, bucket
+from fusejax.inference.fuser import Fuser
 from fusejax.inference.pair_arrays import stretch_range
 from fusejax.models import build
 from fusejax.ops.color import recolor, rgb_to_luma, rgb_to_ycbcr
+from fusejax.ops.extent import bucket
 from fusejax.weights.files import load_weights, save_weights
 
 
