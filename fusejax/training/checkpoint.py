@@ -74,6 +74,7 @@ class Checkpoints:
         self._pending: int | None = None  # step of a save whose result is not known yet
         self._error: Exception | None = None  # of a save that did not even start
         self._failures = 0
+        self._leaves_remains = False  # whether a save has failed, whose threads may write for a while
         self._messages: list[str] = []
         self._closed = False
         checks.check_writable(self._folder)
@@ -217,6 +218,7 @@ class Checkpoints:
             message = self.check(wait=True)
         finally:
             self._manager.close()
+            self._remove_leftovers()
         if message:
             raise CheckpointFailed(message)
 
@@ -237,8 +239,8 @@ class Checkpoints:
             self._error = error
         step, error, self._pending, self._error = self._pending, self._error, None, None
         failed = on_any_process(error is not None)
-        if failed or self._failures:
-            self._remove_leftovers()
+        self._leaves_remains |= failed
+        self._remove_leftovers()
         if not failed:
             self._failures = 0
             return
@@ -260,7 +262,7 @@ class Checkpoints:
 
     def _remove_leftovers(self) -> None:
         """Deletes the remains of failed saves, because the disk may be full."""
-        if jax.process_index() == 0:
+        if self._leaves_remains and jax.process_index() == 0:
             for left in self._folder.glob("*.orbax-checkpoint-tmp*"):
                 with contextlib.suppress(OSError):  # one of its threads may still be writing: deleted next time
                     left.rmtree()

@@ -26,9 +26,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 @pytest.mark.slow
 def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_path, monkeypatch, capsys, caplog):
     config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
-    message, look = RunLog.message, Checkpoints.check
+    folder = tmp_path / "checkpoints"
+    message, look, close = RunLog.message, Checkpoints.check, Checkpoints.close
+
+    def late(self):
+        """Closes after a thread of the failed save has written once more."""
+        (folder / "2.orbax-checkpoint-tmp" / "state").mkdir(parents=True, exist_ok=True)
+        close(self)
+
     with contextlib.ExitStack() as stack, monkeypatch.context() as patch:
         patch.setattr(RunLog, "advance", lambda self, step: step == 2 and stack.enter_context(no_room()))
+        patch.setattr(Checkpoints, "close", late)
         patch.setattr(RunLog, "message", lambda self, text: (message(self, text), "tries" in text and stack.close()))
         patch.setattr(Checkpoints, "check", lambda self, wait=True: look(self, wait=True))  # else 3 may come too early
         expected = fit(config, tmp_path)
@@ -37,7 +45,6 @@ def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_p
         r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; trying again", said
     )
     assert not [record for record in caplog.records if record.name == "asyncio"]  # a traceback for each array
-    folder = tmp_path / "checkpoints"
     assert sorted(os.listdir(folder)) == ["3", "4"]
     for file in (folder / "4" / "state").rglob("d/*"):  # of small arrays, several share a file
         flip(file)
