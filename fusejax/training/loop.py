@@ -218,8 +218,8 @@ class _Run:
 
     def _progress(self, step: int, logs: dict[str, jax.Array]) -> None:
         self.log.advance(step)
-        if self.pace.is_first:
-            jax.block_until_ready(logs)  # once per stage, since the loop runs ahead of the devices
+        if self.pace.needs_result(step):
+            jax.block_until_ready(logs)
         if (line := self.pace.stepped(step)) is not None:
             self.log.pace(line)
 

@@ -25,10 +25,13 @@ class Pace:
         """Resets the speed, because the next step is the first of another compiled function."""
         self._first, self._estimated = None, False
 
-    @property
-    def is_first(self) -> bool:
-        """Whether no step has ended since `begin`."""
-        return self._first is None
+    def needs_result(self, step: int) -> bool:
+        """Whether to wait for the result of `step` before `stepped`.
+
+        The loop runs ahead of the devices, by more than the ten steps of the first estimate. So it
+        waits twice after each compilation: for the first step, and for the one of that estimate.
+        """
+        return self._first is None or self._is_due(step)
 
     def stepped(self, step: int) -> str | None:
         """Marks the end of a step.
@@ -41,10 +44,13 @@ class Pace:
         if self._first is None:
             self._first, self._said = (step, now), now
             return f"step {step}/{self._steps}"
-        due = not self._estimated and step - self._first[0] >= _STEPS_FOR_ESTIMATE
+        due = self._is_due(step)
         if step >= self._steps or not (due or now - self._said >= _SECONDS_BETWEEN_LINES):
             return None
         self._said, self._estimated = now, self._estimated or due
         seconds = (now - self._first[1]) / (step - self._first[0])
         left = duration(seconds * (self._steps - step))
         return f"step {step}/{self._steps}, {seconds:.3g} s per step, about {left} left"
+
+    def _is_due(self, step: int) -> bool:
+        return self._first is not None and not self._estimated and step - self._first[0] >= _STEPS_FOR_ESTIMATE
