@@ -53,6 +53,7 @@ def edge_angle(gx: Float[Array, "*shape"], gy: Float[Array, "*shape"]) -> Float[
 
 
 @checked_options
+@equal_shapes
 def spatial_frequency(
     fused: Luma,
     ir: Luma | None = None,
@@ -104,6 +105,7 @@ def central_gradient(x: Float[Array, "b h w"], axis: int, size: Size) -> Float[A
 
 
 @checked_options
+@equal_shapes
 def average_gradient(
     fused: Luma,
     ir: Luma | None = None,
@@ -158,6 +160,7 @@ def edge_vectors(
     return gx[..., 0], gy[..., 0]
 
 
+@equal_shapes
 def edge_intensity(
     fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, extent: Extent | None = None
 ) -> PerImage:

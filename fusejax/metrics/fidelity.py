@@ -12,6 +12,7 @@ from fusejax.options import checked_options
 from fusejax.typing import Extent, Luma, PerImage
 
 
+@equal_shapes
 def standard_deviation(
     fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, extent: Extent | None = None
 ) -> PerImage:

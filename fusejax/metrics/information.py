@@ -92,6 +92,7 @@ def _saturation_gain(joint: Int[Array, "b 256 256"]) -> Float[Array, " b"]:
     return _entropy_nats(joint) - _entropy_nats(shared)
 
 
+@equal_shapes
 def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, extent: Extent | None = None) -> PerImage:
     """EN, Shannon entropy of the fused gray levels (Roberts et al. 2008).
 

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -128,15 +129,17 @@ def check_equal_shapes(owner: str, **arrays: Any) -> None:
 
     Args:
         owner: name of the function in error messages.
-        **arrays: arrays by name, or containers of them.
+        **arrays: arrays by name, or containers of them; None is ignored.
 
     Raises:
-        ValueError: if shapes differ; the message lists them.
+        ValueError: if shapes differ; the message lists them by name.
     """
-    shapes = {name: [np.shape(leaf) for leaf in jax.tree.leaves(value)] for name, value in arrays.items()}
-    if len({shape for found in shapes.values() for shape in found}) > 1:
-        listed = ", ".join(f"{name} is {found[0]}" for name, found in shapes.items())
-        raise ValueError(f"{owner}: {listed}; all must have the same shape.")
+    try:
+        chex.assert_equal_shape(jax.tree.leaves(arrays))
+    except AssertionError as error:
+        shapes = {name: {leaf.shape: None for leaf in jax.tree.leaves(value)} for name, value in arrays.items()}
+        listed = ", ".join(f"{name} is {' and '.join(map(str, found))}" for name, found in shapes.items() if found)
+        raise ValueError(f"{owner}: {listed}; all must have the same shape.") from error
 
 
 def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
