@@ -2,6 +2,8 @@
 image.
 """
 
+import itertools
+
 import jax.numpy as jnp
 import metrics_reference as reference
 import numpy as np
@@ -16,6 +18,7 @@ from fusejax.metrics.region import mse_lower_bound, roi_mse, roi_ssim
 ARRAY = (48, 64)
 SIZES = ((41, 47), (48, 64), (43, 64), (16, 16))
 GARBAGE = 0.37  # value beyond the image, which must not affect any metric
+EXTREMES = (0.0, 1.0)  # such values that would also become the minimum or the maximum
 
 
 def pictures(size: tuple[int, int]) -> list[np.ndarray]:
@@ -24,11 +27,12 @@ def pictures(size: tuple[int, int]) -> list[np.ndarray]:
     return [np.clip(np.rint(0.6 * ir + 0.4 * vi) + np.arange(size[1]) % 3, 0, 255), ir, vi]
 
 
-def padded(images: list[np.ndarray], array: tuple[int, int]) -> jnp.ndarray:
+def padded(images: list[np.ndarray], array: tuple[int, int], *, beyond: tuple[float, ...] = (GARBAGE,)) -> jnp.ndarray:
     """A batch of images of several sizes, [b, h, w, c] in [0, 1]."""
     channels = images[0].shape[2:] or (1,)
-    batch = np.full((len(images), *array, *channels), GARBAGE, np.float32)
-    for target, image in zip(batch, images, strict=True):
+    batch = np.empty((len(images), *array, *channels), np.float32)
+    for target, image, value in zip(batch, images, itertools.cycle(beyond), strict=False):
+        target[:] = value
         target[: image.shape[0], : image.shape[1]] = image.reshape(*image.shape[:2], *channels) / np.float32(255)
     return jnp.asarray(batch)
 
@@ -76,13 +80,14 @@ def test_multi_scale_ssim_over_odd_sizes():
 def test_conventions_score_padded_images_as_unpadded_ones(convention):
     """In color, so that VIFB's channels matter; the exact convention is tested above."""
     metrics = tuple(CONVENTIONS[convention].metrics)
-    fused, ir, vi = pictures((43, 61))
+    fused, ir, vi = (40 + image // 2 for image in pictures((43, 61)))
     images = [np.stack([fused, vi, fused], -1), ir, np.stack([vi, vi // 2, vi], -1)]
     alone = score_arrays(*(padded([x], (43, 61)) for x in images), convention=convention, metrics=metrics)
-    extents = jnp.asarray([[43, 61]], jnp.int32)
-    got = score_arrays(*(padded([x], ARRAY) for x in images), extents, convention=convention, metrics=metrics)
+    extents = jnp.asarray([[43, 61]] * 2, jnp.int32)
+    twice = (padded([x, x], ARRAY, beyond=EXTREMES) for x in images)
+    got = score_arrays(*twice, extents, convention=convention, metrics=metrics)
     for name in metrics:
-        np.testing.assert_allclose(got[name], alone[name], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(got[name], np.repeat(alone[name], 2), rtol=1e-5, err_msg=name)
 
 
 def test_color_deviation_and_regions_end_with_the_image():
