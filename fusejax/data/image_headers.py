@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+"""Image files that are looked for in folders."""
 
 # What the end of a complete file contains. Some writers append data, hence the wide window.
 _TRAILERS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
@@ -85,6 +88,11 @@ def read_header(path: str | os.PathLike) -> Header:
                 raise ImageError(f"{path}: the file is truncated; copy or download it again.")
     except ImageError:
         raise
+    except UnidentifiedImageError as error:
+        if path.suffix.lower() in SUFFIXES:
+            raise ImageError(f"{path}: not a readable image; replace or remove it.") from error
+        kind = f"{path.suffix} files" if path.suffix else "files without a suffix"
+        raise ImageError(f"{path}: {kind} cannot be read as images; convert it to png or tif.") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not a readable image ({error}); replace or remove it.") from error
     size = (width, height) if orientation in _TRANSPOSED else (height, width)
@@ -92,7 +100,10 @@ def read_header(path: str | os.PathLike) -> Header:
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:
-    """Bits per channel of a readable image according to its header: 8 or less, 16, 32 or 64."""
+    """Bits per channel of a readable image according to its header: 8 or less, 16, 32 or 64.
+
+    Color counts as 8 bits in formats other than PNG and TIFF.
+    """
     with Image.open(path) as image:
         if image.format == "TIFF":
             tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
@@ -100,7 +111,7 @@ def bits_per_sample(path: str | os.PathLike) -> int:
         if image.format == "PNG":  # Pillow hides the bit depth of color images
             with Path(path).open("rb") as file:
                 return file.read(_PNG_BITS + 1)[_PNG_BITS]
-    return 8
+        return 16 if image.mode.startswith("I") else 8  # gray PGM and JPEG 2000 files
 
 
 def check_is_file(path: Path) -> None:

@@ -13,7 +13,7 @@ from etils import epath
 from jaxtyping import Float, Shaped, UInt
 from PIL import Image
 
-from fusejax.data.image_headers import UPRIGHT, ImageError, ImageWarning, image_size, read_header
+from fusejax.data.image_headers import SUFFIXES, UPRIGHT, ImageError, ImageWarning, image_size, read_header
 from fusejax.data.outputs import write_complete
 from fusejax.ops.color import rgb_to_luma
 
@@ -32,7 +32,6 @@ __all__ = [
     "write_image",
 ]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 
 # Operations that turn an image with the given EXIF orientation upright: (transpose rows and columns

@@ -236,5 +236,10 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
     (tmp_path / "a" / "below").mkdir()
     with pytest.raises(PairError, match=r"it contains 2 files with \.webp and the folder below\. Convert the files"):
         list_images(tmp_path / "a")
+    for suffix in (".pgm", ".jp2", ".npy"):
+        (tmp_path / suffix).mkdir()
+        (tmp_path / suffix / f"x{suffix}").touch()
+        with pytest.raises(PairError, match=rf"1 file with \{suffix}\. Convert the file"):
+            list_images(tmp_path / suffix)
     with pytest.raises(PairError, match=r"x\.webp is a file; expected a folder"):
         list_images(tmp_path / "a" / "x.webp")

@@ -278,3 +278,20 @@ def test_depth_is_read_from_the_header(tmp_path, suffix):
         for channels in (1, 3):
             write_image(tmp_path / f"b{suffix}", noise(np.uint16, channels))
             assert bits_per_sample(tmp_path / f"b{suffix}") == 16
+
+
+@pytest.mark.parametrize("suffix", [".pgm", ".jp2"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_other_gray_formats_keep_their_depth(tmp_path, suffix, dtype):
+    """Folders are not searched for them, but a single file can be given."""
+    pixels = np.tile(noise(dtype, channels=1), (3, 3, 1))  # JPEG 2000 needs 32 pixels
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(pixels[..., 0]).save(path)
+    assert (bits_per_sample(path), image_size(path)) == (8 * pixels.itemsize, pixels.shape[:2])
+    np.testing.assert_array_equal(read_thermal(path), pixels)
+
+
+def test_files_of_other_kinds_are_named_with_a_remedy(tmp_path):
+    np.save(tmp_path / "raw.npy", noise(np.uint16))
+    with pytest.raises(ImageError, match=r"raw\.npy: \.npy files cannot be read as images; convert it to png or tif"):
+        read_thermal(tmp_path / "raw.npy")
