@@ -86,9 +86,10 @@ def test_half_precision_stays_within_two_levels(tmp_path, format):
 
 
 @pytest.mark.slow
-def test_color_and_fixed_size(weights, tmp_path):
-    out = tmp_path / "model.onnx"
-    export_weights(weights["light"], out, format="onnx", size=(10, 14), color=True)
+@pytest.mark.parametrize("format", ["onnx", "stablehlo"])
+def test_color_and_fixed_size(weights, tmp_path, format):
+    out = tmp_path / f"model.{format}"
+    export_weights(weights["light"], out, format=format, size=(10, 14), color=True)
     rng = np.random.default_rng(3)
     ir, vi = rng.integers(0, 256, (10, 14), np.uint8), rng.integers(0, 256, (10, 14, 3), np.uint8)
     difference = fusejax.load(out).fuse(ir, vi).astype(int) - fusejax.load(weights["light"]).fuse(ir, vi)
