@@ -71,10 +71,11 @@ def exit_on_interrupt(command: str) -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield interrupt
         return
-    reader, writer = socket.socketpair()
-    writer.setblocking(False)
-    previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reader, command, interrupt), daemon=True).start()
+    with leave_at_once(command):  # starting a thread waits for it
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        previous = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=_watch, args=(reader, command, interrupt), daemon=True).start()
     previous_hook = sys.unraisablehook
     sys.unraisablehook = lambda dropped: (
         None if issubclass(dropped.exc_type, KeyboardInterrupt) else previous_hook(dropped)

@@ -17,16 +17,19 @@ class StopRequest:
 
     With several processes, JAX's own service catches SIGTERM and agrees on a step with the other
     processes; its handler is kept.
+
+    Attributes:
+        signaled: whether this process has caught a signal, which it does only on its own.
     """
 
     def __init__(self) -> None:
-        self._signaled = False
+        self.signaled = False
 
     def reached(self, step: int) -> bool:
         """Whether the run must stop after this step; the same step on every process."""
         if jax.process_count() > 1:
             return bool(multihost_utils.reached_preemption_sync_point(step))
-        return self._signaled
+        return self.signaled
 
     @contextlib.contextmanager
     def watch(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -58,7 +61,7 @@ class StopRequest:
             writing.close()  # ends the thread
 
     def _handle(self, _number: int, _frame: object) -> None:
-        self._signaled = True
+        self.signaled = True
 
 
 def _answer(reading: socket.socket, say: Callable[[str], None]) -> None:

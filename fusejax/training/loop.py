@@ -35,7 +35,10 @@ __all__ = ["RETRY", "Interrupted", "NonFiniteLoss", "fit"]
 
 
 class Interrupted(SystemExit):
-    """The run was asked to stop and has saved; the same command resumes it. Its code is RETRY."""
+    """The run was asked to stop and has saved; the same command resumes it. Its code is RETRY.
+
+    It is also raised after the last step, so that a command with several runs stops.
+    """
 
 
 def fit(
@@ -189,6 +192,8 @@ class _Run:
                 profiler.after(step, state)
                 self._after(state, step, validation)
         self._export(state, step)
+        if self.stop.signaled:
+            raise Interrupted(RETRY)
         return state
 
     def _announce(self, state: TrainState, step: int) -> None:

@@ -9,6 +9,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from fusing import save_tiny_weights
@@ -156,6 +157,15 @@ def test_a_full_disk_is_named(pairs, weights, tmp_path):
     finally:
         os.replace = original
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_memory_that_runs_out_is_named_with_a_remedy(pairs, weights, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 26717000960 bytes.")
+
+    monkeypatch.setattr(Fuser, "fuse_sources", fail)
+    with pytest.raises(ValueError, match=r"day_000000\.png: 48x40 pixels need more memory .*--memory"):
+        fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights)
 
 
 def test_a_disk_that_is_full_or_too_small_is_named_first(pairs, weights, tmp_path, monkeypatch):
