@@ -189,15 +189,16 @@ class CrossFuse(nn.Module):
             "rebuilt": {"ir": self.decoder(ir_base, ir_detail, ir), "vi_y": self.decoder(vi_base, vi_detail, vi_y)},
         }
 
-    def _encode_both(self, ir: Luma, vi_y: Luma) -> list[Float[Array, "2 b h w c"]]:
+    def _encode_both(self, ir: Luma, vi_y: Luma) -> list[list[Features]]:
         """Base and detail features, each for infrared and visible."""
         # One pass for both, because two calls of the encoder need three times the memory of one
         # (2.5 GiB instead of 0.7 at 480x640). Interleaved, so that a batch that is split over
         # devices stays in place.
         both = jnp.stack([ir, vi_y], axis=1)
         encoded = self.encoder(both.reshape(-1, *ir.shape[1:]))
-        return [jnp.moveaxis(x.reshape(*both.shape[:-1], -1), 1, 0) for x in encoded]
+        pairs = [jax.lax.split(x.reshape(*both.shape[:-1], -1), (1, 1), axis=1) for x in encoded]
+        return [[x[:, 0] for x in pair] for pair in pairs]
 
-    def _decode_fused(self, encoded: list[Array], vi_y: Luma) -> Luma:
+    def _decode_fused(self, encoded: list[list[Features]], vi_y: Luma) -> Luma:
         (ir_base, vi_base), (ir_detail, vi_detail) = encoded
         return self.decoder(self.base_fusion(ir_base + vi_base), self.detail_fusion(ir_detail + vi_detail), vi_y)

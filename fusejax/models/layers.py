@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from fusejax.models.config import Remat
 from fusejax.models.convolutions import Conv3x3, PairedConv3x3, Pointwise, SplitPointwise
 from fusejax.models.depthwise import DepthwiseConv3x3
+from fusejax.ops.backend import by_platform
 
 
 class LayerNorm(nn.Module):
@@ -92,9 +93,36 @@ class ChannelProducts(nn.Module):
         self, q: Float[Array, "b h w c"], k: Float[Array, "b h w c"]
     ) -> tuple[Float[Array, "b c c"], Float[Array, "b c"], Float[Array, "b c"]]:
         q, k = (t.reshape(t.shape[0], -1, t.shape[-1]) for t in (q, k))
-        correlation = jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
+        correlation = by_platform(q, k, cpu=_correlate, accelerator=correlate)
         q_squares, k_squares = (jnp.sum(jnp.square(t.astype(jnp.float32)), axis=1) for t in (q, k))
         return correlation, q_squares, k_squares
+
+
+def _correlate(q: Float[Array, "b p c"], k: Float[Array, "b p d"]) -> Float[Array, "b c d"]:
+    return jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
+
+
+@jax.custom_vjp
+def correlate(q: Float[Array, "b p c"], k: Float[Array, "b p d"]) -> Float[Array, "b c d"]:
+    """Products of channels summed over the pixels, in float32, for accelerators.
+
+    The gradients are products in the type of q and k. JAX's own would be products in float32,
+    because the sums are, and arrays of all pixels that are transposed afterwards.
+    """
+    return _correlate(q, k)
+
+
+def _correlate_forward(q: Array, k: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _correlate(q, k), (q, k)
+
+
+def _correlate_backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    q, k = saved
+    g = g.astype(q.dtype)
+    return jnp.einsum("bpd,bcd->bpc", k, g), jnp.einsum("bpc,bcd->bpd", q, g)
+
+
+correlate.defvjp(_correlate_forward, _correlate_backward)
 
 
 class GlobalMean(nn.Module):

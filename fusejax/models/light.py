@@ -174,14 +174,19 @@ class UpsampleCells(nn.Module):
 
 def upsample_cells(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n*{cell} m*{cell}"]:
     """Linear between the centers of the cells; the outermost values are repeated."""
-    return _upsample_last(_upsample_last(x.swapaxes(1, 2), cell).swapaxes(1, 2), cell)
+    return _upsample(_upsample(x, cell, axis=1), cell, axis=2)
 
 
-def _upsample_last(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n m*{cell}"]:
-    before = jnp.concatenate([x[..., :1], x[..., :-1]], axis=-1)
-    after = jnp.concatenate([x[..., 1:], x[..., -1:]], axis=-1)
+def _upsample(x: Float[Array, "b _ _"], cell: int, *, axis: int) -> Float[Array, "b _ _"]:
+    def part(start: int | None, stop: int | None) -> Array:
+        return x[(slice(None),) * axis + (slice(start, stop),)]
+
+    before = jnp.concatenate([part(None, 1), part(None, -1)], axis=axis)
+    after = jnp.concatenate([part(1, None), part(-1, None)], axis=axis)
     phases = []
     for n in range(cell):
         t = (n + 0.5) / cell - 0.5
         phases.append((1 - abs(t)) * x + abs(t) * (before if t < 0 else after))
-    return jnp.stack(phases, axis=-1).reshape(*x.shape[:-1], -1)
+    shape = list(x.shape)
+    shape[axis] *= cell
+    return jnp.stack(phases, axis=axis + 1).reshape(shape)
