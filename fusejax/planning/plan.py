@@ -18,10 +18,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jax.stages import Lowered
 
 from fusejax.config import TrainConfig, load_config
 from fusejax.ops.backend import compile_for, quick_compilation
-from fusejax.planning.chips import named_chip, step_time
+from fusejax.planning.chips import Chip, StepTime, named_chip, step_time
 from fusejax.planning.collectives import SLICED, Collective, collectives
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
@@ -44,13 +45,18 @@ class Plan:
         topology: TPUs instead, by generation and shape, such as v5e:4x4; needs `pip install
             libtpu`, but no TPU.
         chip: also print a breakdown of the step time on this chip: a100, h100, h200, v5e or v5p.
+        scaling: numbers of devices; prints a table of the step's time on them instead. Needs
+            `chip`, and the batch size is that of one device.
     """
 
     devices: int = 1
     topology: str = ""
     chip: str = ""
+    scaling: tuple[int, ...] = ()
 
     def __post_init__(self):
+        if self.scaling and (not self.chip or self.topology or self.devices > 1 or min(self.scaling) < 1):
+            raise ValueError("--scaling takes numbers of devices, at least 1; it needs --chip, and no --devices.")
         if self.devices < 1 or (self.topology and self.devices > 1):
             raise ValueError("Give --devices N, at least 1, or --topology, which determines their number.")
         if self.chip:
@@ -103,7 +109,8 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
             importlib.import_module("libtpu")
         except ImportError as error:
             raise ValueError(f"--topology {options.topology} needs the TPU compiler: pip install libtpu.") from error
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={options.devices}"
+    devices = max(options.devices, *options.scaling, 1)
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     # Keeps libtpu from looking for the machine on which it usually runs.
     environment |= {
@@ -111,10 +118,9 @@ def plan_command(options: Plan, name_or_path: str, config: TrainConfig) -> None:
         "TPU_WORKER_HOSTNAMES": "localhost",
         "TPU_ACCELERATOR_TYPE": "v5litepod-4",
     }
-    command = [sys.executable, "-c", "from fusejax.planning.plan import print_plan; print_plan()"]
-    given = json.dumps(
-        {"topology": options.topology, "chip": options.chip, "file": name_or_path, "config": to_dict(config)}
-    )
+    module, function = ("scaling", "print_scaling") if options.scaling else ("plan", "print_plan")
+    command = [sys.executable, "-c", f"from fusejax.planning.{module} import {function}; {function}()"]
+    given = json.dumps(dataclasses.asdict(options) | {"file": name_or_path, "config": to_dict(config)})
     if status := subprocess.run(command, input=given, text=True, env=environment, check=False).returncode:
         sys.exit(status)
 
@@ -124,9 +130,7 @@ def print_plan() -> None:
 
     Exits with status 2 on a user error.
     """
-    given = json.load(sys.stdin)
-    load_config(given["file"])
-    config = from_dict(TrainConfig, given["config"])
+    given, config = read_given()
     try:
         mesh = make_mesh(config.mesh, devices=_topology_devices(given["topology"]) if given["topology"] else None)
         program = Program(config, mesh)
@@ -146,6 +150,13 @@ def print_plan() -> None:
     print(_NOTES)
 
 
+def read_given() -> tuple[dict[str, Any], TrainConfig]:
+    """What `plan_command` has written to this process: the options, and the configuration."""
+    given = json.load(sys.stdin)
+    load_config(given["file"])
+    return given, from_dict(TrainConfig, given["config"])
+
+
 def _topology_devices(name: str) -> list[Any]:
     """Descriptions of TPUs.
 
@@ -163,17 +174,15 @@ def _topology_devices(name: str) -> list[Any]:
 
 def stage_cost(program: Program, stage: Stage) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
-    batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
-    with compile_for("tpu"):  # the accelerator implementations of the operations, not the CPU ones
-        lowered = program.step(stage).lower(program.target, batch, key)
-    compiled = lowered.compile(compiler_options=quick_compilation(program.mesh.devices.flat[0].platform))
+    options = quick_compilation(program.mesh.devices.flat[0].platform)
+    compiled = lower_step(program, stage).compile(compiler_options=options)
     memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
     if memory is None or cost is None or text is None:
         raise ValueError("XLA reports neither memory nor FLOPs on this backend.")
     return StageCost(
         name=stage.config.name,
         state=_per_device(program.target),
-        batch=_per_device(batch),
+        batch=_per_device(program.abstract_batch()),
         arguments=memory.argument_size_in_bytes,
         outputs=memory.output_size_in_bytes,
         aliased=memory.alias_size_in_bytes,
@@ -184,6 +193,13 @@ def stage_cost(program: Program, stage: Stage) -> StageCost:
         traffic=cost["bytes accessed"] * program.config.micro_batches,
         collectives=collectives(text, program.mesh),
     )
+
+
+def lower_step(program: Program, stage: Stage) -> Lowered:
+    """The step of a stage for the program's mesh, before XLA compiles it."""
+    batch, key = program.abstract_batch(), jax.eval_shape(lambda: jax.random.key(0))
+    with compile_for("tpu"):  # the accelerator implementations of the operations, not the CPU ones
+        return program.step(stage).lower(program.target, batch, key)
 
 
 def _per_device(tree: Any) -> int:
@@ -215,13 +231,18 @@ def describe(cost: StageCost, mesh: Mesh) -> str:
 
 def describe_time(cost: StageCost, chip: str, devices: int, dtype: str) -> str:
     """One line with the breakdown of the step's time; see `fusejax.planning.chips.StepTime`."""
-    sent = sum(c.sent for c in cost.collectives)
-    time = step_time(named_chip(chip), devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent)
+    time = time_on(named_chip(chip), cost, devices, dtype)
     return (
         f"  on {devices} x {chip}, {dtype}: at least {1e3 * time.arithmetic:.3f} ms of arithmetic and "
-        f"{1e3 * time.links:.3f} ms of communication (efficiency {time.efficiency:.1%} or more), memory "
-        f"{1e3 * time.memory:.1f} ms with this compiler's operator fusion"
+        f"{1e3 * time.links:.3f} ms of communication, {1e3 * time.latency:.3f} ms of its latency (efficiency "
+        f"{time.efficiency:.1%} or more), memory {1e3 * time.memory:.1f} ms with this compiler's operator fusion"
     )
+
+
+def time_on(chip: Chip, cost: StageCost, devices: int, dtype: str) -> StepTime:
+    """The breakdown of the time of a step with these costs."""
+    sent, calls = sum(c.sent for c in cost.collectives), sum(c.times for c in cost.collectives)
+    return step_time(chip, devices=devices, dtype=dtype, flops=cost.flops, traffic=cost.traffic, sent=sent, calls=calls)
 
 
 def _size(count: int) -> str:
