@@ -37,9 +37,9 @@ class BenchOptions:
 
     Attributes:
       config: shipped configuration whose network and last stage are timed.
-      against: `torch` alternates with the PyTorch twin of AngularFuse's network (`bench` extra) and
-          prints ratios. `onnx` only alternates all shipped weights between onnxruntime and jitted
-          JAX.
+      against: `torch` alternates with the network's twin in PyTorch (`angularfuse` and `light` have
+          one; `bench` extra) and prints ratios. `onnx` only alternates all shipped weights between
+          onnxruntime and jitted JAX.
       forward_only: measure only the network's forward pass, also at 1920x1080, alternating with
           AngularFuse's.
       where: instead, break down the time of a run by phase.
@@ -112,13 +112,13 @@ def jax_forward(name: str, size: tuple[int, int] = SIZE) -> Callable[[], None]:
     return lambda: jax.block_until_ready(compiled(params, ir, vi_y))
 
 
-def torch_calls() -> tuple[Callable[[], None], Callable[[], None]]:
+def torch_calls(name: str) -> tuple[Callable[[], None], Callable[[], None]]:
     """The twin's training step and forward pass, channels last, one thread per core."""
     import torch
     from torch_rows import twin_calls
 
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last")
-    return twin_calls(size=SIZE, crops=BATCH, side=load_config("angularfuse").data.crop)[:2]
+    return twin_calls(name, size=SIZE, crops=BATCH, side=load_config(name).data.crop)[:2]
 
 
 def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, names: tuple[str, str]) -> None:
@@ -173,12 +173,12 @@ def main(options: BenchOptions) -> None:
     feeding.speeds(feeding.FeedingOptions(data_root=options.data_root, folders=options.folders, crop=side))
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
     if options.against == "torch":
-        torch_step, torch_forward = torch_calls()
+        torch_step, torch_forward = torch_calls(options.config)
         names = "fusejax", "torch"
-        alternate("forward 480x640", jax_forward("angularfuse"), torch_forward, options.repeats, names=names)
+        alternate("forward 480x640", jax_forward(options.config), torch_forward, options.repeats, names=names)
         # A loss that is the same in both frameworks, so that the ratio is that of the networks.
         maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
-        ours = jax_step("angularfuse", maximum, options.micro_batches)
+        ours = jax_step(options.config, maximum, options.micro_batches)
         alternate("training step", ours, torch_step, options.repeats, names=names)
 
 

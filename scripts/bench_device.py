@@ -3,14 +3,17 @@
     python scripts/bench_device.py [--out FILE] [--networks angularfuse light] [--against torch]
 
 For each network: a forward pass at 640x480 and 1920x1080, and a training step with the shipped
-objective at 16, 64 and 256 crops, in float32 (whose products a GPU computes in TF32) and bfloat16.
-Prints a Markdown table: seconds (median and spread), images/s, fraction of the chip's peak
-arithmetic and of its memory bandwidth (FLOPs and bytes as counted by XLA for the compiled program,
-peak rates from fusejax/planning/chips.py), and memory. It also runs on a CPU, without these
-fractions.
+objective at 16, 64 and 256 crops, in float32 (whose products a GPU computes in TF32, a TPU in
+bfloat16) and bfloat16. Prints a Markdown table: seconds (median and spread), images/s, fraction of
+the chip's peak arithmetic and of its memory bandwidth (FLOPs and bytes as counted by XLA for the
+compiled program, peak rates from fusejax/planning/chips.py), and memory. What does not fit in the
+device's memory is named and left out. It also runs on a CPU, without these fractions.
 """
 
 import dataclasses
+import functools
+import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +50,7 @@ class DeviceOptions:
         crops: batch sizes of the training step.
         repeats: number of timed calls of each program.
         crop: side of the crops; 0 uses the configuration's.
-        against: `torch` adds rows of AngularFuse's twin in PyTorch, eager and compiled.
+        against: `torch` adds rows of the networks' twins in PyTorch, eager and compiled.
         out: file to write the table to.
     """
 
@@ -69,7 +72,7 @@ class Row:
         network: name of the configuration, or of the twin.
         work: what the program does.
         dtype: data type of its arithmetic.
-        seconds: duration of each timed call.
+        seconds: duration of each timed call; none if it did not fit in memory.
         images: number of images per call.
         flops: FLOPs of a call; NaN if they are not counted.
         traffic: bytes that a call reads and writes; NaN if they are not counted.
@@ -80,25 +83,32 @@ class Row:
     work: str
     dtype: str
     seconds: list[float]
-    images: int
+    images: int = 1
     flops: float = float("nan")
     traffic: float = float("nan")
     memory: float = float("nan")
 
     def markdown(self, chip: Chip | None) -> str:
         """The row of the table."""
+        name = f"| {self.network} | {self.work} | {self.dtype}{products(self.dtype)} |"
+        if not self.seconds:
+            return f"{name} out of memory | | | | | |"
         middle = statistics.median(self.seconds)
-        shares = ("", "")
+        shares = ["", ""]
         if chip is not None:
-            shares = (
-                f"{self.flops / middle / chip.peak(self.dtype):.0%}",
-                f"{self.traffic / middle / chip.bandwidth:.0%}",
-            )
+            rates = self.flops / chip.peak(self.dtype), self.traffic / chip.bandwidth
+            shares = ["" if math.isnan(rate) else f"{rate / middle:.0%}" for rate in rates]
+        memory = "" if math.isnan(self.memory) else f"{self.memory / 2**30:.2f}"
         return (
-            f"| {self.network} | {self.work} | {self.dtype} | {middle:.5f} | {min(self.seconds):.5f} to "
-            f"{max(self.seconds):.5f} | {self.images / middle:.1f} | {shares[0]} | {shares[1]} | "
-            f"{self.memory / 2**30:.2f} |"
+            f"{name} {middle:.5f} | {min(self.seconds):.5f} to {max(self.seconds):.5f} | {self.images / middle:.1f} | "
+            f"{shares[0]} | {shares[1]} | {memory} |"
         )
+
+
+def products(dtype: str) -> str:
+    """In what this process's device computes products of float32, if not in float32."""
+    names = {"gpu": " (TF32)", "tpu": " (bfloat16 products)"}
+    return names.get(jax.default_backend(), "") if dtype == "float32" else ""
 
 
 def timed(call: Callable[[], Any], repeats: int) -> list[float]:
@@ -130,36 +140,45 @@ def with_type(config: TrainConfig, dtype: str) -> TrainConfig | None:
     return config if dtype == "float32" else None
 
 
-def forward_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterator[Row]:
+def forward_row(config: TrainConfig, dtype: str, size: str, repeats: int) -> Row:
     model = build(config.model)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *[jnp.zeros((1, 8, 8, 1))] * 2)
     params: Params = jax.tree.map(lambda x: jnp.full(x.shape, 0.01, x.dtype), shapes)
-    for size in options.sizes:
-        height, width = height_width(size)
-        ir, vi_y = images(1, height, width)
-        compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
-        seconds = timed(lambda: compiled(params, ir, vi_y), options.repeats)  # noqa: B023 - called at once
-        yield Row(config.name, f"forward {size}", dtype, seconds, 1, **measured(compiled))
+    ir, vi_y = images(1, *height_width(size))
+    compiled = jax.jit(model.apply).lower(params, ir, vi_y).compile()
+    seconds = timed(lambda: compiled(params, ir, vi_y), repeats)
+    return Row(config.name, f"forward {size}", dtype, seconds, 1, **measured(compiled))
 
 
-def step_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterator[Row]:
-    side = options.crop or config.data.crop
-    for crops in options.crops:
-        data = dataclasses.replace(config.data, crop=side)
-        sized = dataclasses.replace(config, batch_size=crops, micro_batches=1, data=data)
-        program = Program(sized, make_mesh(sized.mesh))
-        stage = plan_stages(sized, 10_000)[-1]
-        batch = example_batch(program)
-        state, key = program.create(), program.key()
-        compiled = program.step(stage).lower(state, batch, key).compile()
-        holder = [state]
+def step_row(config: TrainConfig, dtype: str, crops: int, side: int, repeats: int) -> Row:
+    data = dataclasses.replace(config.data, crop=side)
+    sized = dataclasses.replace(config, batch_size=crops, micro_batches=1, data=data)
+    program = Program(sized, make_mesh(sized.mesh))
+    stage = plan_stages(sized, 10_000)[-1]
+    batch = example_batch(program)
+    state, key = program.create(), program.key()
+    compiled = program.step(stage).lower(state, batch, key).compile()
+    holder = [state]
 
-        def step(compiled: Callable = compiled, batch: dict = batch, key: jax.Array = key, holder: list = holder):
-            holder[0], logs = compiled(holder[0], batch, key)
-            return logs
+    def step() -> dict[str, jax.Array]:
+        holder[0], logs = compiled(holder[0], batch, key)
+        return logs
 
-        seconds = timed(step, options.repeats)
-        yield Row(config.name, f"step {crops}x{side}x{side}", dtype, seconds, crops, **measured(compiled))
+    return Row(config.name, step_name(crops, side), dtype, timed(step, repeats), crops, **measured(compiled))
+
+
+def step_name(crops: int, side: int) -> str:
+    return f"step {crops}x{side}x{side}"
+
+
+def if_it_fits(empty: Row, measure: Callable[[], Row]) -> Row:
+    """The measured row, or the empty one if the device's memory is too small."""
+    try:
+        return measure()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return empty
 
 
 def height_width(size: str) -> tuple[int, int]:
@@ -188,23 +207,39 @@ def example_batch(program: Program) -> dict[str, jax.Array]:
 
 
 def rows(options: DeviceOptions) -> Iterator[Row]:
-    """Measures one program after the other."""
+    """Measures one program after the other; PyTorch first, because it gives memory back."""
+    if options.against == "torch":
+        yield from twin_rows(options)
     for name in options.networks:
         for dtype in options.types:
             config = with_type(load_config(name), dtype)
             if config is not None:
-                yield from forward_rows(config, dtype, options)
-                yield from step_rows(config, dtype, options)
-    if options.against == "torch":
-        from torch_rows import torch_rows  # needs the `bench` extra
+                yield from network_rows(config, dtype, options)
 
-        sizes = tuple(map(height_width, options.sizes))
-        side = options.crop or load_config("angularfuse").data.crop
-        for row in torch_rows(sizes=sizes, crops=options.crops, side=side, repeats=options.repeats):
-            yield Row(*row)
+
+def network_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Iterator[Row]:
+    repeats, side = options.repeats, options.crop or config.data.crop
+    for size in options.sizes:
+        measure = functools.partial(forward_row, config, dtype, size, repeats)
+        yield if_it_fits(Row(config.name, f"forward {size}", dtype, []), measure)
+    for crops in options.crops:
+        measure = functools.partial(step_row, config, dtype, crops, side, repeats)
+        yield if_it_fits(Row(config.name, step_name(crops, side), dtype, []), measure)
+
+
+def twin_rows(options: DeviceOptions) -> Iterator[Row]:
+    from torch_rows import TWINS, torch_rows  # needs the `bench` extra
+
+    sizes = tuple(map(height_width, options.sizes))
+    for name in (name for name in options.networks if name in TWINS):
+        side = options.crop or load_config(name).data.crop
+        for *row, memory in torch_rows(name, sizes=sizes, crops=options.crops, side=side, repeats=options.repeats):
+            yield Row(*row, memory=memory)
 
 
 def main(options: DeviceOptions) -> None:
+    if options.against == "torch":
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # leaves memory for PyTorch
     device = jax.devices()[0]
     chip = chip_of(device.device_kind)
     known = f"{chip.tflops['bfloat16']:g} TFLOP/s in bfloat16, {chip.bandwidth / 1e9:,.0f} GB/s" if chip else "unknown"

@@ -1,8 +1,10 @@
-"""AngularFuse's twin in PyTorch, eager and compiled, for bench.py and bench_device.py.
+"""Twins of networks in PyTorch, eager and compiled, for bench.py and bench_device.py.
 
-The twin is tests/torch_twin.py: the same network, written from the specification.
+They are tests/torch_twin.py and tests/torch_light_twin.py: the same networks, written from the
+specification.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +15,10 @@ import torch
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from torch_light_twin import LightTwin  # pyright: ignore[reportMissingImports] - in tests/, see above
 from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
+
+TWINS: dict[str, type[nn.Module]] = {"angularfuse": UFuser, "light": LightTwin}
 
 
 def channels_last(x: np.ndarray, device: str, dtype: torch.dtype) -> torch.Tensor:
@@ -26,11 +31,18 @@ def noise(seed: int, *shape: int) -> np.ndarray:
 
 
 def twin_calls(
-    *, size: tuple[int, int], crops: int, side: int, device: str = "cpu", dtype: torch.dtype = torch.float32
+    network: str,
+    *,
+    size: tuple[int, int],
+    crops: int,
+    side: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Callable[[], None], Callable[[], None], nn.Module]:
     """A training step on max(I, V), a forward pass without gradients, and the twin that they run.
 
     Args:
+        network: a key of `TWINS`.
         size: height and width of the forward pass's pair.
         crops: of the training step.
         side: of the crops.
@@ -39,8 +51,13 @@ def twin_calls(
 
     Returns:
         Two functions that wait for the device, and the twin.
+
+    Raises:
+        ValueError: if the network has no twin.
     """
-    twin = UFuser().to(device, memory_format=torch.channels_last)
+    if network not in TWINS:
+        raise ValueError(f"{network} has no twin in PyTorch; these have: {', '.join(TWINS)}.")
+    twin = TWINS[network]().to(device, memory_format=torch.channels_last)
     adam = torch.optim.Adam(twin.parameters(), lr=1e-4)
     ir, vi_y = (channels_last(noise(n, crops, side, side, 1), device, torch.float32) for n in (0, 1))
     wide_ir, wide_vi = (channels_last(noise(n, 1, *size, 1), device, torch.float32) for n in (0, 1))
@@ -70,44 +87,49 @@ def wait(device: str) -> None:
 
 
 def torch_rows(
-    *, sizes: tuple[tuple[int, int], ...], crops: tuple[int, ...], side: int, repeats: int
-) -> Iterator[tuple[str, str, str, list[float], int]]:
-    """Times the twin, eager and through torch.compile, on a GPU if there is one.
+    network: str, *, sizes: tuple[tuple[int, int], ...], crops: tuple[int, ...], side: int, repeats: int
+) -> Iterator[tuple[str, str, str, list[float], int, float]]:
+    """Times a twin, eager and through torch.compile, on a GPU if there is one.
 
     Args:
+        network: a key of `TWINS`.
         sizes: height and width of forward passes.
         crops: batch sizes of training steps.
         side: of the crops.
         repeats: number of timed calls.
 
     Yields:
-        Name, work, data type, seconds of each call, and images per call.
+        Name, work, data type, seconds of each call (none if memory was too small), images per call,
+        and peak memory in bytes (NaN on a CPU).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    works = [(f"forward {width}x{height}", 1, (height, width), 1) for height, width in sizes]
+    works += [(f"step {count}x{side}x{side}", 0, (side, side), count) for count in crops]
     for compiled in (False, True):
-        name = f"torch {torch.__version__} {'compiled' if compiled else 'eager'}"
+        name = f"{network}, torch {torch.__version__} {'compiled' if compiled else 'eager'}"
         for dtype in (torch.float32, torch.bfloat16):
-            kind = str(dtype).removeprefix("torch.")
-            for size in sizes:
-                _, forward, twin = twin_calls(size=size, crops=1, side=side, device=device, dtype=dtype)
+            for work, which, size, count in works:
+                *calls, twin = twin_calls(network, size=size, crops=count, side=side, device=device, dtype=dtype)
                 if compiled:
                     twin.compile()
-                yield name, f"forward {size[1]}x{size[0]}", kind, torch_seconds(forward, repeats), 1
-            for count in crops:
-                step, _, twin = twin_calls(size=(side, side), crops=count, side=side, device=device, dtype=dtype)
-                if compiled:
-                    twin.compile()
-                yield name, f"step {count}x{side}x{side}", kind, torch_seconds(step, repeats), count
+                seconds, memory = torch_seconds(calls[which], repeats, device)
+                yield name, work, str(dtype).removeprefix("torch."), seconds, count, memory
 
 
-def torch_seconds(call: Callable[[], None], repeats: int) -> list[float]:
-    """Seconds of each call, after three calls in which PyTorch compiles and selects its kernels."""
-    for _ in range(3):
-        call()
+def torch_seconds(call: Callable[[], None], repeats: int, device: str) -> tuple[list[float], float]:
+    """Seconds of each call after three in which PyTorch compiles and tunes itself; peak memory."""
     seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        for _ in range(3):
+            call()
+        for _ in range(repeats):
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+    except torch.OutOfMemoryError:
+        return [], math.nan
+    return seconds, float(torch.cuda.max_memory_allocated()) if device == "cuda" else math.nan

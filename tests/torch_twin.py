@@ -117,7 +117,7 @@ def _in_torch(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
     return ".".join([*path, {"kernel": "weight", "scale": "weight"}.get(last, last)]), value
 
 
-def load_flat(twin: UFuser, flat: dict[str, np.ndarray]) -> None:
+def load_flat(twin: nn.Module, flat: dict[str, np.ndarray]) -> None:
     """Copies parameters named as in the JAX tree, joined with "/".
 
     Every parameter must occur exactly once.

@@ -1,9 +1,11 @@
 """Scripts that no other test runs still work with the library and print their results."""
 
 import importlib
+import itertools
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 from fusejax.config import load_config
@@ -47,6 +49,40 @@ def test_a_device_is_measured_network_by_network(load, tmp_path):
         cells = ["tiny_smooth", work, "float32", number, f"{number} to {number}", number, "", "", number]
         row = r"\| " + r" \| ".join(cells) + r" \|"
         assert any(re.fullmatch(row, line) for line in rows), rows
+
+
+@pytest.mark.parametrize("network", ["angularfuse", "light"])
+def test_twins_in_pytorch_are_measured_beside_it(load, network):
+    pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
+    bench = load("bench_device")
+    small = {"sizes": ("48x32",), "crops": (2,), "crop": 32, "repeats": 2}
+    found = itertools.islice(bench.twin_rows(bench.DeviceOptions(networks=(network,), **small)), 4)  # without compiling
+    rows = [row.markdown(None) for row in found]
+    for row, (dtype, work) in zip(
+        rows, itertools.product(("float32", "bfloat16"), ("forward 48x32", "step 2x32x32")), strict=True
+    ):
+        start = rf"\| {network}, torch \S+ eager \| {work} \| {dtype} \|"
+        assert re.fullmatch(start + r" (\d+\.\d+) \| \d+\.\d+ to \d+\.\d+ \| \d+\.\d+ \|  \|  \|  \|", row), row
+
+
+def test_what_does_not_fit_is_named_and_the_rest_goes_on(load):
+    bench = load("bench_device")
+    empty = bench.Row("light", "step 256x96x96", "float32", [])
+
+    def raise_error(message):
+        raise jax.errors.JaxRuntimeError(message)
+
+    row = bench.if_it_fits(empty, lambda: raise_error("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes"))
+    assert row.markdown(None) == "| light | step 256x96x96 | float32 | out of memory | | | | | |"
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        bench.if_it_fits(empty, lambda: raise_error("INTERNAL: something else"))
+
+
+def test_shares_of_the_peak(load):
+    bench = load("bench_device")
+    chip = bench.chip_of("NVIDIA H100 80GB HBM3")
+    row = bench.Row("light", "step", "bfloat16", [0.5], 8, flops=989e12 / 8, traffic=3.35e12 / 5, memory=2**30)
+    assert row.markdown(chip) == "| light | step | bfloat16 | 0.50000 | 0.50000 to 0.50000 | 16.0 | 25% | 40% | 1.00 |"
 
 
 def test_phases_of_a_run_are_distinguished(load):
