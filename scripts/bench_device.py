@@ -233,8 +233,9 @@ def twin_rows(options: DeviceOptions) -> Iterator[Row]:
     sizes = tuple(map(height_width, options.sizes))
     for name in (name for name in options.networks if name in TWINS):
         side = options.crop or load_config(name).data.crop
-        for *row, memory in torch_rows(name, sizes=sizes, crops=options.crops, side=side, repeats=options.repeats):
-            yield Row(*row, memory=memory)
+        timed_rows = torch_rows(name, sizes=sizes, crops=options.crops, side=side, repeats=options.repeats)
+        for twin, work, dtype, seconds, images, memory in timed_rows:
+            yield Row(twin, work, dtype, seconds, images, memory=memory)
 
 
 def main(options: DeviceOptions) -> None:

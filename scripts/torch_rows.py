@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from torch_light_twin import LightTwin  # pyright: ignore[reportMissingImports] - in tests/, see above
 from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
 
-TWINS: dict[str, type[nn.Module]] = {"angularfuse": UFuser, "light": LightTwin}
+TWINS: dict[str, Any] = {"angularfuse": UFuser, "light": LightTwin}
 
 
 def channels_last(x: np.ndarray, device: str, dtype: torch.dtype) -> torch.Tensor:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from jax.extend.mlir import ir
@@ -47,13 +48,13 @@ def operations(lowered: jax.stages.Lowered, *, kinds: tuple[str, ...] = PRODUCTS
     Returns:
         One entry per operation in the text.
     """
-    module = lowered.compiler_ir("stablehlo")
+    module: Any = lowered.compiler_ir("stablehlo")
     functions = {op.attributes["sym_name"].value: op for op in module.body.operations if "sym_name" in op.attributes}
     calls: dict[str, list[str]] = defaultdict(list)  # of a function: by which functions
     for name, function in functions.items():
         for op in _nested(function.operation):
             if op.name == "func.call":
-                calls[op.attributes["callee"].value].append(name)
+                calls[ir.FlatSymbolRefAttr(op.attributes["callee"]).value].append(name)
 
     def times(name: str) -> int:
         return 1 if name == "main" else sum(times(caller) for caller in calls[name])
