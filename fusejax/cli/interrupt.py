@@ -88,6 +88,12 @@ def exit_on_interrupt(command: str) -> Iterator[Interrupt]:
         writer.close()  # ends the thread, which sees the end of the stream
 
 
+def end_quietly() -> None:
+    """Lets an interrupt end the process without a traceback while the interpreter shuts down."""
+    if _is_raised():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _is_raised() -> bool:
     """Whether an interrupt raises KeyboardInterrupt and can be handled differently."""
     in_main_thread = threading.current_thread() is threading.main_thread()

@@ -14,7 +14,7 @@ from types import ModuleType
 from etils import epy
 
 from fusejax import __version__
-from fusejax.cli.interrupt import INTERRUPTED, exit_on_interrupt, leave_at_once
+from fusejax.cli.interrupt import INTERRUPTED, end_quietly, exit_on_interrupt, leave_at_once
 
 with epy.lazy_imports():
     from fusejax.cli import (
@@ -89,6 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        if arguments is None:
+            end_quietly()
 
 
 def _run(arguments: list[str]) -> None:

@@ -172,6 +172,27 @@ def run(_):
 fuse.run = run
 main.main(["fuse"])
 """
+ENDING = """
+import atexit, signal, sys, time
+from fusejax.cli import fuse, main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def last():  # as libraries have one that takes a while
+    print("ready", flush=True)
+    time.sleep(60)
+atexit.register(last)
+fuse.run = lambda _: None
+sys.argv[1:] = ["fuse"]
+main.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_of_the_shutdown_leaves_no_traceback():
+    process = subprocess.Popen([sys.executable, "-c", ENDING], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=50)[1] == b""
+    assert process.returncode == -signal.SIGINT  # 130 in a shell
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
