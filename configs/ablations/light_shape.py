@@ -2,8 +2,8 @@
 
 fusejax ablate light_shape --data-root DIR --out OUT [--full-size]
 
-Twelve variants of the shipped recipe; each but the last changes one thing of the shipped network
-(cells of 4, 24 channels, 3 blocks). Short runs on small crops from random parameters. Tables:
+The shipped network (cells of 4, 24 channels, 3 blocks), ten variants that each change one thing,
+and one with two scales. Short runs on small crops from random parameters. Tables:
 configs/ablations/README.md ("The shape of the light network").
 """
 

@@ -136,11 +136,11 @@ class LightConfig:
         width: channels of the convolutions.
         blocks: number of residual blocks with two 3x3 convolutions each.
         pooled: whether every block adds a term computed from the means over the whole image. The
-            result then depends on the whole image, so fused tiles are no longer tiles of the fused
-            image.
+            result then depends on the whole image, so separately fused tiles differ from the image
+            fused as a whole.
         contrast_guide: whether the blend also follows the difference of the sources at the pixel
             itself, which takes its edges from the sources instead of from the cells.
-        detail: largest gain of either source's fine detail; 0 leaves detail as the blend gives it.
+        detail: largest gain of the fine detail of each source; with 0, none is added to the blend.
         offset: largest smooth offset that is added to the blend.
         depthwise: whether the blocks use a depth-wise 3x3 convolution followed by a 1x1 instead of
             a full 3x3.

@@ -4,12 +4,13 @@ oneDNN is the library behind PyTorch's convolutions on CPU. Its wheel is loaded 
 kernels are called through XLA's foreign function interface, so nothing has to be compiled; without
 the wheel, XLA's own convolutions are used (`fusejax.models.convolutions`).
 
-CPU time of oneDNN over that of XLA, 3x3 at 8x128x128 with 8 channels, 8x64x64 with 16, 8x32x32 and
-8x16x16 with 32, 8x128x128 with 24 (median of 7 alternating runs on a loaded machine, AVX-512):
-forward 0.35, 0.48, 0.77, 0.70, 0.97; gradient to the input 0.43, 0.58, 0.67, 0.62, 0.68; gradient
-to the kernel 0.31, 0.41, 0.59, 0.60, 0.16. A training step of AngularFuse (8x128x128) on a quiet
-machine: 1.14 of PyTorch's time instead of 1.46 (`scripts/bench.py --against torch`); its peak
-memory 2.50 GiB instead of 2.69. What else was tried, as ratios to XLA's convolutions:
+CPU time of oneDNN divided by that of XLA, for 3x3 kernels at 8x128x128 with 8 channels, 8x64x64
+with 16, 8x32x32 and 8x16x16 with 32, and 8x128x128 with 24 (median of 7 alternating runs on a
+loaded machine, AVX-512): forward 0.35, 0.48, 0.77, 0.70, 0.97; gradient to the input 0.43, 0.58,
+0.67, 0.62, 0.68; gradient to the kernel 0.31, 0.41, 0.59, 0.60, 0.16. A training step of
+AngularFuse (8x128x128) on a quiet machine: 1.14 of PyTorch's time instead of 1.46
+(`scripts/bench.py --against torch`); its peak memory 2.50 GiB instead of 2.69. What else was tried,
+as ratios to XLA's convolutions:
 
 - pairs of columns as channels, forward: 0.49 at 8 channels, 1.4 to 1.8 at 16 and more;
 - the kernel's gradient as products over pairs of columns: 1.1, 1.5, 2.7, 1.4, 1.4 (0.64 at 48
@@ -19,7 +20,7 @@ memory 2.50 GiB instead of 2.69. What else was tried, as ratios to XLA's convolu
 - the oneDNN inside jaxlib, called by its custom call: as fast, but a program with it cannot be
   kept in the compilation cache (jaxlib 0.10.2 fails while it serializes it);
 - two OpenMP threads in each kernel instead of several kernels at a time: the whole training step
-  takes 1.2 times the CPU time, for waking the second thread costs 75 us in each of 1,100 calls.
+  takes 1.2 times the CPU time, since waking the second thread takes 75 us in each of 1,100 calls.
 """
 
 import functools
@@ -33,7 +34,7 @@ from fusejax.ops.onednn_kernels import FORWARD, INPUT_GRADIENT, KERNEL_GRADIENT,
 
 
 def serves(x: Array, kernel: Array) -> bool:
-    """Whether `convolve` takes these arrays: oneDNN is installed, both float32, sizes known."""
+    """Whether `convolve` accepts these arrays: float32, known sizes, and oneDNN is installed."""
     sized = all(isinstance(side, int) and side > 0 for side in (*x.shape, *kernel.shape))
     return x.dtype == kernel.dtype == jnp.float32 and sized and library() is not None
 
@@ -42,12 +43,12 @@ def serves(x: Array, kernel: Array) -> bool:
 def convolve(
     x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], stride: int, padding: tuple[int, int, int, int]
 ) -> Float[Array, "b h2 w2 o"]:
-    """Cross-correlation by oneDNN; gradients to features and kernel, no derivatives of these.
+    """Cross-correlation by oneDNN, with gradients of first order.
 
     Args:
         x: features, float32.
-        kernel: to correlate them with, not flipped.
-        stride: in pixels, for both axes.
+        kernel: the kernel, not flipped, float32.
+        stride: step in pixels along both axes.
         padding: zeros at the top, bottom, left and right.
 
     Returns:
@@ -76,6 +77,6 @@ convolve.defvjp(_forward, _backward)
 def _call(what: int, first: Array, second: Array, geometry: Geometry) -> Array:
     kernels, spec = library(), (what, *geometry)
     assert kernels is not None  # `serves` said so
-    kernels.prepare(spec)  # so that what oneDNN refuses fails here, not when the program runs
+    kernels.prepare(spec)  # so that a refusal by oneDNN is raised here, not when the program runs
     shape = jax.ShapeDtypeStruct(geometry.shapes()[ORDER[what][2]], jnp.float32)
     return jax.ffi.ffi_call(TARGET, shape, vmap_method="sequential")(first, second, spec=np.array(spec, np.int64))

@@ -20,7 +20,7 @@ from fusejax.ops.xla_call import register
 TARGET = "fusejax_onednn_convolution"
 _WHEEL, _FILE = "onednn-cpu-gomp", "libdnnl.so.3"
 
-# Of oneDNN's C interface, version 3 (dnnl_types.h).
+# Constants of oneDNN's C interface, version 3 (dnnl_types.h).
 _CPU, _F32, _ANY, _NHWC, _HWIO = 1, 3, 1, 22, 28
 _FORWARD_TRAINING, _DIRECT = 64, 1
 _WEIGHTS_MD, _DIFF_WEIGHTS_MD = 131, 132
@@ -29,15 +29,15 @@ _FROM, _TO, _SCRATCHPAD = _SRC, _DST, 80
 _SCRATCHPAD_MD, _OF_THE_CALLER = 136, 1
 _NO_MEMORY, _ALLOCATE = ctypes.c_void_p(0), ctypes.c_void_p(-1)
 
-# What a call computes, and from what: operands and result are the features `x`, the kernel `k` and
-# the output `y`, or gradients with respect to them.
+# What a call computes, and the order of its two operands and its result: the features `x`, the
+# kernel `k` and the output `y`, or gradients with respect to them.
 FORWARD, INPUT_GRADIENT, KERNEL_GRADIENT = range(3)
 ORDER = ("xky", "ykx", "xyk")
 _ARGUMENTS = ((_SRC, _WEIGHTS, _DST), (_DIFF_SRC, _WEIGHTS, _DIFF_DST), (_SRC, _DIFF_WEIGHTS, _DIFF_DST))
 
 
 class Geometry(NamedTuple):
-    """A convolution's sizes, which the attribute of a call holds."""
+    """The sizes of a convolution, stored in the attribute of a call."""
 
     batch: int
     height: int
@@ -56,7 +56,7 @@ class Geometry(NamedTuple):
     def of(
         cls, x: tuple[int, ...], kernel: tuple[int, ...], stride: int, padding: tuple[int, int, int, int]
     ) -> "Geometry":
-        """From shapes in JAX's order of axes; padding at the top, bottom, left and right."""
+        """Builds it from shapes in JAX's order of axes, and padding (top, bottom, left, right)."""
         (batch, height, width, channels), (rows, columns, _, features) = x, kernel
         return cls(batch, height, width, channels, rows, columns, features, stride, *padding)
 
@@ -68,7 +68,7 @@ class Geometry(NamedTuple):
         return height // self.stride + 1, width // self.stride + 1
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of features, kernel and output, in JAX's order of axes."""
+        """Shapes of features, kernel and output, in JAX's order of axes."""
         return {
             "x": (self.batch, self.height, self.width, self.channels),
             "k": (self.rows, self.columns, self.channels, self.features),
@@ -103,17 +103,17 @@ class Library:
             raise RuntimeError(f"oneDNN's {function} returned status {status}")
 
     def create(self, function: str, *args: Any) -> ctypes.c_void_p:
-        """What `dnnl_<function>` makes."""
+        """Returns the object that `dnnl_<function>` creates."""
         made = ctypes.c_void_p()
         self.do(function, ctypes.byref(made), *args)
         return made
 
     def memory_type(self, shape: tuple[int, ...], layout: int) -> ctypes.c_void_p:
-        """A description of memory; `shape` in oneDNN's order of axes, whatever the layout."""
+        """Describes memory; `shape` is in oneDNN's order of axes for every layout."""
         return self.create("memory_desc_create_with_tag", len(shape), _dims(*shape), _F32, layout)
 
     def query(self, description: ctypes.c_void_p, what: int) -> ctypes.c_void_p:
-        """The type of memory that a primitive wants."""
+        """Returns the type of memory that a primitive requires."""
         return ctypes.c_void_p(self._functions.dnnl_primitive_desc_query_md(description, what, 0))
 
     def equal(self, one: ctypes.c_void_p, other: ctypes.c_void_p) -> bool:
@@ -121,7 +121,7 @@ class Library:
         return bool(self._functions.dnnl_memory_desc_equal(one, other))
 
     def primitive(self, description: ctypes.c_void_p, arguments: dict[int, ctypes.c_void_p]) -> Callable[[], None]:
-        """A function that executes what is described; on CPU it returns when that is done."""
+        """Returns a function that executes a primitive; on CPU, it waits for the result."""
         scratchpad = self.memory(self.query(description, _SCRATCHPAD_MD), _ALLOCATE)
         arguments = {**arguments, _SCRATCHPAD: scratchpad}
         array = (_Argument * len(arguments))(*(_Argument(*item) for item in arguments.items()))
@@ -138,22 +138,22 @@ class Library:
     def reorder(
         self, source: tuple[ctypes.c_void_p, ctypes.c_void_p], target: tuple[ctypes.c_void_p, ctypes.c_void_p]
     ) -> Callable[[], None]:
-        """A function that copies from one memory, given with its type, to another."""
+        """Returns a function that copies one memory, given with its type, to another."""
         description = self.create(
             "reorder_primitive_desc_create", source[0], self.engine, target[0], self.engine, self.attributes
         )
         return self.primitive(description, {_FROM: source[1], _TO: target[1]})
 
     def memory(self, kind: ctypes.c_void_p, place: ctypes.c_void_p) -> ctypes.c_void_p:
-        """Memory of a type: allocated, or without data until `place` says where they are."""
+        """Creates memory of a type, allocated or without an address until `place` sets one."""
         return self.create("memory_create", kind, self.engine, place)
 
     def place(self, memory: ctypes.c_void_p) -> Callable[[int], int]:
-        """A function that says at which address the data of `memory` are."""
+        """Returns a function that sets the address of the data of `memory`."""
         return functools.partial(self._place, memory)
 
     def prepare(self, spec: tuple[int, ...]) -> None:
-        """Makes the kernel for what a call's attribute holds, unless there is one."""
+        """Creates the kernel for the attribute of a call, unless there is one."""
         if not self._idle[spec]:
             with self._one_thread():
                 self._idle[spec].append(_Kernel(self, spec[0], Geometry(*spec[1:])))
@@ -162,14 +162,14 @@ class Library:
         with self._one_thread():
             try:
                 kernel = self._idle[spec].pop()
-            except IndexError:  # all are at work, on other threads
+            except IndexError:  # all are in use by other threads
                 kernel = _Kernel(self, spec[0], Geometry(*spec[1:]))
             kernel(*args, *results)
         self._idle[spec].append(kernel)
 
     @contextlib.contextmanager
     def _one_thread(self) -> Iterator[None]:
-        """Kernels made and run inside use the calling thread alone: XLA runs several at a time."""
+        """Kernels created and run inside use one thread only, since XLA runs several at once."""
         threads = self._functions.omp_get_max_threads()
         self._functions.omp_set_num_threads(1)
         try:
@@ -179,9 +179,9 @@ class Library:
 
 
 class _Kernel:
-    """One computation of one convolution: a primitive, its memory, and the kernel's reordering.
+    """One computation of a convolution: a primitive, its memory, and the reordering of the kernel.
 
-    It holds addresses while it runs, so two threads never share one.
+    It stores addresses while it runs, so two threads never share one.
     """
 
     def __init__(self, library: Library, what: int, geometry: Geometry):
@@ -211,7 +211,7 @@ class _Kernel:
         }
         used, before, after = dict(given), [], []
         wanted = library.query(description, _DIFF_WEIGHTS_MD if what == KERNEL_GRADIENT else _WEIGHTS_MD)
-        if not library.equal(wanted, kernel_type):  # kernels in an order of their own: blocks of channels
+        if not library.equal(wanted, kernel_type):  # oneDNN's own order of kernels: blocks of channels
             used["k"] = library.memory(wanted, _ALLOCATE)
             ours, theirs = (kernel_type, given["k"]), (wanted, used["k"])
             if what == KERNEL_GRADIENT:
@@ -223,7 +223,7 @@ class _Kernel:
         self._places = [library.place(given[name]) for name in ORDER[what]]
 
     def __call__(self, *addresses: int) -> None:
-        """Computes the last array from the others, all given by their addresses."""
+        """Computes the last array from the others; all are given by their addresses."""
         for place, address in zip(self._places, addresses, strict=True):
             place(address)
         for run in self._runs:
@@ -236,7 +236,7 @@ def _dims(*sizes: int) -> Any:
 
 @functools.cache
 def library() -> Library | None:
-    """oneDNN, or None where its wheel is not installed or does not work, of which it warns."""
+    """oneDNN; None if its wheel is not installed, or (with a warning) if it does not work."""
     try:
         files = importlib.metadata.files(_WHEEL) or ()
     except importlib.metadata.PackageNotFoundError:

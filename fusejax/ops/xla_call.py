@@ -1,7 +1,7 @@
 """Python functions as handlers of XLA's foreign function interface, without a compiler.
 
-The structures are those of `xla/ffi/api/c_api.h`, which jaxlib ships. The handler reports the
-version of the interface that they were written for, and XLA refuses it where it no longer fits.
+The structures are those of `xla/ffi/api/c_api.h`, which is part of jaxlib. The handler reports the
+version of the interface for which they were written, and XLA refuses it if that no longer fits.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 _VERSION = (0, 3)  # XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR
-_METADATA = 1  # XLA_FFI_Extension_Metadata: a question for the version instead of a call
+_METADATA = 1  # XLA_FFI_Extension_Metadata: a request for the version instead of a call
 _INTERNAL = 13  # XLA_FFI_Error_Code_INTERNAL
 _Pointer = ctypes.c_void_p
 
@@ -89,12 +89,13 @@ def register(name: str, call: Callable[[tuple[int, ...], list[int], list[int]], 
     """Makes `call` a target of `jax.ffi.ffi_call` on CPU.
 
     Args:
-        name: of the target; calls of it have exactly one attribute, an array of int64.
-        call: takes that array, the addresses of the arguments and those of the results, which it
-            fills. It runs on threads of XLA, several at a time. What it raises fails the program.
+        name: name of the target; its calls have exactly one attribute, an array of int64.
+        call: function of that array, the addresses of the arguments and the addresses of the
+            results, which it fills. It runs on several threads of XLA at once. If it raises, the
+            program fails.
 
     Returns:
-        The handler, to be kept as long as programs may call it: XLA knows only its address.
+        The handler; keep it as long as programs may call it, because XLA stores only its address.
     """
 
     @_Handler
@@ -110,7 +111,7 @@ def register(name: str, call: Callable[[tuple[int, ...], list[int], list[int]], 
                 [buffers.items[n].contents.data for n in range(buffers.size)] for buffers in (frame.args, frame.results)
             )
             call(tuple(attribute.data[: attribute.size]), args, results)
-        except Exception as error:  # must not leave through C; XLA raises it again
+        except Exception as error:  # must not propagate through C; XLA raises it again
             message = f"{name}: {error}".encode()
             created = _ErrorArgs(ctypes.sizeof(_ErrorArgs), None, message, _INTERNAL)
             return frame.api.contents.create_error(ctypes.byref(created))
