@@ -93,33 +93,38 @@ class ChannelProducts(nn.Module):
         self, q: Float[Array, "b h w c"], k: Float[Array, "b h w c"]
     ) -> tuple[Float[Array, "b c c"], Float[Array, "b c"], Float[Array, "b c"]]:
         q, k = (t.reshape(t.shape[0], -1, t.shape[-1]) for t in (q, k))
-        correlation = by_platform(q, k, cpu=_correlate, accelerator=correlate)
+        correlation = correlate(q, k)
         q_squares, k_squares = (jnp.sum(jnp.square(t.astype(jnp.float32)), axis=1) for t in (q, k))
         return correlation, q_squares, k_squares
 
 
-def _correlate(q: Float[Array, "b p c"], k: Float[Array, "b p d"]) -> Float[Array, "b c d"]:
+@jax.custom_vjp
+def correlate(q: Float[Array, "b p c"], k: Float[Array, "b p d"]) -> Float[Array, "b c d"]:
+    """Products of channels summed over the pixels, in float32.
+
+    On accelerators, the gradients are products in the type of q and k. JAX's own would be products
+    in float32, because the sums are, and would be transposed afterwards, for all pixels.
+    """
+    return _sum_products(q, k)
+
+
+def _sum_products(q: Array, k: Array) -> Array:
     return jnp.einsum("bpc,bpd->bcd", q, k, preferred_element_type=jnp.float32)
 
 
-@jax.custom_vjp
-def correlate(q: Float[Array, "b p c"], k: Float[Array, "b p d"]) -> Float[Array, "b c d"]:
-    """Products of channels summed over the pixels, in float32, for accelerators.
-
-    The gradients are products in the type of q and k. JAX's own would be products in float32,
-    because the sums are, and arrays of all pixels that are transposed afterwards.
-    """
-    return _correlate(q, k)
-
-
 def _correlate_forward(q: Array, k: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _correlate(q, k), (q, k)
+    return _sum_products(q, k), (q, k)
 
 
 def _correlate_backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
-    q, k = saved
-    g = g.astype(q.dtype)
-    return jnp.einsum("bpd,bcd->bpc", k, g), jnp.einsum("bpc,bcd->bpd", q, g)
+    def in_type_of_inputs(q: Array, k: Array, g: Array) -> tuple[Array, Array]:
+        g = g.astype(q.dtype)
+        return jnp.einsum("bpd,bcd->bpc", k, g), jnp.einsum("bpc,bcd->bpd", q, g)
+
+    def as_jax(q: Array, k: Array, g: Array) -> tuple[Array, Array]:
+        return jax.vjp(_sum_products, q, k)[1](g)
+
+    return by_platform(*saved, g, cpu=as_jax, accelerator=in_type_of_inputs)
 
 
 correlate.defvjp(_correlate_forward, _correlate_backward)

@@ -83,6 +83,17 @@ def test_shares_of_the_peak(load):
     assert row.markdown(chip) == "| light | step | bfloat16 | 0.50000 | 0.50000 to 0.50000 | 16.0 | 25% | 40% | 1.00 |"
 
 
+def test_operations_of_a_step_are_profiled(load, capsys):
+    profile = load("profile_step")
+    profile.main(profile.ProfileOptions(TINY_SMOOTH, batch=2, steps=1, rows=30))
+    rows = re.findall(
+        r"^\| (forward|backward) (\S+) \| (\d+\.\d) \| (\d+\.\d)% \|$", capsys.readouterr().out, re.MULTILINE
+    )
+    assert ("backward", "conv/conv_general_dilated") in {row[:2] for row in rows}
+    assert 90 < sum(float(row[3]) for row in rows) <= 100.5
+    assert profile.group("jit(f)/transpose(jvp(N))/N.outputs/N/fusion2/local1/conv2/mul") == "backward conv/mul"
+
+
 def test_phases_of_a_run_are_distinguished(load):
     where = load("bench_where")
     watch = where.run(load_config(TINY_SMOOTH), steps=3)
