@@ -67,7 +67,7 @@ def test_configurations_load_without_jax():
         ({"heads": 0}, "heads is 0; it must be at least 1"),
     ],
 )
-def test_networks_that_cannot_be_built_are_refused(change, message):
+def test_networks_that_cannot_be_built_are_refused(change, message, unchecked):
     with pytest.raises(ValueError, match=re.escape(message)):
         AngularFuseConfig(**change)
 

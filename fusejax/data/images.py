@@ -170,7 +170,7 @@ def as_visible(pixels: Pixels) -> Shaped[np.ndarray, "h w 3"]:
     return pixels if pixels.shape[-1] == 3 else np.repeat(pixels, 3, axis=-1)
 
 
-def resample(pixels: Pixels, *, height: int, width: int) -> Pixels:
+def resample(pixels: Pixels, *, height: int, width: int) -> Shaped[np.ndarray, "{height} {width} c"]:
     """Resamples an image: by area averaging if it shrinks, by bicubic interpolation if it grows.
 
     Args:

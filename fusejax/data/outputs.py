@@ -78,7 +78,7 @@ def write_complete(path: str | os.PathLike, data: bytes | memoryview | str) -> N
 
 
 @contextlib.contextmanager
-def errors_naming(path: os.PathLike) -> Iterator[None]:
+def errors_naming(path: str | os.PathLike) -> Iterator[None]:
     """Makes system errors name the file, instead of a temporary one, or none if the disk is full.
 
     Args:

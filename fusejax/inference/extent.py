@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
 from fusejax.models.config import ModelConfig
@@ -25,7 +26,7 @@ from fusejax.typing import Luma, Params
 
 # Sums over pixels, keyed by the path of the module that needs them; sums over parts of an image add
 # up to the sum over the image.
-Sums = dict[str, tuple[Array, ...]]
+Sums = dict[str, tuple[ArrayLike, ...]]
 
 
 def extension_index(side: int, multiple: int, size: int) -> Int[np.ndarray, " size"]:

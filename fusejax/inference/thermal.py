@@ -126,8 +126,8 @@ def describe_range(chosen: Range, dtype: np.dtype | type) -> str | None:
 
 
 def to_unit(
-    ir: Shaped[np.ndarray, "*b h w 1"], chosen: Range, *, polarity: Polarity = "white"
-) -> Float[np.ndarray, "*b h w 1"]:
+    ir: Shaped[np.ndarray, "*size"], chosen: Range, *, polarity: Polarity = "white"
+) -> Float[np.ndarray, "*size"]:
     """Maps values linearly to [0, 1] and clips them.
 
     Args:

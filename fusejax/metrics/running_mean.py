@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from fusejax.typing import PerImage
-
+Values = Mapping[str, Float[Array | np.ndarray, " b"]]
+Valid = Bool[Array | np.ndarray, " b"] | None
 Scalars = dict[str, Float[Array, ""]]
 Counts = dict[str, Int[Array, ""]]
 
@@ -50,7 +51,7 @@ class RunningMean:
         none = {name: jnp.zeros((), jnp.int32) for name in names}
         return cls(total=zeros, residual=dict(zeros), count=none, left_out=dict(none))
 
-    def update(self, values: Mapping[str, PerImage], valid: Bool[Array, " b"] | None = None) -> "RunningMean":
+    def update(self, values: Values, valid: Valid = None) -> "RunningMean":
         """Adds a batch.
 
         Args:
@@ -96,7 +97,7 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, (a - (total - part)) + (b - part)
 
 
-def _summed(values: dict[str, PerImage], valid: Bool[Array, " b"] | None) -> RunningMean:
+def _summed(values: Values, valid: Valid) -> RunningMean:
     totals = {}, {}, {}, {}
     for name, value in values.items():
         seen = jnp.ones(value.shape, bool) if valid is None else valid

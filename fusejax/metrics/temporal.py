@@ -22,7 +22,7 @@ from fusejax.ops.arrays import as_array
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.local_mix import apply_mix, features, local_mix
 
-Image = Float[np.ndarray, "h w c"]
+Image = Float[np.ndarray, "h w _"]
 Frame = tuple[Image, Image, Image]
 
 # Regions are static where both sources, blurred with this standard deviation in pixels, change by

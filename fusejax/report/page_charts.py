@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Int
 from matplotlib.ticker import MaxNLocator
 
 from fusejax.report.ranking import Ranking
@@ -112,7 +112,7 @@ def _distribution(color: int, scores: Scores, metric: str, scale: Scale) -> Row:
     return Row(scores.method, color, (scale(low), scale(high)), (scale(first), scale(third)), scale(median), dots, text)
 
 
-def _spread(count: int) -> Float[np.ndarray, " n"]:
+def _spread(count: int) -> Int[np.ndarray, " n"]:
     """At most `_MOST_DOTS` of `count` indices, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_DOTS)).round().astype(int))
 

@@ -18,6 +18,7 @@ _RESTART, _STAGE = {"color": "tab:red", "linestyle": "--"}, {"color": "0.4", "li
 
 Draw = Callable[[Any], None]  # draws on a Matplotlib axis
 Points = Float[np.ndarray, " n"]
+Line = Float[np.ndarray, " steps"]
 
 
 def draw_report(path: epath.Path, history: History) -> None:
@@ -155,7 +156,7 @@ def _draw_lines(axis: Any, history: History, names: list[str], labels: list[str]
         axis.set_yscale("log")
 
 
-def _with_gaps(history: History, steps: Points, values: Points) -> tuple[Points, Points]:
+def _with_gaps(history: History, steps: Points, values: Points) -> tuple[Line, Line]:
     """The line over all logged steps, NaN where the value was not logged."""
     every = np.array([line["step"] for line in history.train], float)
     filled = np.full(len(every), np.nan)

@@ -27,7 +27,7 @@ from fusejax.typing import Luma, Params
 STEPS = 10
 _REACH = 2.5  # total length of all steps, in epsilons
 
-Pixels = UInt8[np.ndarray, "h w c"]
+Pixels = UInt8[np.ndarray, "h w _"]
 AnyArray = np.ndarray | Array
 Images = tuple[Float[AnyArray, "1 h w 1"], Float[AnyArray, "1 h w c"]]
 

@@ -17,7 +17,7 @@ from fusejax.ops.extent import bucket
 from fusejax.robustness import degradations
 
 Source = Literal["ir", "vi", "both"]
-Pixels = UInt8[np.ndarray, "h w c"]
+Pixels = UInt8[np.ndarray, "h w _"]
 
 SEED = 0
 CLEAN = "clean"

@@ -41,7 +41,7 @@ def options(pairs, *folders, **changes):
 
 
 def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
-    (scores,) = evaluate_command(options(pairs, fused, convention="cddfuse", out=tmp_path))
+    (scores,) = evaluate_command(options(pairs, fused, convention=("cddfuse",), out=tmp_path))
     assert "cddfuse" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [r["name"] for r in rows] == ["day_000000", "day_000002", "night_000001"]
@@ -147,7 +147,7 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
 
 
 def test_conventions_score_what_they_define(pairs, fused):
-    (scores,) = evaluate_command(options(pairs, fused, convention="vifb", metrics=None))
+    (scores,) = evaluate_command(options(pairs, fused, convention=("vifb",), metrics=None))
     assert "EN" in scores.values
     assert "SCD" not in scores.values
     for metrics, message in (((), "No metric given"), (("EN", "XX"), "does not define XX")):

@@ -200,7 +200,7 @@ def test_images_smaller_than_the_patch():
 @pytest.mark.parametrize(
     "wrong", [{"patch": 0}, {"stride": 0}, {"k": 0}, {"k": 2.5}, {"gamma_cap": 1.0}, {"order": "random"}]
 )
-def test_nonsense_is_refused(wrong):
+def test_nonsense_is_refused(wrong, unchecked):
     (name,) = wrong
     with pytest.raises(ValueError, match=name):
         AlignConfig(**wrong)

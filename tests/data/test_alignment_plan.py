@@ -78,7 +78,7 @@ def test_a_plan_is_read_back_as_written(planned, tmp_path):
         (lambda d: [d], "version is None"),
     ],
 )
-def test_a_damaged_plan_is_refused(planned, tmp_path, spoil, message):
+def test_a_damaged_plan_is_refused(planned, tmp_path, spoil, message, unchecked):
     path = tmp_path / "plan.json"
     save_plan(path, planned[1])
     path.write_text(json.dumps(spoil(json.loads(path.read_text()))))

@@ -135,6 +135,6 @@ def test_inputs_are_not_written_to():
         ({"fill": "black"}, "fill is 'black'"),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_bad_options_are_refused(options, message, unchecked):
     with pytest.raises(ValueError, match=message):
         ComMaskConfig(**options)

@@ -36,7 +36,7 @@ def test_the_result_is_that_of_the_image_alone(name):
     model, params = network_and_params(CONFIGS[name])
     within, alone = jax.jit(lambda *a, extent: apply_within(model, params, *a, extent=extent)[0]), model.apply
     for h, w in [(21, 30), (12, 1)]:
-        ir, vi_y = np.random.default_rng(h).random((2, 1, h, w, 1), dtype=np.float32)
+        ir, vi_y = jnp.asarray(np.random.default_rng(h).random((2, 1, h, w, 1), dtype=np.float32))
         rows, columns = (extension_index(side, model.multiple, 32) for side in (h, w))
         arrays = [x[:, rows][:, :, columns] for x in (ir, vi_y)]
         extent = np.int32([-(-side // model.multiple) * model.multiple for side in (h, w)])

@@ -2,6 +2,7 @@
 fusions.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,7 +83,7 @@ def test_a_cut_resets_exactly(moving):
     alone, fresh = run(other, fused[8:])
     np.testing.assert_array_equal(out[8], fused[8])
     np.testing.assert_array_equal(out[8:], alone)
-    jax.tree.map(np.testing.assert_array_equal, state, fresh)
+    chex.assert_trees_all_equal(state, fresh)
 
 
 def test_a_change_of_nearly_everything_is_a_cut(still):
@@ -164,8 +165,8 @@ def test_a_scan_and_videos_side_by_side_give_the_same(moving, rng):
     out, state = run(moving, fused)
     frames = tuple(jnp.stack(x) for x in (*zip(*moving, strict=True), fused))
     scanned, stacked = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE), frames)
-    np.testing.assert_allclose(stacked, out, atol=1e-6)  # the compiler may contract other products
+    np.testing.assert_allclose(stacked, out, atol=2e-6)  # the compiler may contract other products
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), scanned, state)
     both = tuple(jnp.concatenate([x, x[::-1]], axis=1) for x in frames)
     _, pairs = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE, batch=2), both)
-    np.testing.assert_allclose(pairs[:, :1], out, atol=1e-6)
+    np.testing.assert_allclose(pairs[:, :1], out, atol=2e-6)

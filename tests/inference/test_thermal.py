@@ -69,7 +69,7 @@ def test_named_and_full_ranges(fuser, pair):
         fuser.fuse(raw.astype(np.float32), vi, ir_range="full")
 
 
-def test_black_polarity_is_the_inverse(fuser, pair):
+def test_black_polarity_is_the_inverse(fuser, pair, unchecked):
     ir, vi = pair
     inverse = fuser.fuse(255 - ir, vi, ir_polarity="black")
     assert np.abs(inverse.astype(int) - fuser.fuse(ir, vi)).max() <= 1
@@ -104,7 +104,7 @@ def test_display_images_keep_the_range_of_their_type():
 
 
 @pytest.mark.parametrize("bad", ["none", (5, 5), (9, 1), (0, np.nan)])
-def test_impossible_ranges_are_refused(bad):
+def test_impossible_ranges_are_refused(bad, unchecked):
     with pytest.raises(ValueError, match="ir_range is"):
         check_range(bad)
 

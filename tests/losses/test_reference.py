@@ -197,7 +197,7 @@ def test_no_gradient_passes():
         ({"base": "two_scale", "enhance_first": True}, "does not apply"),
     ],
 )
-def test_bad_options_are_refused(options, message):
+def test_bad_options_are_refused(options, message, unchecked):
     with pytest.raises(ValueError, match=message):
         ReferenceConfig(**options)
 

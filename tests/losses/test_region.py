@@ -13,6 +13,8 @@ from scipy import ndimage
 from fusejax.losses.region import target_aware_loss
 from fusejax.ops.boxes import rasterize, thermal_saliency
 
+pytestmark = pytest.mark.optimized
+
 OPTIONS = [{}, {"area_balanced": True}, {"soft_edge_sigma": 2.0}, {"soft_edge_sigma": 2.0, "area_balanced": True}]
 
 

@@ -15,6 +15,8 @@ from fusejax.metrics import evaluate
 from fusejax.metrics.evaluation import score_arrays
 from fusejax.metrics.structure import ms_ssim, ssim
 
+pytestmark = pytest.mark.optimized
+
 # Relative tolerances. The toolkits compute EN, MI, VIF and Qabf in float64; this package has
 # float32 throughout and was
 # seen to stay below 5e-7 for all of them. CDDFuse's own SSIM rests on float32 differences that

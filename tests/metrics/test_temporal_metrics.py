@@ -105,7 +105,7 @@ def test_flow_points_to_where_things_went(texture):
     assert not consistent(flow, flow).any()
 
 
-def test_bad_videos_are_refused(texture):
+def test_bad_videos_are_refused(texture, unchecked):
     with pytest.raises(ValueError, match="at least two frames"):
         evaluate_video([(texture,) * 3])
     with pytest.raises(ValueError, match="differ in size"):

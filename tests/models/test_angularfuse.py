@@ -33,7 +33,7 @@ def tiny():
 
 
 def luma(seed, *shape):
-    return np.random.default_rng(seed).random((*shape, 1), dtype=np.float32)
+    return jnp.asarray(np.random.default_rng(seed).random((*shape, 1), dtype=np.float32))
 
 
 def test_parameter_counts_of_the_specification():
@@ -73,7 +73,7 @@ def test_divisible_sizes_are_not_touched_by_padding(tiny):
     """An image padded by hand in the same way as by the network gives the same result inside."""
     model, params = tiny
     ir, vi_y = luma(0, 1, 9, 11), luma(1, 1, 9, 11)
-    by_hand = [np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect") for x in (ir, vi_y)]
+    by_hand = [jnp.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)), mode="reflect") for x in (ir, vi_y)]
     np.testing.assert_allclose(model.apply(params, ir, vi_y), model.apply(params, *by_hand)[:, :9, :11], atol=1e-6)
 
 
@@ -123,7 +123,7 @@ def test_heads_must_divide_the_width():
 
 
 def test_paired_convolution_is_a_grouped_one():
-    x = np.random.default_rng(0).standard_normal((2, 6, 5, 8)).astype(np.float32)
+    x = jnp.float32(np.random.default_rng(0).standard_normal((2, 6, 5, 8)))
     layer = PairedConv3x3()
     params = layer.init(jax.random.key(0), x)
     grouped = jax.lax.conv_general_dilated(
@@ -142,7 +142,7 @@ def test_paired_convolution_is_a_grouped_one():
 
 def test_upsampling_is_the_transposed_convolution():
     """Adjoint of the stride-2 convolution with the same kernel: <up(x), y> = <x, conv(y)>."""
-    x = np.random.default_rng(0).standard_normal((1, 5, 4, 3)).astype(np.float32)
+    x = jnp.float32(np.random.default_rng(0).standard_normal((1, 5, 4, 3)))
     y = np.random.default_rng(1).standard_normal((1, 10, 8, 2)).astype(np.float32)
     layer = UpsampleConv(2)
     params = layer.init(jax.random.key(0), x)
@@ -158,7 +158,7 @@ def test_upsampling_is_the_transposed_convolution():
 
 def test_attention_rows_sum_to_one_and_ignore_pixel_order():
     """Permuting the pixels permutes the output alike if only pointwise layers act."""
-    x = np.random.default_rng(0).standard_normal((1, 4, 4, 8)).astype(np.float32)
+    x = jnp.float32(np.random.default_rng(0).standard_normal((1, 4, 4, 8)))
     layer = ChannelAttention(2)
     params = layer.init(jax.random.key(0), x)
     center_only = np.zeros((3, 3, 24, 24), np.float32)

@@ -26,7 +26,7 @@ def random_params(module, *inputs, seed=0, method=None):
     def draw(path, x):
         kernel = path[-1].key == "kernel"
         noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
-        return (noise + (path[-1].key == "scale")).astype(np.float32)
+        return jnp.float32(noise + (path[-1].key == "scale"))
 
     return jax.tree_util.tree_map_with_path(draw, shapes)
 
@@ -196,7 +196,7 @@ def imported():
     checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint().items()}
     params, config = crossfuse_from_torch(checkpoint)
     assert config == SMALL
-    return twin, params
+    return twin, jax.tree.map(jnp.asarray, params)
 
 
 @pytest.mark.parametrize("size", [(7, 9), (12, 5)])

@@ -24,12 +24,13 @@ def params(config=TINY):
     """Large random values, so that cells differ as much as possible."""
     shapes = jax.eval_shape(Light(config).init, jax.random.key(0), *pair(8, 8))["params"]
     rng = np.random.default_rng(1)
-    return jax.tree.map(lambda x: rng.normal(0, 0.8 / np.sqrt(np.prod(x.shape[:-1])), x.shape), shapes)
+    return jax.tree.map(lambda x: jnp.float32(rng.normal(0, 0.8 / np.sqrt(np.prod(x.shape[:-1])), x.shape)), shapes)
 
 
 @functools.cache
 def fuse(config=TINY):
-    return jax.jit(lambda ir, vi_y: Light(config).apply({"params": params(config)}, ir, vi_y))
+    variables = {"params": params(config)}
+    return jax.jit(lambda ir, vi_y: Light(config).apply(variables, ir, vi_y))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (5, 4), (17, 30)])

@@ -85,7 +85,7 @@ def test_a_restart_takes_back_what_has_not_come_again_yet(tmp_path):
 
 def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
     workdir = write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')
-    report_command(ReportOptions(workdir, page=tmp_path / "page"))
+    report_command(ReportOptions(str(workdir), page=tmp_path / "page"))
     said = capsys.readouterr().out
     assert "steps               50 of 60" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "steps               50 of 60" in said
@@ -105,7 +105,7 @@ def test_what_stands_behind_a_cut_off_line_is_read(tmp_path):
 
 def test_keys_may_be_absent(tmp_path, capsys):
     bare = [{"kind": "train", "step": 5, "loss": 1.0}, {"kind": "train", "step": 10, "loss": float("nan"), "a": 1.0}]
-    report_command(ReportOptions(write(tmp_path, bare)))
+    report_command(ReportOptions(str(write(tmp_path, bare))))
     said = capsys.readouterr().out
     assert "best 1 at step 5" in said
     for absent in ("throughput", "memory", "restarts", "skipped", "waiting"):
@@ -116,7 +116,7 @@ def test_keys_may_be_absent(tmp_path, capsys):
 
 def test_stages_are_named_where_the_start_line_names_them(tmp_path, capsys):
     lines = [dict(line, stages=[["first", 15], ["second", 60]]) if line["kind"] == "start" else line for line in LINES]
-    report_command(ReportOptions(write(tmp_path, lines)))
+    report_command(ReportOptions(str(write(tmp_path, lines))))
     assert "first (steps 1 to 15), second (steps 16 to 50)" in capsys.readouterr().out
     assert [s.name for s in segments(read_history(tmp_path))] == ["first", "second"]
 
@@ -139,4 +139,4 @@ def test_folders_without_a_log_are_refused(tmp_path, capsys):
     with pytest.raises(ValueError, match="has no training line yet"):
         read_history(write(tmp_path, LINES[:1]))
     with pytest.raises(ValueError, match=r"x\.jpg is not a \.png file"):
-        report_command(ReportOptions(write(tmp_path, LINES), out=tmp_path / "x.jpg"))
+        report_command(ReportOptions(str(write(tmp_path, LINES)), out=str(tmp_path / "x.jpg")))

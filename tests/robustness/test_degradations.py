@@ -2,6 +2,7 @@
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -49,9 +50,9 @@ def test_the_array_around_the_image_does_not_matter(name):
 
 
 def test_blur_is_the_librarys():
-    image = PAIR["vi"].astype(np.float32) / 255
+    image = jnp.asarray(PAIR["vi"].astype(np.float32) / 255)
     for sigma in (0.5, 2.0, 4.0):
-        blurred = degradations.blur(KEY, image, np.float32(sigma), np.array([44, 60]))
+        blurred = degradations.blur(KEY, image, jnp.float32(sigma), jnp.array([44, 60]))
         np.testing.assert_allclose(blurred, gaussian_blur(image[None], sigma)[0], atol=2e-6)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fusejax.cli.main import main
-from fusejax.config import load_ablation, shipped_configs
+from fusejax.config import load_ablation, load_config, shipped_configs
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import read_image, to_float
 from fusejax.data.pipeline import open_sources
@@ -26,6 +26,9 @@ from fusejax.studies.tables import markdown, ranked, write_csv
 from fusejax.training.loop import fit
 
 CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
+TINY = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
+
+pytestmark = pytest.mark.optimized
 
 
 def results(*means):
@@ -40,7 +43,7 @@ def test_means_spreads_and_ranks():
 
 
 def test_table_and_csv_say_the_same(tmp_path):
-    what = Ablation("Title", {"v0": None, "v1": None}, {"val": "made up"})
+    what = Ablation("Title", {"v0": TINY, "v1": TINY}, {"val": "made up"})
     found = results((1.0, 3.0), (5.0, 5.0))
     text = markdown(what, found)
     assert "over 2 seeds, convention `cddfuse`" in text and "**val** (made up)" in text
@@ -83,7 +86,7 @@ def boxed(tmp_path):
     """Three pairs outside the data root, of which the first has no annotation."""
     write_synthetic_folder(tmp_path / "made", count=3, size=(48, 56), boxes=True)
     (tmp_path / "made" / "boxes" / "day_000000.json").unlink()
-    return Ablation("Boxes", {"v0": None}, {"val": "w", "made": "w"}, boxed={"made": tmp_path / "made"})
+    return Ablation("Boxes", {"v0": TINY}, {"val": "w", "made": "w"}, boxed={"made": tmp_path / "made"})
 
 
 def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):

@@ -7,6 +7,8 @@ from fusejax.data.synthetic import synthetic_pair
 from fusejax.studies.people import PeopleConfig, average_precision, people_table, run_people_study
 from fusejax.studies.people_patches import NEGATIVES, PATCH, cut_patches, image_kinds
 
+pytestmark = pytest.mark.optimized
+
 
 def test_average_precision_is_the_mean_precision_at_each_person():
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from disk_damage import no_room
+from etils import epath
 from tensorboardX.proto.event_pb2 import Event
 
 from fusejax.training.board import Board
@@ -19,7 +20,7 @@ def events(folder):
 
 def test_values_and_images_are_in_the_file(tmp_path):
     said = []
-    board = Board(tmp_path / "events", start=3, report=said.append)
+    board = Board(epath.Path(tmp_path / "events"), start=3, report=said.append)
     board.scalar("train/loss", 0.25, 4)
     board.image("panels/a", np.zeros((2, 3, 3), np.uint8), 5)
     board.close()
@@ -34,7 +35,7 @@ def test_values_and_images_are_in_the_file(tmp_path):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorboardX cannot close its file
 def test_a_full_disk_ends_the_events_with_one_line_not_the_run(tmp_path):
     said = []
-    board = Board(tmp_path / "events", start=0, report=said.append)
+    board = Board(epath.Path(tmp_path / "events"), start=0, report=said.append)
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     with no_room():
         for step in range(30):  # more than any queue holds
@@ -47,7 +48,7 @@ def test_a_full_disk_ends_the_events_with_one_line_not_the_run(tmp_path):
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("x")
     said = []
-    board = Board(tmp_path / "file" / "events", start=0, report=said.append)
+    board = Board(epath.Path(tmp_path / "file" / "events"), start=0, report=said.append)
     board.scalar("train/loss", 0.25, 4)
     board.close()
     assert len(said) == 1
