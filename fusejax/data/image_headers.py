@@ -57,12 +57,14 @@ class Header(NamedTuple):
         orientation: EXIF orientation, 1 (upright) to 8.
         pages: number of images in the file.
         format: Pillow's name of the format, such as "PNG".
+        mode: Pillow's name of the channels and their type, such as "RGB".
     """
 
     size: tuple[int, int]
     orientation: int
     pages: int
     format: str
+    mode: str
 
 
 def read_header(path: str | os.PathLike) -> Header:
@@ -82,7 +84,7 @@ def read_header(path: str | os.PathLike) -> Header:
     try:
         with Image.open(path) as image:
             (width, height), orientation = image.size, _orientation(image)
-            kind = image.format or ""
+            kind, mode = image.format or "", image.mode
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             if _looks_cut_off(image, path) and not _decodes(image):
                 raise ImageError(f"{path}: the file is truncated; copy or download it again.")
@@ -96,7 +98,7 @@ def read_header(path: str | os.PathLike) -> Header:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not a readable image ({error}); replace or remove it.") from error
     size = (width, height) if orientation in _TRANSPOSED else (height, width)
-    return Header(size, orientation, pages, kind)
+    return Header(size, orientation, pages, kind, mode)
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:

@@ -86,11 +86,11 @@ def read_thermal(path: str | os.PathLike) -> Pixels:
     header = read_header(path)
     if header.pages > 1:
         warnings.warn(f"{path} has {header.pages} pages; only the first is used.", ImageWarning, stacklevel=2)
-    turned_tiff = header.format == "TIFF" and header.orientation != UPRIGHT
-    pixels = _decode_turned_tiff(path) if turned_tiff else _decode(Path(path), path)
+    by_pillow = header.format == "TIFF" and (header.orientation != UPRIGHT or header.mode == "RGBA")
+    pixels = _decode_tiff(path) if by_pillow else _decode(Path(path), path)
     if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
         raise ImageError(f"{path}: some pixels are not finite numbers; replace them first.")
-    if header.orientation != UPRIGHT and not turned_tiff:
+    if header.orientation != UPRIGHT and not by_pillow:
         transpose, flip_rows, flip_columns = _TO_UPRIGHT[header.orientation]
         pixels = pixels.swapaxes(0, 1) if transpose else pixels
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
@@ -111,30 +111,35 @@ def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
     if pixels.ndim == 2:
         return pixels[..., None]
     channels = pixels.shape[2]
-    if channels == 4 and (pixels[..., 3] != _opaque(pixels.dtype)).any():
-        warnings.warn(
-            f"{shown}: the fourth channel (transparency or near infrared) is dropped.", ImageWarning, stacklevel=3
-        )
+    if channels == 4:
+        _warn_of_fourth(pixels[..., 3], shown)
     if channels == 3 and pixels.dtype != np.float64:  # in place, so that large images need no second copy
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return pixels[..., 2::-1] if channels in (3, 4) else pixels[..., :1]
 
 
-def _decode_turned_tiff(path: str | os.PathLike) -> Pixels:
-    """Upright pixels.
+def _decode_tiff(path: str | os.PathLike) -> Pixels:
+    """Upright pixels of a TIFF file that OpenCV decodes incorrectly.
 
-    OpenCV 5 turns TIFF files itself, but fails if rows and columns have to be swapped.
+    OpenCV 5 turns TIFF files itself, but fails if rows and columns have to be swapped. It also
+    multiplies 8-bit colors by their alpha channel, which may be near infrared.
     """
     with Image.open(path) as image:
         try:
+            if image.mode == "RGBA":
+                _warn_of_fourth(np.asarray(image.getchannel("A")), path)
             pixels = np.asarray(image if image.mode in ("L", "RGB", "F", "I;16") else image.convert("RGB"))
         except (OSError, ValueError) as error:
-            raise ImageError(f"{path}: the image cannot be decoded ({error}); save it upright.") from error
+            raise ImageError(f"{path}: the image cannot be decoded ({error}); save it upright as RGB.") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _opaque(dtype: np.dtype) -> float:
-    return np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1.0
+def _warn_of_fourth(channel: Shaped[np.ndarray, "h w"], shown: str | os.PathLike) -> None:
+    """Warns about a fourth channel unless it is opaque everywhere."""
+    opaque = np.iinfo(channel.dtype).max if np.issubdtype(channel.dtype, np.integer) else 1.0
+    if (channel != opaque).any():
+        text = f"{shown}: the fourth channel (transparency or near infrared) is dropped."
+        warnings.warn(text, ImageWarning, stacklevel=4)
 
 
 def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:

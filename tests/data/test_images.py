@@ -241,9 +241,11 @@ def test_what_is_dropped_is_reported(tmp_path):
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     with pytest.warns(ImageWarning, match=r"pages\.tif has 3 pages; only the first is used"):
         np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), noise(seed=0))
-    Image.fromarray(noise(channels=4), "RGBA").save(tmp_path / "four.png")
-    with pytest.warns(ImageWarning, match=r"four\.png: the fourth channel"):
-        read_image(tmp_path / "four.png")
+    four = noise(channels=4)
+    for suffix in ("png", "tif"):
+        Image.fromarray(four).save(tmp_path / f"four.{suffix}")
+        with pytest.warns(ImageWarning, match=rf"four\.{suffix}: the fourth channel"):
+            np.testing.assert_array_equal(read_image(tmp_path / f"four.{suffix}"), four[..., :3])
 
 
 def test_a_missing_file_a_folder_and_a_dangling_link_are_distinguished(tmp_path):
