@@ -7,6 +7,7 @@ together in advance, in float64, which changes the result only by rounding.
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from fusejax.export.onnx_graph import Kernel, OnnxGraph, Padding
 
@@ -104,7 +105,7 @@ def upsample_conv(graph: OnnxGraph, p: Tree, x: str) -> str:
     return graph.add("DepthToSpace", x, blocksize=2, mode="CRD")
 
 
-def _compose(pointwise_kernel: np.ndarray, kernel: Kernel) -> Kernel:
+def _compose(pointwise_kernel: np.ndarray, kernel: Kernel) -> Float[np.ndarray, "kh kw i o"]:
     """One kernel for a 1x1 convolution without bias followed by another convolution."""
     return np.einsum("im,hwmo->hwio", pointwise_kernel.astype(np.float64), kernel).astype(np.float32)
 

@@ -1,6 +1,7 @@
 """A network with its parameters as one StableHLO program for cpu, cuda and tpu."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +45,20 @@ def write_stablehlo(
     ir = jax.ShapeDtypeStruct((*shape, 1), jnp.float32)
     vi = jax.ShapeDtypeStruct((*shape, 3 if color else 1), jnp.float32)
     stored = jax.tree.map(lambda x: np.asarray(x, np.float16 if half else np.float32), params)
-    with compile_for(EVERY_PLATFORM):
+    with compile_for(EVERY_PLATFORM), _without_source_locations():
         program = export.export(jax.jit(_forward(stored, config, color)), platforms=PLATFORMS)(ir, vi)
     return bytes(program.serialize())
+
+
+@contextlib.contextmanager
+def _without_source_locations() -> Iterator[None]:
+    """Keeps paths of this machine's files out of the program."""
+    limit = jax.config.values["jax_traceback_in_locations_limit"]
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", limit)
 
 
 def _forward(stored: Params, config: ModelConfig, color: bool) -> Callable[[jax.Array, jax.Array], jax.Array]:
