@@ -20,7 +20,9 @@ CONFIG = Path(__file__).parents[1] / "configs" / "tiny.py"
 COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
 WORKDIR = "gs://bucket/run"
 
-# The emulator omits the generation of an object in downloads, which tensorstore needs.
+# The emulator omits the generation of an object in downloads, which tensorstore needs. It cannot move
+# an object, and says so with a code that gcsfs answers with half a minute of further tries; with
+# another one, gcsfs copies and deletes.
 SERVER = """
 import time
 from gcp_storage_emulator.handlers import objects
@@ -34,8 +36,17 @@ def with_generation(request, response, storage, *args, **kwargs):
         response["x-goog-generation"] = kept["generation"]
 
 objects.download = with_generation
-from gcp_storage_emulator.server import create_server
+from gcp_storage_emulator.server import RequestHandler, create_server
 
+post = RequestHandler.do_POST
+
+def post_without_move(self):
+    if "/moveTo/" in self.path:
+        self.send_error(405)
+    else:
+        post(self)
+
+RequestHandler.do_POST = post_without_move
 server = create_server("localhost", 0, in_memory=True, default_bucket="bucket")
 server.start()
 print(server._api._httpd.server_address[1], flush=True)
