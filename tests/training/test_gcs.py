@@ -20,9 +20,9 @@ CONFIG = Path(__file__).parents[1] / "configs" / "tiny.py"
 COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
 WORKDIR = "gs://bucket/run"
 
-# The emulator omits the generation of an object in downloads, which tensorstore needs. It cannot move
-# an object, and says so with a code that gcsfs answers with half a minute of further tries; with
-# another one, gcsfs copies and deletes.
+# The emulator omits the generation of an object in downloads, which tensorstore needs. It cannot
+# move an object, and says so with a code that gcsfs answers with half a minute of further tries;
+# with another one, gcsfs copies and deletes.
 SERVER = """
 import time
 from gcp_storage_emulator.handlers import objects
