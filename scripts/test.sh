@@ -18,5 +18,5 @@ echo "ruff, codespell, basedpyright"
 .venv/bin/ruff check .
 .venv/bin/codespell fusejax configs scripts tests colabs README.md CHANGELOG.md
 .venv/bin/basedpyright --level error
-# Two at a time: compiling, which most tests spend their time on, keeps one core busy.
-exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "${selection[@]}" "$@"
+# Three at a time for two cores: some wait for other processes, for a browser or for a store.
+exec .venv/bin/python -m pytest -q -rs -n 3 --dist loadfile --durations=15 "${selection[@]}" "$@"

@@ -166,7 +166,7 @@ def test_a_scan_and_videos_side_by_side_give_the_same(moving, rng):
     frames = tuple(jnp.stack(x) for x in (*zip(*moving, strict=True), fused))
     scanned, stacked = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE), frames)
     np.testing.assert_allclose(stacked, out, atol=2e-6)  # the compiler may contract other products
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), scanned, state)
+    chex.assert_trees_all_close(scanned, state, atol=1e-4, rtol=0)
     both = tuple(jnp.concatenate([x, x[::-1]], axis=1) for x in frames)
     _, pairs = jax.lax.scan(lambda s, x: settle(s, *x, FRAME, 0.5), initial_state(*SIZE, batch=2), both)
     np.testing.assert_allclose(pairs[:, :1], out, atol=2e-6)

@@ -28,8 +28,6 @@ from fusejax.training.loop import fit
 CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
 TINY = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
 
-pytestmark = pytest.mark.optimized
-
 
 def results(*means):
     """One set of metrics per seed and variant; every metric has the given value."""

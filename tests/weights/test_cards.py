@@ -21,6 +21,8 @@ from fusejax.studies.comparison_tables import read_rows
 from fusejax.studies.repetition import first_losses
 from fusejax.weights.files import load_weights, shipped_weights
 
+pytestmark = pytest.mark.optimized
+
 WEIGHTS = Path(__file__).parents[2] / "fusejax" / "weights"
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
