@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Creates .venv if it is missing, installs fusejax with the test extra and runs the linters and the tests.
 # Usage: bash scripts/test.sh [--fast] [pytest arguments]
-# --fast                      only the quick tests: nothing that compiles for long or starts processes
+# --fast                      only the quick tests, in under two minutes: none that takes more than about a second
 # FUSEJAX_DATA=DIR            also run the tests on the real pairs in that folder
 # FUSEJAX_EXTRAS=test,bench   also install PyTorch (CPU) and compare the network with its PyTorch twin
 set -euo pipefail
@@ -18,5 +18,5 @@ echo "ruff, codespell, basedpyright"
 .venv/bin/ruff check .
 .venv/bin/codespell fusejax configs scripts tests colabs README.md CHANGELOG.md
 .venv/bin/basedpyright --level error
-# Three at a time for two cores: some wait for other processes, for a browser or for a store.
-exec .venv/bin/python -m pytest -q -rs -n 3 --dist loadfile --durations=15 "${selection[@]}" "$@"
+# Two at a time, one for each core; three were no faster.
+exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --durations=15 "${selection[@]}" "$@"

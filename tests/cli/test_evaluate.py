@@ -74,6 +74,7 @@ def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
     assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
 
 
+@pytest.mark.slow
 def test_weights_fuse_the_sources_before_they_are_scored(pairs, tmp_path):
     weights = save_tiny_weights(tmp_path)
     fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "fused", weights=weights)
@@ -146,6 +147,7 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
         evaluate_command(options(pairs, fused, fused))
 
 
+@pytest.mark.slow
 def test_conventions_score_what_they_define(pairs, fused):
     (scores,) = evaluate_command(options(pairs, fused, convention=("vifb",), metrics=None))
     assert "EN" in scores.values

@@ -34,6 +34,7 @@ def fused(pairs, weights, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_folder_equals_its_images_one_by_one(pairs, weights, fused):
     names = sorted(p.name for p in (pairs / "vi").iterdir())
     assert sorted(p.name for p in fused.glob("*.png")) == names
@@ -84,6 +85,7 @@ def test_missing_partners_and_mixed_arguments_are_named(pairs, weights, tmp_path
         fuse_command(FuseOptions(pairs / "ir", tmp_path / "vi" / "other.png", tmp_path / "o", weights=weights))
 
 
+@pytest.mark.slow
 def test_maps_are_written_with_their_scale_and_refused_where_there_are_none(tmp_path, capsys):
     config = FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4)
     pair = jnp.zeros((1, 8, 8, 1))

@@ -28,6 +28,7 @@ def weights(tmp_path_factory):
     return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
+@pytest.mark.slow
 def test_both_commands_from_the_shell(pairs, weights, tmp_path):
     def run(*arguments):
         command = [sys.executable, "-c", "from fusejax.cli.main import main; main()", *map(str, arguments)]
@@ -106,6 +107,7 @@ WORK = {  # what the main thread does when the signal comes
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("work", WORK)
@@ -195,6 +197,7 @@ def test_an_interrupt_of_the_shutdown_leaves_no_traceback():
     assert process.returncode == -signal.SIGINT  # 130 in a shell
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("code", [IMPORTING, DROPPED, REPLACED], ids=["importing", "dropped", "replaced"])
 def test_an_interrupt_counts_where_its_exception_is_lost(code):

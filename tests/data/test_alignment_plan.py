@@ -108,6 +108,7 @@ def folders(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_command(folders, capsys):
     options = AlignOptions(folders / "target", folders / "auxiliary", folders / "out", CONFIG)
     plan = align_command(options)

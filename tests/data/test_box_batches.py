@@ -66,6 +66,7 @@ def test_boxes_change_neither_order_nor_crops_nor_masks(root):
             np.testing.assert_array_equal(a[name], b[name])
 
 
+@pytest.mark.slow
 def test_worker_processes_and_shards_change_no_box(root):
     config = DataConfig(root=str(root), crop=24, max_boxes=3, box_share=0.5, box_keep=0.7, box_jitter=0.2)
     whole = batches(config, 4, batch_size=4)
@@ -90,6 +91,7 @@ def test_synthetic_pairs_know_people_from_cars():
     assert [bool(v) for v in batch["boxes_valid"].any(axis=1)] == [expected[str(n)] for n in batch["id"]]
 
 
+@pytest.mark.slow
 def test_prepared_sets_deliver_boxes_by_name(tmp_path):
     write_pair(tmp_path / "s" / "Ir", tmp_path / "s" / "Vis", "00000", (32, 40))
     text = voc(name="<name>Lamp</name>").replace("</annotation>", voc()[len("<annotation>") :].replace("9<", "11<"))
@@ -125,6 +127,7 @@ def test_unusable_settings_say_so(options, message):
         DataConfig(**{"synthetic": 1, "max_boxes": 4} | options)
 
 
+@pytest.mark.slow
 def test_real_annotations(data_root):
     for split, expected in (("train", {"010005": 3}), ("test_dev", {"190001": 2, "190005": 1})):
         source = PairFolder(data_root / "llvip" / split, boxes=True)

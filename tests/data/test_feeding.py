@@ -60,11 +60,13 @@ def test_processes_own_contiguous_rows_of_one_batch(config, shards, shares):
     assert_same(joined(config, 5, shards=shards), joined(config, 5, shards=1))
 
 
+@pytest.mark.slow
 def test_worker_processes_read_the_same_rows(config):
     workers = dataclasses.replace(config, workers=2)
     assert_same(joined(workers, 3, shards=2), joined(config, 3, shards=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 2), (2, 1)])
 def test_a_position_goes_on_with_another_number_of_processes(config, before, after):
     whole = joined(config, 5, shards=1)
@@ -72,6 +74,7 @@ def test_a_position_goes_on_with_another_number_of_processes(config, before, aft
     assert_same(joined(config, 3, shards=after, samples_seen=2 * BATCH), whole[2:])
 
 
+@pytest.mark.slow
 def test_a_position_with_workers_and_another_number_of_processes(config):
     resumed = dataclasses.replace(config, workers=1)
     assert_same(joined(resumed, 2, shards=2, samples_seen=3 * BATCH), joined(config, 5, shards=1)[3:])

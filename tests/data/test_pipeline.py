@@ -146,6 +146,7 @@ def test_the_same_seed_gives_the_same_batches(config):
     assert_same(batches(config, 4), batches(config, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_worker_processes_change_nothing_and_a_saved_state_goes_on_exactly(config, workers):
     expected = batches(config, 6)
@@ -157,6 +158,7 @@ def test_worker_processes_change_nothing_and_a_saved_state_goes_on_exactly(confi
     assert_same([next(second) for _ in range(3)], expected[3:])
 
 
+@pytest.mark.slow
 def test_one_worker_process_changes_nothing(config):
     assert_same(batches(DataConfig(**{**vars(config), "workers": 1}), 3, samples_seen=6), batches(config, 5)[2:])
 

@@ -87,6 +87,7 @@ def test_roadscene(tmp_path, serve):
     assert len(list(grain.MapDataset.source(source).map(lambda p: p["id"]))) == 2
 
 
+@pytest.mark.slow
 def test_msrs_has_both_splits_and_needs_no_tensorflow(tmp_path, serve):
     root = tmp_path / "src" / "MSRS-main"
     write_pairs(root / "train" / "ir", root / "train" / "vi", ["00001D", "00002N", "00003D"])

@@ -69,6 +69,7 @@ def choose(page, kind, name, image):
     page.locator(f"#{kind}-source input").set_input_files(file)
 
 
+@pytest.mark.slow
 def test_the_made_up_pair_is_fused_as_by_the_library(page, folder, say):
     found = pixels(page).astype(int)
     ir, vi = (read_image(folder / f"made_up_{kind}.png") for kind in ("ir", "vi"))
@@ -99,6 +100,7 @@ def test_the_made_up_pair_is_fused_as_by_the_library(page, folder, say):
     np.testing.assert_array_equal(read_image(download.value.path().rename(folder / "down.png")), found)
 
 
+@pytest.mark.slow
 def test_all_comes_from_the_folder_and_is_small(browser, address, say):
     page, sizes = browser.new_page(), {}
     page.on("response", lambda response: sizes.update({response.url: int(response.headers["content-length"])}))
@@ -113,6 +115,7 @@ def test_all_comes_from_the_folder_and_is_small(browser, address, say):
     page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_cut_off_and_zoom_reaches_the_pixels(page, width):
     page.set_viewport_size({"width": width, "height": 844})
@@ -125,6 +128,7 @@ def test_nothing_is_cut_off_and_zoom_reaches_the_pixels(page, width):
     assert page.evaluate("() => view.getBoundingClientRect().width") <= width
 
 
+@pytest.mark.slow
 def test_own_images_and_words_for_what_cannot_be_fused(page):
     message, rng = page.locator("#message"), np.random.default_rng(0)
     ir, vi = rng.integers(0, 256, (37, 50), np.uint8), rng.integers(0, 256, (61, 83, 3), np.uint8)

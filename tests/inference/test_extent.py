@@ -31,6 +31,7 @@ def network_and_params(config, seed=0):
     return model, jax.tree_util.tree_map_with_path(draw, shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_result_is_that_of_the_image_alone(name):
     model, params = network_and_params(CONFIGS[name])

@@ -36,6 +36,7 @@ def stored(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_existing_images_are_kept_and_the_rest_is_fused(pairs, weights, tmp_path):
     out, sources = tmp_path / "out", (pairs / "ir", pairs / "vi")
     whole = stored((fuse_folder(*sources, tmp_path / "whole", weights=weights).written)[0].parent)
@@ -182,6 +183,7 @@ def test_a_disk_that_is_full_or_too_small_is_named_first(pairs, weights, tmp_pat
         fuse_folder(*sources, tmp_path / "other", weights=weights)
 
 
+@pytest.mark.slow
 def test_many_pairs_of_one_size_get_a_program_of_their_own(pairs, weights, tmp_path, monkeypatch, capsys):
     sources = pairs / "ir", pairs / "vi"
     shared = stored(fuse_folder(*sources, tmp_path / "a", weights=weights).written[0].parent)
@@ -201,6 +203,7 @@ def test_pairs_stay_in_order_however_many_are_read_ahead(ahead):
         assert list(folder._map_ahead(pool, lambda x: x * x, range(5), ahead=ahead)) == [0, 1, 4, 9, 16]
 
 
+@pytest.mark.slow
 def test_large_images_are_fused_one_after_the_other(pairs, weights, tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "_PIXELS_IN_FLIGHT", 100)
     result = fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, tile="16")
@@ -245,6 +248,7 @@ def test_float_tiff_and_one_range_for_a_folder(weights, tmp_path):
     assert cold.astype(float).mean() + 10_000 < warm.mean()
 
 
+@pytest.mark.slow
 def test_a_pair_without_contrast_is_not_stretched(weights):
     fuser = Fuser.load(weights)
     black = np.zeros((24, 24), np.uint8)

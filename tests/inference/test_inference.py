@@ -27,6 +27,7 @@ def pixels(seed, *shape, dtype=np.uint8):
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [(9, 13), (9, 13, 1), (9, 13, 3)])
 def test_shape_and_type_of_the_visible_come_back(fuser, dtype, shape):
@@ -43,11 +44,13 @@ def test_floats_and_color_infrared_are_accepted(fuser):
     np.testing.assert_array_equal(fuser.fuse(np.repeat(ir[..., None], 3, axis=-1), vi), fuser.fuse(ir, vi))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 3), (33, 70)])
 def test_any_size(fuser, size):
     assert fuser.fuse(pixels(0, *size), pixels(1, *size, 3)).shape == (*size, 3)
 
 
+@pytest.mark.slow
 def test_one_by_one_equals_a_batch(fuser):
     ir, vi = pixels(0, 5, 9, 13, 1) / np.float32(255), pixels(1, 5, 9, 13, 3) / np.float32(255)
     together = fuser.fuse(ir, vi)
@@ -55,6 +58,7 @@ def test_one_by_one_equals_a_batch(fuser):
         np.testing.assert_allclose(fuser.fuse(ir[n], vi[n]), together[n], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_array_around_an_image_does_not_show(fuser, params):
     ir, vi_y = (pixels(s, 1, 20, 35, 1) / np.float32(255) for s in (0, 1))
     assert (bucket(20), bucket(35)) == (32, 48)

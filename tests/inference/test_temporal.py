@@ -46,6 +46,7 @@ def moving():
     return [arrays(pair) for pair in moving_scene(2, frames=8, size=SIZE, speed=4.0)]
 
 
+@pytest.mark.slow
 def test_a_still_scene_shows_the_mean_decision_of_the_last_frames(still, rng):
     shares = 0.4 + 0.3 * rng.uniform(-1, 1, 40)
     out, _ = run([still] * 40, [blend(*still, share) for share in shares], seconds=4 * FRAME)

@@ -39,6 +39,7 @@ RAW = {  # name: (value of level 0, value of level 255, type)
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:infrared values")
 @pytest.mark.parametrize("kind", RAW)
 def test_raw_values_fuse_as_their_8_bit_twin(fuser, pair, kind):

@@ -40,6 +40,7 @@ def whole_and_sources(name, size=(75, 101)):
     return model, params, Sources(ir, vi_y), whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_tiles_smaller_than_their_halo_give_the_whole_image(name):
     model, params, sources, whole = whole_and_sources(name)
@@ -47,6 +48,7 @@ def test_tiles_smaller_than_their_halo_give_the_whole_image(name):
     assert 255 * np.abs(tiled - whole).max() < 0.5
 
 
+@pytest.mark.slow
 def test_passes_bring_the_sums_to_those_of_the_whole_image():
     model, params, sources, whole = whole_and_sources("crossfuse")
     tiling, fused, differences = Tiling(model, params, core=8), np.zeros_like(whole), []
@@ -59,6 +61,7 @@ def test_passes_bring_the_sums_to_those_of_the_whole_image():
     assert change < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settled", "passes"), [(1.0, 2), (0.0, 5)])
 def test_passes_end_when_the_result_settles_or_all_sums_are_exact(monkeypatch, settled, passes):
     model, params, sources, _ = whole_and_sources("crossfuse")
@@ -71,6 +74,7 @@ def test_passes_end_when_the_result_settles_or_all_sums_are_exact(monkeypatch, s
     assert told == [(n + 1, done, 10) for n in range(passes) for done in range(1, 11)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ir_type", "vi_type"), [(np.uint8, np.uint8), (np.uint16, np.uint8), (np.float32, np.uint16)])
 def test_color_and_raw_values_in_tiles(ir_type, vi_type):
     _, params = network_and_params(CONFIGS["light"])

@@ -102,6 +102,7 @@ def test_a_video_equals_its_frames_one_by_one(videos, pairs, weights, tmp_path):
     assert preview.size[1] == 3 * 48 + 2 * 4
 
 
+@pytest.mark.slow
 def test_folders_of_frames_give_folders_or_a_video(videos, weights, tmp_path):
     given = {"weights": weights, "rate": 25.0, "temporal": 0.5}
     images = fuse_video(videos / "ir", videos / "vi", tmp_path / "images", **given)
@@ -177,6 +178,7 @@ def test_videos_may_start_at_different_times(weights, tmp_path):
     assert fuse_video(ir, vi, tmp_path / "out", weights=weights).frames == 6
 
 
+@pytest.mark.slow
 def test_h264_has_even_and_odd_sizes_and_says_what_it_leaves_out(weights, tmp_path, pairs):
     for crop in (0, 1):
         cut = [{k: pair[k][: 40 - crop, : 48 - crop] for k in ("ir", "vi")} for pair in pairs]

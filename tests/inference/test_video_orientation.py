@@ -47,6 +47,7 @@ def test_frames_are_those_that_players_show(tmp_path, rng, quarters, hflip):
     assert {frame.frame.height for frame in video.sample(5)} == {video.size[0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turned", ["vi", "ir", "both"])
 def test_a_turned_video_is_fused_as_an_upright_one(tmp_path, pairs, turned):
     weights = save_tiny_weights(tmp_path)

@@ -74,6 +74,7 @@ def test_every_network_trains_with_every_gradient_loss(model_name):
     assert step._cache_size() == 1
 
 
+@pytest.mark.slow
 def test_one_compiled_training_step_serves_no_boxes_and_the_most():
     objective = ObjectiveConfig((TermConfig("maximum_intensity"), TermConfig("target_aware", 2.0)))
     config = TrainConfig("boxes", MODELS["fusionnet"], (StageConfig(objective, steps=2),), data=DATA)
@@ -112,6 +113,7 @@ def example_inputs(rng, kinds):
                     "key": jax.random.key(0)}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TERMS)
 def test_every_term_is_finite_with_its_gradient(name, rng):
     """On flat, zero, saturated, identical and textured images; new losses are covered

@@ -59,6 +59,7 @@ def test_uncorrelated_details_cost_nothing():
     np.testing.assert_allclose(decomposition_loss(named(ramp, ramp, ramp, -ramp)), 1.0 / 2.01, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_constant_maps_have_correlation_zero_and_finite_slopes():
     kinds = [jnp.zeros((1, 4, 5, 2)), jnp.ones((1, 4, 5, 2)), maps(0, (1, 4, 5, 2))]
     for a, b in itertools.product(kinds, repeat=2):
@@ -85,6 +86,7 @@ def ssim64(a, b):
     return np.clip((1 - ssim) / 2, 0, 1).mean()
 
 
+@pytest.mark.slow
 def test_reconstruction_agrees_with_float64():
     ir, vi_y, rebuilt = luma(0), luma(1), {"ir": luma(2), "vi_y": 0.5 * luma(1) + 0.2}
     expected = []
@@ -104,6 +106,7 @@ def test_perfect_reconstruction_costs_nothing():
     np.testing.assert_allclose(reconstruction_loss(ir, vi_y, {"ir": ir, "vi_y": vi_y}), 0.0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [0.1, 0.7, 5.0])
 def test_the_blur_is_21_high_and_9_wide(sigma):
     """Against SciPy with the window written out, reflected about the border pixel as PyTorch's
@@ -132,6 +135,7 @@ def test_consistency_compares_one_crop_of_the_batch_with_its_blur():
     assert len({float(consistency_loss(jax.random.key(k), x)[0]) for k in range(4)}) == 4
 
 
+@pytest.mark.slow
 def test_consistency_is_zero_only_for_constant_crops():
     np.testing.assert_allclose(consistency_loss(jax.random.key(0), jnp.full((1, 32, 32, 1), 0.7)), 0.0, atol=1e-12)
     assert (consistency_loss(jax.random.key(0), luma(5, size=(32, 32))) > 1e-4).all()
@@ -145,6 +149,7 @@ def test_consistency_grows_with_sigma_on_a_checkerboard():
     assert values[0] < 1e-6 and np.all(np.diff(values) >= -5e-4) and values[-1] > 0.2
 
 
+@pytest.mark.slow
 def test_both_views_carry_a_gradient_and_it_matches_finite_differences():
     with jax.enable_x64(True):
         x = jnp.asarray(np.random.default_rng(0).random((1, 6, 7, 1)))
@@ -162,6 +167,7 @@ def test_phase_two_costs_nothing_where_all_three_are_equal():
     assert (maximum_intensity_loss(0.5 * x, x, x) > 0.1).all() and (joint_gradient_loss(0.5 * x, x, x) > 0.1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_losses_have_finite_gradients_on_flat_images(value):
     flat = jnp.full((1, 12, 12, 1), value)

@@ -34,6 +34,7 @@ from fusejax.losses.gradient import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (12, 16), (33, 48)])
 def test_losses_agree_with_float64(size):
     images = [luma(s, size=size) for s in range(3)]
@@ -43,6 +44,7 @@ def test_losses_agree_with_float64(size):
     chex.assert_trees_all_close(every_loss(*images), want, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_finite_differences_in_float64():
     """The pixels are random, so that no residual lies within a step of its kink."""
     with jax.enable_x64(True):
@@ -56,6 +58,7 @@ def test_gradients_agree_with_finite_differences_in_float64():
             np.testing.assert_allclose(exact.ravel(), slopes, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
+@pytest.mark.slow
 def test_flat_and_identical_images_give_finite_values_and_gradients():
     """Every combination of black, gray, white and textured images, as one batch."""
     kinds = [*(jnp.full((1, 12, 16, 1), v) for v in (0.0, 0.5, 1.0)), luma(0, batch=1)]
@@ -112,6 +115,7 @@ TURNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
 def test_turning_all_images_changes_nothing(turn):
     """12x16: flips commute with the resize where both sides are multiples of 4.
@@ -124,6 +128,7 @@ def test_turning_all_images_changes_nothing(turn):
         np.testing.assert_allclose(there[name], here[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_direction_aware_loss_is_zero_where_the_fused_image_has_the_targets():
     v = luma(1)
     for i in (jnp.zeros_like(v), v):
@@ -132,6 +137,7 @@ def test_direction_aware_loss_is_zero_where_the_fused_image_has_the_targets():
     assert (aware(v.at[:, 5, 5].add(0.01), jnp.zeros_like(v), v) > 0).all()
 
 
+@pytest.mark.slow
 def test_each_scale_counts():
     """A change that is invisible at the finest scale affects the coarser ones, according to the
     weights.

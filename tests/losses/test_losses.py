@@ -96,6 +96,7 @@ def objective64(fused_y, ir, vi_y, *, gradient_source, direction_weighting):
     return parts["intensity"] + 10 * (parts["magnitude"] + parts["direction"]), parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction_weighting", WEIGHTINGS)
 @pytest.mark.parametrize("gradient_source", SOURCES)
 def test_objective_and_its_gradient_agree_with_float64(gradient_source, direction_weighting):
@@ -227,6 +228,7 @@ def test_an_image_does_not_depend_on_its_batch_mates():
 FLAT = [jnp.full((1, 16, 16, 1), v) for v in (0.0, 0.5, 1.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction_weighting", WEIGHTINGS)
 @pytest.mark.parametrize("gradient_source", SOURCES)
 def test_flat_images_give_finite_values_and_gradients(gradient_source, direction_weighting):

@@ -44,6 +44,7 @@ def test_scd_is_the_metric():
     np.testing.assert_allclose(scd_loss(fused, ir, vi_y), 1 - metric / 2, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "metric", "atol"), [("vif", vif, 0.01), ("metric_ssim", ssim, 0.01)])
 def test_every_second_window_gives_the_metric(name, metric, atol, say):
     ir, vi_y = sources(96)
@@ -54,6 +55,7 @@ def test_every_second_window_gives_the_metric(name, metric, atol, say):
     assert errors.max() < atol
 
 
+@pytest.mark.slow
 def test_ssim_of_bright_and_nearly_flat_images_is_that_of_float64():
     # Variances of a level or less beside squares of 230: without the image's mean taken off first,
     # float32 is 1.2e-3 off.
@@ -76,6 +78,7 @@ def test_ssim_of_bright_and_nearly_flat_images_is_that_of_float64():
     np.testing.assert_allclose(metric_ssim_loss(*images), expected, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_vif_of_a_copy_is_one_and_contrast_raises_it():
     ir, vi_y = sources()
     assert np.all(vif_loss(ir, ir, ir) < 1e-3)
@@ -103,6 +106,7 @@ def qabf64(fused, *sources):
     return kept / weight
 
 
+@pytest.mark.slow
 def test_qabf_is_its_formula_and_near_the_metric():
     frame = ((0, 0), (2, 2), (2, 2), (0, 0))  # black, so that both kinds of border are the same
     ir, vi_y = (jnp.pad(x, frame) for x in sources())
@@ -118,6 +122,7 @@ def test_windowed_mean_is_a_convolution():
     np.testing.assert_allclose(windowed_mean(x[None], taps, stride=2)[0], full[:, 2:-2:2, 2:-2:2], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_match_finite_differences(name):
     """Along one direction, since a single pixel moves these sums by less than float32 resolves."""
@@ -156,6 +161,7 @@ def test_contrast_that_saving_clips_does_not_pay(name):
     assert np.abs(slope).max() > 0
 
 
+@pytest.mark.slow
 def test_images_smaller_than_the_windows_have_a_value():
     ir, vi_y = (x[:, :5, :6] for x in sources())
     for name in ("metric_ssim", "vif"):

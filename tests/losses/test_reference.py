@@ -168,6 +168,7 @@ def test_an_image_does_not_depend_on_its_batch_mates(config):
     np.testing.assert_array_equal(replaced[0], reference(ir, vi_y, config=config)[0])
 
 
+@pytest.mark.slow
 def test_jit_changes_nothing():
     ir, vi_y = luma(0), luma(1)
     eager = fine_grained_reference(ir, vi_y, config=PAPER)

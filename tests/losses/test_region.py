@@ -35,6 +35,7 @@ def rasterize64(boxes, valid, *, soft_edge_sigma=0.0, area_balanced=False):
     return mask / mask[region].mean() if area_balanced and region.any() else mask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS, ids=["hard", "balanced", "soft", "soft balanced"])
 def test_masks_agree_with_a_loop_over_boxes(options):
     got = draw(**options)

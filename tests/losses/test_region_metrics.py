@@ -27,6 +27,7 @@ def ssim_map64(x, y):
     return (2 * x_m * y_m + c1) / (x_m**2 + y_m**2 + c1) * (2 * covariance + c2) / (variances + c2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (17, 24)])
 def test_region_metrics_agree_with_float64(size):
     images, mask = [luma(s, size=size) for s in range(3)], luma(9, size=size)

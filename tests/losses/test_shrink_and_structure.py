@@ -15,6 +15,7 @@ from fusejax.losses.gradient import (
 )
 
 
+@pytest.mark.slow
 def test_sizes_after_shrinking_round_half_to_even():
     for n, half, quarter in ((1, 1, 1), (2, 1, 1), (5, 2, 1), (6, 3, 2), (7, 4, 2), (10, 5, 2), (16, 8, 4)):
         x = luma(0, size=(n, 3), batch=1)
@@ -29,6 +30,7 @@ def test_shrinking_takes_two_taps_an_axis():
     np.testing.assert_allclose(shrink(x, 1)[..., 0], halves, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(12, 16), (33, 47)])
 def test_antialiased_shrinking_agrees_with_jax(size):
     x = luma(0, size=size)
@@ -41,6 +43,7 @@ def test_antialiased_shrinking_agrees_with_jax(size):
     assert (aware(*images, antialias=True) < aware(*images)).all()
 
 
+@pytest.mark.slow
 def test_structure_terms_of_equal_and_of_opposite_images():
     v = luma(0)
     np.testing.assert_allclose(similarity(v, jnp.stack([v, v])), 1.0, atol=1e-6)

@@ -119,6 +119,7 @@ def batch(images: list[np.ndarray]) -> jnp.ndarray:
     return jnp.asarray(np.stack(images)[..., None], jnp.float32) / 255.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["blocks", "noise", "dark"])
 def test_formula_images_score_as_the_public_evaluator_says(pair, say):
     records = json.loads((Path(__file__).parent / "metrics_formula.json").read_text())["records"]
@@ -182,6 +183,7 @@ def test_nabf_in_its_own_argument_order(golden):
     np.testing.assert_allclose(evaluate(*arrays, metrics=("Nabf",))["Nabf"], expected, rtol=FLOAT32, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_han_viff(golden):
     """That toolkit takes float32 differences that cancel, and picks a source per window by
     comparing their ratios.
@@ -201,6 +203,7 @@ def test_han_viff(golden):
         np.testing.assert_allclose(got, expected, rtol=FLOAT32 if pair == "g06" else 1e-3)
 
 
+@pytest.mark.slow
 def test_ms_ssim_with_the_zoo_range_quirk(golden):
     """Even sides only: where a side is odd that toolkit pads the image with zeros before it
     halves it.

@@ -53,12 +53,14 @@ REFERENCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_metric_matches_the_float64_reading(name, scores):
     expected = [REFERENCES[name](FUSED[i], IR[i], VI[i]) for i in range(len(FUSED))]
     np.testing.assert_allclose(scores[name], expected, rtol=TOLERANCE[name])
 
 
+@pytest.mark.slow
 def test_ms_ssim_matches_the_float64_reading_on_odd_sides():
     f, a, b = (levels(seed, (1, 163, 162)) for seed in (3, 4, 5))
     f = np.rint((f + a + b) / 3)
@@ -75,12 +77,14 @@ def test_every_metric_has_a_row_in_the_table():
 ORDER = {"rtol": 2e-6, "atol": 1e-7}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["EN", "SD", "SF", "AG", "MI", "SCD", "Qabf", "SSIM"])
 def test_without_jit_the_values_are_the_same(name, scores):
     value = CONVENTIONS["exact"].metrics[name](*arrays(FUSED[:1], IR[:1], VI[:1]))
     np.testing.assert_allclose(value, scores[name][:1], **ORDER)
 
 
+@pytest.mark.slow
 def test_batch_is_one_by_one(scores):
     for i in range(len(FUSED)):
         one = evaluate(*arrays(FUSED[i : i + 1], IR[i : i + 1], VI[i : i + 1]), metrics=USUAL)
@@ -88,6 +92,7 @@ def test_batch_is_one_by_one(scores):
             np.testing.assert_allclose(value[0], scores[name][i], **ORDER)
 
 
+@pytest.mark.slow
 def test_several_methods_at_once_are_each_method_alone(scores):
     methods = arrays(np.stack([FUSED, VI]))[0]
     both = evaluate(methods, *arrays(IR, VI), metrics=USUAL)
@@ -119,6 +124,7 @@ def test_entropy_of_known_histograms():
     )
 
 
+@pytest.mark.slow
 def test_mutual_information_with_itself_is_entropy_twice():
     f, *_ = arrays(VI)
     np.testing.assert_allclose(mutual_information(f, f, f), 2 * entropy(f), rtol=1e-6)
@@ -133,6 +139,7 @@ def test_qabf_reaches_its_maximum_for_a_copy_and_no_more():
     np.testing.assert_allclose(qabf(f, f, f, equal="strength"), toolkits, rtol=1e-4)  # not where the strength is zero
 
 
+@pytest.mark.slow
 def test_ssim_and_vif_of_a_copy_are_one():
     f, *_ = arrays(VI)
     np.testing.assert_allclose(ssim(f, f, f), 1.0, rtol=1e-6)

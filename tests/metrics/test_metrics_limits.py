@@ -37,6 +37,7 @@ def test_scd_gradient_is_finite_where_it_is_undefined():
         assert np.isfinite(gradient(*images)).all()
 
 
+@pytest.mark.slow
 def test_ms_ssim_gradient_is_finite_on_flat_and_on_opposed_images():
     a = arrays(levels(6, (1, 161, 161)))[0]
     flat = jnp.full_like(a, 0.5)
@@ -45,6 +46,7 @@ def test_ms_ssim_gradient_is_finite_on_flat_and_on_opposed_images():
     assert np.isfinite(gradient(1.0 - a, a, a)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric", [ssim, average_gradient, sum_of_correlations_of_differences], ids=lambda m: m.__name__
 )
@@ -57,6 +59,7 @@ def test_gradient_matches_a_finite_difference(metric):
     np.testing.assert_allclose(jax.grad(value)(0.0), slope, rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_undefined_metrics_are_nan_and_the_rest_of_the_batch_is_not():
     fused, ir, vi = FUSED.copy(), IR.copy(), VI.copy()
     fused[0] = ir[0]  # SCD is 0 / 0 there
@@ -87,6 +90,7 @@ def test_cddfuse_takes_a_flat_source_as_fully_kept():
 TOO_SMALL = {"AG", "VIF", "VIFF", "SSIM", "MS-SSIM", "Nabf", "FMI_pixel", "FMI_gradient"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "undefined"), [((1, 1), TOO_SMALL | {"CC", "SCD", "NMI", "Qabf", "Qcv"}), ((1, 9), TOO_SMALL)]
 )
@@ -131,6 +135,7 @@ def test_color_images_become_gray_as_the_convention_says():
     )
 
 
+@pytest.mark.slow
 def test_running_mean_is_the_same_for_every_split():
     values = np.random.default_rng(0).lognormal(3, 3, 60).astype(np.float32)
     values[[4, 17]] = np.nan, np.inf

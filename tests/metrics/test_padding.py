@@ -90,6 +90,7 @@ def test_conventions_score_padded_images_as_unpadded_ones(convention):
         np.testing.assert_allclose(got[name], np.repeat(alone[name], 2), rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_color_deviation_and_regions_end_with_the_image():
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (21, 30, c)).astype(float) for c in (3, 1, 3)]

@@ -114,6 +114,7 @@ def test_bad_videos_are_refused(texture, unchecked):
         evaluate_video([(texture, texture, texture[1:])] * 2)
 
 
+@pytest.mark.slow
 def test_the_command_scores_videos_and_folders_of_frames(tmp_path, capsys):
     pytest.importorskip("av")
     pairs = list(moving_scene(2, frames=4, size=(40, 48)))

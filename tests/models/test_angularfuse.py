@@ -36,6 +36,7 @@ def luma(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).random((*shape, 1), dtype=np.float32))
 
 
+@pytest.mark.slow
 def test_parameter_counts_of_the_specification():
     params = shapes(AngularFuseConfig())
     blocks = {
@@ -53,6 +54,7 @@ def test_parameter_counts_of_the_specification():
     assert count(params) == 1_517_657
 
 
+@pytest.mark.slow
 def test_fewer_heads_only_drop_scales():
     full, reduced = shapes(AngularFuseConfig()), shapes(AngularFuseConfig(heads=None))
     heads = {"decoder1": 1, "decoder2": 2, "decoder3": 4, "decoder4": 4}
@@ -60,6 +62,7 @@ def test_fewer_heads_only_drop_scales():
         assert count(full[name]) - count(reduced[name]) == 8 - h
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (16, 9), (131, 97)])
 def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
     model, params = tiny
@@ -69,6 +72,7 @@ def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
     assert np.all((fused_y > 0) & (fused_y < 1))
 
 
+@pytest.mark.slow
 def test_divisible_sizes_are_not_touched_by_padding(tiny):
     """An image padded by hand in the same way as by the network gives the same result inside."""
     model, params = tiny
@@ -77,12 +81,14 @@ def test_divisible_sizes_are_not_touched_by_padding(tiny):
     np.testing.assert_allclose(model.apply(params, ir, vi_y), model.apply(params, *by_hand)[:, :9, :11], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_encoders_have_their_own_weights(tiny):
     model, params = tiny
     ir, vi_y = luma(0, 1, 8, 8), luma(1, 1, 8, 8)
     assert np.abs(model.apply(params, ir, vi_y) - model.apply(params, vi_y, ir)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_pairs_of_a_batch_do_not_see_each_other(tiny):
     model, params = tiny
     ir, vi_y = luma(0, 3, 12, 8), luma(1, 3, 12, 8)
@@ -91,6 +97,7 @@ def test_pairs_of_a_batch_do_not_see_each_other(tiny):
         np.testing.assert_allclose(model.apply(params, ir[n : n + 1], vi_y[n : n + 1])[0], together[n], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_shared_encoder_has_one_stream_and_runs():
     config = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1, shared_encoder=True)
     params = shapes(config)
@@ -100,6 +107,7 @@ def test_shared_encoder_has_one_stream_and_runs():
     assert model.apply(variables, luma(0, 1, 7, 9), luma(1, 1, 7, 9)).shape == (1, 7, 9, 1)
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_near_float32_with_float32_parameters(tiny):
     model, params = tiny
     half = build(AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1, dtype="bfloat16"))
@@ -110,6 +118,7 @@ def test_bfloat16_computes_near_float32_with_float32_parameters(tiny):
     assert 0 < np.abs(low - high).max() < 0.05  # 8 bits of mantissa over a few dozen layers
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_on_flat_input(tiny):
     model, params = tiny
     flat = jnp.zeros((1, 8, 8, 1))

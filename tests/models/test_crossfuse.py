@@ -83,6 +83,7 @@ def attention_without_neighbors(x, *, value=None):
     return layer.apply({"params": params}, x)
 
 
+@pytest.mark.slow
 def test_attention_does_not_know_the_order_of_the_pixels():
     x = features((1, 4, 6, 8))
     order = np.random.default_rng(0).permutation(24)
@@ -104,6 +105,7 @@ def test_coupling_is_invertible():
     np.testing.assert_allclose(layer.apply(variables, coupled, method="inverse"), mixed, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_features_are_symmetric_in_the_modalities():
     model = build(SMALL)
     variables = {"params": random_params(model, PAIR, PAIR)}
@@ -117,6 +119,7 @@ def test_features_are_symmetric_in_the_modalities():
     np.testing.assert_array_equal(one["rebuilt"]["ir"], other["rebuilt"]["vi_y"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (13, 10)])
 def test_keeps_any_size_and_stays_between_0_and_1(size):
     model = build(SMALL)
@@ -125,6 +128,7 @@ def test_keeps_any_size_and_stays_between_0_and_1(size):
     assert (fused_y > 0).all() and (fused_y < 1).all()
 
 
+@pytest.mark.slow
 def test_one_by_one_equals_batched_and_jitted():
     model = build(SMALL)
     apply = functools.partial(model.apply, {"params": random_params(model, PAIR, PAIR)})
@@ -134,6 +138,7 @@ def test_one_by_one_equals_batched_and_jitted():
     np.testing.assert_allclose(single, together, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_gradients_are_finite_on_constant_inputs(value):
     model, flat = build(SMALL), jnp.full((1, 6, 5, 1), value)
@@ -142,6 +147,7 @@ def test_gradients_are_finite_on_constant_inputs(value):
     chex.assert_tree_all_finite(grads)
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_near_float32():
     params = random_params(build(SMALL), PAIR, PAIR)
     full, half = (
@@ -153,6 +159,7 @@ def test_bfloat16_stays_near_float32():
     assert float(jnp.abs(half - full).max()) > 1e-5
 
 
+@pytest.mark.slow
 def test_memory_grows_linearly_with_the_pixels():
     model = build(SMALL)
     params = jax.eval_shape(model.init, jax.random.key(0), PAIR, PAIR)
@@ -199,6 +206,7 @@ def imported():
     return twin, jax.tree.map(jnp.asarray, params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 9), (12, 5)])
 def test_every_block_agrees_with_the_twin(imported, size):
     twin, params = imported
@@ -219,6 +227,7 @@ def test_every_block_agrees_with_the_twin(imported, size):
             np.testing.assert_allclose(module.apply({"params": own}, x), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 9), (12, 5), (33, 18)])
 def test_network_agrees_with_the_twin(imported, size):
     twin, params = imported
@@ -248,6 +257,7 @@ def test_import_of_a_checkpoint_file_round_trips(imported, tmp_path, capsys):
     assert "exists; use --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_full_size_checkpoint_fits_the_default():
     twin = twins.Twin(CrossFuseConfig())
     checkpoint = {m: {k: v.numpy() for k, v in t.items()} for m, t in twin.checkpoint(prefix="").items()}

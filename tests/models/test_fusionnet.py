@@ -99,6 +99,7 @@ def assert_agrees(config, params, ir, vi_y):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "size"),
     [
@@ -113,6 +114,7 @@ def test_agrees_with_the_reference(variant, size):
     assert_agrees(VARIANTS[variant], random_params(VARIANTS[variant]), *pair(2, *size))
 
 
+@pytest.mark.slow
 def test_default_widths_agree_with_the_reference():
     config = FusionNetConfig()
     assert_agrees(config, random_params(config), *pair(1, 7, 16))
@@ -152,6 +154,7 @@ def test_attention_sums_to_one_and_maps_lie_inside():
         assert np.ptp(x) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["gate", "gate_image"])
 def test_training_starts_at_one_half(variant):
     config, (ir, vi_y) = VARIANTS[variant], pair()
@@ -198,6 +201,7 @@ def test_image_space_is_not_clipped():
     assert fuse(IMAGE, params, *pair())[0].max() > 1.5
 
 
+@pytest.mark.slow
 def test_constant_input_has_finite_output_and_gradients():
     config = VARIANTS["gate"]
     for value in (0.0, 0.5, 1.0):
@@ -221,6 +225,7 @@ def test_every_parameter_is_trained():
     assert np.any(first["decoder"]["out"]["kernel"])
 
 
+@pytest.mark.slow
 def test_jit_changes_nothing():
     config = VARIANTS["gate"]
     params = random_params(config)
@@ -244,6 +249,7 @@ def test_encoders_have_their_own_weights():
     assert np.abs(fuse(TINY, params, ir, vi_y)[0] - fuse(TINY, swapped, ir, vi_y)[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_near_float32_with_float32_parameters():
     config, batch = VARIANTS["gate"], pair()
     half = dataclasses.replace(config, dtype="bfloat16")

@@ -102,6 +102,7 @@ def test_fine_detail_of_a_ramp_is_none():
     np.testing.assert_allclose(fine(impulse)[0, 4, 4], 1 - (6 / 16) ** 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_second_network_adds_its_coefficients():
     ir, vi_y = pair(16, 16)
     own = params(VARIANT)

@@ -29,6 +29,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
 def test_every_network_keeps_the_contract(kind):
     model = build(kind())

@@ -27,6 +27,7 @@ def random_params(model, seed):
     return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("widths", "heads", "size"),
     [((8, 16), 8, (22, 38)), ((8, 16, 16), None, (20, 36)), ((8, 16, 32, 32), 8, (40, 24))],

@@ -194,6 +194,7 @@ def test_the_command_prints_memory_flops_and_collectives(tmp_path, capfd, monkey
     assert jax.device_count() == 1  # here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -72,6 +72,7 @@ def own_terms():
     fusejax.losses.TERMS.update(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_terms")
 def test_python_blocks_run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -25,6 +25,7 @@ def test_every_script_finds_what_it_imports(load, name):
     assert load(name).__doc__
 
 
+@pytest.mark.slow
 def test_feeding_is_measured_from_both_kinds_of_storage(load, capsys):
     feeding = load("bench_feeding")
     feeding.speeds(feeding.FeedingOptions(count=8, batches=1, workers=(0,), crop=16))
@@ -34,11 +35,13 @@ def test_feeding_is_measured_from_both_kinds_of_storage(load, capsys):
         assert re.search(pattern.format(kind), said, re.MULTILINE), said
 
 
+@pytest.mark.slow
 def test_cost_by_number_of_pairs_is_printed(load, capsys):
     load("bench_feeding").epochs((200, 400), repeats=1)
     assert re.search(r"a pair at 400 pairs costs [\d.]+ times one at 200", capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_a_device_is_measured_network_by_network(load, tmp_path):
     bench = load("bench_device")
     small = {"types": ("float32",), "sizes": ("48x32",), "crops": (2,), "crop": 32, "repeats": 2}
@@ -83,6 +86,7 @@ def test_shares_of_the_peak(load):
     assert row.markdown(chip) == "| light | step | bfloat16 | 0.50000 | 0.50000 to 0.50000 | 16.0 | 25% | 40% | 1.00 |"
 
 
+@pytest.mark.slow
 def test_operations_of_a_step_are_profiled(load, capsys):
     profile = load("profile_step")
     profile.main(profile.ProfileOptions(TINY_SMOOTH, batch=2, steps=1, rows=30))
@@ -94,6 +98,7 @@ def test_operations_of_a_step_are_profiled(load, capsys):
     assert profile.group("jit(f)/transpose(jvp(N))/N.outputs/N/fusion2/local1/conv2/mul") == "backward conv/mul"
 
 
+@pytest.mark.slow
 def test_phases_of_a_run_are_distinguished(load):
     where = load("bench_where")
     watch = where.run(load_config(TINY_SMOOTH), steps=3)

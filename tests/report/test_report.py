@@ -83,6 +83,7 @@ def test_a_restart_takes_back_what_has_not_come_again_yet(tmp_path):
     assert [line["step"] for line in history.validation] == [20]
 
 
+@pytest.mark.slow
 def test_a_cut_off_line_is_left_out_and_reported(tmp_path, capsys):
     workdir = write(tmp_path, LINES, tail='{"kind": "train", "step": 60, "ti')
     report_command(ReportOptions(str(workdir), page=tmp_path / "page"))
@@ -121,6 +122,7 @@ def test_stages_are_named_where_the_start_line_names_them(tmp_path, capsys):
     assert [s.name for s in segments(read_history(tmp_path))] == ["first", "second"]
 
 
+@pytest.mark.slow
 def test_the_image_is_written_and_grows_with_what_is_logged(tmp_path):
     write(tmp_path, LINES)
     main(["report", str(tmp_path), "--out", str(tmp_path / "other" / "few.png")])

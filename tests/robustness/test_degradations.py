@@ -56,6 +56,7 @@ def test_blur_is_the_librarys():
         np.testing.assert_allclose(blurred, gaussian_blur(image[None], sigma)[0], atol=2e-6)
 
 
+@pytest.mark.slow
 def test_noise_has_the_deviation_that_it_states():
     gray = np.full((256, 256, 1), 128, np.uint8)
     noisy = run("gaussian_noise", gray, 10 / 255).astype(np.float64)

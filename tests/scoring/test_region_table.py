@@ -67,6 +67,7 @@ def test_the_written_folder_holds_the_boxes(tmp_path):
         assert pair["labels"] == drawn[pair["id"]]["labels"]
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, capsys):
     run(pairs, "--out", str(tmp_path / "out"))
     printed = capsys.readouterr().out
@@ -159,6 +160,7 @@ def test_boxes_between_pixel_centers_count_as_none(tmp_path):
     assert region_mask(found, height=SIZE[0], width=SIZE[1]).sum() == 2
 
 
+@pytest.mark.slow
 def test_images_of_a_batch_and_methods_do_not_see_each_other():
     fused, ir, vi_y = (jnp.asarray(np.random.default_rng(s).random((2, *SIZE, 1)), jnp.float32) for s in range(3))
     mask = jnp.zeros_like(ir).at[0, 4:20, 6:30].set(1.0)

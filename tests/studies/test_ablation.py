@@ -87,6 +87,7 @@ def boxed(tmp_path):
     return Ablation("Boxes", {"v0": TINY}, {"val": "w", "made": "w"}, boxed={"made": tmp_path / "made"})
 
 
+@pytest.mark.slow
 def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):
     write_synthetic_folder(tmp_path / "val", count=1, size=(48, 56))
     found, least = score_sets(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path)
@@ -154,6 +155,7 @@ def sets(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full_size", [False, True])
 @pytest.mark.parametrize("name", sorted(shipped_configs("ablations")))
 def test_shipped_ablations_differ_in_what_their_names_say(name, full_size, sets, tmp_path):

@@ -10,6 +10,7 @@ from fusejax.studies.people_patches import NEGATIVES, PATCH, cut_patches, image_
 pytestmark = pytest.mark.optimized
 
 
+@pytest.mark.slow
 def test_average_precision_is_the_mean_precision_at_each_person():
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     assert average_precision(scores, np.array([1, 1, 0, 0, 0], bool)) == 1

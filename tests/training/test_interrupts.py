@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 # A busy main thread: Python's own handlers run only between two bytecodes of it.
 BUSY = """
 import ctypes, sys
+import pytest
+
 from fusejax.training.interrupts import StopRequest
 stop = StopRequest()
 with stop.watch(lambda text: print(text, flush=True)):
@@ -31,6 +35,7 @@ def start(*arguments):
     return process
 
 
+@pytest.mark.slow
 def test_one_signal_is_answered_and_kept_for_the_end_of_the_step():
     process = start()
     process.send_signal(signal.SIGTERM)

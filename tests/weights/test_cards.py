@@ -31,6 +31,7 @@ RECOMPUTED = ("SD", "SCD")  # need no large windows; this tests the weights, not
 STEPS = 3
 
 
+@pytest.mark.slow
 def test_every_shipped_file_has_a_card_and_all_are_small():
     names = shipped_weights()
     assert {"angularfuse", "light", *LOSSES} <= set(names)

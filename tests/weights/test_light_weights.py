@@ -45,6 +45,7 @@ def test_they_are_the_default(fuser):
     np.testing.assert_array_equal(fusejax.fuse(pair["ir"], pair["vi"]), fuser.fuse(pair["ir"], pair["vi"]))
 
 
+@pytest.mark.slow
 def test_stored_scores_are_reproduced(fuser, data_root):
     source = PairFolder(data_root / "msrs" / "test_dev")
     for index, stored in STORED.items():

@@ -30,6 +30,7 @@ def test_weights_are_the_documented_network():
     assert metadata["config"]["data"]["root"] == ""
 
 
+@pytest.mark.slow
 def test_targets_that_the_night_hides_are_in_the_fused_image(fuser):
     """If infrared shows a warm target and the visible image almost nothing, the fused image shows
     the target.
@@ -47,6 +48,7 @@ def test_targets_that_the_night_hides_are_in_the_fused_image(fuser):
     assert np.mean(gains) > 0.2
 
 
+@pytest.mark.slow
 def test_the_public_function_keeps_color(fuser):
     pair = synthetic_pair(2, size=(64, 96))
     fused = fusejax.fuse(pair["ir"], pair["vi"], weights="angularfuse")
@@ -55,6 +57,7 @@ def test_the_public_function_keeps_color(fuser):
     np.testing.assert_array_equal(fused, fuser.fuse(pair["ir"], pair["vi"]))
 
 
+@pytest.mark.slow
 def test_real_pairs_score_above_the_plain_average(fuser, data_root):
     source = PairFolder(data_root / "msrs" / "test_dev")
     for index in (0, 4):
