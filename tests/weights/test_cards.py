@@ -1,16 +1,12 @@
-"""Model cards are correct: scores and first losses are reproduced from the data."""
+"""Model cards are correct: scores are reproduced from the data."""
 
 import dataclasses
-import importlib
-import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fusejax.cli.align import AlignOptions, align_command
-from fusejax.data.alignment import AlignConfig
 from fusejax.data.folders import PairFolder
 from fusejax.data.images import from_float, to_float
 from fusejax.inference.fuser import Fuser
@@ -18,20 +14,16 @@ from fusejax.metrics import evaluate
 from fusejax.models import build
 from fusejax.ops.color import rgb_to_luma
 from fusejax.studies.comparison_tables import read_rows
-from fusejax.studies.repetition import first_losses
 from fusejax.weights.files import load_weights, shipped_weights
 
 pytestmark = pytest.mark.optimized
 
 WEIGHTS = Path(__file__).parents[2] / "fusejax" / "weights"
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
 SET = "msrs/test_dev"
 RECOMPUTED = ("SD", "SCD")  # need no large windows; this tests the weights, not the metrics
-STEPS = 3
 
 
-@pytest.mark.slow
 def test_every_shipped_file_has_a_card_and_all_are_small():
     names = shipped_weights()
     assert {"angularfuse", "light", *LOSSES} <= set(names)
@@ -71,21 +63,6 @@ def _card_row(name):
     """Scores on SET: from a table of methods under its name, or from the first table of sets."""
     tables = read_rows(WEIGHTS / f"{name}.md")
     return tables[SET][name] if SET in tables else next(rows[SET] for rows in tables.values() if SET in rows)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_the_first_losses_come_out_again(name, data_root, tmp_path, monkeypatch):
-    """As many steps as are stored: scripts/repeat_losses.py."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    plan = tmp_path / "plan.json"
-    if name == "crossfuse_small":
-        target, auxiliary = data_root / "roadscene", data_root / "msrs128" / "train"
-        align_command(AlignOptions(target, auxiliary, plan, config=AlignConfig(stride=64)))
-    config = importlib.import_module("repeat_losses").released_config(name, data_root, plan)
-    losses = list(itertools.islice(first_losses(config), STEPS))
-    assert losses == pytest.approx(LOSSES[name][:STEPS], rel=1e-5)
-    assert len(set(losses)) == STEPS
 
 
 def test_parameters_are_as_many_as_the_cards_say():

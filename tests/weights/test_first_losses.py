@@ -1,0 +1,31 @@
+"""Released weights: the first losses of their training are reproduced from the data."""
+
+import importlib
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from fusejax.cli.align import AlignOptions, align_command
+from fusejax.data.alignment import AlignConfig
+from fusejax.studies.repetition import first_losses
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
+STEPS = 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_first_losses_come_out_again(name, data_root, tmp_path, monkeypatch):
+    """As many steps as are stored: scripts/repeat_losses.py."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    plan = tmp_path / "plan.json"
+    if name == "crossfuse_small":
+        target, auxiliary = data_root / "roadscene", data_root / "msrs128" / "train"
+        align_command(AlignOptions(target, auxiliary, plan, config=AlignConfig(stride=64)))
+    config = importlib.import_module("repeat_losses").released_config(name, data_root, plan)
+    losses = list(itertools.islice(first_losses(config), STEPS))
+    assert losses == pytest.approx(LOSSES[name][:STEPS], rel=1e-5)
+    assert len(set(losses)) == STEPS
