@@ -66,7 +66,7 @@ def test_fewer_heads_only_drop_scales():
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (16, 9), (131, 97)])
 def test_any_size_keeps_its_shape_and_stays_in_range(tiny, size):
     model, params = tiny
-    fused_y = model.apply(params, luma(0, 2, *size), luma(1, 2, *size))
+    fused_y = jax.jit(model.apply)(params, luma(0, 2, *size), luma(1, 2, *size))
     assert fused_y.shape == (2, *size, 1)
     assert fused_y.dtype == jnp.float32
     assert np.all((fused_y > 0) & (fused_y < 1))
