@@ -41,3 +41,16 @@ def test_other_files_are_named_with_what_they_hold(tmp_path, content, message):
         load_torch_checkpoint(tmp_path / "a.pth")
     with pytest.raises(ValueError, match=r"b\.pth does not exist"):
         load_torch_checkpoint(tmp_path / "b.pth")
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def test_code_in_a_checkpoint_is_never_executed(tmp_path, capsys):
+    torch.save({"DIDF_Encoder": {"x": Payload()}}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match=r"evil\.pth cannot be read as tensors only \(.*print") as caught:
+        load_torch_checkpoint(tmp_path / "evil.pth")
+    assert "weights_only" not in str(caught.value)  # PyTorch's advice to run what the file holds
+    assert "executed" not in capsys.readouterr().out
