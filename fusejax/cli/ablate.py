@@ -26,6 +26,8 @@ class AblateOptions:
         seeds: number of seeds; each variant is trained once per seed.
         full_size: use the papers' network sizes and training lengths, for an accelerator, instead
             of the smaller ones that a CPU can handle.
+        only: names of the variants to train; all by default.
+        length: train every variant this many times as long.
         page: also write a page per data set, OUT/pages/SET/index.html, with the images of seed 0.
     """
 
@@ -34,16 +36,20 @@ class AblateOptions:
     out: Path
     seeds: int = 3
     full_size: bool = False
+    only: tuple[str, ...] = ()
+    length: int = 1
     page: bool = False
 
     def __post_init__(self):
-        if self.seeds < 1:
-            raise ValueError(f"seeds is {self.seeds}; it must be at least 1.")
+        for name in ("seeds", "length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
 
 
 def ablate_command(options: AblateOptions) -> str:
     """Runs, prints the table and writes it. Raises ValueError if a variant cannot be trained."""
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
+    ablation = ablation.only(options.only or ablation.variants.keys()).times_as_long(options.length)
     check_out(options.out)
     results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     references = reference_scores(ablation, data_root=options.data_root, out=options.out)

@@ -1,7 +1,7 @@
 """The description of an ablation, as returned by its configuration file."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fusejax.config import TrainConfig
@@ -32,6 +32,31 @@ class Ablation:
     def folder(self, name: str, data_root: Path) -> Path:
         """Folder with the pairs of an entry of `scored_on`."""
         return data_root / self.boxed.get(name, Path(name))
+
+    def only(self, names: Collection[str]) -> "Ablation":
+        """The same ablation with the named variants alone.
+
+        Raises:
+            ValueError: if a name is not that of a variant.
+        """
+        if unknown := sorted(set(names) - set(self.variants)):
+            raise ValueError(f"no variant is named {unknown[0]!r}; known: {', '.join(self.variants)}.")
+        return dataclasses.replace(self, variants={n: v for n, v in self.variants.items() if n in names})
+
+    def times_as_long(self, factor: int) -> "Ablation":
+        """The same ablation with `factor` times as many steps or epochs in every stage.
+
+        Learning rates decay over the whole length; warmups keep their number of steps.
+        """
+        return dataclasses.replace(self, variants={n: _lengthened(v, factor) for n, v in self.variants.items()})
+
+
+def _lengthened(config: TrainConfig, factor: int) -> TrainConfig:
+    stages = (
+        dataclasses.replace(s, epochs=factor * s.epochs, steps=None if s.steps is None else factor * s.steps)
+        for s in config.stages
+    )
+    return dataclasses.replace(config, stages=tuple(stages))
 
 
 def run_folder(out: Path, variant: str, seed: int) -> Path:

@@ -79,6 +79,18 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
     assert trained == [run_folder(tmp_path / "out", "per axis", 1)]
 
 
+def test_variants_can_be_chosen_and_trained_longer(tmp_path):
+    whole = load_ablation("out_of_distribution")(tmp_path, tmp_path, False)
+    name = list(whole.variants)[1]
+    (longer,) = whole.only([name]).times_as_long(10).variants.values()
+    changed = differences(to_dict(whole.variants[name]), to_dict(longer))
+    assert changed == {
+        f"stages.{n}.{key}": (value, 10 * value)
+        for n, stage in enumerate(whole.variants[name].stages)
+        for key, value in (("epochs", stage.epochs), ("steps", stage.steps))
+    }
+
+
 @pytest.fixture
 def boxed(tmp_path):
     """Three pairs outside the data root, of which the first has no annotation."""
@@ -138,6 +150,8 @@ def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):
     for arguments, message in [
         (["nosuch"], "nosuch is neither a file nor a shipped configuration; known: angle, com_mask"),
         ([CONFIG, "--seeds", "0"], "seeds is 0; it must be at least 1"),
+        ([CONFIG, "--length", "0"], "length is 0; it must be at least 1"),
+        ([CONFIG, "--only", "per axes"], "no variant is named 'per axes'; known: conventional, per axis"),
     ]:
         with pytest.raises(SystemExit) as stop:
             main(["ablate", *arguments, "--data-root", str(tmp_path), "--out", str(tmp_path / "out")])
