@@ -1,4 +1,4 @@
-"""Blocks shared by the models: norm, attention, feed-forward, residuals, rematerialization.
+"""Blocks shared by the models: attention, feed-forward, residuals, rematerialization.
 
 Parameters are float32; `dtype` is the data type of the arithmetic.
 """
@@ -14,23 +14,8 @@ from jaxtyping import Array, Float
 from fusejax.models.config import Remat
 from fusejax.models.convolutions import Conv3x3, PairedConv3x3, Pointwise, SplitPointwise
 from fusejax.models.depthwise import DepthwiseConv3x3
+from fusejax.models.norm import LayerNorm
 from fusejax.ops.backend import by_platform
-
-
-class LayerNorm(nn.Module):
-    """Normalizes every pixel over its channels, with scale and bias; statistics in float32."""
-
-    epsilon: float = 1e-5
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        x = x.astype(jnp.float32)
-        centered = x - x.mean(axis=-1, keepdims=True)
-        variance = jnp.square(centered).mean(axis=-1, keepdims=True)
-        return (centered * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(self.dtype)
 
 
 class ChannelAttention(nn.Module):
