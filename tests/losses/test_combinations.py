@@ -97,12 +97,15 @@ def test_one_compiled_training_step_serves_no_boxes_and_the_most():
 
 
 def example_inputs(rng, kinds):
-    """All inputs that a term can have: images of the named kinds, b = 2."""
+    """All inputs that a term can have: images of the named kinds, b = 2.
+
+    All have one type, so that a function compiles once: without it, that of a constant is weak.
+    """
 
     def image(kind):
         if kind == "textured":
             return jnp.asarray(rng.random((2, 16, 20, 1)), jnp.float32)
-        return jnp.full((2, 16, 20, 1), {"black": 0.0, "gray": 0.5, "white": 1.0}[kind])
+        return jnp.full((2, 16, 20, 1), {"black": 0.0, "gray": 0.5, "white": 1.0}[kind], jnp.float32)
 
     fused_y, ir, vi_y = map(image, kinds)
     features = {k: jnp.asarray(rng.standard_normal((2, 8, 8, 4)), jnp.float32) for k in

@@ -225,7 +225,7 @@ def test_an_image_does_not_depend_on_its_batch_mates():
     chex.assert_trees_all_close(together, jax.tree.map(lambda *x: jnp.concatenate(x), *alone), rtol=1e-6)
 
 
-FLAT = [jnp.full((1, 16, 16, 1), v) for v in (0.0, 0.5, 1.0)]
+FLAT = [jnp.full((1, 16, 16, 1), v, jnp.float32) for v in (0.0, 0.5, 1.0)]
 
 
 @pytest.mark.slow

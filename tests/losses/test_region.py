@@ -133,7 +133,7 @@ def test_saliency_finds_what_is_hot_and_nothing_in_flat_or_noisy_images():
     np.testing.assert_array_equal(saliency(scene(hot=0.0)), 0.0)
     slope = jax.jit(jax.grad(lambda x: thermal_saliency(x).sum()))
     noise = 0.5 + 0.01 * (luma(0, size=(48, 64), batch=1) - 0.5)
-    for quiet in (noise, *(jnp.full((1, 48, 64, 1), v) for v in (0.0, 0.5, 1.0))):
+    for quiet in (noise, *(jnp.full((1, 48, 64, 1), v, jnp.float32) for v in (0.0, 0.5, 1.0))):
         np.testing.assert_array_equal(saliency(quiet), 0.0)
         chex.assert_tree_all_finite(slope(quiet))
     np.testing.assert_array_equal(saliency(jnp.full((1, 1, 1, 1), 0.7)), 0.0)

@@ -22,7 +22,7 @@ from fusejax.metrics.visual_information import vif
 )
 def test_gradient_is_finite_on_flat_images_and_lives_elsewhere(metric):
     gradient = jax.jit(jax.grad(lambda f, a, b: metric(f, a, b).sum()))
-    flat = jnp.full((1, 42, 43, 1), 0.5)
+    flat = jnp.full((1, 42, 43, 1), 0.5, jnp.float32)
     f, a, b = (x[:1, :42, :43] for x in arrays(FUSED, IR, VI))
     for sources in ((flat, flat, flat), (flat, a, b), (f, a, flat)):
         assert np.isfinite(gradient(*sources)).all()
@@ -31,7 +31,7 @@ def test_gradient_is_finite_on_flat_images_and_lives_elsewhere(metric):
 
 def test_scd_gradient_is_finite_where_it_is_undefined():
     gradient = jax.jit(jax.grad(lambda f, a, b: sum_of_correlations_of_differences(f, a, b).sum()))
-    flat = jnp.full((1, 9, 9, 1), 0.5)
+    flat = jnp.full((1, 9, 9, 1), 0.5, jnp.float32)
     a, b = (x[:1, 20:29, 20:29] for x in arrays(IR, VI))
     for images in ((flat, flat, flat), (a, a, b), (flat, a, b)):
         assert np.isfinite(gradient(*images)).all()
