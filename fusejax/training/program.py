@@ -13,7 +13,14 @@ from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
 from fusejax.models import build
 from fusejax.ops.backend import quick_compilation
-from fusejax.training.sharding import batch_sharding, check_batch_size, replicated, shard_over_batch, state_sharding
+from fusejax.training.sharding import (
+    batch_sharding,
+    check_batch_size,
+    place_state,
+    replicated,
+    shard_over_batch,
+    state_sharding,
+)
 from fusejax.training.stages import Stage
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
 from fusejax.training.step import train_step
@@ -55,27 +62,30 @@ class Program:
                 raise ValueError(f"Stage {stage.name!r} trains {', '.join(unknown)}; the network has {known}.")
 
     def _init(self, key: jax.Array) -> TrainState:
-        params = init_params(self.model, key)
+        return self._first_state(init_params(self.model, key))
+
+    def _first_state(self, params: Params) -> TrainState:
         return first_state(params, by_module=self.config.optimize_by_module, averaged=self.config.average_decay > 0)
 
     def create(self) -> TrainState:
-        """Creates the initial state sharded: no device ever holds a part that it does not keep.
+        """Creates the initial state, sharded.
 
-        Parameters are random, or read from the weights from which the configuration starts.
+        Parameters are random, or read from the weights from which the configuration starts. Every
+        process makes all of them on its own and keeps the parts of its devices.
 
         Raises:
             ValueError: if there are no such weights, or they belong to another network.
         """
-        key = jax.random.key(self.config.seed)
-        lowered = jax.jit(self._init, out_shardings=self._shardings).lower(key)
-        state = lowered.compile(compiler_options=quick_compilation(self.mesh.devices.flat[0].platform))(key)
-        if not self.config.start_from:
-            return state
-        params, model, _ = load_weights(self.config.start_from)
-        if model != self.config.model:
-            raise ValueError(f"start_from {self.config.start_from} has {model}; the run trains {self.config.model}.")
-        params = jax.device_put(params, self._shardings.params)
-        return state.replace(params=params, average=jax.tree.map(jnp.copy, params) if state.average else {})
+        if self.config.start_from:
+            params, model, _ = load_weights(self.config.start_from)
+            if model != self.config.model:
+                raise ValueError(f"start_from {self.config.start_from} has {model}; this trains {self.config.model}.")
+        else:
+            with jax.default_device(jax.local_devices()[0]):
+                params = init_params(self.model, jax.random.key(self.config.seed))
+        params = place_state(params, self._shardings.params)
+        lowered = jax.jit(self._first_state, out_shardings=self._shardings, donate_argnums=0).lower(params)
+        return lowered.compile(compiler_options=quick_compilation(self.mesh.devices.flat[0].platform))(params)
 
     def key(self) -> jax.Array:
         """The random key into which steps fold their number, on all devices of all processes."""

@@ -7,6 +7,7 @@ step, and their gradients are scattered again.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -115,6 +116,18 @@ def check_batch_size(batch_size: int, parts: int) -> None:
         raise ValueError(
             f"batch_size {batch_size} does not split over {parts} parts (devices x micro-batches); use {sizes}."
         )
+
+
+def place_state(tree: Any, shardings: Any) -> Any:
+    """Builds global arrays from a tree that is the same in every process.
+
+    Args:
+        tree: arrays on this process's devices, or NumPy arrays.
+        shardings: the sharding of each.
+    """
+    return jax.tree.map(
+        lambda x, sharding: jax.make_array_from_callback(x.shape, sharding, np.asarray(x).__getitem__), tree, shardings
+    )
 
 
 def place_batch(batch: dict[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
