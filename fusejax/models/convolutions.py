@@ -4,6 +4,7 @@ Parameters are float32; `dtype` is the type of the arithmetic. Kernels are initi
 PyTorch's convolutions (uniform, variance 1 / (3 fan_in)), biases with zero.
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -40,17 +41,19 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
     Returns:
         Features [b, (h - kh) // stride + 1, (w - kw) // stride + 1, o].
     """
-
-    def plain(x: Array, kernel: Array, *, spare: int = 0) -> Array:
-        return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((0, 0), (0, spare)), dimension_numbers=NHWC)
-
-    def with_spare_column(x: Array, kernel: Array) -> Array:
-        columns = (x.shape[2] - kernel.shape[1]) // stride + 1
-        return plain(x, kernel, spare=1)[:, :, :columns]
-
     if runs_on_this_cpu() and onednn.serves(x, kernel):
         return onednn.convolve(x, kernel, stride, (0, 0, 0, 0))
-    return by_platform(x, kernel, cpu=with_spare_column, accelerator=plain)
+    cpu, accelerator = (functools.partial(form, stride=stride) for form in (_with_spare_column, _plain))
+    return by_platform(x, kernel, cpu=cpu, accelerator=accelerator)
+
+
+def _plain(x: Array, kernel: Array, *, stride: int, spare: int = 0) -> Array:
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((0, 0), (0, spare)), dimension_numbers=NHWC)
+
+
+def _with_spare_column(x: Array, kernel: Array, *, stride: int) -> Array:
+    columns = (x.shape[2] - kernel.shape[1]) // stride + 1
+    return _plain(x, kernel, stride=stride, spare=1)[:, :, :columns]
 
 
 def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], padding: str, stride: int) -> Array:
