@@ -52,7 +52,9 @@ def in_other_process(code, *arguments, devices=4):
 
 @pytest.fixture(scope="module")
 def costs():
-    fusionnet, angularfuse, crossfuse = (str(CONFIGS / f"{n}.py") for n in ("tiny_fusionnet", "tiny", "tiny_crossfuse"))
+    fusionnet, angularfuse, crossfuse = (
+        str(CONFIGS / f"tiny_{name}.py") for name in ("fusionnet", "angularfuse", "crossfuse")
+    )
     cases = [
         ("data", fusionnet, (4, 1)),
         ("fsdp", fusionnet, (1, 4)),

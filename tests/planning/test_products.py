@@ -19,7 +19,7 @@ from fusejax.planning.products import least_traffic, operations
 CONFIGS = Path(__file__).parents[1] / "configs"
 BATCH = 7  # a size that no axis of a kernel has
 PAIR = jax.ShapeDtypeStruct((BATCH, 16, 16, 1), jnp.float32)
-NETWORKS = ("tiny", "tiny_crossfuse", "tiny_fusionnet", "tiny_light")
+NETWORKS = ("tiny_angularfuse", "tiny_crossfuse", "tiny_fusionnet", "tiny_light")
 
 
 def lowered(config, platform):
@@ -42,7 +42,7 @@ def programs():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("tiny", ()), ("tiny_fusionnet", ()), ("tiny_crossfuse", ("/detail/", "/detail_fusion/"))],
+    [("tiny_angularfuse", ()), ("tiny_fusionnet", ()), ("tiny_crossfuse", ("/detail/", "/detail_fusion/"))],
 )
 def test_products_are_in_bfloat16(programs, name, allowed):
     """Except in CrossFuse's coupling layers, which stay in float32 by design."""
@@ -55,7 +55,7 @@ def test_products_are_in_bfloat16(programs, name, allowed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "count"), [("tiny", 0), ("tiny_crossfuse", 0), ("tiny_fusionnet", 0), ("tiny_light", 2)]
+    ("name", "count"), [("tiny_angularfuse", 0), ("tiny_crossfuse", 0), ("tiny_fusionnet", 0), ("tiny_light", 2)]
 )
 def test_features_are_not_transposed(programs, name, count):
     """Kernels are; and the light network's two sources, whose pixels become channels."""
