@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _CACHE = Path(__file__).parents[1] / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Most of the suite's time is compilation. A training step of a small network compiles in a third of
 # the time with these two; tests marked `optimized` turn the first one off.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
@@ -22,6 +22,38 @@ from browser import open_browser  # noqa: E402
 # JAX makes many small objects while it traces; searching them for cycles as often as by default
 # takes a tenth of that time.
 gc.set_threshold(100_000, 20)
+
+
+# The files that take longest, in that order. They come first, so that the workers end together.
+LONG = (
+    "training/test_processes.py",
+    "training/test_training.py",
+    "metrics/test_metrics_golden.py",
+    "training/test_checkpoint_runs.py",
+    "export/test_export.py",
+    "weights/test_cards.py",
+    "weights/test_first_losses.py",
+    "planning/test_plan.py",
+    "training/test_stages.py",
+    "inference/test_tiles.py",
+    "models/test_crossfuse.py",
+    "metrics/test_padding.py",
+    "losses/test_combinations.py",
+    "weights/test_released.py",
+    "training/test_gcs.py",
+    "training/test_mesh.py",
+    "project/test_scripts.py",
+    "robustness/test_stress.py",
+    "models/test_angularfuse.py",
+    "metrics/test_metrics_limits.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the long files first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    assert all(path.is_file() for path in places), "a file in LONG has another name now"
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="module", autouse=True)
