@@ -1,10 +1,14 @@
-"""A network that is small enough to compile quickly, for tests of everything around it."""
+"""A network that is small enough to compile quickly, for tests of everything around it, and random
+parameters of any network.
+"""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from fusejax.inference.extent import without_remat
 from fusejax.models import AngularFuseConfig, build
 from fusejax.weights.files import save_weights
 
@@ -23,3 +27,18 @@ def save_tiny_weights(folder):
     path = folder / "tiny.safetensors"
     save_weights(path, tiny_params(), TINY, {})
     return str(path)
+
+
+def network_and_params(config, seed=0):
+    """The network, with parameters away from 0 and 1, so that every term has an effect."""
+    model = build(without_remat(config))
+    pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
+    rng = np.random.default_rng(seed)
+
+    def draw(path, x):
+        kernel = path[-1].key == "kernel"
+        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
+        return jnp.asarray(noise + (path[-1].key == "scale"), jnp.float32)
+
+    return model, jax.tree_util.tree_map_with_path(draw, shapes)

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fusing import network_and_params
 
-from fusejax.inference.extent import apply_within, extension_index, without_remat
-from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig, build
+from fusejax.inference.extent import apply_within, extension_index
+from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
 
 CONFIGS = {
     "angularfuse": AngularFuseConfig(widths=(4, 8), heads=2, residual_blocks=1, remat="full"),
@@ -16,26 +17,12 @@ CONFIGS = {
 }
 
 
-def network_and_params(config, seed=0):
-    """The network, with parameters away from 0 and 1, so that every term has an effect."""
-    model = build(without_remat(config))
-    pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
-    rng = np.random.default_rng(seed)
-
-    def draw(path, x):
-        kernel = path[-1].key == "kernel"
-        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
-        return jnp.asarray(noise + (path[-1].key == "scale"), jnp.float32)
-
-    return model, jax.tree_util.tree_map_with_path(draw, shapes)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_result_is_that_of_the_image_alone(name):
     model, params = network_and_params(CONFIGS[name])
-    within, alone = jax.jit(lambda *a, extent: apply_within(model, params, *a, extent=extent)[0]), model.apply
+    within = jax.jit(lambda *a, extent: apply_within(model, params, *a, extent=extent)[0])
+    alone = jax.jit(model.apply)
     for h, w in [(21, 30), (12, 1)]:
         ir, vi_y = jnp.asarray(np.random.default_rng(h).random((2, 1, h, w, 1), dtype=np.float32))
         rows, columns = (extension_index(side, model.multiple, 32) for side in (h, w))

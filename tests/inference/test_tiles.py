@@ -8,7 +8,8 @@ import sys
 import jax
 import numpy as np
 import pytest
-from test_extent import CONFIGS, network_and_params
+from fusing import network_and_params
+from test_extent import CONFIGS
 
 from fusejax.data.images import write_image
 from fusejax.data.synthetic import synthetic_pair

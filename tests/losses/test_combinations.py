@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fusing import network_and_params
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
 from fusejax.data.config import ComMaskConfig, DataConfig
@@ -60,8 +61,7 @@ def test_every_network_trains_with_every_gradient_loss(model_name):
         return model.apply({"params": params}, ir, vi_y, method="outputs")
 
     step = jax.jit(functools.partial(train_step, outputs_fn=outputs, stage=stage))
-    pair = jnp.zeros((1, 8, 8, 1))
-    params = jax.jit(model.init)(jax.random.key(0), pair, pair)["params"]
+    _, params = network_and_params(config.model)
     for masks in MASKS:  # the same compiled step: masks are in the batch
         state = first_state(params, by_module=False, averaged=False)
         for _ in range(2):
@@ -83,7 +83,7 @@ def test_one_compiled_training_step_serves_no_boxes_and_the_most():
     step = jax.jit(
         functools.partial(train_step, outputs_fn=lambda p, ir, vi: outputs({"params": p}, ir, vi), stage=stage)
     )
-    params = jax.jit(model.init)(jax.random.key(0), *[jnp.zeros((1, 8, 8, 1))] * 2)["params"]
+    _, params = network_and_params(config.model)
     state = first_state(params, by_module=False, averaged=False)
     boxes = jnp.broadcast_to(jnp.array([2.0, 3.0, 12.0, 11.0]), (2, 3, 4))
     values = []

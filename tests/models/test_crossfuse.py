@@ -123,7 +123,7 @@ def test_features_are_symmetric_in_the_modalities():
 @pytest.mark.parametrize("size", [(1, 1), (1, 6), (13, 10)])
 def test_keeps_any_size_and_stays_between_0_and_1(size):
     model = build(SMALL)
-    fused_y = model.apply({"params": random_params(model, PAIR, PAIR)}, luma(size), luma(size, seed=1))
+    fused_y = jax.jit(model.apply)({"params": random_params(model, PAIR, PAIR)}, luma(size), luma(size, seed=1))
     assert fused_y.shape == (2, *size, 1) and fused_y.dtype == jnp.float32
     assert (fused_y > 0).all() and (fused_y < 1).all()
 
@@ -134,7 +134,7 @@ def test_one_by_one_equals_batched_and_jitted():
     apply = functools.partial(model.apply, {"params": random_params(model, PAIR, PAIR)})
     ir, vi_y = luma(batch=3), luma(batch=3, seed=1)
     together = jax.jit(apply)(ir, vi_y)
-    single = jnp.concatenate([apply(ir[n : n + 1], vi_y[n : n + 1]) for n in range(3)])
+    single = jnp.concatenate([apply(ir[n : n + 1], vi_y[n : n + 1]) for n in range(3)])  # one operation at a time
     np.testing.assert_allclose(single, together, atol=2e-6)
 
 
@@ -151,7 +151,7 @@ def test_gradients_are_finite_on_constant_inputs():
 def test_bfloat16_stays_near_float32():
     params = random_params(build(SMALL), PAIR, PAIR)
     full, half = (
-        build(dataclasses.replace(SMALL, dtype=t)).apply({"params": params}, luma(), luma(seed=1))
+        jax.jit(build(dataclasses.replace(SMALL, dtype=t)).apply)({"params": params}, luma(), luma(seed=1))
         for t in ("float32", "bfloat16")
     )
     assert half.dtype == jnp.float32
@@ -236,13 +236,13 @@ def test_network_agrees_with_the_twin(imported, size):
         base, detail = twin.DIDF_Encoder(nchw(ir))
         rebuilt = nhwc(twin.DIDF_Decoder(base, detail, nchw(ir)))
         fused_y = nhwc(twin(nchw(ir), nchw(vi_y)))
-    got_base, got_detail = Encoder(SMALL).apply({"params": params["encoder"]}, ir)
+    got_base, got_detail = jax.jit(Encoder(SMALL).apply)({"params": params["encoder"]}, ir)
     np.testing.assert_allclose(got_base, nhwc(base), atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(got_detail, nhwc(detail), atol=1e-5, rtol=1e-5)
-    got = Decoder(SMALL).apply({"params": params["decoder"]}, got_base, got_detail, ir)
+    got = jax.jit(Decoder(SMALL).apply)({"params": params["decoder"]}, got_base, got_detail, ir)
     np.testing.assert_allclose(got, rebuilt, atol=1e-5)
     assert fused_y.std() > 5e-3  # an output that does not vary would prove nothing
-    np.testing.assert_allclose(build(SMALL).apply({"params": params}, ir, vi_y), fused_y, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(build(SMALL).apply)({"params": params}, ir, vi_y), fused_y, atol=1e-5)
 
 
 def test_import_of_a_checkpoint_file_round_trips(imported, tmp_path, capsys):
