@@ -6,8 +6,9 @@ Stated by the paper: crops of 128, Adam, cosine schedule, 70 epochs, complementa
 reference of 75% sharpened edges and 25% equalization, intensity and angle-aware gradient terms.
 Learning rate, batch size and weights are ours; 10 is CDDFuse's ratio of gradient to intensity.
 
-Not yet run at full length, so there are no scores. A step with 4 such crops takes 0.8 s on two EPYC
-cores (angularfuse_tuned); 70 epochs of MSRS's 1,083 pairs are 9,476 steps with 8 crops each.
+Not yet run at full length: 70 epochs of MSRS's 1,083 pairs are 9,476 steps with 8 crops each. The
+weights `angularfuse_paper` saw a fifth of that; scores and command are in their card,
+fusejax/weights/angularfuse_paper.md.
 """
 
 from fusejax.config import StageConfig, TrainConfig

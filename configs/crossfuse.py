@@ -20,7 +20,9 @@ Departs from the published script in three ways:
   be run as published.
 
 Not yet run at full length: a step takes 6.4 s on two EPYC cores, and all steps would take 59 hours.
-Runs of crossfuse_small are reported in configs/crossfuse.md and fusejax/weights/crossfuse_small.md.
+The weights `crossfuse` were trained for 1,300 steps; scores and command are in their card,
+fusejax/weights/crossfuse.md. Runs of crossfuse_small are reported in configs/crossfuse.md and
+fusejax/weights/crossfuse_small.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig

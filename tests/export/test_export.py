@@ -12,8 +12,8 @@ import fusejax
 from fusejax.export import export_weights, standalone
 from fusejax.export.exporting import LIMITS
 from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
-from fusejax.models.networks import build
-from fusejax.weights.files import load_weights, save_weights, shipped_weights
+from fusejax.models.networks import NETWORKS, build
+from fusejax.weights.files import load_weights, save_weights
 
 pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
@@ -26,6 +26,8 @@ SMALL = {
     ),
     "crossfuse": CrossFuseConfig(width=8, heads=4, encoder_blocks=1, decoder_blocks=1, coupling_layers=1),
 }
+# Shipped weights, one of each network; the others differ in width, depth or values only.
+EXPORTED = ("angularfuse", "crossfuse_small", "fusionnet_small", "light")
 # A StableHLO program is compiled again for every size.
 SIZES = {"onnx": ((1, 1), (1, 5), (9, 16), (311, 513)), "stablehlo": ((1, 1), (311, 513))}
 
@@ -61,9 +63,13 @@ def test_files_equal_the_library_at_every_size(weights, tmp_path, name, format):
         np.testing.assert_allclose(exported.fuse_luma(ir, vi), library.fuse_luma(ir, vi), atol=1e-5)
 
 
+def test_every_kind_of_network_is_exported_below():
+    assert {type(load_weights(name)[1]) for name in EXPORTED} == set(NETWORKS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
-@pytest.mark.parametrize("name", shipped_weights())
+@pytest.mark.parametrize("name", EXPORTED)
 def test_shipped_weights_can_be_exported(tmp_path, name, format, say):
     out = tmp_path / f"{name}.{format}"
     metadata = export_weights(name, out, format=format)

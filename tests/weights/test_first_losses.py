@@ -16,15 +16,20 @@ LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())
 STEPS = 3
 
 
+@pytest.fixture(scope="module")
+def plan(data_root, tmp_path_factory):
+    """The plan of the command in CrossFuse's cards."""
+    path = tmp_path_factory.mktemp("alignment") / "plan.json"
+    target, auxiliary = data_root / "roadscene", data_root / "msrs128" / "train"
+    align_command(AlignOptions(target, auxiliary, path, config=AlignConfig(stride=64)))
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LOSSES))
-def test_the_first_losses_come_out_again(name, data_root, tmp_path, monkeypatch):
+def test_the_first_losses_come_out_again(name, data_root, plan, monkeypatch):
     """As many steps as are stored: scripts/repeat_losses.py."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    plan = tmp_path / "plan.json"
-    if name == "crossfuse_small":
-        target, auxiliary = data_root / "roadscene", data_root / "msrs128" / "train"
-        align_command(AlignOptions(target, auxiliary, plan, config=AlignConfig(stride=64)))
     config = importlib.import_module("repeat_losses").released_config(name, data_root, plan)
     losses = list(itertools.islice(first_losses(config), STEPS))
     assert losses == pytest.approx(LOSSES[name][:STEPS], rel=1e-5)
