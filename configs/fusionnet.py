@@ -7,9 +7,9 @@ The paper states the modules and that object boxes supervise the fusion; all num
 next to the two image folders. Without annotations, add --stages.0.objective.regions.fallback
 thermal_saliency --data.max-boxes 0 --data.box-share 0.
 
-Not yet run at full length. The weights `fusionnet` were trained on smaller crops in less time; scores
-and command are in their card, fusejax/weights/fusionnet.md. Runs of fusionnet_small are reported in
-configs/ablations/README.md and fusejax/weights/fusionnet_small.md.
+Not yet run at full length. The weights `fusionnet` were trained on smaller crops in less time;
+scores and command are in their card, fusejax/weights/fusionnet.md. Runs of fusionnet_small are
+reported in configs/ablations/README.md and fusejax/weights/fusionnet_small.md.
 """
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
