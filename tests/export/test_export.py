@@ -1,5 +1,6 @@
 """Exported files: equal to the library, for any size, with a checksum."""
 
+import functools
 import json
 import zipfile
 
@@ -50,17 +51,39 @@ def weights(tmp_path_factory):
     return files
 
 
+@pytest.fixture(scope="module")
+def exported(weights, tmp_path_factory):
+    """The file of a small network in a format, written once, and its metadata."""
+
+    @functools.cache
+    def write(name, format):
+        out = tmp_path_factory.mktemp("exported") / f"model.{format}"
+        return out, export_weights(weights[name], out, format=format)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def fused_by_library(weights):
+    """What the library gives for a pair of a size, computed once for all formats."""
+    load = functools.cache(lambda name: fusejax.load(weights[name]))
+    return functools.cache(lambda name, size: load(name).fuse_luma(*random_pair(size)))
+
+
+def random_pair(size):
+    return np.random.default_rng(size).random((2, 1, *size, 1), np.float32)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "stablehlo"])
 @pytest.mark.parametrize("name", SMALL)
-def test_files_equal_the_library_at_every_size(weights, tmp_path, name, format):
-    out = tmp_path / f"model.{format}"
-    metadata = export_weights(weights[name], out, format=format)
+def test_files_equal_the_library_at_every_size(exported, fused_by_library, name, format):
+    file, metadata = exported(name, format)
     assert metadata["largest_difference"] < 1e-5
-    library, exported, rng = fusejax.load(weights[name]), fusejax.load(out), np.random.default_rng(0)
-    for h, w in SIZES[format]:
-        ir, vi = (rng.random((1, h, w, 1), np.float32) for _ in range(2))
-        np.testing.assert_allclose(exported.fuse_luma(ir, vi), library.fuse_luma(ir, vi), atol=1e-5)
+    standing_alone = fusejax.load(file)
+    for size in SIZES[format]:
+        fused = standing_alone.fuse_luma(*random_pair(size))
+        np.testing.assert_allclose(fused, fused_by_library(name, size), atol=1e-5, err_msg=str(size))
 
 
 def test_every_kind_of_network_is_exported_below():
@@ -111,10 +134,8 @@ def test_color_and_fixed_size(weights, tmp_path, format):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
-def test_a_changed_byte_is_refused(weights, tmp_path, format):
-    out = tmp_path / f"model.{format}"
-    export_weights(weights["light"], out, format=format)
-    whole = out.read_bytes()
+def test_a_changed_byte_is_refused(exported, tmp_path, format):
+    out, whole = tmp_path / f"model.{format}", exported("light", format)[0].read_bytes()
     for place in (len(whole) // 3, len(whole) - 8):
         data = bytearray(whole)
         data[place] ^= 1
@@ -136,12 +157,11 @@ def test_weights_as_a_file_keep_their_origin(weights, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_file_of_another_origin_is_refused(weights, tmp_path):
-    out = tmp_path / "model.onnx"
-    export_weights(weights["light"], out, format="onnx")
-    metadata = standalone.verify(out)
+def test_a_file_of_another_origin_is_refused(exported, tmp_path):
+    file, _ = exported("light", "onnx")
+    metadata = standalone.verify(file)
     assert json.dumps(metadata)  # plain values only
     renamed = tmp_path / "model.stablehlo"
-    renamed.write_bytes(out.read_bytes())
+    renamed.write_bytes(file.read_bytes())
     with pytest.raises(ValueError, match="not written by fusejax export"):
         fusejax.load(renamed)
