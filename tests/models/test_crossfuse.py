@@ -112,11 +112,13 @@ def test_features_are_symmetric_in_the_modalities():
     outputs = jax.jit(functools.partial(model.apply, method="outputs"))
     ir, vi_y = luma(seed=1), luma(seed=2)
     one, other = outputs(variables, ir, vi_y), outputs(variables, vi_y, ir)
+    # The norms' products round by the place in the batch: 2.4e-7 seen; an asymmetry is above 1e-3.
+    equal = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-6)
     for kind in ("base", "detail"):
         sums = [o["features"][f"ir_{kind}"] + o["features"][f"vi_{kind}"] for o in (one, other)]
-        np.testing.assert_array_equal(*sums)
+        equal(*sums)
     assert float(jnp.abs(one["fused_y"] - other["fused_y"]).max()) > 1e-3  # the skip knows which is which
-    np.testing.assert_array_equal(one["rebuilt"]["ir"], other["rebuilt"]["vi_y"])
+    equal(one["rebuilt"]["ir"], other["rebuilt"]["vi_y"])
 
 
 @pytest.mark.slow
