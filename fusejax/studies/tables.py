@@ -56,7 +56,8 @@ def markdown(ablation: Ablation, results: Results, references: References | None
         A Markdown document.
     """
     seeds = len(next(iter(results.values())))
-    lines = [f"{ablation.title}; mean ± standard deviation over {seeds} {"seed" if seeds == 1 else "seeds"}, convention `{CONVENTION}`."]
+    count = f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+    lines = [f"{ablation.title}; mean ± standard deviation over {count}, convention `{CONVENTION}`."]
     for folder, note in ablation.scored_on.items():
         rows = ranked(results, folder)
         reference_rows = {k: v.get(folder, {}) for k, v in (references or {}).items()}
