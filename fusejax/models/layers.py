@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from fusejax.models.config import Remat
-from fusejax.models.convolutions import Conv3x3, PairedConv3x3, Pointwise, SplitPointwise
+from fusejax.models.convolutions import Conv3x3, PairedConv3x3, Pointwise, PointwiseKernel, SplitPointwise
 from fusejax.models.depthwise import DepthwiseConv3x3
 from fusejax.models.norm import LayerNorm
 from fusejax.ops.backend import by_platform
@@ -24,7 +24,8 @@ class ChannelAttention(nn.Module):
     The 3x3 convolution after the 1x1 is depth-wise in Restormer and a full one in the blocks of
     CDDFuse and EMMA. q and k are divided by their norms after the product, which is equivalent and
     saves two passes over the pixels; all heads share one product, whose entries between different
-    heads are masked.
+    heads are masked. With one channel per head the softmax is always 1 and the result is v, so that
+    q and k are not computed (after a full convolution).
 
     Attributes:
         heads: number of heads; must divide the number of channels.
@@ -41,21 +42,24 @@ class ChannelAttention(nn.Module):
         b, h, w, c = x.shape
         if c % self.heads:
             raise ValueError(f"{c} channels cannot be split into {self.heads} heads; use a divisor of {c}.")
+        scale = self.param("scale", nn.initializers.ones, (self.heads,))
+        out = Pointwise(c, self.dtype, name="out")
         if self.depthwise:
             qkv = SplitPointwise(3 * c, 3, self.dtype, name="qkv")(x)
-            mixed = DepthwiseConv3x3(dtype=self.dtype, name="qkv_mix")(*qkv)
+            q, k, v = DepthwiseConv3x3(dtype=self.dtype, name="qkv_mix")(*qkv)
         else:
-            qkv = Pointwise(3 * c, self.dtype, name="qkv")(x)
-            mixed = jnp.split(Conv3x3(3 * c, padding="constant", dtype=self.dtype, name="qkv_mix")(qkv), 3, axis=-1)
-        q, k, v = mixed
-        scale = self.param("scale", nn.initializers.ones, (self.heads,))
+            before = PointwiseKernel(3 * c, name="qkv")(c)
+            mix = Conv3x3(3 * c, padding="constant", dtype=self.dtype, name="qkv_mix")
+            if self.heads == c:
+                return out(mix(x, before=before, first=2 * c))
+            q, k, v = jnp.split(mix(x, before=before), 3, axis=-1)
         correlation, q_squares, k_squares = ChannelProducts(name="products")(q, k)
         logits = correlation * inverse_norm(q_squares)[:, :, None] * inverse_norm(k_squares)[:, None, :]
         logits = logits * jnp.repeat(scale, c // self.heads)[:, None]
         same_head = np.kron(np.eye(self.heads), np.ones((c // self.heads,) * 2)).astype(bool)
         attention = jax.nn.softmax(jnp.where(same_head, logits, -jnp.inf), axis=-1).astype(self.dtype)
         y = jnp.einsum("bcd,bpd->bpc", attention, v.reshape(b, h * w, c)).reshape(b, h, w, c)
-        return Pointwise(c, self.dtype, name="out")(y)
+        return out(y)
 
 
 def inverse_norm(squares: Float[Array, "b c"]) -> Float[Array, "b c"]:
@@ -145,9 +149,14 @@ class GatedFeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        mix = DepthwiseConv3x3 if self.depthwise else PairedConv3x3
-        halves = SplitPointwise(2 * self.expansion * x.shape[-1], 2, self.dtype, name="expand")(x)
-        gate, value = mix(self.padding, self.dtype, name="mix")(*halves)
+        hidden = 2 * self.expansion * x.shape[-1]
+        if self.depthwise:
+            halves = SplitPointwise(hidden, 2, self.dtype, name="expand")(x)
+            gate, value = DepthwiseConv3x3(self.padding, self.dtype, name="mix")(*halves)
+        else:
+            before = PointwiseKernel(hidden, name="expand")(x.shape[-1])
+            mixed = PairedConv3x3(self.padding, self.dtype, name="mix")(x, before=before)
+            gate, value = jnp.split(mixed, 2, axis=-1)
         return Pointwise(x.shape[-1], self.dtype, name="reduce")(jax.nn.gelu(gate, approximate=False) * value)
 
 

@@ -21,7 +21,8 @@ class LayerNorm(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
         bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
-        return by_platform(x.astype(jnp.float32), scale, bias, cpu=normalize, accelerator=_plain).astype(self.dtype)
+        arrays = (jnp.asarray(t, jnp.float32) for t in (x, scale, bias))
+        return by_platform(*arrays, cpu=normalize, accelerator=_plain).astype(self.dtype)
 
 
 def _plain(x: Float[Array, "b h w c"], scale: Float[Array, " c"], bias: Float[Array, " c"]) -> Float[Array, "b h w c"]:

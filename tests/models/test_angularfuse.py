@@ -137,22 +137,42 @@ def test_heads_must_divide_the_width():
         ChannelAttention(4).init(jax.random.key(0), jnp.zeros((1, 4, 4, 6)))
 
 
-def test_paired_convolution_is_a_grouped_one():
-    x = jnp.float32(np.random.default_rng(0).standard_normal((2, 6, 5, 8)))
+def test_paired_convolution_is_a_grouped_one_after_a_pointwise_one():
+    x, before = (jnp.float32(np.random.default_rng(0).standard_normal(size)) for size in ((2, 6, 5, 3), (3, 8)))
     layer = PairedConv3x3()
-    params = layer.init(jax.random.key(0), x)
+    params = layer.init(jax.random.key(0), x, before=before)
     grouped = jax.lax.conv_general_dilated(
-        jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"),
+        jnp.pad(x @ before, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect"),
         params["params"]["kernel"],
         (1, 1),
         "VALID",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=4,
     )
-    (whole,) = layer.apply(params, x)
-    np.testing.assert_allclose(whole, grouped, atol=1e-5)
-    halves = layer.apply(params, x[..., :4], x[..., 4:])  # one kernel serves the parts side by side
-    np.testing.assert_allclose(np.concatenate(halves, axis=-1), grouped, atol=1e-5)
+    np.testing.assert_allclose(layer.apply(params, x, before=before), grouped, atol=1e-5)
+
+
+def test_values_alone_are_those_of_the_whole_attention(rng):
+    """With one channel per head, also in the gradients; those of queries and keys are zero."""
+    c = 4
+    x, g = (jnp.float32(rng.standard_normal((2, 5, 6, c))) for _ in range(2))
+    layer = ChannelAttention(heads=c)
+    params = jax.tree.map(lambda p: p + 0.1, layer.init(jax.random.key(0), x))
+
+    def from_definition(params, x):
+        p = params["params"]
+        padded = jnp.pad(x @ p["qkv"]["kernel"], ((0, 0), (1, 1), (1, 1), (0, 0)))
+        taps = [padded[:, i : i + 5, j : j + 6] @ p["qkv_mix"]["kernel"][i, j] for i, j in np.ndindex(3, 3)]
+        q, k, v = (t.reshape(2, 30, c) for t in jnp.split(sum(taps), 3, axis=-1))
+        q, k = (t / jnp.linalg.norm(t, axis=1, keepdims=True) for t in (q, k))
+        logits = p["scale"][:, None] * jnp.einsum("bpn,bpn->bn", q, k)[..., None]
+        attention = jax.nn.softmax(logits, axis=-1)  # of one channel with itself
+        return (attention[:, None, :, 0] * v).reshape(x.shape) @ p["out"]["kernel"]
+
+    y, pull = jax.vjp(layer.apply, params, x)
+    expected, pull_expected = jax.vjp(from_definition, params, x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), (y, pull(g)), (expected, pull_expected(g)))
+    assert not np.any(pull(g)[0]["params"]["qkv_mix"]["kernel"][..., : 2 * c])
 
 
 def test_upsampling_is_the_transposed_convolution():
