@@ -18,14 +18,14 @@ from fusejax.models.convolutions import (
 from fusejax.models.depthwise import DepthwiseConv3x3
 
 PAIR = jax.ShapeDtypeStruct((2, 9, 6, 1), jnp.float32)
-# Layer, input channels, number of values summed for one output value.
+# Layer, input channels, number of values summed for one output value, options of the call.
 LAYERS = {
-    "3x3": (Conv3x3(64, use_bias=True), 32, 9 * 32),
-    "1x1": (Pointwise(96, use_bias=True), 64, 64),
-    "1x1 in parts": (SplitPointwise(96, 3), 64, 64),
-    "3x3 of channel pairs": (PairedConv3x3(), 512, 9 * 2),
-    "3x3 of channels": (DepthwiseConv3x3(), 1024, 9),
-    "transposed 4x4": (UpsampleConv(32), 32, 16 * 32),
+    "3x3": (Conv3x3(64, use_bias=True), 32, 9 * 32, {}),
+    "1x1": (Pointwise(96, use_bias=True), 64, 64, {}),
+    "1x1 in parts": (SplitPointwise(96, 3), 64, 64, {}),
+    "3x3 of channel pairs": (PairedConv3x3(), 1, 9 * 2, {"before": jnp.zeros((1, 512))}),
+    "3x3 of channels": (DepthwiseConv3x3(), 1024, 9, {}),
+    "transposed 4x4": (UpsampleConv(32), 32, 16 * 32, {}),
 }
 
 
@@ -55,8 +55,8 @@ def test_configurations_are_frozen(kind):
 @pytest.mark.parametrize("name", LAYERS)
 def test_fresh_kernels_are_uniform_with_the_variance_of_pytorch(name):
     """Variance 1 / (3 fan_in), so all values lie within 1 / sqrt(fan_in); biases are zero."""
-    layer, channels, fan_in = LAYERS[name]
-    params = layer.init(jax.random.key(0), jnp.zeros((1, 4, 4, channels)))["params"]
+    layer, channels, fan_in, options = LAYERS[name]
+    params = layer.init(jax.random.key(0), jnp.zeros((1, 4, 4, channels)), **options)["params"]
     kernel = np.asarray(params["kernel"], np.float64)
     assert kernel.size > 4000
     np.testing.assert_allclose(kernel.var(), 1 / (3 * fan_in), rtol=0.05)
