@@ -109,12 +109,12 @@ def test_shipped_weights_can_be_exported(tmp_path, name, format, say):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
-def test_half_precision_stays_within_two_levels(tmp_path, format):
+def test_half_precision_stays_within_two_levels(weights, tmp_path, format):
     out = tmp_path / f"light.{format}"
-    assert 0 < export_weights("light", out, format=format, precision="float16")["largest_difference"] < 2 / 255
+    assert 0 < export_weights(weights["light"], out, format=format, precision="float16")["largest_difference"] < 2 / 255
     rng = np.random.default_rng(2)
     ir, vi = (rng.random((1, 40, 56, 1), np.float32) for _ in range(2))
-    difference = np.abs(fusejax.load(out).fuse_luma(ir, vi) - fusejax.load("light").fuse_luma(ir, vi)).max()
+    difference = np.abs(fusejax.load(out).fuse_luma(ir, vi) - fusejax.load(weights["light"]).fuse_luma(ir, vi)).max()
     assert 0 < difference < LIMITS["float16"]
 
 
