@@ -27,6 +27,7 @@ gc.set_threshold(100_000, 20)
 # The files that take longest, in that order. They come first, so that the workers end together.
 LONG = (
     "training/test_processes.py",
+    "training/test_devices.py",
     "training/test_training.py",
     "metrics/test_metrics_golden.py",
     "training/test_checkpoint_runs.py",

@@ -1,6 +1,7 @@
 """Checkpoints of whole runs: a full disk, other numbers of devices, kills."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from devices import environment
 from disk_damage import flip, no_room
 
 from fusejax.config import load_config
+from fusejax.models import LightConfig
 from fusejax.training.checkpoint import Checkpoints, DamagedCheckpoint
 from fusejax.training.logs import RunLog
 from fusejax.training.loop import fit
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 @pytest.mark.slow
 def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_path, monkeypatch, capsys, caplog):
     config = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
+    config = dataclasses.replace(config, model=LightConfig(width=24, blocks=1))  # so that a save needs more than 20 kB
     folder = tmp_path / "checkpoints"
     message, look, close = RunLog.message, Checkpoints.check, Checkpoints.close
 
