@@ -3,7 +3,9 @@
 python scripts/repeat_losses.py crossfuse_small fusionnet_small --data-root DIR [--plan PLAN.json]
 
 The settings are taken from the metadata of the weights, so this repeats the command in the model
-card. The plan is the one written by the `fusejax align` command in CrossFuse's card.
+card; where the weights come from several runs, or their metadata are of an older form, from the
+recipe that the command names. The plan is the one written by the `fusejax align` command in
+CrossFuse's cards.
 """
 
 import dataclasses
@@ -13,13 +15,14 @@ from typing import Annotated
 
 import tyro
 
-from fusejax.config import TrainConfig
+from fusejax.config import TrainConfig, load_config
 from fusejax.inference.compilation import keep_compilations
 from fusejax.report.progress import track
 from fusejax.serialize import from_dict
 from fusejax.studies.repetition import first_losses
 from fusejax.weights.files import load_weights
 
+RECIPES = {"angularfuse": "angularfuse_tuned", "light": "light"}
 STORED = Path(__file__).parents[1] / "tests" / "weights" / "first_losses.json"
 
 
@@ -44,7 +47,13 @@ class RepeatOptions:
 
 def released_config(name: str, data_root: Path, plan: Path | None) -> TrainConfig:
     """The settings with which weights were trained, with the data of this machine."""
-    config = from_dict(TrainConfig, load_weights(name)[2]["config"])
+    trained = load_weights(name)[2]["config"]
+    if name in RECIPES:
+        config = load_config(RECIPES[name])
+        sets = {key: tuple(trained["data"][key]) for key in ("folders", "shares")}
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **sets))
+    else:
+        config = from_dict(TrainConfig, trained)
     if config.data.alignment and plan is None:
         raise SystemExit(f"{name} was trained with an alignment plan; give it: --plan PLAN.json")
     alignment = str(plan) if config.data.alignment else ""
