@@ -30,8 +30,15 @@ def save_tiny_weights(folder):
 
 
 def network_and_params(config, seed=0):
-    """The network, with parameters away from 0 and 1, so that every term has an effect."""
+    """The network, with `random_params`."""
     model = build(without_remat(config))
+    return model, random_params(model, seed)
+
+
+def random_params(model, seed):
+    """Parameters away from 0 and 1, so that every term has an effect; kernels keep the variance of
+    their input.
+    """
     pair = jax.ShapeDtypeStruct((1, 16, 16, 1), jnp.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
     rng = np.random.default_rng(seed)
@@ -41,4 +48,4 @@ def network_and_params(config, seed=0):
         noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
         return jnp.asarray(noise + (path[-1].key == "scale"), jnp.float32)
 
-    return model, jax.tree_util.tree_map_with_path(draw, shapes)
+    return jax.tree_util.tree_map_with_path(draw, shapes)

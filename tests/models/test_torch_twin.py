@@ -1,30 +1,16 @@
 """Networks in JAX against independent PyTorch versions with the same weights."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from fusing import random_params
 
 from fusejax.models import AngularFuseConfig, LightConfig, build
 
 torch = pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
 from torch_light_twin import LightTwin  # noqa: E402 - needs torch
 from torch_twin import UFuser, load_flat  # noqa: E402 - needs torch
-
-
-def random_params(model, seed):
-    """Every entry is away from its initial 0 or 1; kernels keep the variance of their input."""
-    pair = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
-    rng = np.random.default_rng(seed)
-
-    def draw(path, x):
-        kernel = path[-1].key == "kernel"
-        noise = rng.standard_normal(x.shape) * (0.8 / np.sqrt(np.prod(x.shape[:-1])) if kernel else 0.1)
-        return (noise + (path[-1].key == "scale")).astype(np.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 @pytest.mark.slow
