@@ -72,6 +72,19 @@ def compiler(request):
         jax.clear_caches()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def convolutions(request):
+    """XLA's own convolutions, which most machines use, except in modules marked `onednn`."""
+    if request.node.get_closest_marker("onednn") is not None:
+        yield
+        return
+    from fusejax.ops import onednn  # not at the top: the type checker must be there before the library
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onednn, "library", lambda: None)
+        yield
+
+
 @pytest.fixture
 def unchecked():
     """No type checker, so that the library itself meets wrong arguments, as with a user."""

@@ -11,11 +11,13 @@ import importlib.metadata
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
+import numpy as np
 
-from fusejax.ops.xla_call import register
+from fusejax.ops.onednn_geometry import INPUT_GRADIENT, KERNEL_GRADIENT, ORDER, Geometry, Piece, divide
+from fusejax.ops.xla_call import Job, register
 
 TARGET = "fusejax_onednn_convolution"
 _WHEEL, _FILE = "onednn-cpu-gomp", "libdnnl.so.3"
@@ -28,52 +30,10 @@ _SRC, _DST, _WEIGHTS, _DIFF_SRC, _DIFF_DST, _DIFF_WEIGHTS = 1, 17, 33, 129, 145,
 _FROM, _TO, _SCRATCHPAD = _SRC, _DST, 80
 _SCRATCHPAD_MD, _OF_THE_CALLER = 136, 1
 _NO_MEMORY, _ALLOCATE = ctypes.c_void_p(0), ctypes.c_void_p(-1)
-
-# What a call computes, and the order of its two operands and its result: the features `x`, the
-# kernel `k` and the output `y`, or gradients with respect to them.
-FORWARD, INPUT_GRADIENT, KERNEL_GRADIENT = range(3)
-ORDER = ("xky", "ykx", "xyk")
 _ARGUMENTS = ((_SRC, _WEIGHTS, _DST), (_DIFF_SRC, _WEIGHTS, _DIFF_DST), (_SRC, _DIFF_WEIGHTS, _DIFF_DST))
 
-
-class Geometry(NamedTuple):
-    """The sizes of a convolution, stored in the attribute of a call."""
-
-    batch: int
-    height: int
-    width: int
-    channels: int
-    rows: int
-    columns: int
-    features: int
-    stride: int
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @classmethod
-    def of(
-        cls, x: tuple[int, ...], kernel: tuple[int, ...], stride: int, padding: tuple[int, int, int, int]
-    ) -> "Geometry":
-        """Builds it from shapes in JAX's order of axes, and padding (top, bottom, left, right)."""
-        (batch, height, width, channels), (rows, columns, _, features) = x, kernel
-        return cls(batch, height, width, channels, rows, columns, features, stride, *padding)
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """Height and width of the output."""
-        height = self.height + self.top + self.bottom - self.rows
-        width = self.width + self.left + self.right - self.columns
-        return height // self.stride + 1, width // self.stride + 1
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of features, kernel and output, in JAX's order of axes."""
-        return {
-            "x": (self.batch, self.height, self.width, self.channels),
-            "k": (self.rows, self.columns, self.channels, self.features),
-            "y": (self.batch, *self.output, self.features),
-        }
+# Multiplications of a piece: about 50 us on one core; another thread needs 20 us to begin one.
+_LEAST_WORK = 4_000_000
 
 
 class _Argument(ctypes.Structure):
@@ -93,8 +53,10 @@ class Library:
         self._stream = self.create("stream_create", self.engine, 1)
         self.attributes = self.create("primitive_attr_create")
         self.do("primitive_attr_set_scratchpad_mode", self.attributes, _OF_THE_CALLER)
-        self._idle: dict[tuple[int, ...], list[_Kernel]] = collections.defaultdict(list)
-        self._handler = register(TARGET, self._call)
+        self._idle: dict[tuple[int, Geometry], list[_Kernel]] = collections.defaultdict(list)
+        self._divided: dict[tuple[int, ...], list[Piece]] = {}
+        self._threads = len(os.sched_getaffinity(0))
+        self._handler = register(TARGET, self._plan)
 
     def do(self, function: str, *args: Any) -> None:
         """Calls `dnnl_<function>`."""
@@ -153,19 +115,39 @@ class Library:
         return functools.partial(self._place, memory)
 
     def prepare(self, spec: tuple[int, ...]) -> None:
-        """Creates the kernel for the attribute of a call, unless there is one."""
-        if not self._idle[spec]:
-            with self._one_thread():
-                self._idle[spec].append(_Kernel(self, spec[0], Geometry(*spec[1:])))
+        """Creates the kernels for the attribute of a call, unless there are some."""
+        for piece in self._pieces(spec):
+            idle = self._idle[spec[0], piece.geometry]
+            if not idle:
+                with self._one_thread():
+                    idle.append(_Kernel(self, spec[0], piece.geometry))
 
-    def _call(self, spec: tuple[int, ...], args: list[int], results: list[int]) -> None:
+    def _pieces(self, spec: tuple[int, ...]) -> list[Piece]:
+        if spec not in self._divided:
+            self._divided[spec] = divide(spec[0], Geometry(*spec[1:]), self._threads, _LEAST_WORK)
+        return self._divided[spec]
+
+    def _plan(self, spec: tuple[int, ...], args: list[int], results: list[int]) -> Job:
+        what = spec[0]
+        addresses = dict(zip(ORDER[what], (*args, *results), strict=True))
+        calls, sums = [], []
+        for n, (geometry, x, y) in enumerate(self._pieces(spec)):
+            places = {"x": addresses["x"] + x, "k": addresses["k"], "y": addresses["y"] + y}
+            if what == KERNEL_GRADIENT and n > 0:
+                sums.append(np.empty(geometry.shapes()["k"], np.float32))
+                places["k"] = sums[-1].ctypes.data
+            calls.append(functools.partial(self._run, what, geometry, *(places[name] for name in ORDER[what])))
+        return Job(calls, functools.partial(_add, addresses["k"], sums) if sums else None)
+
+    def _run(self, what: int, geometry: Geometry, *addresses: int) -> None:
+        idle = self._idle[what, geometry]
         with self._one_thread():
             try:
-                kernel = self._idle[spec].pop()
+                kernel = idle.pop()
             except IndexError:  # all are in use by other threads
-                kernel = _Kernel(self, spec[0], Geometry(*spec[1:]))
-            kernel(*args, *results)
-        self._idle[spec].append(kernel)
+                kernel = _Kernel(self, what, geometry)
+            kernel(*addresses)
+        idle.append(kernel)
 
     @contextlib.contextmanager
     def _one_thread(self) -> Iterator[None]:
@@ -228,6 +210,13 @@ class _Kernel:
             place(address)
         for run in self._runs:
             run()
+
+
+def _add(address: int, parts: list[np.ndarray]) -> None:
+    """Adds arrays to the one at an address."""
+    total = np.ctypeslib.as_array((ctypes.c_float * parts[0].size).from_address(address))
+    for part in parts:
+        total += part.reshape(-1)
 
 
 def _dims(*sizes: int) -> Any:

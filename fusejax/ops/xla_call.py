@@ -1,121 +1,154 @@
 """Python functions as handlers of XLA's foreign function interface, without a compiler.
 
-The structures are those of `xla/ffi/api/c_api.h`, which is part of jaxlib. The handler reports the
-version of the interface for which they were written, and XLA refuses it if that no longer fits.
+The handler reports the version of the interface for which `fusejax.ops.xla_ffi` was written, and
+XLA refuses it if that no longer fits.
 """
 
+import collections
 import ctypes
+import itertools
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
-_VERSION = (0, 3)  # XLA_FFI_API_MAJOR, XLA_FFI_API_MINOR
-_METADATA = 1  # XLA_FFI_Extension_Metadata: a request for the version instead of a call
-_INTERNAL = 13  # XLA_FFI_Error_Code_INTERNAL
-_Pointer = ctypes.c_void_p
+from fusejax.ops import xla_ffi
 
 
-class _Base(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("extension", _Pointer)]
+class Job(NamedTuple):
+    """What a call has to do.
+
+    Attributes:
+        pieces: functions that may run at once, on several of XLA's threads. They should spend their
+            time outside Python's lock.
+        finish: called once after all of them.
+    """
+
+    pieces: list[Callable[[], None]]
+    finish: Callable[[], None] | None = None
 
 
-class _Extension(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("type", ctypes.c_int), ("next", _Pointer)]
-
-
-class _Version(_Base):
-    _fields_ = [("major", ctypes.c_int), ("minor", ctypes.c_int)]
-
-
-class _Metadata(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("version", _Version), ("traits", ctypes.c_uint32)]
-
-
-class _Question(ctypes.Structure):
-    _fields_ = [("extension", _Extension), ("metadata", ctypes.POINTER(_Metadata))]
-
-
-class _ErrorArgs(_Base):
-    _fields_ = [("message", ctypes.c_char_p), ("code", ctypes.c_int)]
-
-
-_ErrorCreate = ctypes.CFUNCTYPE(_Pointer, ctypes.POINTER(_ErrorArgs))
-
-
-class _Api(_Base):
-    _fields_ = [("version", _Version), ("internal", _Pointer), ("create_error", _ErrorCreate)]
-
-
-class _Buffer(_Base):
-    _fields_ = [("dtype", ctypes.c_int), ("data", _Pointer), ("rank", ctypes.c_int64), ("dims", _Pointer)]
-
-
-class _Buffers(_Base):
-    _fields_ = [("size", ctypes.c_int64), ("types", _Pointer), ("items", ctypes.POINTER(ctypes.POINTER(_Buffer)))]
-
-
-class _Integers(ctypes.Structure):
-    _fields_ = [("dtype", ctypes.c_int), ("size", ctypes.c_size_t), ("data", ctypes.POINTER(ctypes.c_int64))]
-
-
-class _Attributes(_Base):
-    _fields_ = [
-        ("size", ctypes.c_int64),
-        ("types", _Pointer),
-        ("names", _Pointer),
-        ("items", ctypes.POINTER(ctypes.POINTER(_Integers))),
-    ]
-
-
-class _Frame(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_size_t),
-        ("extension", ctypes.POINTER(_Extension)),
-        ("api", ctypes.POINTER(_Api)),
-        ("context", _Pointer),
-        ("stage", ctypes.c_int),
-        ("args", _Buffers),
-        ("results", _Buffers),
-        ("attributes", _Attributes),
-        ("future", _Pointer),
-    ]
-
-
-_Handler = ctypes.CFUNCTYPE(_Pointer, ctypes.POINTER(_Frame))
-
-
-def register(name: str, call: Callable[[tuple[int, ...], list[int], list[int]], None]) -> Any:
-    """Makes `call` a target of `jax.ffi.ffi_call` on CPU.
+def register(name: str, plan: Callable[[tuple[int, ...], list[int], list[int]], Job]) -> Any:
+    """Makes `plan` a target of `jax.ffi.ffi_call` on CPU.
 
     Args:
         name: name of the target; its calls have exactly one attribute, an array of int64.
-        call: function of that array, the addresses of the arguments and the addresses of the
-            results, which it fills. It runs on several threads of XLA at once. If it raises, the
-            program fails.
+        plan: function of that array, the addresses of the arguments and the addresses of the
+            results, which the returned job fills. It runs on several of XLA's threads at once. If
+            it or a part of the job raises, the program fails.
 
     Returns:
         The handler; keep it as long as programs may call it, because XLA stores only its address.
     """
 
-    @_Handler
+    @xla_ffi.Handler
     def handler(pointer: Any) -> int | None:
         frame = pointer.contents
-        if frame.extension and frame.extension.contents.type == _METADATA:
-            question = ctypes.cast(frame.extension, ctypes.POINTER(_Question)).contents
-            question.metadata.contents.version.major, question.metadata.contents.version.minor = _VERSION
+        if frame.extension and frame.extension.contents.type == xla_ffi.METADATA:
+            question = ctypes.cast(frame.extension, ctypes.POINTER(xla_ffi.Question)).contents
+            question.metadata.contents.version.major, question.metadata.contents.version.minor = xla_ffi.VERSION
             return None
         try:
             attribute = frame.attributes.items[0].contents
             args, results = (
                 [buffers.items[n].contents.data for n in range(buffers.size)] for buffers in (frame.args, frame.results)
             )
-            call(tuple(attribute.data[: attribute.size]), args, results)
+            job = plan(tuple(attribute.data[: attribute.size]), args, results)
+            return _Call(name, job, frame.api.contents).run(frame)
         except Exception as error:  # must not propagate through C; XLA raises it again
-            message = f"{name}: {error}".encode()
-            created = _ErrorArgs(ctypes.sizeof(_ErrorArgs), None, message, _INTERNAL)
-            return frame.api.contents.create_error(ctypes.byref(created))
-        return None
+            return _report(frame.api.contents, name, error)
 
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(handler), platform="cpu")
     return handler
+
+
+class _Call:
+    """One call of a handler.
+
+    A call occupies the thread on which XLA makes it, and XLA was seen to run calls that do not
+    depend on each other one after the other while its other threads were idle. The pieces are
+    therefore offered to XLA's thread pool, whose threads stay awake for a while after their last
+    work. No thread waits for another: the one of the call does pieces itself, and if others are
+    still at work when none is left to begin, it returns a future, which the last of them completes.
+    So neither several calls at a time nor a pool of one thread can block.
+    """
+
+    def __init__(self, name: str, job: Job, api: Any):
+        self._name, self._job, self._api = name, job, api
+        self._open = collections.deque(job.pieces)
+        self._running = len(job.pieces)
+        self._lock = threading.Lock()
+        self._ended = False
+        self._future: int | None = None
+        self._error: Exception | None = None
+
+    def run(self, frame: Any) -> int | None:
+        """Works, and returns None or the address of an error.
+
+        If another thread is still at work, the future in `frame` announces the end.
+        """
+        for _ in range(len(self._job.pieces) - 1):
+            _schedule(frame, self._work)
+        self._work()
+        with self._lock:
+            if self._ended:
+                return self._failure()
+            args = xla_ffi.FutureArgs.sized()
+            self._api.create_future(ctypes.byref(args))
+            self._future = frame.future = args.future
+        return None
+
+    def _work(self) -> None:
+        while True:
+            try:
+                piece = self._open.popleft()
+            except IndexError:
+                return
+            self._attempt(piece)
+            with self._lock:
+                self._running -= 1
+                last = self._running == 0
+            if last:
+                self._end()
+
+    def _end(self) -> None:
+        if self._job.finish and not self._error:
+            self._attempt(self._job.finish)
+        with self._lock:
+            self._ended = True
+        if self._future is None:
+            return
+        if self._error:
+            self._api.fail_future(ctypes.byref(xla_ffi.FutureErrorArgs.sized(self._future, self._failure())))
+        else:
+            self._api.complete_future(ctypes.byref(xla_ffi.FutureArgs.sized(self._future)))
+
+    def _attempt(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        except Exception as error:  # must not propagate through C; XLA raises it again
+            self._error = error
+
+    def _failure(self) -> int | None:
+        return _report(self._api, self._name, self._error) if self._error else None
+
+
+def _report(api: Any, name: str, error: Exception) -> int:
+    return api.create_error(ctypes.byref(xla_ffi.ErrorArgs.sized(f"{name}: {error}".encode(), xla_ffi.INTERNAL)))
+
+
+# Tasks that XLA's threads have not begun, by the number that XLA hands back.
+_scheduled: dict[int, Callable[[], None]] = {}
+_numbers = itertools.count(1)
+
+
+def _schedule(frame: Any, task: Callable[[], None]) -> None:
+    number = next(_numbers)
+    _scheduled[number] = task
+    frame.api.contents.schedule(ctypes.byref(xla_ffi.ScheduleArgs.sized(frame.context, _run_scheduled, number)))
+
+
+@xla_ffi.Task
+def _run_scheduled(number: int) -> None:
+    _scheduled.pop(number)()
