@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.numerics import pixel_mean
 from fusejax.typing import Luma, PerImage
 
 
@@ -17,7 +18,7 @@ def intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
     Returns:
         One value per image, in [0, 1].
     """
-    return jnp.abs(fused_y - reference).mean(axis=(1, 2, 3))
+    return pixel_mean(jnp.abs(fused_y - reference))
 
 
 @equal_shapes
@@ -35,7 +36,7 @@ def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
     Returns:
         One value per image, in [0, 1].
     """
-    return jnp.square(fused_y - reference).mean(axis=(1, 2, 3))
+    return pixel_mean(jnp.square(fused_y - reference))
 
 
 @equal_shapes
@@ -50,4 +51,4 @@ def maximum_intensity_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     Returns:
         One value per image, in [0, 1].
     """
-    return jnp.abs(fused_y - jnp.maximum(ir, vi_y)).mean(axis=(1, 2, 3))
+    return pixel_mean(jnp.abs(fused_y - jnp.maximum(ir, vi_y)))

@@ -60,8 +60,8 @@ def steer(config: LightConfig, cell: int, ir: Plane, vi_y: Plane) -> list[Plane]
 
     Its modules become those of the calling module, so that `Light` has no level between.
     """
-    cells = [space_to_depth(x - 0.5, cell) for x in (ir, vi_y)]
-    x = jax.nn.relu(Conv3x3(config.width, use_bias=True, name="stem")(*cells))
+    cells = jnp.concatenate([space_to_depth(x - 0.5, cell) for x in (ir, vi_y)], axis=-1)
+    x = jax.nn.relu(Conv3x3(config.width, use_bias=True, name="stem")(cells))
     for n in range(config.blocks):
         x = PooledResidual(config.pooled, config.depthwise, name=f"block{n + 1}")(x)
     maps = Conv3x3(_COEFFICIENTS, use_bias=True, name="coefficients")(x)
@@ -169,7 +169,13 @@ class UpsampleCells(nn.Module):
 
     @nn.compact
     def __call__(self, x: Cells) -> list[Float[Array, "b rows*{self.cell} columns*{self.cell}"]]:
-        return [upsample_cells(x[..., n], self.cell) for n in range(x.shape[-1])]
+        # Apart, or the blend interpolates anew wherever it uses a coefficient (all of the blend at
+        # 640x480 on two CPU cores: 3.0 ms instead of 0.9).
+        return isolate_on_cpu(self.maps, x)
+
+    def maps(self, x: Cells) -> list[Array]:
+        """The channels, interpolated one by one."""
+        return [upsample_cells(channel[..., 0], self.cell) for channel in jnp.split(x, x.shape[-1], axis=-1)]
 
 
 def upsample_cells(x: Float[Array, "b n m"], cell: int) -> Float[Array, "b n*{cell} m*{cell}"]:
