@@ -6,6 +6,7 @@ python scripts/bench.py --against onnx [--repeats 5]
 """
 
 import dataclasses
+import functools
 import platform
 import resource
 import statistics
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
+from bench_workers import Worker, block
 
 from fusejax.config import load_config
 from fusejax.losses import ObjectiveConfig, TermConfig
@@ -37,14 +39,14 @@ class BenchOptions:
 
     Attributes:
       config: shipped configuration whose network and last stage are timed.
-      against: `torch` alternates with the network's twin in PyTorch (`angularfuse` and `light` have
-          one; `bench` extra) and prints ratios. `onnx` only alternates all shipped weights between
-          onnxruntime and jitted JAX.
+      against: `torch` only alternates with the network's twin in PyTorch (`angularfuse`,
+          `angularfuse_tuned` and `light` have one; `bench` extra) and prints ratios and memory.
+          `onnx` only alternates all shipped weights between onnxruntime and jitted JAX.
       forward_only: measure only the network's forward pass, also at 1920x1080, alternating with
           AngularFuse's.
       where: instead, break down the time of a run by phase.
       micro_batches: number of parts in which the training step processes its 8 crops.
-      repeats: number of timed calls of each kind.
+      repeats: number of timed calls of each kind, or of blocks of calls where two alternate.
       data_root, folders: pairs for the feeding part; by default synthetic ones.
     """
 
@@ -70,7 +72,7 @@ def seconds(call: Callable, repeats: int) -> list[float]:
 def show(name: str, times: list[float], extra: str = "") -> None:
     middle = statistics.median(times)
     print(
-        f"{name:34} {middle:8.3f} s  (min {min(times):.3f}, max {max(times):.3f}, n {len(times)}) {extra}", flush=True
+        f"{name:34} {middle:8.4f} s  (min {min(times):.4f}, max {max(times):.4f}, n {len(times)}) {extra}", flush=True
     )
 
 
@@ -112,20 +114,37 @@ def jax_forward(name: str, size: tuple[int, int] = SIZE) -> Callable[[], None]:
     return lambda: jax.block_until_ready(compiled(params, ir, vi_y))
 
 
-def torch_calls(name: str) -> tuple[Callable[[], None], Callable[[], None]]:
+def jax_calls(name: str, micro_batches: int) -> dict[str, Callable[[], None]]:
+    """A training step with a loss that the twin also has, and a forward pass."""
+    maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
+    return {"training step": jax_step(name, maximum, micro_batches), "forward 480x640": jax_forward(name)}
+
+
+def torch_calls(name: str) -> dict[str, Callable[[], None]]:
     """The twin's training step and forward pass, channels last, one thread per core."""
     import torch
     from torch_rows import twin_calls
 
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last")
-    return twin_calls(name, size=SIZE, crops=BATCH, side=load_config(name).data.crop)[:2]
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last", flush=True)
+    step, forward, _ = twin_calls(name, size=SIZE, crops=BATCH, side=load_config(name).data.crop)
+    return {"training step": step, "forward 480x640": forward}
 
 
-def alternate(name: str, ours: Callable, theirs: Callable, repeats: int, *, names: tuple[str, str]) -> None:
-    """Prints ratios of neighboring calls, so that a slow minute of the machine affects both."""
-    theirs()
-    ours()
-    pairs = [(seconds(ours, 1)[0], seconds(theirs, 1)[0]) for _ in range(repeats)]
+def against_torch(options: BenchOptions) -> None:
+    ours, theirs = Worker(jax_calls, options.config, options.micro_batches), Worker(torch_calls, options.config)
+    for name in ("training step", "forward 480x640"):
+        for library, worker in (("fusejax", ours), ("torch", theirs)):
+            before, most = worker.memory(name)
+            print(f"{name}, {library}: {most - before:.2f} GiB above the {before:.2f} GiB before it", flush=True)
+        blocks = functools.partial(ours.block, name), functools.partial(theirs.block, name)
+        alternate(name, *blocks, options.repeats, names=("fusejax", "torch"))
+
+
+def alternate(
+    name: str, ours: Callable[[], float], theirs: Callable[[], float], repeats: int, *, names: tuple[str, str]
+) -> None:
+    """Prints ratios of neighboring blocks of calls, so that a slow minute affects both."""
+    pairs = [(ours(), theirs()) for _ in range(repeats)]
     show(f"{name}, {names[0]}", [a for a, _ in pairs])
     show(f"{name}, {names[1]}", [b for _, b in pairs])
     ratios = sorted(a / b for a, b in pairs)
@@ -136,7 +155,8 @@ def forward_only(options: BenchOptions) -> None:
     """Measures the network alone at two sizes, and its time relative to AngularFuse's."""
     ours, large, theirs = jax_forward(options.config), jax_forward(options.config, LARGE), jax_forward("angularfuse")
     large()
-    alternate("forward 480x640", ours, theirs, options.repeats, names=(options.config, "angularfuse"))
+    blocks = functools.partial(block, ours), functools.partial(block, theirs)
+    alternate("forward 480x640", *blocks, options.repeats, names=(options.config, "angularfuse"))
     show("forward 480x640, by itself", seconds(ours, options.repeats))
     show("forward 1080x1920", seconds(large, options.repeats))
 
@@ -147,7 +167,8 @@ def against_onnx(repeats: int) -> None:
     pair = crops(0, 1, SIZE), crops(1, 1, SIZE)
     for name in shipped_weights():
         exported, jitted = bench_onnx.forwards(name, *pair)
-        alternate(f"{name} 480x640", exported, jitted, repeats, names=("onnxruntime", "jax"))
+        blocks = functools.partial(block, exported), functools.partial(block, jitted)
+        alternate(f"{name} 480x640", *blocks, repeats, names=("onnxruntime", "jax"))
         bench_onnx.print_slowest(name, *pair)
 
 
@@ -158,6 +179,9 @@ def main(options: BenchOptions) -> None:
         return
     if options.where:
         where.main(where.WhereOptions(options.config, data_root=options.data_root, folders=options.folders))
+        return
+    if options.against == "torch":
+        against_torch(options)
         return
     if options.against == "onnx":
         against_onnx(options.repeats)
@@ -172,14 +196,6 @@ def main(options: BenchOptions) -> None:
     print(f"the step consumes {BATCH / statistics.median(steps):.1f} pairs/s; feeding gives, by source and workers:")
     feeding.speeds(feeding.FeedingOptions(data_root=options.data_root, folders=options.folders, crop=side))
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
-    if options.against == "torch":
-        torch_step, torch_forward = torch_calls(options.config)
-        names = "fusejax", "torch"
-        alternate("forward 480x640", jax_forward(options.config), torch_forward, options.repeats, names=names)
-        # A loss that is the same in both frameworks, so that the ratio is that of the networks.
-        maximum = ObjectiveConfig((TermConfig("maximum_intensity"),))
-        ours = jax_step(options.config, maximum, options.micro_batches)
-        alternate("training step", ours, torch_step, options.repeats, names=names)
 
 
 if __name__ == "__main__":

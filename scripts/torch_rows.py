@@ -4,6 +4,7 @@ They are tests/torch_twin.py and tests/torch_light_twin.py: the same networks, w
 specification.
 """
 
+import functools
 import math
 import sys
 import time
@@ -19,7 +20,11 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from torch_light_twin import LightTwin  # pyright: ignore[reportMissingImports] - in tests/, see above
 from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
 
-TWINS: dict[str, Any] = {"angularfuse": UFuser, "light": LightTwin}
+TWINS: dict[str, Any] = {
+    "angularfuse": UFuser,
+    "angularfuse_tuned": functools.partial(UFuser, heads=None),
+    "light": LightTwin,
+}
 
 
 def channels_last(x: np.ndarray, device: str, dtype: torch.dtype) -> torch.Tensor:
@@ -43,7 +48,7 @@ def twin_calls(
     """A training step on max(I, V), a forward pass without gradients, and the twin that they run.
 
     Args:
-        network: a key of `TWINS`.
+        network: a key of `TWINS`, a configuration.
         size: height and width of the forward pass's pair.
         crops: of the training step.
         side: of the crops.
@@ -93,7 +98,7 @@ def torch_rows(
     """Times a twin, eager and through torch.compile, on a GPU if there is one.
 
     Args:
-        network: a key of `TWINS`.
+        network: a key of `TWINS`, a configuration.
         sizes: height and width of forward passes.
         crops: batch sizes of training steps.
         side: of the crops.
