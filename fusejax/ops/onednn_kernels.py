@@ -32,8 +32,8 @@ _SCRATCHPAD_MD, _OF_THE_CALLER = 136, 1
 _NO_MEMORY, _ALLOCATE = ctypes.c_void_p(0), ctypes.c_void_p(-1)
 _ARGUMENTS = ((_SRC, _WEIGHTS, _DST), (_DIFF_SRC, _WEIGHTS, _DIFF_DST), (_SRC, _DIFF_WEIGHTS, _DIFF_DST))
 
-# Multiplications of a piece: about 50 us on one core; another thread needs 20 us to begin one.
-_LEAST_WORK = 4_000_000
+# Multiplications of a piece: about 100 us on one core; another thread needs 20 us to begin one.
+_LEAST_WORK = 8_000_000
 
 
 class _Argument(ctypes.Structure):

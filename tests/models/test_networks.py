@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from fusejax.models.convolutions import (
     Pointwise,
     SplitPointwise,
     UpsampleConv,
+    kernel_init,
 )
 from fusejax.models.depthwise import DepthwiseConv3x3
 
@@ -64,3 +66,12 @@ def test_fresh_kernels_are_uniform_with_the_variance_of_pytorch(name):
     np.testing.assert_allclose(np.abs(kernel).max(), 1 / np.sqrt(fan_in), rtol=0.01)
     if "bias" in params:
         np.testing.assert_array_equal(params["bias"], 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1, 8), (8, 24), (4, 4, 16, 8), (3, 3, 12, 19), (3, 3, 48, 40)], ids=str)
+def test_kernels_are_those_of_variance_scaling(shape):
+    key, law = jax.random.key(3), nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+    want = law(key, shape)
+    np.testing.assert_array_equal(kernel_init(key, shape), want)
+    np.testing.assert_array_equal(jax.jit(kernel_init, static_argnums=1)(key, shape), want)
+    assert kernel_init(key, shape).dtype == want.dtype
