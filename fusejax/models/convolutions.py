@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import max_dim, min_dim
+from jax.core import Tracer, max_dim, min_dim
 from jaxtyping import Array, Float
 
 from fusejax.ops import onednn
@@ -42,7 +42,7 @@ def kernel_init(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) ->
     while length < size:
         length *= 4
     numbers = jax.random.uniform(key, (length,), dtype, -1.0)
-    if not isinstance(numbers, jax.core.Tracer):
+    if not isinstance(numbers, Tracer):
         numbers = np.asarray(numbers)  # NumPy cuts it without compiling anything
     variance = np.asarray(shape[-1] / size / 3, dtype)
     return jnp.asarray(numbers[:size].reshape(shape) * np.sqrt(3 * variance))

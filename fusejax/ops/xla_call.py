@@ -4,10 +4,12 @@ The handler reports the version of the interface for which `fusejax.ops.xla_ffi`
 XLA refuses it if that no longer fits.
 """
 
+import atexit
 import collections
 import ctypes
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,6 +51,7 @@ def register(name: str, plan: Callable[[tuple[int, ...], list[int], list[int]], 
             question = ctypes.cast(frame.extension, ctypes.POINTER(xla_ffi.Question)).contents
             question.metadata.contents.version.major, question.metadata.contents.version.minor = xla_ffi.VERSION
             return None
+        _inside.append(None)
         try:
             attribute = frame.attributes.items[0].contents
             args, results = (
@@ -58,9 +61,24 @@ def register(name: str, plan: Callable[[tuple[int, ...], list[int], list[int]], 
             return _Call(name, job, frame.api.contents).run(frame)
         except Exception as error:  # must not propagate through C; XLA raises it again
             return _report(frame.api.contents, name, error)
+        finally:
+            _inside.pop()
 
+    atexit.register(_finish)
     jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(handler), platform="cpu")
     return handler
+
+
+def _finish() -> None:
+    """Waits at exit until none of XLA's threads runs Python or is about to.
+
+    A thread that wants Python's lock after the end of the interpreter never returns, and XLA, which
+    waits for its threads, does not either.
+    """
+    jax.block_until_ready(jax.live_arrays())
+    while _inside or _scheduled:
+        time.sleep(0.001)
+    time.sleep(0.02)  # for threads that have left `_inside` and are on their way back to XLA
 
 
 class _Call:
@@ -138,6 +156,8 @@ def _report(api: Any, name: str, error: Exception) -> int:
     return api.create_error(ctypes.byref(xla_ffi.ErrorArgs.sized(f"{name}: {error}".encode(), xla_ffi.INTERNAL)))
 
 
+# One entry for each of XLA's threads that runs Python.
+_inside: list[None] = []
 # Tasks that XLA's threads have not begun, by the number that XLA hands back.
 _scheduled: dict[int, Callable[[], None]] = {}
 _numbers = itertools.count(1)
@@ -151,4 +171,8 @@ def _schedule(frame: Any, task: Callable[[], None]) -> None:
 
 @xla_ffi.Task
 def _run_scheduled(number: int) -> None:
-    _scheduled.pop(number)()
+    _inside.append(None)
+    try:
+        _scheduled.pop(number)()
+    finally:
+        _inside.pop()

@@ -51,9 +51,9 @@ def first_state(params: Params, *, by_module: bool, averaged: bool) -> TrainStat
 def init_params(model: nn.Module, key: jax.Array) -> Params:
     """Initializes a network that is called with infrared and visible luma.
 
-    Outside of `jax.jit`, parameters are drawn one after the other, so that few programs are compiled
-    (see `kernel_init` in `fusejax.models.convolutions`): for AngularFuse's 347 arrays, 6 s of CPU
-    time instead of 28 in one program.
+    Outside of `jax.jit`, parameters are drawn one after the other, so that few programs are
+    compiled (see `kernel_init` in `fusejax.models.convolutions`): for AngularFuse's 347 arrays, 6 s
+    of CPU time instead of 28 in one program.
 
     Args:
         model: the network.
