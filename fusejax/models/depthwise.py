@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.models.convolutions import NHWC, kernel_init, pad_one
+from fusejax.models.convolutions import NHWC, pad_one
+from fusejax.models.initializers import kernel_init
 from fusejax.ops.backend import by_platform
 
 

@@ -15,9 +15,9 @@ from fusejax.models.convolutions import (
     Pointwise,
     SplitPointwise,
     UpsampleConv,
-    kernel_init,
 )
 from fusejax.models.depthwise import DepthwiseConv3x3
+from fusejax.models.initializers import kernel_init
 
 PAIR = jax.ShapeDtypeStruct((2, 9, 6, 1), jnp.float32)
 # Layer, input channels, number of values summed for one output value, options of the call.
