@@ -74,3 +74,19 @@ def quick_compilation(platform: str) -> dict[str, Any] | None:
     if platform != "cpu":
         return None
     return {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+def step_compilation(platform: str) -> dict[str, Any] | None:
+    """Compiler options for a training step, whose compilation a user waits for.
+
+    LLVM's optimization level 3, XLA's default on CPU, takes 2 s of 13 for AngularFuse's step. The
+    step is then no faster than at level 2: ratios of 0.93 to 1.00 for the four networks, level 2
+    over level 3.
+
+    Args:
+        platform: platform for which the step is compiled.
+
+    Returns:
+        The `compiler_options` for `jax.jit`; None on other platforms, which do not support them.
+    """
+    return {"xla_backend_optimization_level": 2} if platform == "cpu" else None

@@ -32,10 +32,8 @@ class RunLog:
         self._workdir = workdir
         self._file = None if workdir is None else LogFile(workdir)
         self._console = Console(file=sys.stdout, quiet=workdir is None)
-        self._steps = steps
+        self._steps, self._start = steps, start
         self._board = None
-        if workdir is not None and importlib.util.find_spec("tensorboardX"):
-            self._board = Board(workdir / "tensorboard", start=start, report=self.message)
         self._progress = None
         if self._console.is_terminal and workdir is not None:
             self._progress = Progress(
@@ -66,6 +64,13 @@ class RunLog:
         about = {"name": name, "steps": self._steps, "stages": list(stages.items())}
         about |= {"devices": mesh.size, "processes": jax.process_count()}
         self._write("start", step, about)
+
+    def open_board(self) -> None:
+        """Opens the file of TensorBoard events if tensorboardX is installed; importing it takes a
+        second.
+        """
+        if self._workdir is not None and importlib.util.find_spec("tensorboardX"):
+            self._board = Board(self._workdir / "tensorboard", start=self._start, report=self.message)
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Adds a line to the log; failures are reported but do not stop the run."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -22,7 +22,9 @@ from fusejax.training.pace import Pace
 from fusejax.training.profiling import StepProfiler
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
+from fusejax.training.stage_steps import StageSteps
 from fusejax.training.stages import Stage, plan_stages, stage_at
+from fusejax.training.start import find_start
 from fusejax.training.state import TrainState
 from fusejax.training.step_logs import NonFiniteLoss, StepLogs
 from fusejax.training.validation import validate
@@ -86,8 +88,11 @@ def fit(
             workdir / "checkpoints", keep_newest=config.keep_newest, best_metric=config.best_metric
         )
         stack.callback(checkpoints.close)
-        state, samples_seen, messages = _start(workdir, config, program, checkpoints, override, allow_older)
-        log = RunLog(workdir if first else None, steps=stages[-1].end, start=int(state.step))
+        state, samples_seen, messages = find_start(
+            workdir, program, checkpoints, override=override, allow_older=allow_older
+        )
+        step = 0 if state is None else int(state.step)
+        log = RunLog(workdir if first else None, steps=stages[-1].end, start=step)
         stack.callback(log.close)
         for source in (*sources, *(validation.sources if validation else ())):
             messages += [f"skipped: {line}" for line in getattr(source, "skipped", ())]
@@ -106,32 +111,7 @@ def fit(
         )
         profiler = StepProfiler(workdir / "profile", profile_steps, log.message)
         run = _Run(workdir, stages, program, checkpoints, log)
-        return run.go(state, samples_seen, iter(batches), validation, profiler)
-
-
-def _start(
-    workdir: epath.Path,
-    config: TrainConfig,
-    program: Program,
-    checkpoints: Checkpoints,
-    override: bool,
-    allow_older: bool,
-) -> tuple[TrainState, int, list[str]]:
-    """The initial state, the number of samples it has seen, and messages for the user.
-
-    Raises:
-        ValueError: if the folder holds weights of another run but no checkpoint; see also
-            `restore`.
-    """
-    if checkpoints.latest_step is None:
-        if (workdir / RUN_FILE).exists():
-            raise ValueError(
-                f"{workdir} holds {RUN_FILE} but no checkpoint to continue from; give another "
-                "--workdir, or move it away."
-            )
-        return program.create(), 0, []
-    restored = checkpoints.restore(program.target, config=to_dict(config), override=override, allow_older=allow_older)
-    return restored.state, restored.data["samples_seen"], [*restored.messages]
+        return run.go(state, step, samples_seen, iter(batches), validation, profiler)
 
 
 class _Run:
@@ -148,7 +128,7 @@ class _Run:
         self.workdir, self.stages, self.steps = workdir, stages, stages[-1].end
         self.program, self.checkpoints, self.log = program, checkpoints, log
         self.config = program.config
-        self.stage = stages[0]
+        self.key = program.key()
         self.step_logs = StepLogs(self.config)
         self.pace = Pace(self.steps)
         self.stop = StopRequest()
@@ -157,34 +137,40 @@ class _Run:
 
     def go(
         self,
-        state: TrainState,
+        saved: TrainState | None,
+        step: int,
         samples_seen: int,
         batches: Iterator[dict[str, Any]],
         validation: JoinedSource | None,
         profiler: StepProfiler,
     ) -> TrainState:
-        """Trains from `state` to the end of the last stage and writes the weights."""
-        step, self.samples_seen = int(state.step), samples_seen
-        if step >= self.steps:
+        """Trains from a saved state, or from random parameters, to the end of the last stage and
+        writes the weights.
+        """
+        self.samples_seen = samples_seen
+        if saved is not None and step >= self.steps:
             self.log.message(f"{self.workdir} is finished: {step} of {self.steps} steps.")
-            return state
-        self._announce(state, step)
-        key = self.program.key()
+            return saved
+        self._announce(step)
+        self._enter(stage_at(self.stages, step))
+        # The rest of the preparations happens while the step is compiled.
+        self.step_fns.begin(dispatched_together(step, self.stage, self.config.steps_per_dispatch))
+        self.log.open_board()
+        state = self.program.create() if saved is None else saved
         feed = Feed(batches, self.program.mesh, self.step_logs.meter)
-        step_fns: dict[int, Callable] = {}
         self.step_logs.meter.restart()
         with self.stop.watch(self.log.message), profiler.running():
             while step < self.steps:
-                if step == self.stage.end or not step_fns:
+                if step == self.stage.end:
                     self._flush()
-                    self.stage, step_fns = stage_at(self.stages, step), {}
+                    self._enter(stage_at(self.stages, step))
                 count = dispatched_together(step, self.stage, self.config.steps_per_dispatch)
                 batch, names = feed.take(count)
-                if count not in step_fns:
-                    step_fns[count] = self._compile(state, batch, key, count)
+                if count not in self.step_fns:
+                    self._wait_for_compilation(count)
                 profiler.before(step + 1)
                 with jax.transfer_guard("disallow"):  # a step neither waits for a device nor copies from it
-                    state, logs = step_fns[count](state, batch, key)
+                    state, logs = self.step_fns.get(count)(state, batch, self.key)
                 step += count
                 self.samples_seen += self.config.batch_size * count
                 self.step_logs.add(step, names, logs)
@@ -196,30 +182,27 @@ class _Run:
             raise Interrupted(RETRY)
         return state
 
-    def _announce(self, state: TrainState, step: int) -> None:
+    def _announce(self, step: int) -> None:
         self.log.begin(
             self.config.name, step, self.program.mesh, {stage.config.name: stage.end for stage in self.stages}
         )
-        count = sum(x.size for x in jax.tree.leaves(state.params))
+        count = sum(x.size for x in jax.tree.leaves(self.program.target.params))
         crop = self.config.data.crop
         self.log.message(
             f"{count:,} parameters, {self.steps - step} steps of {self.config.batch_size} crops of {crop}x{crop}"
         )
 
-    def _compile(self, state: TrainState, batch: dict[str, jax.Array], key: jax.Array, count: int) -> Callable:
-        """Compiles the function for `count` steps of the current stage; the time is not counted as
-        step time.
-        """
+    def _enter(self, stage: Stage) -> None:
+        self.stage, self.step_fns = stage, StageSteps(self.program, stage, self.key, self.log.message)
         if len(self.stages) > 1:
-            self.log.message(f"stage {self.stage.config.name!r}: steps {self.stage.start + 1} to {self.stage.end}")
-        self.log.message("compiling; the first step takes about a minute (less if it was compiled before)")
+            self.log.message(f"stage {stage.config.name!r}: steps {stage.start + 1} to {stage.end}")
+
+    def _wait_for_compilation(self, count: int) -> None:
+        """Waits for the function for `count` steps; the time is not counted as step time."""
         start = time.perf_counter()
-        compiled = self.program.step(self.stage, steps=count).lower(state, batch, key).compile()
-        seconds = time.perf_counter() - start
-        self.step_logs.meter.exclude(seconds)
-        self.log.message(f"compiled in {seconds:.0f} s")
+        self.step_fns.get(count)
+        self.step_logs.meter.exclude(time.perf_counter() - start)
         self.pace.begin()
-        return compiled
 
     def _progress(self, step: int, logs: dict[str, jax.Array]) -> None:
         self.log.advance(step)

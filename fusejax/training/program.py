@@ -12,7 +12,7 @@ from jax.stages import Wrapped
 from fusejax.config import TrainConfig
 from fusejax.losses import check_objective
 from fusejax.models import build
-from fusejax.ops.backend import quick_compilation
+from fusejax.ops.backend import quick_compilation, step_compilation
 from fusejax.training.sharding import (
     batch_sharding,
     check_batch_size,
@@ -51,7 +51,7 @@ class Program:
                 provides=self.model.provides,
                 boxes=config.data.max_boxes > 0,
             )
-        self.batch_sharding = batch_sharding(mesh)
+        self.batch_sharding, self._platform = batch_sharding(mesh), mesh.devices.flat[0].platform
         place = functools.partial(state_sharding, mesh=mesh, min_sharded=config.mesh.min_sharded)
         self.target = abstract_state(self._init, place)
         self._shardings = jax.tree.map(lambda x: x.sharding, self.target)
@@ -85,7 +85,7 @@ class Program:
                 params = init_params(self.model, jax.random.key(self.config.seed))
         params = place_state(params, self._shardings.params)
         lowered = jax.jit(self._first_state, out_shardings=self._shardings, donate_argnums=0).lower(params)
-        return lowered.compile(compiler_options=quick_compilation(self.mesh.devices.flat[0].platform))(params)
+        return lowered.compile(compiler_options=quick_compilation(self._platform))(params)
 
     def key(self) -> jax.Array:
         """The random key into which steps fold their number, on all devices of all processes."""
@@ -120,7 +120,12 @@ class Program:
         )
         if steps > 1:
             step = functools.partial(_take_steps, step, steps)
-        return jax.jit(step, donate_argnums=0, out_shardings=(self._shardings, replicated(self.mesh)))
+        return jax.jit(
+            step,
+            donate_argnums=0,
+            out_shardings=(self._shardings, replicated(self.mesh)),
+            compiler_options=step_compilation(self._platform),
+        )
 
     def to_host(self, params: Params) -> Params:
         """Copies parameters that may be spread over processes; all processes must call this.
@@ -133,14 +138,20 @@ class Program:
         """
         return jax.device_get(self._gather(params))
 
-    def abstract_batch(self) -> dict[str, Any]:
-        """Shapes, types and shardings of a global batch from `fusejax.data.pipeline`."""
+    def abstract_batch(self, *, steps: int = 1) -> dict[str, Any]:
+        """Shapes, types and shardings of a global batch from `fusejax.data.pipeline`.
+
+        Args:
+            steps: number of batches; more than one are stacked along a new first axis.
+        """
         config, data = self.config, self.config.data
         shapes = dict.fromkeys(("ir", "vi_y", "ir_input", "vi_input"), ((data.crop, data.crop, 1), jnp.float32))
         if data.max_boxes:
             shapes |= {"boxes": ((data.max_boxes, 4), jnp.float32), "boxes_valid": ((data.max_boxes,), jnp.bool_)}
+        sharding = batch_sharding(self.mesh, stacked=steps > 1)
+        leading = (config.batch_size,) if steps == 1 else (steps, config.batch_size)
         return {
-            name: jax.ShapeDtypeStruct((config.batch_size, *shape), dtype, sharding=self.batch_sharding)
+            name: jax.ShapeDtypeStruct((*leading, *shape), dtype, sharding=sharding)
             for name, (shape, dtype) in shapes.items()
         }
 
