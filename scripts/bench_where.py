@@ -89,7 +89,8 @@ def run(config: TrainConfig, steps: int) -> Stopwatch:
         batch = watch.time("pipeline", lambda: next(batches))
         batch.pop("id")
         placed = watch.time(
-            "placing", lambda: jax.block_until_ready(place_batch(batch, program.batch_sharding))  # noqa: B023
+            "placing",
+            lambda: jax.block_until_ready(place_batch(batch, program.batch_sharding)),  # noqa: B023
         )
         state, logs = watch.time("dispatch", lambda: step(state, placed, key))  # noqa: B023
         watch.time("device", lambda: jax.block_until_ready((state, logs)))  # noqa: B023

@@ -66,11 +66,13 @@ def update(
     Returns:
         Parameters and optimizer state of all groups, and the learning rates of the updated groups.
     """
-    clip, adam, rates = optax.clip_by_global_norm(clip_norm), optax.scale_by_adam(), {}
+    adam, rates = optax.scale_by_adam(), {}
     for name, grad in grads.items():
         rates[name] = scale = rate(stage_step, opt_state[name].count)
-        clipped, _ = clip.update(grad, optax.EmptyState())
-        direction, state = adam.update(clipped, opt_state[name])
+        # One factor, and no division of each array by the norm as in optax.clip_by_global_norm: for
+        # AngularFuse, XLA then compiles 139 instead of 170 kernels.
+        factor = clip_norm / jnp.maximum(optax.tree.norm(grad), clip_norm)
+        direction, state = adam.update(optax.tree.scale(factor, grad), opt_state[name])
         moved = jax.tree.map(lambda p, d, scale=scale: p - (scale * d).astype(p.dtype), params[name], direction)
         params, opt_state = params | {name: moved}, opt_state | {name: state}
     return params, opt_state, rates
