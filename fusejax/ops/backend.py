@@ -87,6 +87,9 @@ def step_compilation(platform: str) -> dict[str, Any] | None:
         platform: platform for which the step is compiled.
 
     Returns:
-        The `compiler_options` for `jax.jit`; None on other platforms, which do not support them.
+        The `compiler_options` for `jax.jit`; None on other platforms, which do not support them,
+        and if JAX_DISABLE_MOST_OPTIMIZATIONS asks for less.
     """
-    return {"xla_backend_optimization_level": 2} if platform == "cpu" else None
+    if platform != "cpu" or jax.config.read("jax_disable_most_optimizations"):
+        return None
+    return {"xla_backend_optimization_level": 2}

@@ -143,6 +143,9 @@ class Program:
 
         Args:
             steps: number of batches; more than one are stacked along a new first axis.
+
+        Returns:
+            `jax.ShapeDtypeStruct` of each array by its name.
         """
         config, data = self.config, self.config.data
         shapes = dict.fromkeys(("ir", "vi_y", "ir_input", "vi_input"), ((data.crop, data.crop, 1), jnp.float32))
