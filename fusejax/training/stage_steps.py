@@ -35,7 +35,7 @@ class StageSteps:
 
     def begin(self, count: int) -> None:
         """Traces the function for `count` steps per call, and starts to compile it."""
-        self._report("compiling; the first step takes about a minute (less if it was compiled before)")
+        self._report("compiling; the first step can take a minute (less if it was compiled before)")
         start = time.perf_counter()
         step = self._program.step(self._stage, steps=count)
         lowered = step.lower(self._program.target, self._program.abstract_batch(steps=count), self._key)
