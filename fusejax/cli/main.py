@@ -65,7 +65,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
 
 _WARNINGS_SHOWN = 10
 
-# Tracing creates millions of objects that live on; at Python's own threshold (700 objects), looking
+# Tracing creates many objects that live on; at Python's own threshold (700 objects), looking
 # through them takes a quarter of the time to trace AngularFuse's training step.
 _COLLECT_AFTER = (100_000, 20)
 

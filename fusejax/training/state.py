@@ -67,7 +67,6 @@ def init_params(model: nn.Module, key: jax.Array) -> Params:
     Returns:
         Nested parameters by the names of the submodules.
     """
-
     traced = _init.trace(model, key)  # JAX keeps it for the next call
     drawn, _ = dce_jaxpr(traced.jaxpr.jaxpr, [True] * len(traced.jaxpr.out_avals), instantiate=True)
     arrays = jaxpr_as_fun(ClosedJaxpr(drawn, traced.jaxpr.consts))(key)

@@ -1,5 +1,6 @@
 """Scripts that no other test runs still work with the library and print their results."""
 
+import dataclasses
 import importlib
 import itertools
 import re
@@ -33,6 +34,16 @@ def test_feeding_is_measured_from_both_kinds_of_storage(load, capsys):
     said = capsys.readouterr().out
     for kind in ("folder", "ArrayRecord"):
         assert re.search(pattern.format(kind), said, re.MULTILINE), said
+
+
+@pytest.mark.slow
+def test_the_first_step_of_a_tree_is_timed(load, tmp_path):
+    bench = load("bench_first_step")
+    bench.write_synthetic_folder(tmp_path, count=8, size=(32, 32))
+    options = bench.FirstStepOptions(against=SCRIPTS.parent, config=TINY_SMOOTH)
+    assert 0 < bench.seconds_until_first_step(SCRIPTS.parent, options, tmp_path) < 600
+    with pytest.raises(RuntimeError, match=r"took no step:\n.*batch"):
+        bench.seconds_until_first_step(SCRIPTS.parent, dataclasses.replace(options, batch_size=0), tmp_path)
 
 
 @pytest.mark.slow
