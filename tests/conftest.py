@@ -1,6 +1,8 @@
 """Shared settings: CPU, quick compilation, compiled functions kept, a browser, and real pairs."""
 
 import gc
+import importlib.util
+import mmap
 import os
 from pathlib import Path
 
@@ -11,7 +13,22 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Most of the suite's time is compilation. A training step of a small network compiles in a third of
 # the time with these two; tests marked `optimized` turn the first one off.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+_FLAG = "xla_cpu_use_fusion_emitters"
+
+
+def compiler_knows(flag: str) -> bool:
+    """Whether the installed jaxlib has that XLA flag; XLA ends a process that sets one it does not know."""
+    found = importlib.util.find_spec("jaxlib")
+    assert found is not None and found.submodule_search_locations, "jaxlib is not installed"
+    for library in Path(found.submodule_search_locations[0]).glob("*.so"):
+        with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content.find(flag.encode() + b"\0") >= 0:
+                return True
+    return False
+
+
+if "XLA_FLAGS" not in os.environ and compiler_knows(_FLAG):
+    os.environ["XLA_FLAGS"] = f"--{_FLAG}=false"
 
 import jax  # noqa: E402 - the settings above must come before JAX is imported
 import jaxtyping  # noqa: E402
