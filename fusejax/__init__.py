@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fusejax import (
         data,
+        evaluation,
         export,
         inference,
+        io,
         losses,
         metrics,
         models,
-        robustness,
-        scoring,
-        studies,
         training,
         weights,
     )
@@ -31,14 +30,13 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     "data",
+    "evaluation",
     "export",
     "inference",
+    "io",
     "losses",
     "metrics",
     "models",
-    "robustness",
-    "scoring",
-    "studies",
     "training",
     "weights",
 )
@@ -47,16 +45,15 @@ _VERBS = ("Fuser", "fuse")
 __all__ = [
     "Fuser",
     "data",
+    "evaluation",
     "export",
     "fuse",
     "inference",
+    "io",
     "load",
     "losses",
     "metrics",
     "models",
-    "robustness",
-    "scoring",
-    "studies",
     "training",
     "weights",
 ]

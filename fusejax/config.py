@@ -208,7 +208,7 @@ def load_config(name_or_path: str) -> TrainConfig:
 
 def load_ablation(name_or_path: str) -> Callable:
     """Loads `get_ablation(data_root, out, full_size)` of a Python file
-    (`fusejax.studies.ablation`).
+    (`fusejax.evaluation.ablation`).
 
     Args:
         name_or_path: path of the file, or the name of a shipped one.

@@ -24,9 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from fusejax.data.images import as_infrared, image_size, read_image, write_image
+from fusejax.evaluation import evaluate_folders
+from fusejax.io.images import as_infrared, image_size, read_image, write_image
 from fusejax.metrics import USUAL, evaluate
-from fusejax.scoring import evaluate_folders
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import metrics_reference as reference  # pyright: ignore[reportMissingImports] - in tests/

@@ -10,8 +10,8 @@ import tyro
 from PIL import Image
 
 import fusejax
-from fusejax.data.images import to_float
 from fusejax.data.synthetic import synthetic_pair
+from fusejax.io.images import to_float
 from fusejax.report.panels import labeled_row
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import read_image, write_image
 from fusejax.report.page import write_page
-from fusejax.scoring.folder import evaluate_folders
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _WIDTH, _HEIGHT = 1000, 640  # of the browser window

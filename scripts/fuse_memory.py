@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 
 from fusejax.config import load_config
-from fusejax.data.images import write_image
 from fusejax.data.synthetic import synthetic_pair
+from fusejax.io.images import write_image
 from fusejax.models import build
 from fusejax.weights.files import save_weights, shipped_weights
 

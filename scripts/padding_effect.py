@@ -15,8 +15,8 @@ import numpy as np
 import tyro
 
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import to_float
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import to_float
 from fusejax.models import build
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket

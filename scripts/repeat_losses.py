@@ -16,10 +16,10 @@ from typing import Annotated
 import tyro
 
 from fusejax.config import TrainConfig, load_config
+from fusejax.evaluation.repetition import first_losses
 from fusejax.inference.compilation import keep_compilations
-from fusejax.report.progress import track
+from fusejax.progress import track
 from fusejax.serialize import from_dict
-from fusejax.studies.repetition import first_losses
 from fusejax.weights.files import load_weights
 
 RECIPES = {"angularfuse": "angularfuse_tuned", "light": "light"}

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from fusejax.data.images import as_infrared, from_float, read_image, to_float, write_image
 from fusejax.data.moving import moving_scene
-from fusejax.data.pairing import list_images
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
+from fusejax.io.images import as_infrared, from_float, read_image, to_float, write_image
+from fusejax.io.pairing import list_images
 from fusejax.metrics import TEMPORAL_METRICS, evaluate, evaluate_video
 from fusejax.ops.color import rgb_to_luma
 

@@ -17,7 +17,7 @@ import tyro
 from fuse_memory import run_measured
 
 from fusejax.data.moving import moving_scene
-from fusejax.data.video_writing import SUFFIXES, Codec, VideoWriter, from_pixels
+from fusejax.io.video_writing import SUFFIXES, Codec, VideoWriter, from_pixels
 
 _RATE = 30
 _SCENE = 30  # frames, which are repeated

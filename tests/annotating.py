@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from fusejax.data.images import write_image
+from fusejax.io.images import write_image
 from fusejax.ops.boxes import rasterize
 
 SIZE = (768, 1024)

@@ -17,7 +17,7 @@ _FLAG = "xla_cpu_use_fusion_emitters"
 
 
 def compiler_knows(flag: str) -> bool:
-    """Whether the installed jaxlib has that XLA flag; XLA ends a process that sets one it does not know."""
+    """Whether the installed jaxlib has that XLA flag; an unknown flag ends the process."""
     found = importlib.util.find_spec("jaxlib")
     assert found is not None and found.submodule_search_locations, "jaxlib is not installed"
     for library in Path(found.submodule_search_locations[0]).glob("*.so"):
@@ -61,7 +61,7 @@ LONG = (
     "training/test_gcs.py",
     "training/test_mesh.py",
     "project/test_scripts.py",
-    "robustness/test_stress.py",
+    "evaluation/test_stress.py",
     "models/test_angularfuse.py",
     "metrics/test_metrics_limits.py",
 )
@@ -95,7 +95,8 @@ def convolutions(request):
     if request.node.get_closest_marker("onednn") is not None:
         yield
         return
-    from fusejax.ops import onednn  # not at the top: the type checker must be there before the library
+    # Not at the top: the type checker must be there before the library.
+    from fusejax.onednn import convolution as onednn
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onednn, "library", lambda: None)

@@ -16,14 +16,13 @@ import fusejax
 
 ROOMS = (
     "data",
+    "evaluation",
     "export",
     "inference",
+    "io",
     "losses",
     "metrics",
     "models",
-    "robustness",
-    "scoring",
-    "studies",
     "training",
     "weights",
 )

@@ -7,8 +7,8 @@ Two variants. Tables: configs/ablations/README.md ("Angle-aware against magnitud
 
 from pathlib import Path
 
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import STREET_SETS, street_config, without_term
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import STREET_SETS, street_config, without_term
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001

@@ -8,8 +8,8 @@ Five variants. Tables: configs/ablations/README.md ("Complementary masks").
 from pathlib import Path
 
 from fusejax.data.config import ComMaskConfig
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import STREET_SETS, street_config, with_data
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import STREET_SETS, street_config, with_data
 
 PATCH_SIZES = (8, 16, 32)
 

@@ -9,9 +9,9 @@ terms with a weight of 10 each. Tables: configs/ablations/README.md ("Five gradi
 
 from pathlib import Path
 
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import STREET_SETS, street_config, with_objective
 from fusejax.losses.config import ObjectiveConfig, TermConfig
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import STREET_SETS, street_config, with_objective
 
 LOSSES = {
     "conventional": ("joint_gradient",),

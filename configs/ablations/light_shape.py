@@ -10,8 +10,8 @@ configs/ablations/README.md ("The shape of the light network").
 import dataclasses
 from pathlib import Path
 
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import LIGHT_SETS, light_config
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import LIGHT_SETS, light_config
 
 CHANGES = {
     "shipped": {},

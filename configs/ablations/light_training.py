@@ -10,8 +10,8 @@ import dataclasses
 from pathlib import Path
 
 from fusejax.data.config import AugmentConfig
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import LIGHT_SETS, light_config, with_data
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import LIGHT_SETS, light_config, with_data
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001

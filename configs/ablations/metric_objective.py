@@ -9,8 +9,8 @@ configs/ablations/README.md ("Metrics as terms").
 import dataclasses
 from pathlib import Path
 
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import LIGHT_SETS, light_config, with_objective
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import LIGHT_SETS, light_config, with_objective
 
 METRICS = {"qabf": "Qabf", "metric_ssim": "SSIM", "scd": "SCD", "vif": "VIF"}
 

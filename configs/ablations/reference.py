@@ -8,9 +8,9 @@ Two variants. Tables: configs/ablations/README.md ("Fine-grained reference").
 import dataclasses
 from pathlib import Path
 
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.variants import STREET_SETS, street_config, with_objective
 from fusejax.losses.config import TermConfig
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.variants import STREET_SETS, street_config, with_objective
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:  # noqa: ARG001

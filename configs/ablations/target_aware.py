@@ -12,9 +12,9 @@ on real pairs without boxes, which shows the cost of the term. Tables: configs/a
 from pathlib import Path
 
 from fusejax.config import load_config
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.preparation import BoxedPairs
-from fusejax.studies.variants import with_data, without_term
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.preparation import BoxedPairs
+from fusejax.evaluation.variants import with_data, without_term
 
 HELD_OUT = "synthetic"
 SETS = {HELD_OUT: "synthetic streets with all their boxes", "msrs/test_dev": "day and night streets without boxes"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fusejax.config import load_config
 from fusejax.data.alignment import AlignConfig
-from fusejax.studies.ablation import Ablation
-from fusejax.studies.preparation import AlignmentPlan
-from fusejax.studies.variants import with_data
+from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.preparation import AlignmentPlan
+from fusejax.evaluation.variants import with_data
 
 TARGET, AUXILIARY = "roadscene/train", "msrs128/train"
 # Not the author's grid, which would use only one patch of each of these small auxiliary images.

@@ -8,11 +8,11 @@ import tyro
 
 from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
-from fusejax.data.outputs import check_out, write_complete
-from fusejax.studies.grids import draw_grids
-from fusejax.studies.pages import write_ablation_pages
-from fusejax.studies.run import reference_scores, run_ablation
-from fusejax.studies.tables import markdown, write_csv
+from fusejax.evaluation.grids import draw_grids
+from fusejax.evaluation.pages import write_ablation_pages
+from fusejax.evaluation.run import reference_scores, run_ablation
+from fusejax.evaluation.tables import markdown, write_csv
+from fusejax.io.outputs import check_out, write_complete
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from fusejax.cli.parsing import parse
-from fusejax.data.images import write_image
-from fusejax.data.outputs import check_out, write_complete
+from fusejax.evaluation.comparison import ComparedSet, compare_methods, comparison_grid
+from fusejax.evaluation.comparison_tables import Means, comparison_tables, mean_ranks, means_of, read_rows, write_means
+from fusejax.io.images import write_image
+from fusejax.io.outputs import check_out, write_complete
 from fusejax.report.plots import plot_distributions
 from fusejax.report.rank_plot import plot_ranks
-from fusejax.studies.comparison import ComparedSet, compare_methods, comparison_grid
-from fusejax.studies.comparison_tables import Means, comparison_tables, mean_ranks, means_of, read_rows, write_means
 from fusejax.weights.files import shipped_weights
 
 

@@ -11,16 +11,16 @@ from rich.console import Console
 
 from fusejax.cli.parsing import parse
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.data.outputs import check_out, write_complete
+from fusejax.evaluation.folder import evaluate_folders, method_names
+from fusejax.evaluation.regions import write_regions
+from fusejax.evaluation.video import evaluate_videos, with_frames
 from fusejax.inference.folder import fuse_folder
+from fusejax.io.outputs import check_out, write_complete
 from fusejax.metrics import undefined_reason
 from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions
 from fusejax.report.scores import Scores, write_scores
 from fusejax.report.tables import comparison_markdown, terminal_table
-from fusejax.scoring.folder import evaluate_folders, method_names
-from fusejax.scoring.regions import write_regions
-from fusejax.scoring.video import evaluate_videos, with_frames
 
 _FILE_WIDTH = 240
 _EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "regions.csv")

@@ -7,7 +7,7 @@ from typing import Annotated
 import jax
 import tyro
 
-from fusejax.data.outputs import check_out
+from fusejax.io.outputs import check_out
 from fusejax.weights.files import save_weights
 from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkpoint
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from fusejax.cli.parsing import parse
-from fusejax.export.page import write_page
+from fusejax.web.page import write_page
 
 
 @dataclasses.dataclass(frozen=True)

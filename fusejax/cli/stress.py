@@ -6,10 +6,10 @@ from pathlib import Path
 import tyro
 
 from fusejax.cli.parsing import parse
-from fusejax.data.outputs import check_out, write_complete
-from fusejax.robustness.stress import METRICS, stress_folders, write_inputs
-from fusejax.robustness.stress_figures import draw_curves, draw_grid
-from fusejax.robustness.stress_tables import markdown, write_csv
+from fusejax.evaluation.stress import METRICS, stress_folders, write_inputs
+from fusejax.evaluation.stress_figures import draw_curves, draw_grid
+from fusejax.evaluation.stress_tables import markdown, write_csv
+from fusejax.io.outputs import check_out, write_complete
 
 _TABLE, _CSV, _GRID = "stress.md", "stress.csv", "grid.png"
 

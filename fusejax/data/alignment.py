@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fusejax.data.images import as_visible, from_float, to_float
+from fusejax.io.images import as_visible, from_float, to_float
 
 CHANNELS = ("red", "green", "blue")
 IDENTITY = np.tile(np.arange(256), (3, 1))

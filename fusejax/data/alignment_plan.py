@@ -10,8 +10,8 @@ import numpy as np
 
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import image_size, read_image
-from fusejax.data.outputs import write_complete
+from fusejax.io.images import image_size, read_image
+from fusejax.io.outputs import write_complete
 from fusejax.serialize import from_dict, to_dict
 from fusejax.typing import Pair
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from fusejax.data.annotations import read_boxes
-from fusejax.data.images import as_infrared, as_visible, read_image
-from fusejax.data.pairing import PairError, PairPaths, Scan, check_folder, scan_pair, size_text
+from fusejax.io.annotations import read_boxes
+from fusejax.io.images import as_infrared, as_visible, read_image
+from fusejax.io.pairing import PairError, PairPaths, Scan, check_folder, scan_pair, size_text
 from fusejax.typing import Pair
 
 # Folder names of the field's public data sets, in lower case.

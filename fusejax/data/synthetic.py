@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fusejax.data.images import from_float, write_image
 from fusejax.data.synthetic_scene import Scene, draw_background
 from fusejax.data.synthetic_targets import draw_targets
+from fusejax.io.images import from_float, write_image
 from fusejax.typing import Pair
 
 

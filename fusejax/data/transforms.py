@@ -13,9 +13,9 @@ import grain
 import numpy as np
 from jaxtyping import Bool, Float
 
-from fusejax.data.annotations import of_classes
-from fusejax.data.images import to_float
 from fusejax.data.masking import ComMaskConfig, com_mask
+from fusejax.io.annotations import of_classes
+from fusejax.io.images import to_float
 from fusejax.ops.color import rgb_to_luma
 
 # Minimum part of a box that must be inside a crop (FusionNet, specification section 4, step 3):

@@ -17,9 +17,9 @@ import jax
 import numpy as np
 
 import fusejax
-from fusejax.data.outputs import check_out, errors_naming
 from fusejax.export import standalone
 from fusejax.inference.fuser import Fuser
+from fusejax.io.outputs import check_out, errors_naming
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights, save_weights
 

@@ -13,8 +13,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from fusejax.data.image_headers import ImageWarning, bits_per_sample
-from fusejax.data.images import as_infrared, read_thermal
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.jobs import Jobs, find_jobs, make_out
 from fusejax.inference.memory import check_tile, parse_memory
@@ -27,7 +25,9 @@ from fusejax.inference.thermal import (
     check_range,
     describe_range,
 )
-from fusejax.report.progress import track
+from fusejax.io.image_headers import ImageWarning, bits_per_sample
+from fusejax.io.images import as_infrared, read_thermal
+from fusejax.progress import track
 
 Item, T = TypeVar("Item"), TypeVar("T")
 

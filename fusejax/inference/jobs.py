@@ -10,10 +10,10 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fusejax.data.image_headers import ImageWarning, bits_per_sample, image_size
-from fusejax.data.images import SUFFIXES
-from fusejax.data.outputs import check_out
-from fusejax.data.pairing import PairError, PairPaths, match_pairs, size_text
+from fusejax.io.image_headers import ImageWarning, bits_per_sample, image_size
+from fusejax.io.images import SUFFIXES
+from fusejax.io.outputs import check_out
+from fusejax.io.pairing import PairError, PairPaths, match_pairs, size_text
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")

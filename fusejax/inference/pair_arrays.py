@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from fusejax.data.images import as_infrared, from_float, to_float
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -20,6 +19,7 @@ from fusejax.inference.thermal import (
     full_range,
     to_unit,
 )
+from fusejax.io.images import as_infrared, from_float, to_float
 from fusejax.ops.color import recolor, rgb_to_luma
 
 Plane = Float[np.ndarray, "*b h w 1"]

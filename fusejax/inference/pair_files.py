@@ -9,14 +9,14 @@ from typing import Literal
 import jax
 import numpy as np
 
-from fusejax.data.image_headers import ImageError, bits_per_sample
-from fusejax.data.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
-from fusejax.data.pairing import PairPaths, size_text
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
 from fusejax.inference.thermal import Polarity, Range, full_range
 from fusejax.inference.tiles import OnTile
+from fusejax.io.image_headers import ImageError, bits_per_sample
+from fusejax.io.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
+from fusejax.io.pairing import PairPaths, size_text
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket
 from fusejax.report.panels import labeled_row

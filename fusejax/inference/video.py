@@ -9,18 +9,18 @@ from typing import Literal
 
 import numpy as np
 
-from fusejax.data.images import resample, write_image
-from fusejax.data.pairing import size_text
-from fusejax.data.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
-from fusejax.data.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
 from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
+from fusejax.io.images import resample, write_image
+from fusejax.io.pairing import size_text
+from fusejax.io.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
+from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.ops.color import recolor
+from fusejax.progress import track
 from fusejax.report.panels import labeled_row
-from fusejax.report.progress import track
 
 Frame = ImageFrame | DecodedFrame
 

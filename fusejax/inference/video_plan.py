@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from fusejax.data.image_headers import ImageWarning
-from fusejax.data.pairing import list_images, size_text
-from fusejax.data.video import DecodedFrame, FrameFolder, Frames, ImageFrame, VideoError, VideoFile, is_video
-from fusejax.data.video_writing import SUFFIXES, Codec
 from fusejax.inference.jobs import lossless_suffix
 from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range, full_range
+from fusejax.io.image_headers import ImageWarning
+from fusejax.io.pairing import list_images, size_text
+from fusejax.io.video import DecodedFrame, FrameFolder, Frames, ImageFrame, VideoError, VideoFile, is_video
+from fusejax.io.video_writing import SUFFIXES, Codec
 
 _SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
 _RATE_TOLERANCE = 0.0005  # 29.97 and 30 differ by twice as much

@@ -15,7 +15,7 @@ from jax.core import max_dim, min_dim
 from jaxtyping import Array, Float
 
 from fusejax.models.initializers import kernel_init
-from fusejax.ops import onednn
+from fusejax.onednn import convolution as onednn
 from fusejax.ops.backend import by_platform, runs_on_this_cpu
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -25,7 +25,7 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
     """Cross-correlation without padding.
 
     For a program that runs on this machine's CPU, oneDNN computes it where it is installed
-    (`fusejax.ops.onednn`).
+    (`fusejax.onednn.convolution`).
 
     Otherwise XLA's CPU backend hands unpadded convolutions to a library that runs them on one
     thread and, from 24 channels on, three to seven times slower than XLA's own code (24 -> 24

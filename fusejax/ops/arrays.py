@@ -47,7 +47,7 @@ def as_array(image: Any, name: str) -> np.ndarray | jax.Array:
     if isinstance(image, list | tuple):
         return _list_array(image, name)
     if isinstance(image, str | bytes) or hasattr(image, "__fspath__"):
-        hint = "; read the file first, for example with fusejax.data.read_image."
+        hint = "; read the file first, for example with fusejax.io.read_image."
         raise ValueError(f"{name} is a path, {str(image)!r}{hint}")
     hint = f"; pass {name}.numpy(force=True), channels last" if library == "torch" else ""
     raise ValueError(f"{name} is of type {kind.__module__}.{kind.__qualname__}{hint}; expected an array [h, w, c].")

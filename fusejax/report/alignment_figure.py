@@ -8,7 +8,7 @@ import numpy as np
 from fusejax.data.alignment import CHANNELS, Alignment
 from fusejax.data.alignment_plan import AlignedPatches, AlignPlan
 from fusejax.data.folders import PairFolder
-from fusejax.data.outputs import save_figure
+from fusejax.io.outputs import save_figure
 
 _SHOWN = 8
 _LEVELS_A_BIN = 8

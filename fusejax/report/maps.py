@@ -8,8 +8,8 @@ from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from fusejax.data.images import from_float, write_image
-from fusejax.data.outputs import save_figure
+from fusejax.io.images import from_float, write_image
+from fusejax.io.outputs import save_figure
 
 _COLORMAP = "viridis"  # perceptually uniform, also in grayscale print and for color-blind readers
 _COLUMNS = 3

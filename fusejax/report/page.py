@@ -11,12 +11,12 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from fusejax.data.images import ImageWarning, image_size
-from fusejax.data.outputs import check_out, write_complete
+from fusejax.io.images import ImageWarning, image_size
+from fusejax.io.outputs import check_out, write_complete
 from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS, higher_is_better
+from fusejax.progress import track
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
 from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
-from fusejax.report.progress import track
 from fusejax.report.ranking import Ranking, bootstrap_ranking
 from fusejax.report.scores import FolderScores, Scores
 from fusejax.report.tables import ranks

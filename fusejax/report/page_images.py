@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fusejax.data.images import as_infrared, from_float, read_image, resample, to_float
+from fusejax.io.images import as_infrared, from_float, read_image, resample, to_float
 from fusejax.report.scores import Scores
 
 LONGEST = 1280

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from fusejax.data.images import from_float
+from fusejax.io.images import from_float
 
 Panel = Float[np.ndarray, "h _ _"]
 RgbImage = UInt8[np.ndarray, "_ _ 3"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from fusejax.data.outputs import save_figure
+from fusejax.io.outputs import save_figure
 from fusejax.metrics import higher_is_better
 from fusejax.report.scores import Scores
 

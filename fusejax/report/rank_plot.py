@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fusejax.data.outputs import save_figure
+from fusejax.io.outputs import save_figure
 
 
 def plot_ranks(path: Path, overall: Mapping[str, float], by_set: Mapping[str, Mapping[str, float]]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from fusejax.data.outputs import save_figure
+from fusejax.io.outputs import save_figure
 from fusejax.report.run_history import History, segments, series
 from fusejax.report.run_summary import best, higher_is_better
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fusejax.report.progress import duration
+from fusejax.progress import duration
 from fusejax.report.run_history import History, Line, Segment, segments, series
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.data.outputs import write_complete, write_rows
+from fusejax.io.outputs import write_complete, write_rows
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from fusejax.data.images import write_image
+from fusejax.io.images import write_image
 from fusejax.training.board import Board
 from fusejax.training.log_file import LogFile
 

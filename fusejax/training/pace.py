@@ -2,7 +2,7 @@
 
 import time
 
-from fusejax.report.progress import duration
+from fusejax.progress import duration
 
 _STEPS_FOR_ESTIMATE = 10
 _SECONDS_BETWEEN_LINES = 30.0

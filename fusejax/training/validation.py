@@ -9,12 +9,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from fusejax.data.folders import JoinedSource
-from fusejax.data.images import to_float
+from fusejax.evaluation.loop import Sample, score_samples
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import to_float
 from fusejax.metrics import USUAL, RunningMean
 from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.report.panels import RgbImage, labeled_row
-from fusejax.scoring.loop import Sample, score_samples
 
 CONVENTION = "cddfuse"
 

@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from fusejax.data.outputs import write_complete
+from fusejax.io.outputs import write_complete
 from fusejax.models.config import ModelConfig
 from fusejax.models.networks import NETWORKS, build
 from fusejax.serialize import from_dict, to_dict
@@ -76,7 +76,7 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
             written before the checksum was introduced have none), a value that is NaN or infinite,
             or shapes that are not those of the network.
     """
-    from fusejax.weights.run_checkpoint import find_run, load_checkpoint_weights
+    from fusejax.training.run_weights import find_run, load_checkpoint_weights
 
     if (found := find_run(str(name_or_path))) is not None:
         return load_checkpoint_weights(*found)

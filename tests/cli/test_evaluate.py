@@ -10,9 +10,9 @@ from fusing import save_tiny_weights
 from rich.console import Console
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
-from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.inference import fuse_folder
+from fusejax.io.images import read_image, write_image
 from fusejax.metrics import evaluate
 from fusejax.report.scores import Scores
 from fusejax.report.tables import comparison_markdown, ranks, terminal_table

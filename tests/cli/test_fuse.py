@@ -8,9 +8,9 @@ from fusing import save_tiny_weights
 
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.main import main
-from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import read_image, write_image
 from fusejax.models import FusionNetConfig, build
 from fusejax.weights.files import save_weights
 

@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from fusejax.config import load_config
+from fusejax.evaluation.ablation import Ablation
 from fusejax.losses import ObjectiveConfig, TermConfig
-from fusejax.studies.ablation import Ablation
 
 
 def get_ablation(data_root: Path, out: Path, full_size: bool) -> Ablation:

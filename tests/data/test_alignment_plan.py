@@ -19,7 +19,7 @@ from fusejax.data.alignment import (
 )
 from fusejax.data.alignment_plan import AlignedPatches, VisibleImages, load_plan, make_plan, save_plan
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import read_image
+from fusejax.io.images import read_image
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_folders_align_from_python(folders, capsys):
     """Nothing is written to standard output; skipped pairs are returned."""
     (folders / "auxiliary" / "ir" / "zz.png").write_bytes(b"no image")
     (folders / "auxiliary" / "vi" / "zz.png").write_bytes(b"no image")
-    found = fusejax.studies.align_folders(
+    found = fusejax.evaluation.align_folders(
         folders / "target", folders / "auxiliary", folders / "p.json", config=CONFIG, skip_bad=True
     )
     assert capsys.readouterr().out == ""

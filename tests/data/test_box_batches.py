@@ -11,10 +11,10 @@ from annotating import draw, voc, write, write_pair
 
 from fusejax.data.config import DataConfig
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import write_image
 from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.tfds import prepare
+from fusejax.io.images import write_image
 
 
 def batches(config, count, *, batch_size=3, **options):

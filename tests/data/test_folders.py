@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fusejax.data.folders import JoinedSource, PairFolder, find_pair_folders
-from fusejax.data.images import write_image
-from fusejax.data.pairing import PairError, list_images, match_pairs
+from fusejax.io.images import write_image
+from fusejax.io.pairing import PairError, list_images, match_pairs
 
 LAYOUTS = [
     ("ir", "vi"),

@@ -12,9 +12,9 @@ from fusejax.data.alignment import AlignConfig
 from fusejax.data.config import DataConfig
 from fusejax.data.folders import PairFolder
 from fusejax.data.grid import PatchGrid, pair_sizes
-from fusejax.data.images import write_image
 from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.data.synthetic import SyntheticPairs
+from fusejax.io.images import write_image
 from fusejax.training.stages import plan_stages
 
 SIZE, STRIDE = 16, 20

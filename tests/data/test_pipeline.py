@@ -15,11 +15,11 @@ from fusejax.cli.align import AlignOptions, align_command
 from fusejax.data.alignment import AlignConfig
 from fusejax.data.config import ComMaskConfig, DataConfig
 from fusejax.data.folders import PairError, PairFolder
-from fusejax.data.images import write_image
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.data.tfds import prepare
 from fusejax.data.transforms import MaskInputs, RandomPairedCrop, RandomPairedFlip, ToLuma
+from fusejax.io.images import write_image
 from fusejax.ops.color import rgb_to_luma
 
 CROP = 16

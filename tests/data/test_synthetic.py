@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import to_float
 from fusejax.data.synthetic import SyntheticPairs, synthetic_pair, write_synthetic_folder
+from fusejax.io.images import to_float
 from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr
 
 DAYS, NIGHTS = range(0, 16, 2), range(1, 17, 2)

@@ -15,10 +15,10 @@ import grain
 import numpy as np
 import pytest
 
-from fusejax.data.images import write_image
 from fusejax.data.tfds import TfdsPairs, open_tfds, prepare
 from fusejax.data.tfds.builders import Msrs, RoadScene
 from fusejax.data.tfds.pairs import AnnotationError, read_voc
+from fusejax.io.images import write_image
 
 H, W = 12, 16
 

@@ -15,10 +15,10 @@ import pytest
 from fusing import save_tiny_weights
 from PIL import Image
 
-from fusejax.data.images import ImageWarning, read_image, write_image
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.inference import folder, fuse_folder
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import ImageWarning, read_image, write_image
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def test_buckets_are_few_and_no_smaller_than_the_side():
 
 def test_real_sizes_share_few_compiled_functions(data_root):
     from fusejax.data.folders import PairFolder
-    from fusejax.data.images import image_size
+    from fusejax.io.images import image_size
 
     sizes = [image_size(p.ir) for p in PairFolder(data_root / "roadscene" / "train").pairs]
     assert len(set(sizes)) > 100

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fusejax.data.images import to_float
 from fusejax.data.moving import moving_scene
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.temporal import initial_state, settle
+from fusejax.io.images import to_float
 from fusejax.ops.color import rgb_to_luma
 
 SIZE = (61, 90)  # the last cells are cut off by the border

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fusejax.data.images import as_infrared, read_image, to_float
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
+from fusejax.io.images import as_infrared, read_image, to_float
 from fusejax.metrics import evaluate, evaluate_video
 from fusejax.ops.color import rgb_to_luma
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from fusing import TINY, tiny_params
 
-from fusejax.data.images import from_float
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.thermal import automatic_ranges, check_range, describe_range, robust_extremes, to_unit
+from fusejax.io.images import from_float
 
 
 @pytest.fixture(scope="module")

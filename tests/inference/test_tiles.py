@@ -11,13 +11,13 @@ import pytest
 from fusing import network_and_params
 from test_extent import CONFIGS
 
-from fusejax.data.images import write_image
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import memory, tiles
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.memory import choose_core, held_bytes, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
+from fusejax.io.images import write_image
 from fusejax.weights.files import save_weights
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from fusing import save_tiny_weights
 
-from fusejax.data.images import read_image, to_float, write_image
 from fusejax.data.moving import moving_scene
-from fusejax.data.video import DecodedFrame, VideoFile
-from fusejax.data.video_writing import VideoWriter, from_pixels
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.video import fuse_video
+from fusejax.io.images import read_image, to_float, write_image
+from fusejax.io.video import DecodedFrame, VideoFile
+from fusejax.io.video_writing import VideoWriter, from_pixels
 
 av = pytest.importorskip("av")
 SIZE = (40, 48)

@@ -9,9 +9,9 @@ from test_video import RATE, SIZE, write_video, write_yuv
 
 from fusejax.cli.main import main
 from fusejax.data.moving import moving_scene
-from fusejax.data.video import VideoError, VideoFile
 from fusejax.inference.video import fuse_video
 from fusejax.inference.video_plan import pair_frames
+from fusejax.io.video import VideoError, VideoFile
 
 av = pytest.importorskip("av")
 
@@ -100,7 +100,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
 
 
 def test_folders_need_a_rate_and_equal_names(root, tmp_path):
-    from fusejax.data.images import write_image
+    from fusejax.io.images import write_image
 
     for kind, names in (("ir", "abc"), ("vi", ("a", "b", "d"))):
         for name in names:

@@ -8,8 +8,8 @@ from fusing import save_tiny_weights
 from test_video import RATE, rgb_frames, write_video
 
 from fusejax.data.moving import moving_scene
-from fusejax.data.video import VideoError, VideoFile
 from fusejax.inference.video import fuse_video
+from fusejax.io.video import VideoError, VideoFile
 
 av = pytest.importorskip("av")
 SIZE = (40, 48)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fusejax.cli.main import main
-from fusejax.data.images import to_float, write_image
 from fusejax.data.moving import moving_scene
-from fusejax.data.video_writing import VideoWriter, from_pixels
+from fusejax.io.images import to_float, write_image
+from fusejax.io.video_writing import VideoWriter, from_pixels
 from fusejax.metrics.flow import consistent, optical_flow, warp
 from fusejax.metrics.table import TEMPORAL_METRICS
 from fusejax.metrics.temporal import evaluate_video

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import fusejax
-from fusejax.data.images import write_image
 from fusejax.data.synthetic import synthetic_pair
+from fusejax.io.images import write_image
 
 COLABS = Path(__file__).parents[2] / "colabs"
 NOTEBOOKS = sorted(COLABS.glob("*.ipynb"))

@@ -11,14 +11,14 @@ from browser import open_browser
 from etils import epath
 from PIL import Image
 
-from fusejax.data.images import read_image, write_image
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.video import with_frames
+from fusejax.io.images import read_image, write_image
 from fusejax.report import page_images
 from fusejax.report.page import check_page, write_page
 from fusejax.report.page_charts import Scale
 from fusejax.report.run_page import write_run_page
 from fusejax.report.scores import FolderScores, Scores
-from fusejax.scoring.video import with_frames
 
 VOID = {"img", "meta", "link", "input", "br", "line", "rect", "circle"}
 NAMES = ("VIF", "EN", "MSE", "SD", "SF", "AG", "MI", "SSIM", "Qabf")  # wider than a phone

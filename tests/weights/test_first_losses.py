@@ -9,7 +9,7 @@ import pytest
 
 from fusejax.cli.align import AlignOptions, align_command
 from fusejax.data.alignment import AlignConfig
-from fusejax.studies.repetition import first_losses
+from fusejax.evaluation.repetition import first_losses
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOSSES = json.loads((Path(__file__).parent / "first_losses.json").read_text())

@@ -7,9 +7,9 @@ import pytest
 
 import fusejax
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import to_float
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import to_float
 from fusejax.metrics import evaluate
 from fusejax.models import LightConfig
 from fusejax.ops.color import rgb_to_luma

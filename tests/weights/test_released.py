@@ -9,9 +9,9 @@ import pytest
 
 import fusejax
 from fusejax.data.folders import PairFolder
-from fusejax.data.images import to_float
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.fuser import Fuser
+from fusejax.io.images import to_float
 from fusejax.metrics import evaluate
 from fusejax.ops.color import rgb_to_luma
 from fusejax.weights.files import load_weights, shipped_weights

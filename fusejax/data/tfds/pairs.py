@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import tensorflow_datasets as tfds
 
-from fusejax.data.annotations import AnnotationError, read_boxes
-from fusejax.data.images import as_infrared, as_visible, read_image
-from fusejax.data.pairing import match_pairs
+from fusejax.io.annotations import AnnotationError, read_boxes
+from fusejax.io.images import as_infrared, as_visible, read_image
+from fusejax.io.pairing import match_pairs
 
 __all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]
 

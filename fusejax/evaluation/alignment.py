@@ -1,0 +1,92 @@
+"""Top-K channel alignment of two folders; training takes its patches from the resulting files."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.data.alignment import AlignConfig, align
+from fusejax.data.alignment_plan import AlignPlan, VisibleImages, make_plan, save_plan
+from fusejax.data.folders import PairFolder
+from fusejax.io.outputs import check_out
+from fusejax.progress import track
+from fusejax.report.alignment_figure import plot_alignment
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedFolders:
+    """Result of `align_folders`.
+
+    Attributes:
+        plan: the selected patches, their gammas and statistics for judging them.
+        path: JSON file of the plan, for `data.alignment` of a configuration.
+        figure: PNG file with histograms, and patches before and after.
+        skipped: one line per skipped pair.
+    """
+
+    plan: AlignPlan
+    path: Path
+    figure: Path
+    skipped: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Watched(VisibleImages):
+    """Reports the progress of each pass."""
+
+    description: str
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        return track(super().__iter__(), len(self), description=self.description, unit="images")
+
+
+def align_folders(
+    target: str | Path,
+    auxiliary: str | Path,
+    out: str | Path,
+    *,
+    config: AlignConfig | None = None,
+    target_split: str | None = "train",
+    skip_bad: bool = False,
+    overwrite: bool = False,
+) -> AlignedFolders:
+    """Selects the auxiliary patches closest in brightness to a target set, with one gamma per
+    color.
+
+    Top-K selective channel alignment (CrossFuse, arXiv 2502.14493), see `fusejax.data.align`. The
+    images themselves are not changed. Progress is reported on standard error.
+
+    Args:
+        target: pair folder whose brightness the patches should match.
+        auxiliary: pair folder to select patches from; the path includes the split.
+        out: FILE.json (FILE.png is written next to it), or a folder for plan.json and plan.png.
+        config: settings for cutting, selecting and fitting; by default `AlignConfig()`.
+        target_split: subfolder to use if the target folder does not hold the images itself; keeps
+            test images out.
+        skip_bad: skip unusable pairs and list them, instead of stopping.
+        overwrite: replace an existing plan.
+
+    Returns:
+        The plan, the files written and the pairs that were skipped.
+
+    Raises:
+        ValueError: if folders or images cannot be used, or no patch fits into an image.
+        OSError: before any work, if the files exist or cannot be written.
+    """
+    config = config or AlignConfig()
+    out = Path(out)
+    path = out if out.suffix.lower() == ".json" else out / "plan.json"
+    figure = path.with_suffix(".png")
+    if not overwrite and (existing := [p for p in (path, figure) if p.exists()]):
+        raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
+    check_out(path.parent)
+    target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
+    auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
+    alignment = align(
+        _Watched(target_pairs, "measuring the target"), _Watched(auxiliary_pairs, "ranking patches"), config
+    )
+    plan = make_plan(alignment, auxiliary_pairs, config)
+    save_plan(path, plan)
+    plot_alignment(figure, alignment, plan, auxiliary_pairs)
+    return AlignedFolders(plan, path, figure, [*target_pairs.skipped, *auxiliary_pairs.skipped])

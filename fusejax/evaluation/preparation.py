@@ -1,0 +1,64 @@
+"""What an ablation needs before its variants can be trained: described as data, created once."""
+
+import dataclasses
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from fusejax.data.alignment import AlignConfig
+
+
+@runtime_checkable
+class Preparation(Protocol):
+    """Something that an ablation needs on disk."""
+
+    def prepare(self) -> None:
+        """Creates it unless it already exists."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignmentPlan:
+    """A plan of patches selected by Top-K alignment (CrossFuse), as written by `fusejax align`.
+
+    Attributes:
+        target: pair folder whose brightness the patches should match.
+        auxiliary: pair folder from which the patches are selected.
+        path: JSON file of the plan; an image for judging it is written next to it.
+        config: settings for cutting, selecting and fitting.
+    """
+
+    target: Path
+    auxiliary: Path
+    path: Path
+    config: AlignConfig
+
+    def prepare(self) -> None:
+        """Aligns and writes the plan, unless the file exists."""
+        from fusejax.evaluation.alignment import align_folders
+
+        if not self.path.exists():
+            align_folders(self.target, self.auxiliary, self.path, config=self.config)
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxedPairs:
+    """A folder of synthetic pairs with their exact object boxes.
+
+    Attributes:
+        folder: folder to write to.
+        count: number of pairs.
+        size: height and width in pixels.
+        seed: seed of the pairs. Training on synthetic pairs draws them from seed 0.
+    """
+
+    folder: Path
+    count: int
+    size: tuple[int, int]
+    seed: int = 1
+
+    def prepare(self) -> None:
+        """Writes the pairs unless all of them exist; the boxes are written last for each pair."""
+        from fusejax.data.synthetic import write_synthetic_folder
+
+        if len(list((self.folder / "boxes").glob("*.json"))) < self.count:
+            write_synthetic_folder(self.folder, count=self.count, size=self.size, seed=self.seed, boxes=True)

@@ -1,0 +1,23 @@
+"""Files of images, videos and annotations: reading, pairing and writing."""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.io.annotations import AnnotationError, Boxes, read_boxes
+    from fusejax.io.images import ImageError, from_float, image_size, read_image, to_float, write_image
+    from fusejax.io.pairing import PairError, PairPaths, match_pairs
+
+__all__ = [
+    "AnnotationError",
+    "Boxes",
+    "ImageError",
+    "PairError",
+    "PairPaths",
+    "from_float",
+    "image_size",
+    "match_pairs",
+    "read_boxes",
+    "read_image",
+    "to_float",
+    "write_image",
+]

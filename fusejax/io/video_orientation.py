@@ -1,0 +1,74 @@
+"""Turning the frames of a video upright.
+
+Phones store frames in the orientation of the sensor, with a display matrix that says how to rotate
+them. Its first numbers a, b, c, d map pixel (x, y) to (a x + c y, b x + d y).
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fusejax.io.pyav import VideoError, import_av
+
+if TYPE_CHECKING:
+    import av
+
+# Signs of a, b, c, d, and the equivalent FFmpeg filters.
+_FILTERS: dict[tuple[int, ...], tuple[tuple[str, ...], ...]] = {
+    (-1, 0, 0, 1): (("hflip",),),
+    (1, 0, 0, -1): (("vflip",),),
+    (-1, 0, 0, -1): (("hflip",), ("vflip",)),
+    (0, 1, -1, 0): (("transpose", "clock"),),
+    (0, -1, 1, 0): (("transpose", "cclock"),),
+    (0, 1, 1, 0): (("transpose", "cclock_flip"),),
+    (0, -1, -1, 0): (("transpose", "clock_flip"),),
+}
+_UPRIGHT = (1, 0, 0, 1)
+
+
+def upright(path: Path, frames: Iterable["av.VideoFrame"]) -> Iterator["av.VideoFrame"]:
+    """Turns frames as players do; time stamps are kept.
+
+    Args:
+        path: path of the video, for error messages.
+        frames: decoded frames, in order.
+
+    Raises:
+        VideoError: if a frame must be rotated by anything but a multiple of 90 degrees.
+    """
+    graphs: dict[tuple[Any, ...], Any] = {}
+    for frame in frames:
+        turn = _turn(path, frame)
+        if turn == _UPRIGHT:
+            yield frame
+            continue
+        kind = (turn, frame.width, frame.height, frame.format.name)
+        if kind not in graphs:
+            graphs[kind] = _graph(frame, turn)
+        graphs[kind].vpush(frame)
+        yield graphs[kind].vpull()
+
+
+def _turn(path: Path, frame: "av.VideoFrame") -> tuple[int, ...]:
+    data = frame.side_data.get(import_av().sidedata.sidedata.Type.DISPLAYMATRIX)
+    if data is None:
+        return _UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5] / 2**16
+    signs = tuple(int(np.sign(round(x, 2))) for x in (a, b, c, d))
+    if signs not in _FILTERS and signs != _UPRIGHT:
+        angle = np.degrees(np.arctan2(b, a))
+        raise VideoError(
+            f"{path} has rotation metadata of {angle:.0f} degrees; only multiples of 90 degrees are supported, "
+            "so export it upright."
+        )
+    return signs
+
+
+def _graph(frame: "av.VideoFrame", turn: tuple[int, ...]) -> Any:
+    graph = import_av().filter.Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    steps = [graph.add(*step) for step in _FILTERS[turn]]
+    graph.link_nodes(source, *steps, graph.add("buffersink")).configure()
+    return graph

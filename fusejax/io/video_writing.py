@@ -1,0 +1,182 @@
+"""Writing videos; a file gets its name only when it is complete."""
+
+import contextlib
+import fractions
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fusejax.io.video import VideoFile, import_av
+
+if TYPE_CHECKING:
+    import av
+
+Codec = Literal["ffv1", "h264"]
+SUFFIXES: dict[Codec, str] = {"ffv1": ".mkv", "h264": ".mp4"}
+
+_ENCODERS = {"ffv1": "ffv1", "h264": "libx264"}
+_OPTIONS = {
+    "ffv1": {"level": "3", "slicecrc": "1", "g": "1"},  # checksums, and seeking to every frame
+    "h264": {"crf": "17", "preset": "medium"},  # visually almost lossless
+}
+# Audio codecs that players support in MP4; Matroska supports any.
+_MP4_AUDIO = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
+_BT601, _LIMITED = 6, 1  # FFmpeg's numbers for smpte170m and MPEG range
+
+
+class VideoWriter:
+    """Writes a video file completely or not at all; use it in a `with` block.
+
+    Frames are written to a hidden file next to the target. It gets the target's name at the end of
+    the block, and is deleted if the block ends with an error or an interrupt.
+    """
+
+    def __init__(self, target: Path, *, codec: Codec, rate: fractions.Fraction, like: VideoFile | None = None):
+        """Stores the settings of the file, which is opened at the first frame.
+
+        Args:
+            target: file to write, with the suffix in `SUFFIXES`; its folder is created.
+            codec: ffv1 (lossless) or h264.
+            rate: frames per second.
+            like: video whose color description and audio are copied.
+        """
+        self.target, self.rate, self.like = target, rate, like
+        self.codec: Codec = codec
+        self.partial = target.with_name(f".{target.stem}.unfinished{target.suffix}")
+        self.audio: str | None = None  # a phrase that says what happened to the audio
+        self._container: Any = None
+        self._stream: Any = None
+        self._audio: Any = None
+        self._written = 0
+
+    def __enter__(self) -> "VideoWriter":
+        """Creates the folder."""
+        import_av()
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def write(self, frame: "av.VideoFrame") -> None:
+        """Adds a frame; without a time stamp, it follows the previous one by one interval.
+
+        Raises:
+            OSError: if the file cannot be written; names the file.
+        """
+        with self._named_errors():
+            if self._written == 0:
+                self._open(frame)
+            if frame.pts is None:
+                frame.pts, frame.time_base = self._written, 1 / self.rate
+            self._copy_audio(until=frame.time)
+            self._container.mux(self._stream.encode(self._in_format(frame)))
+        self._written += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finishes and renames the file, or deletes it."""
+        try:
+            if kind is None and self._container is not None:
+                with self._named_errors():
+                    self._copy_audio(until=None)
+                    self._container.mux(self._stream.encode(None))
+                    self._container.close()
+                    self.partial.replace(self.target)
+        finally:
+            if self._audio is not None:
+                self._audio[0].close()
+            if self.partial.exists():
+                if self._container is not None:
+                    self._container.close()
+                self.partial.unlink()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Makes errors of the system and of FFmpeg name the target, not the hidden file."""
+        try:
+            yield
+        except (OSError, import_av().error.FFmpegError) as error:
+            raise OSError(error.errno, error.strerror, str(self.target)) from error
+
+    def _open(self, frame: "av.VideoFrame") -> None:
+        av = import_av()
+        self._container = av.open(str(self.partial), "w")
+        self._stream = self._container.add_stream(_ENCODERS[self.codec], rate=self.rate, options=_OPTIONS[self.codec])
+        context = self._stream.codec_context
+        context.width, context.height = frame.width, frame.height
+        context.pix_fmt = _pixel_format(self.codec, frame)
+        context.time_base = frame.time_base or 1 / self.rate
+        if context.pix_fmt != frame.format.name and frame.format.is_rgb and context.pix_fmt.startswith("yuv"):
+            context.colorspace, context.color_range = _BT601, _LIMITED
+        else:
+            for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+                setattr(context, name, int(getattr(frame, name)))
+        self._open_audio()
+
+    def _in_format(self, frame: "av.VideoFrame") -> "av.VideoFrame":
+        wanted = self._stream.codec_context.pix_fmt
+        if frame.format.name == wanted:
+            return frame
+        if frame.format.is_rgb and wanted.startswith("yuv"):
+            return frame.reformat(format=wanted, dst_colorspace=_BT601, dst_color_range=_LIMITED)
+        return frame.reformat(format=wanted)
+
+    def _open_audio(self) -> None:
+        """Prepares to copy the first audio stream, packet by packet."""
+        if self.like is None:
+            return
+        source = import_av().open(str(self.like.path))
+        stream = source.streams.audio[0] if source.streams.audio else None
+        if stream is None or (self.codec == "h264" and stream.codec_context.name not in _MP4_AUDIO):
+            self.audio = stream and f"audio ({stream.codec_context.name}) is not copied, since MP4 does not support it"
+            source.close()
+            return
+        self.audio = f"audio ({stream.codec_context.name}) is copied"
+        copy = self._container.add_stream_from_template(stream)
+        self._audio = (source, source.demux(stream), copy, [])
+
+    def _copy_audio(self, *, until: float | None) -> None:
+        """Copies packets up to a time in seconds, or the rest."""
+        if self._audio is None:
+            return
+        _, packets, copy, waiting = self._audio
+        while True:
+            packet = waiting.pop() if waiting else next(packets, None)
+            if packet is None:
+                return
+            if until is not None and packet.dts is not None and packet.dts * packet.time_base > until:
+                waiting.append(packet)
+                return
+            if packet.dts is not None:
+                packet.stream = copy
+                self._container.mux(packet)
+
+
+def _pixel_format(codec: Codec, frame: "av.VideoFrame") -> str:
+    """The frame's pixel format if the codec supports it, else the closest lossless or common
+    one.
+    """
+    av = import_av()
+    even = frame.width % 2 == 0 and frame.height % 2 == 0
+    known = {f.name for f in av.codec.Codec(_ENCODERS[codec], "w").video_formats}
+    if codec == "h264" and not even:  # H.264 does not support odd sizes with subsampled chroma
+        return "yuv444p"
+    if frame.format.name in known:
+        return frame.format.name
+    if codec == "h264":
+        return "yuv420p"
+    deep = frame.format.components[0].bits > 8
+    return {"nv12": "yuv420p", "yuvj420p": "yuv420p", "yuvj422p": "yuv422p", "yuvj444p": "yuv444p"}.get(
+        frame.format.name, "gbrp16le" if deep else "bgr0"
+    )
+
+
+def from_pixels(pixels: np.ndarray) -> "av.VideoFrame":
+    """A frame of uint8 or uint16 pixels, gray [h, w, 1] or RGB [h, w, 3]."""
+    deep, gray = pixels.dtype == np.uint16, pixels.shape[-1] == 1
+    name = {(False, False): "rgb24", (True, False): "rgb48le", (False, True): "gray", (True, True): "gray16le"}
+    return import_av().VideoFrame.from_ndarray(
+        np.ascontiguousarray(pixels[..., 0] if gray else pixels), format=name[deep, gray]
+    )

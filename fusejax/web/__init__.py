@@ -1,0 +1,1 @@
+"""A static web page that fuses images in the browser."""

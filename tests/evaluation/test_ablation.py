@@ -1,0 +1,227 @@
+"""`fusejax ablate`: runs, scores, table and grids; finished runs are not repeated."""
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fusejax.cli.main import main
+from fusejax.config import load_ablation, load_config, shipped_configs
+from fusejax.data.folders import PairFolder
+from fusejax.data.pipeline import open_sources
+from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation import run as run_module
+from fusejax.evaluation.ablation import Ablation, run_folder
+from fusejax.evaluation.regions import AVERAGE, BOUND, REGION_METRICS, region_mask
+from fusejax.evaluation.run import open_pairs, reference_scores, score_sets
+from fusejax.evaluation.tables import markdown, ranked, write_csv
+from fusejax.io.images import read_image, to_float
+from fusejax.metrics import USUAL
+from fusejax.metrics.region import roi_mse, roi_ssim
+from fusejax.ops.color import rgb_to_luma
+from fusejax.serialize import differences, to_dict
+from fusejax.training.loop import fit
+
+CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
+TINY = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
+
+
+def results(*means):
+    """One set of metrics per seed and variant; every metric has the given value."""
+    return {f"v{n}": [{"val": dict.fromkeys(USUAL, m)} for m in seeds] for n, seeds in enumerate(means)}
+
+
+def test_means_spreads_and_ranks():
+    table = ranked(results((1.0, 3.0), (5.0, 5.0), (0.0, 0.0)), "val")
+    assert table["v0"]["EN"] == (2.0, 1.0, 2.0)
+    assert [table[f"v{n}"]["SSIM"][2] for n in range(3)] == [2.0, 1.0, 3.0]
+
+
+def test_table_and_csv_say_the_same(tmp_path):
+    what = Ablation("Title", {"v0": TINY, "v1": TINY}, {"val": "made up"})
+    found = results((1.0, 3.0), (5.0, 5.0))
+    text = markdown(what, found)
+    assert "over 2 seeds, convention `cddfuse`" in text and "**val** (made up)" in text
+    assert "| v0 | 2.000 ± 1.000 |" in text and text.strip().endswith("| 1.00 |")
+    write_csv(tmp_path / "t.csv", what, found)
+    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert len(rows) == 2 * len(USUAL)
+    assert (float(rows[0]["mean"]), float(rows[0]["standard_deviation"]), rows[0]["seeds"]) == (2.0, 1.0, "2")
+
+
+@pytest.mark.slow
+def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys):
+    write_synthetic_folder(tmp_path / "data" / "val", count=2, size=(48, 56))
+    folders = ["--data-root", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    arguments = ["ablate", CONFIG, *folders, "--seeds", "2"]
+    main(arguments)
+    printed = capsys.readouterr().out
+    assert "Tiny networks; mean ± standard deviation over 2 seeds" in printed
+    assert (tmp_path / "out" / "table.md").read_text() in printed
+    (grid,) = (tmp_path / "out" / "grids").glob("*.png")
+    height, width, _ = read_image(grid).shape
+    assert width == 2 * 56 + 4 and height >= 3 * 48  # the sources and two variants
+    scores = [json.loads((run_folder(tmp_path / "out", "per axis", s) / "scores.json").read_text()) for s in (0, 1)]
+    assert all(np.isfinite(list(s["val"].values())).all() for s in scores) and scores[0] != scores[1]
+
+    trained = []
+    monkeypatch.setattr(run_module, "fit", lambda config, run: trained.append(run) or fit(config, run))
+    main([*arguments, "--page"])
+    assert trained == []
+    page = (tmp_path / "out" / "pages" / "val" / "index.html").read_text(encoding="utf-8")
+    assert "Tiny networks: val" in page
+    assert all(name in page for name in ("conventional", "per axis", "day_000000", "night_000001"))
+    (run_folder(tmp_path / "out", "per axis", 1) / "scores.json").unlink()
+    main(arguments)
+    assert trained == [run_folder(tmp_path / "out", "per axis", 1)]
+
+
+def test_variants_can_be_chosen_and_trained_longer(tmp_path):
+    whole = load_ablation("out_of_distribution")(tmp_path, tmp_path, False)
+    name = list(whole.variants)[1]
+    (longer,) = whole.only([name]).times_as_long(10).variants.values()
+    changed = differences(to_dict(whole.variants[name]), to_dict(longer))
+    assert changed == {
+        f"stages.{n}.{key}": (value, 10 * value)
+        for n, stage in enumerate(whole.variants[name].stages)
+        for key, value in (("epochs", stage.epochs), ("steps", stage.steps))
+    }
+
+
+@pytest.fixture
+def boxed(tmp_path):
+    """Three pairs outside the data root, of which the first has no annotation."""
+    write_synthetic_folder(tmp_path / "made", count=3, size=(48, 56), boxes=True)
+    (tmp_path / "made" / "boxes" / "day_000000.json").unlink()
+    return Ablation("Boxes", {"v0": TINY}, {"val": "w", "made": "w"}, boxed={"made": tmp_path / "made"})
+
+
+@pytest.mark.slow
+def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):
+    write_synthetic_folder(tmp_path / "val", count=1, size=(48, 56))
+    found, least = score_sets(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path)
+    assert list(found["val"]) == list(USUAL) and least["val"] == {}
+    assert list(found["made"]) == [*USUAL, *REGION_METRICS]
+    values = []
+    for pair in PairFolder(tmp_path / "made", boxes=True):
+        ir, vi_y = to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
+        mask = region_mask(pair["boxes"], height=48, width=56)
+        values.append([metric((ir + 3 * vi_y) / 4, ir, vi_y, mask)[0] for metric in (roi_ssim, roi_mse)])
+    np.testing.assert_allclose(
+        [found["made"]["ROI-SSIM"], found["made"]["ROI-MSE"]], np.mean(values[1:], axis=0), rtol=1e-5
+    )
+    assert np.isnan(values[0]).all()
+    # (9 + 1) / 32 of (I - V)^2 for these shares, 1 / 4 at least
+    assert least["made"] == pytest.approx({m: 0.8 * found["made"][m] for m in ("ROI-MSE", "MSE")}, rel=1e-5)
+
+
+def test_the_average_and_the_bound_are_listed_with_the_variants(boxed, tmp_path):
+    references = reference_scores(boxed, data_root=tmp_path, out=tmp_path)
+    assert references == json.loads((tmp_path / "references.json").read_text())
+    average, bound = references[AVERAGE]["made"], references[BOUND]["made"]
+    assert {m: average[m] for m in bound} == pytest.approx(bound, rel=1e-6) and list(bound) == ["ROI-MSE", "MSE"]
+    made = dict.fromkeys((*USUAL, *REGION_METRICS), 1.0)
+    results = {"v0": [{"val": dict.fromkeys(USUAL, 2.0), "made": made}]}
+    text = markdown(boxed, results, references)
+    assert "| v0 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 |\n" in text
+    errors = f"{bound['ROI-MSE']:.4f} | {bound['MSE']:.4f} |\n"
+    assert f"| plain average | {average['ROI-SSIM']:.4f} | {errors}| lower bound |  | {errors}" in text
+    assert f"| plain average | {average['EN']:.3f} |" in text and text.count("lower bound") == 1
+    assert text.index("**val**") < text.index("**made** (w)") < text.index("plain average")
+    write_csv(tmp_path / "t.csv", boxed, results, references)
+    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert len(rows) == len(USUAL) + 2 * len(made) + 2
+    assert [(r["folder"], r["variant"], r["metric"]) for r in rows[-2:]] == [
+        ("made", BOUND, m) for m in ("ROI-MSE", "MSE")
+    ]
+    assert float(rows[-1]["mean"]) == bound["MSE"] and rows[-1]["rank"] == ""
+
+
+def test_region_errors_rank_the_lower_the_better():
+    scores = [{m: float(n) for m in REGION_METRICS} for n in range(2)]
+    table = ranked({f"v{n}": [{"made": s}] for n, s in enumerate(scores)}, "made")
+    assert [table["v0"][m][2] for m in REGION_METRICS] == [2.0, 1.0, 1.0]
+
+
+def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):
+    for arguments, message in [
+        (["nosuch"], "nosuch is neither a file nor a shipped configuration; known: angle, com_mask"),
+        ([CONFIG, "--seeds", "0"], "seeds is 0; it must be at least 1"),
+        ([CONFIG, "--length", "0"], "length is 0; it must be at least 1"),
+        ([CONFIG, "--only", "per axes"], "no variant is named 'per axes'; known: conventional, per axis"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            main(["ablate", *arguments, "--data-root", str(tmp_path), "--out", str(tmp_path / "out")])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """The folders on which the shipped ablations train, with two synthetic pairs each."""
+    root = tmp_path_factory.mktemp("sets")
+    for name in ("roadscene/train", "msrs128/train"):
+        write_synthetic_folder(root / name, count=2, size=(192, 192))
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full_size", [False, True])
+@pytest.mark.parametrize("name", sorted(shipped_configs("ablations")))
+def test_shipped_ablations_differ_in_what_their_names_say(name, full_size, sets, tmp_path):
+    found = load_ablation(name)(sets, tmp_path, full_size)
+    assert not list(tmp_path.iterdir()), "configurations are data; making one writes nothing"
+    configs = [to_dict(config) for config in found.variants.values()]
+    assert len(configs) > 1
+    if not full_size:
+        for preparation in found.preparations:
+            preparation.prepare()
+        assert all(open_sources(config.data) for config in found.variants.values())
+    same = ("batch_size", "seed") if name == "light_shape" else ("model", "batch_size", "seed")
+    for n, config in enumerate(configs):
+        assert all(differences(config, other) for other in configs[:n])
+        assert {key: config[key] for key in same} == {key: configs[0][key] for key in same}
+        assert [(s["steps"], s["epochs"], s["optim"]) for s in config["stages"]] == [
+            (s["steps"], s["epochs"], s["optim"]) for s in configs[0]["stages"]
+        ]
+
+
+@pytest.mark.parametrize("full_size", [False, True])
+def test_target_aware_variants_differ_in_the_term_or_the_boxes(full_size, tmp_path, monkeypatch):
+    found = load_ablation("target_aware")(tmp_path, tmp_path, full_size)
+    base = to_dict(found.variants["all boxes"])
+    changes = {name: differences(base, to_dict(config)) for name, config in found.variants.items()}
+    (stage,) = base["stages"]
+    assert [term["name"] for term in stage["objective"]["terms"]][-1] == "target_aware"
+    assert all(key.startswith("stages.0.objective.terms.3") for key in changes.pop("no term"))
+    assert changes == {
+        "all boxes": {},
+        "50 % of the boxes": {"data.box_keep": (1.0, 0.5)},
+        "10 % of the boxes": {"data.box_keep": (1.0, 0.1)},
+        "edges 20 % off": {"data.box_jitter": (0.0, 0.2)},
+    }
+    assert (base["data"]["max_boxes"], base["data"]["box_share"]) == (16, 0.0)
+    trained = {
+        pair["id"] for pair in open_sources(dataclasses.replace(found.variants["all boxes"].data, synthetic=4))[0]
+    }
+    for preparation in found.preparations:
+        preparation.prepare()
+    scored = open_pairs(found, "synthetic", tmp_path)
+    assert all(len(pair["boxes"]) for pair in scored) and not trained & {pair["id"] for pair in scored}
+
+
+def test_target_aware_pairs_are_written_once(tmp_path):
+    def written():
+        for preparation in load_ablation("target_aware")(tmp_path, tmp_path, False).preparations:
+            preparation.prepare()
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+
+    first = written()
+    assert len(first) == 3 * 12 and written() == first
+    last = max(path for path in first if path.suffix == ".json")
+    last.unlink()
+    assert written().keys() == first.keys() and last.stat().st_size > 0

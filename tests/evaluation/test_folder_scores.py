@@ -1,0 +1,24 @@
+"""What `evaluate_folders` returns: values, names and files that belong together."""
+
+import numpy as np
+
+from fusejax.evaluation import evaluate_folders
+from fusejax.io.images import read_image, write_image
+from fusejax.metrics import evaluate
+
+
+def test_values_and_files_belong_together(tmp_path):
+    rng = np.random.default_rng(0)
+    for kind in ("ir", "vi", "a", "b"):
+        for name in ("x", "y"):
+            write_image(tmp_path / kind / f"{name}.png", rng.integers(0, 256, (20, 24), dtype=np.uint8))
+    found = evaluate_folders([tmp_path / "a", tmp_path / "b"], tmp_path / "ir", tmp_path / "vi", metrics=["SD", "CC"])
+    assert found.names == ["x", "y"] and list(found.conventions) == ["exact"]
+    assert [scores.method for scores in found.methods] == list(found.fused) == ["a", "b"]
+    for scores in found.methods:
+        for n, name in enumerate(scores.names):
+            files = found.fused[scores.method][name], found.ir[name], found.vi[name]
+            assert files[0] == tmp_path / scores.method / f"{name}.png"
+            expected = evaluate(*map(read_image, files), metrics=["SD", "CC"])
+            for metric, value in expected.items():
+                np.testing.assert_allclose(scores.values[metric][n], value, rtol=1e-5)

@@ -1,0 +1,129 @@
+"""The stress study end to end on synthetic pairs with a tiny network."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from fusing import TINY, save_tiny_weights, tiny_params
+
+from fusejax.cli.stress import StressOptions, stress_command
+from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
+from fusejax.evaluation.attack import adversarial_pair
+from fusejax.evaluation.conditions import Condition
+from fusejax.evaluation.stress import choose_pairs, stress_folders, write_inputs
+from fusejax.inference.fuser import Fuser
+from fusejax.io.images import read_image, to_float, write_image
+from fusejax.ops.color import rgb_to_luma
+
+KINDS = ("gaussian_noise", "dead", "adversarial_noise")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("pairs")
+    write_synthetic_folder(root, count=2, size=(40, 48))
+    return root
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.mark.slow
+def test_adversarial_noise_is_small_and_worse_than_chance():
+    pair, fuser = synthetic_pair(1, size=(39, 50)), Fuser(tiny_params(), TINY)
+    condition = Condition("adversarial_noise", "both", 3)
+    attacked = adversarial_pair(fuser, pair["ir"], pair["vi"], condition, name="a")
+    rng = np.random.default_rng(0)
+    noise = [
+        np.clip(x.astype(int) + rng.choice([-4, 4], x.shape), 0, 255).astype(np.uint8) for x in (pair["ir"], pair["vi"])
+    ]
+    for changed, given in zip(attacked, (pair["ir"], pair["vi"]), strict=True):
+        assert 3 <= np.abs(changed.astype(int) - given).max() <= 4
+    # Luma, which the network computes and the attack targets; noise in the colors passes through.
+    clean = rgb_to_luma(to_float(fuser.fuse(pair["ir"], pair["vi"])))
+    changes = [rgb_to_luma(to_float(fuser.fuse(*x))) - clean for x in (attacked, noise)]
+    by_attack, by_chance = (np.square(x).mean() for x in changes)
+    assert by_attack > 1.5 * by_chance
+
+
+@pytest.mark.slow
+def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_path, capsys):
+    ir, vi, inputs = pairs / "ir", pairs / "vi", tmp_path / "inputs"
+    written = write_inputs(ir, vi, inputs, weights=weights, kinds=KINDS)
+    described = json.loads((inputs / "stress.json").read_text())["conditions"]
+    assert written == 1 + len(described) == 1 + 2 * 4 + 2 + 4
+    fuser = Fuser.load(weights)
+    for folder in inputs.glob("*/"):
+        for path in (folder / "ir").iterdir():
+            fused = fuser.fuse(read_image(path), read_image(folder / "vi" / path.name))
+            write_image(tmp_path / "fused" / folder.name / path.name, fused)
+    options = StressOptions(
+        ir,
+        vi,
+        tmp_path / "out",
+        weights=(weights,),
+        fused=(f"theirs={tmp_path / 'fused'}",),
+        degradations=KINDS,
+        metrics=("MI", "SSIM"),
+    )
+    stress_command(options)
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert table
+    assert not any("**" in line for line in table)  # the two methods are level everywhere
+    rows = list(csv.DictReader((tmp_path / "out" / "stress.csv").open()))
+    assert len(rows) == 2 * written * 2
+    mine, theirs = ([r for r in rows if r["method"] == name] for name in ("tiny", "theirs"))
+    for a, b in zip(mine, theirs, strict=True):
+        assert [a[k] for k in ("degradation", "level", "pair")] == [b[k] for k in ("degradation", "level", "pair")]
+        for metric in ("change", "MI", "SSIM"):
+            assert float(a[metric]) == pytest.approx(float(b[metric]), abs=1e-6)
+    assert {float(r["change"]) for r in mine if r["degradation"] == "clean"} == {0.0}
+    assert all(float(r["change"]) > 0 for r in mine if r["degradation"] != "clean")
+    for name in ("grid.png", "curves_MI.png", "stress.md"):
+        assert (tmp_path / "out" / name).stat().st_size > 2000
+    with pytest.raises(FileExistsError, match=r"stress\.md already exists; use --overwrite"):
+        stress_command(options)
+
+
+def test_scores_are_against_the_clean_sources(pairs, tmp_path):
+    """A method that returns the degraded infrared image is worse the more noise there is."""
+    write_inputs(pairs / "ir", pairs / "vi", tmp_path / "inputs", kinds=("gaussian_noise",))
+    copies = tmp_path / "copies"
+    for folder in (tmp_path / "inputs").glob("*/"):
+        for path in (folder / "ir").iterdir():
+            write_image(copies / folder.name / path.name, read_image(path))
+    result = stress_folders(
+        pairs / "ir", pairs / "vi", fused={"copy": copies}, kinds=("gaussian_noise",), metrics=("CC",)
+    )
+    noisy = result.values["CC"][0].mean(axis=1)[:5]  # clean, then the four strengths on infrared
+    assert (np.diff(noisy) < 0).all()
+    levels = result.values["change"][0].mean(axis=1)[:5]
+    np.testing.assert_allclose(levels[1:], (5, 10, 20, 40), rtol=0.25)  # clipped at black
+
+
+def test_what_does_not_fit_is_refused(pairs, tmp_path):
+    ir, vi = pairs / "ir", pairs / "vi"
+    for changes, message in (
+        ({"degradations": ("rain",)}, "rain; known are gaussian_noise"),
+        ({}, "Nothing to test"),
+        ({"fused": ("a",)}, "expected NAME=DIR"),
+        ({"fused": (f"a={tmp_path}",)}, "needs a folder clean and one per condition"),
+        ({"out": None}, "Give --out DIR"),
+        ({"pairs": 0, "weights": ("light",)}, "pairs is 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            stress_command(StressOptions(ir, vi, **({"out": tmp_path / "o"} | changes)))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not empty"):
+        write_inputs(ir, vi, tmp_path / "full")
+
+
+def test_pairs_are_spread_over_the_folder(tmp_path):
+    write_synthetic_folder(tmp_path, count=6, size=(16, 16))
+    names = [pair.id for pair in choose_pairs(tmp_path / "ir", tmp_path / "vi", count=None)]
+    chosen = [pair.id for pair in choose_pairs(tmp_path / "ir", tmp_path / "vi", count=3)]
+    assert chosen == names[::2]

@@ -1,0 +1,299 @@
+"""Image files.
+
+Every kind of file used in the field, both depths, and each kind of invalid file.
+"""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from fusejax.io.image_headers import bits_per_sample
+from fusejax.io.images import (
+    ImageError,
+    ImageWarning,
+    as_infrared,
+    as_visible,
+    from_float,
+    image_size,
+    read_image,
+    read_thermal,
+    to_float,
+    write_image,
+)
+
+SIZE = (13, 17)
+
+
+def noise(dtype=np.uint8, channels=3, seed=0):
+    shape = (*SIZE, channels)
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lossless_files_return_what_was_written(tmp_path, suffix, channels):
+    pixels = noise(channels=channels)
+    write_image(tmp_path / f"a{suffix}", pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / f"a{suffix}"), pixels)
+    assert image_size(tmp_path / f"a{suffix}") == SIZE
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_stay_sixteen_bits(tmp_path, suffix, channels):
+    pixels = noise(np.uint16, channels)
+    write_image(tmp_path / f"a{suffix}", pixels)
+    read = read_image(tmp_path / f"a{suffix}")
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, pixels)
+    np.testing.assert_array_equal(from_float(to_float(read), np.uint16), pixels)
+
+
+def test_scaling_is_by_the_largest_level():
+    assert to_float(np.array([0, 255], np.uint8)).tolist() == [0.0, 1.0]
+    assert to_float(np.array([0, 65535], np.uint16)).tolist() == [0.0, 1.0]
+    assert to_float(np.zeros(1, np.uint8)).dtype == np.float32
+    assert from_float(np.array([-0.1, 0.4999 / 255, 0.5001 / 255, 1.7]), np.uint8).tolist() == [0, 0, 1, 255]
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(from_float(to_float(levels), np.uint8), levels)
+
+
+def test_colors_are_rgb(tmp_path):
+    red = np.zeros((*SIZE, 3), np.uint8)
+    red[..., 0] = 200
+    write_image(tmp_path / "a.png", red)
+    with Image.open(tmp_path / "a.png") as image:  # an independent reader
+        np.testing.assert_array_equal(np.asarray(image), red)
+    Image.fromarray(red).save(tmp_path / "b.jpg", quality=95)
+    assert np.abs(read_image(tmp_path / "b.jpg").astype(int) - red).max() <= 4  # JPEG's rounding
+
+
+STORED = {  # name: (Pillow mode, suffix, channels that are read)
+    "gray": ("L", "png", 1),
+    "gray_alpha": ("LA", "png", 3),
+    "palette": ("P", "png", 3),
+    "alpha": ("RGBA", "png", 3),
+    "bilevel": ("1", "png", 1),
+    "gray_jpeg": ("L", "jpg", 1),
+    "palette_bmp": ("P", "bmp", 3),
+    "alpha_tif": ("RGBA", "tif", 3),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_every_way_of_storing_gives_gray_or_rgb(tmp_path, kind):
+    mode, suffix, channels = STORED[kind]
+    gray = np.tile(np.array([0, 255], np.uint8), (12, 8))  # survives two levels, a palette and JPEG
+    Image.fromarray(gray).convert("RGB").convert(mode).save(tmp_path / f"a.{suffix}")
+    pixels = read_image(tmp_path / f"a.{suffix}")
+    assert pixels.shape == (12, 16, channels)
+    tolerance = 3 if suffix == "jpg" else 0
+    assert np.abs(as_infrared(pixels)[..., 0].astype(int) - gray).max() <= tolerance
+    assert np.abs(as_visible(pixels).astype(int) - gray[..., None]).max() <= tolerance
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_infrared_stored_as_three_equal_channels_keeps_its_levels(dtype):
+    gray = noise(dtype, channels=1)
+    read = as_infrared(np.repeat(gray, 3, axis=-1))
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, gray)
+
+
+def test_compressed_tiff(tmp_path):
+    pixels = noise()
+    Image.fromarray(pixels).save(tmp_path / "a.tif", compression="tiff_lzw")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), pixels)
+
+
+def encoded(suffix, size=(64, 80)):
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's warning for a TIFF without a directory
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif"])
+@pytest.mark.parametrize("read", [image_size, read_image])
+@pytest.mark.parametrize("kept", [0.6, 0.98])
+def test_cut_off_files_are_found_by_their_headers(tmp_path, suffix, read, kept):
+    data = encoded(suffix)
+    path = tmp_path / f"street_07{suffix}"
+    path.write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(ImageError, match=r"street_07\..*(truncated; copy|not a readable image)"):
+        read(path)
+
+
+def test_tiff_with_its_directory_in_front_is_found_cut_off(tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(noise()).save(buffer, "TIFF")  # Pillow puts the directory first: the header is readable
+    (tmp_path / "a.tif").write_bytes(buffer.getvalue()[:-40])
+    with pytest.raises(ImageError, match=r"a\.tif: the file is truncated"):
+        image_size(tmp_path / "a.tif")
+
+
+def test_jpeg_with_data_behind_its_end_is_whole(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(".jpg") + b"\0" * 9000)
+    assert image_size(tmp_path / "a.jpg") == (64, 80)
+    assert read_image(tmp_path / "a.jpg").shape == (64, 80, 3)
+
+
+def test_missing_empty_and_other_files_are_named(tmp_path):
+    with pytest.raises(ImageError, match=r"nowhere\.png: the file does not exist"):
+        image_size(tmp_path / "nowhere.png")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty\.png: not a readable image.*replace or remove it"):
+        read_image(tmp_path / "empty.png")
+    (tmp_path / "notes.jpg").write_text("not an image")
+    with pytest.raises(ImageError, match=r"notes\.jpg: not a readable image"):
+        image_size(tmp_path / "notes.jpg")
+
+
+def test_damaged_pixels_are_named(tmp_path):
+    data = bytearray(encoded(".png"))
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    (tmp_path / "a.png").write_bytes(data)
+    assert image_size(tmp_path / "a.png") == (64, 80)  # headers cannot tell
+    with pytest.raises(ImageError, match=r"a\.png: the image cannot be decoded"):
+        read_image(tmp_path / "a.png")
+
+
+def test_float_images_are_refused(tmp_path):
+    Image.fromarray(np.zeros(SIZE, np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: pixels are float32; expected 8- or 16-bit"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "message"),
+    [
+        ("a.png", np.zeros((4, 4), np.float32), "cannot write float32"),
+        ("a.webm", np.zeros((4, 4), np.uint8), "unknown image suffix"),
+        ("a.jpg", np.zeros((4, 4), np.uint16), "supports 8 bits only"),
+        ("a.bmp", np.zeros((4, 4), np.uint16), "supports 8 bits only"),
+        ("a.png", np.zeros((4, 4, 4), np.uint8), r"shape \(4, 4, 4\)"),
+        ("a.png", np.zeros((0, 4), np.uint8), r"shape \(0, 4\)"),
+    ],
+)
+def test_unwritable_pixels_are_refused(tmp_path, name, pixels, message):
+    with pytest.raises(ImageError, match=message):
+        write_image(tmp_path / name, pixels)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    write_image(path, noise(seed=0))
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_image(path, noise(seed=1))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_real_files_are_read_whole(data_root):
+    for path in sorted(data_root.glob("*/*/ir/*"))[::200]:
+        assert read_image(path).shape[:2] == image_size(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_orientation_is_applied(tmp_path, orientation, suffix):
+    from PIL import ImageOps
+
+    image = Image.fromarray(np.kron(noise()[..., 0], np.ones((8, 8), np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, exif=exif)
+    with Image.open(path) as opened:  # an independent reader
+        upright = np.asarray(ImageOps.exif_transpose(opened))
+    assert image_size(path) == upright.shape
+    np.testing.assert_array_equal(read_image(path)[..., 0], upright)
+
+
+def test_damaged_jpeg_data_are_named(tmp_path):
+    data = bytearray(encoded(".jpg"))
+    data[len(data) // 2 : len(data) // 2 + 40] = np.random.default_rng(0).bytes(40)
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.warns(ImageWarning, match=r"a\.jpg: the JPEG data contain errors"):
+        assert read_image(tmp_path / "a.jpg").shape == (64, 80, 3)
+
+
+def test_strict_jpeg_pixels_are_those_of_opencv(tmp_path):
+    for n, (mode, size) in enumerate([("RGB", (61, 50)), ("L", (61, 50)), ("CMYK", (32, 32))]):
+        path = tmp_path / f"{n}.jpg"
+        Image.fromarray(noise()).resize(size).convert(mode).save(path, quality=70)
+        expected = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        expected = expected[..., None] if expected.ndim == 2 else expected[..., ::-1]
+        np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_what_is_dropped_is_reported(tmp_path):
+    pages = [Image.fromarray(noise(seed=n)) for n in range(3)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    with pytest.warns(ImageWarning, match=r"pages\.tif has 3 pages; only the first is used"):
+        np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), noise(seed=0))
+    four = noise(channels=4)
+    for suffix in ("png", "tif"):
+        Image.fromarray(four).save(tmp_path / f"four.{suffix}")
+        with pytest.warns(ImageWarning, match=rf"four\.{suffix}: the fourth channel"):
+            np.testing.assert_array_equal(read_image(tmp_path / f"four.{suffix}"), four[..., :3])
+
+
+def test_a_missing_file_a_folder_and_a_dangling_link_are_distinguished(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    for name, message in (
+        ("folder", "is a folder, not an image file"),
+        ("link", "the link does not point to a file"),
+        ("loop", "the link does not point to a file|cannot be opened"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            image_size(tmp_path / f"{name}.png")
+
+
+def test_thermal_files_may_hold_floats(tmp_path):
+    kelvin = np.random.default_rng(0).uniform(280, 310, SIZE).astype(np.float32)
+    Image.fromarray(kelvin).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_thermal(tmp_path / "a.tif")[..., 0], kelvin)
+    assert (bits_per_sample(tmp_path / "a.tif"), image_size(tmp_path / "a.tif")) == (32, SIZE)
+    kelvin[3, 4] = np.nan
+    Image.fromarray(kelvin).save(tmp_path / "b.tif")
+    with pytest.raises(ImageError, match="not finite"):
+        read_thermal(tmp_path / "b.tif")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp"])
+def test_depth_is_read_from_the_header(tmp_path, suffix):
+    write_image(tmp_path / f"a{suffix}", noise())
+    assert bits_per_sample(tmp_path / f"a{suffix}") == 8
+    if suffix in (".png", ".tif"):
+        for channels in (1, 3):
+            write_image(tmp_path / f"b{suffix}", noise(np.uint16, channels))
+            assert bits_per_sample(tmp_path / f"b{suffix}") == 16
+
+
+@pytest.mark.parametrize("suffix", [".pgm", ".jp2"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_other_gray_formats_keep_their_depth(tmp_path, suffix, dtype):
+    """Folders are not searched for them, but a single file can be given."""
+    pixels = np.tile(noise(dtype, channels=1), (3, 3, 1))  # JPEG 2000 needs 32 pixels
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(pixels[..., 0]).save(path)
+    assert (bits_per_sample(path), image_size(path)) == (8 * pixels.itemsize, pixels.shape[:2])
+    np.testing.assert_array_equal(read_thermal(path), pixels)
+
+
+def test_files_of_other_kinds_are_named_with_a_remedy(tmp_path):
+    np.save(tmp_path / "raw.npy", noise(np.uint16))
+    with pytest.raises(ImageError, match=r"raw\.npy: \.npy files cannot be read as images; convert it to png or tif"):
+        read_thermal(tmp_path / "raw.npy")
