@@ -4,26 +4,7 @@ oneDNN is the library behind PyTorch's convolutions on CPU. Its wheel is loaded 
 kernels are called through XLA's foreign function interface, so nothing has to be compiled; without
 the wheel, XLA's own convolutions are used (`fusejax.models.convolutions`).
 
-CPU time of oneDNN divided by that of XLA, for 3x3 kernels at 8x128x128 with 8 channels, 8x64x64
-with 16, 8x32x32 and 8x16x16 with 32, and 8x128x128 with 24 (median of 7 alternating runs on a
-loaded machine, AVX-512): forward 0.35, 0.48, 0.77, 0.70, 0.97; gradient to the input 0.43, 0.58,
-0.67, 0.62, 0.68; gradient to the kernel 0.31, 0.41, 0.59, 0.60, 0.16. Each call is divided among
-XLA's threads (`fusejax.onednn.xla_call`), since the convolutions of a network wait for each other:
-on two quiet cores, a training step of AngularFuse (8x128x128) then takes 0.87 of the time, its
-forward pass at 640x480 0.77, those of `light` 0.84 and 0.66. What else was tried, as ratios to XLA's
-convolutions unless said otherwise:
-
-- pairs of columns as channels, forward: 0.49 at 8 channels, 1.4 to 1.8 at 16 and more;
-- the kernel's gradient as products over pairs of columns: 1.1, 1.5, 2.7, 1.4, 1.4 (0.64 at 48
-  channels), as nine products or three with three times the rows: 1.4 to 7.5;
-- jaxlib's flags: `xla_cpu_use_onednn`, `..._experimental_onednn_custom_call` and the fusion types
-  of oneDNN and YNNPACK leave the compiled convolutions as they are;
-- the oneDNN inside jaxlib, called by its custom call: as fast, but a program with it cannot be
-  kept in the compilation cache (jaxlib 0.10.2 fails while it serializes it);
-- threads of its own, OpenMP's or Python's, instead of XLA's: waking one takes 50 to 75 us in each
-  call, if XLA's own threads leave it a core (two OpenMP threads: a training step takes 1.2 times
-  the CPU time); a step of `light` takes 1.07 times as long with Python's;
-- waiting for the last piece instead of returning a future: 1.05.
+Measurements and rejected alternatives: docs/onednn.md.
 """
 
 import functools
