@@ -6,6 +6,9 @@ workers. Each process gets contiguous rows of every batch, so that the global ba
 array for any number of processes.
 """
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from fusejax.data.grid import PatchGrid, pair_sizes
 from fusejax.data.memory import KeptInMemory
 from fusejax.data.synthetic import SyntheticPairs
 from fusejax.data.transforms import MaskInputs, PadBoxes, RandomPairedCrop, RandomPairedFlip, SelectBoxes, ToLuma
+
+_AHEAD = 64  # number of samples whose order a checkpoint records
 
 
 def open_sources(config: DataConfig) -> list:
@@ -174,13 +179,60 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
         # boxes must not change them.
         select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter)
         sources = [MappedSource(source, select.map) for source in sources]
+    pairs = _in_order(sources, config, seed).random_map(RandomPairedCrop(config.crop, config.box_share))
+    if config.flips:
+        pairs = pairs.random_map(RandomPairedFlip())
+    pairs = pairs.map(ToLuma()).random_map(MaskInputs(config.com_mask)).map(PadBoxes(config.max_boxes))
+    return pairs if config.augment is None else pairs.random_map(Augment(config.augment))
+
+
+def _in_order(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDataset:
+    """The endless sequence of whole pairs, ready for random steps."""
     if config.shares:
         parts = [grain.MapDataset.source(s).seed(seed + n).shuffle().repeat() for n, s in enumerate(sources)]
         pairs = grain.MapDataset.mix(parts, weights=config.shares)
     else:
         pairs = grain.MapDataset.source(JoinedSource(sources)).seed(seed).shuffle().repeat()
-    pairs = pairs.seed(seed).random_map(RandomPairedCrop(config.crop, config.box_share))
-    if config.flips:
-        pairs = pairs.random_map(RandomPairedFlip())
-    pairs = pairs.map(ToLuma()).random_map(MaskInputs(config.com_mask)).map(PadBoxes(config.max_boxes))
-    return pairs if config.augment is None else pairs.random_map(Augment(config.augment))
+    return pairs.seed(seed)
+
+
+def order_ahead(sources: Sequence, config: DataConfig, *, seed: int, samples_seen: int) -> str:
+    """Fingerprint of the next samples: which pairs come, and what is drawn for them.
+
+    It reads no images. It changes if grain shuffles, mixes or seeds differently, and if the number
+    of pairs of a source changes.
+
+    Args:
+        sources: from `open_sources`.
+        config: configuration of the data.
+        seed: seed of the run.
+        samples_seen: number of samples of all processes before them.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    numbers = [_Numbers(source, len(pairs)) for source, pairs in enumerate(sources)]
+    samples = _in_order(numbers, config, seed).random_map(_Draw())
+    ahead = [samples[index] for index in range(samples_seen, samples_seen + _AHEAD)]
+    return hashlib.sha256(json.dumps(ahead).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Numbers:
+    """Stands in for a source, without its images."""
+
+    source: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index):
+        return {"source": self.source, "pair": int(index)}
+
+
+class _Draw(grain.transforms.RandomMap):
+    """Adds the first number that a random step would draw for a sample."""
+
+    def random_map(self, sample, rng):
+        return sample | {"draw": int(rng.integers(2**32))}

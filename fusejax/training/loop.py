@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from fusejax.inference.fuser import Fuser
 from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.checks import check_best_metric, missing_boxes
+from fusejax.training.continuity import data_position
 from fusejax.training.feed import Feed, dispatched_together
 from fusejax.training.interrupts import StopRequest
 from fusejax.training.logs import RunLog, rounded
@@ -89,7 +90,7 @@ def fit(
         )
         stack.callback(checkpoints.close)
         state, samples_seen, messages = find_start(
-            workdir, program, checkpoints, override=override, allow_older=allow_older
+            workdir, program, checkpoints, sources, override=override, allow_older=allow_older
         )
         step = 0 if state is None else int(state.step)
         log = RunLog(workdir if first else None, steps=stages[-1].end, start=step)
@@ -110,7 +111,7 @@ def fit(
             samples_seen=samples_seen,
         )
         profiler = StepProfiler(workdir / "profile", profile_steps, log.message)
-        run = _Run(workdir, stages, program, checkpoints, log)
+        run = _Run(workdir, stages, program, checkpoints, log, sources)
         return run.go(state, step, samples_seen, iter(batches), validation, profiler)
 
 
@@ -124,9 +125,10 @@ class _Run:
         program: Program,
         checkpoints: Checkpoints,
         log: RunLog,
+        sources: Sequence,
     ) -> None:
         self.workdir, self.stages, self.steps = workdir, stages, stages[-1].end
-        self.program, self.checkpoints, self.log = program, checkpoints, log
+        self.program, self.checkpoints, self.log, self.sources = program, checkpoints, log, sources
         self.config = program.config
         self.key = program.key()
         self.step_logs = StepLogs(self.config)
@@ -237,7 +239,7 @@ class _Run:
         about: dict[str, Any] = {
             "step": step,
             "config": to_dict(self.config),
-            "data": {"samples_seen": self.samples_seen},
+            "data": data_position(self.sources, self.config, self.samples_seen),
             "scores": scores,
         }
         self.checkpoints.save(state, **about)

@@ -1,9 +1,12 @@
 """The state from which a run starts."""
 
+from collections.abc import Sequence
+
 from etils import epath
 
 from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
+from fusejax.training.continuity import check_same_order
 from fusejax.training.program import Program
 from fusejax.training.state import TrainState
 from fusejax.weights.files import RUN_FILE
@@ -13,6 +16,7 @@ def find_start(
     workdir: epath.Path,
     program: Program,
     checkpoints: Checkpoints,
+    sources: Sequence,
     *,
     override: bool,
     allow_older: bool,
@@ -23,6 +27,7 @@ def find_start(
         workdir: folder of the run.
         program: the program of the run.
         checkpoints: those of the folder.
+        sources: training pairs, from `fusejax.data.pipeline.open_sources`.
         override: resume even if the configuration differs from the checkpoint's.
         allow_older: resume from an older checkpoint if the newest is damaged.
 
@@ -32,7 +37,7 @@ def find_start(
 
     Raises:
         ValueError: if the folder holds weights of another run but no checkpoint; see also
-            `Checkpoints.restore` and `Program.create`.
+            `Checkpoints.restore`, `check_same_order` and `Program.create`.
     """
     config = program.config
     if checkpoints.latest_step is None:
@@ -43,4 +48,5 @@ def find_start(
             )
         return program.create() if config.start_from else None, 0, []
     restored = checkpoints.restore(program.target, config=to_dict(config), override=override, allow_older=allow_older)
-    return restored.state, restored.data["samples_seen"], [*restored.messages]
+    order = check_same_order(restored.data, sources, config, override=override)
+    return restored.state, restored.data["samples_seen"], [*restored.messages, *order]
