@@ -17,38 +17,7 @@ from fusejax.training.checks import described_leaves, error_summary, means_damag
 from fusejax.training.fingerprint import fingerprints
 from fusejax.training.state import TrainState, abstract_state, first_state, init_params
 from fusejax.typing import Params
-
-_CHECKPOINTS = "checkpoints"
-_FINAL = "weights.safetensors"
-
-
-def find_run(text: str) -> tuple[epath.Path, int | None] | None:
-    """Parses FOLDER@STEP, or the FOLDER of a run without final weights.
-
-    Returns:
-        The folder of the run and the step, where None means the newest; None if the text is
-        something else.
-
-    Raises:
-        ValueError: if the folder has no such step.
-    """
-    folder, at, step = text.rpartition("@")
-    if at and step.isdigit() and (epath.Path(folder) / _CHECKPOINTS).is_dir():
-        if int(step) not in (steps := saved_steps(epath.Path(folder))):
-            raise ValueError(
-                f"{folder} has no checkpoint of step {step}; it has: {', '.join(map(str, steps)) or 'none'}."
-            )
-        return epath.Path(folder), int(step)
-    run = epath.Path(text)
-    if (run / _CHECKPOINTS).is_dir() and not (run / _FINAL).exists():
-        return run, None
-    return None
-
-
-def saved_steps(run: epath.Path) -> list[int]:
-    """Completely saved steps of a run, in order."""
-    folders = [path for path in (run / _CHECKPOINTS).iterdir() if path.name.isdigit()]
-    return sorted(int(p.name) for p in folders if (p / "_CHECKPOINT_METADATA").exists())
+from fusejax.weights.runs import CHECKPOINTS, saved_steps
 
 
 def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, ModelConfig, dict[str, Any]]:
@@ -67,7 +36,7 @@ def load_checkpoint_weights(run: epath.Path, step: int | None) -> tuple[Params, 
     """
     damage = []
     for candidate in [step] if step is not None else reversed(saved_steps(run)):
-        folder = run / _CHECKPOINTS / str(candidate)
+        folder = run / CHECKPOINTS / str(candidate)
         try:
             state, config = _read(folder)
         except ValueError as error:

@@ -18,9 +18,9 @@ from fusejax.models.config import ModelConfig
 from fusejax.models.networks import NETWORKS, build
 from fusejax.serialize import from_dict, to_dict
 from fusejax.typing import Params
+from fusejax.weights.runs import RUN_FILE, find_run
 
 _SHIPPED = Path(__file__).parent
-RUN_FILE = "weights.safetensors"
 
 
 def save_weights(
@@ -76,9 +76,9 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
             written before the checksum was introduced have none), a value that is NaN or infinite,
             or shapes that are not those of the network.
     """
-    from fusejax.training.run_weights import find_run, load_checkpoint_weights
-
     if (found := find_run(str(name_or_path))) is not None:
+        from fusejax.training.run_weights import load_checkpoint_weights  # loads Orbax
+
         return load_checkpoint_weights(*found)
     path = Path(name_or_path)
     if path.is_dir():

@@ -47,7 +47,7 @@ def test_another_shuffle_of_the_library_is_refused_and_named(sources, monkeypatc
 def test_a_changed_number_of_pairs_is_refused_and_counted(sources):
     saved = data_position(sources, CONFIG, 24)
     more = open_sources(dataclasses.replace(CONFIG.data, synthetic=9))
-    with pytest.raises(ValueError, match="the sources have 9 pairs, 8 when it was saved.*restore them"):
+    with pytest.raises(ValueError, match=r"the sources have 9 pairs, 8 when it was saved.*restore them"):
         check_same_order(saved, more, CONFIG, override=False)
 
 
