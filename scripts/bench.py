@@ -1,4 +1,4 @@
-"""Speed on this machine: compiling, training step, fusing, memory, feeding.
+"""Speed on this machine: compiling, training step, fusing, memory.
 
 python scripts/bench.py [--config crossfuse] [--against torch] [--repeats 5] [--where]
 [--data-root DIR --folders A B]
@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-import bench_feeding as feeding
-import bench_where as where
 import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from bench_workers import Worker, block
+from benchmarks import where
+from benchmarks.workers import Worker, block
 
 from fusejax.config import load_config
 from fusejax.losses import ObjectiveConfig, TermConfig
@@ -47,7 +46,7 @@ class BenchOptions:
       where: instead, break down the time of a run by phase.
       micro_batches: number of parts in which the training step processes its 8 crops.
       repeats: number of timed calls of each kind, or of blocks of calls where two alternate.
-      data_root, folders: pairs for the feeding part; by default synthetic ones.
+      data_root, folders: pairs for `where`; by default synthetic ones.
     """
 
     config: str = "angularfuse"
@@ -123,7 +122,7 @@ def jax_calls(name: str, micro_batches: int) -> dict[str, Callable[[], None]]:
 def torch_calls(name: str) -> dict[str, Callable[[], None]]:
     """The twin's training step and forward pass, channels last, one thread per core."""
     import torch
-    from torch_rows import twin_calls
+    from benchmarks.torch_rows import twin_calls
 
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, channels last", flush=True)
     step, forward, _ = twin_calls(name, size=SIZE, crops=BATCH, side=load_config(name).data.crop)
@@ -162,14 +161,14 @@ def forward_only(options: BenchOptions) -> None:
 
 
 def against_onnx(repeats: int) -> None:
-    import bench_onnx
+    from benchmarks import onnx_rows
 
     pair = crops(0, 1, SIZE), crops(1, 1, SIZE)
     for name in shipped_weights():
-        exported, jitted = bench_onnx.forwards(name, *pair)
+        exported, jitted = onnx_rows.forwards(name, *pair)
         blocks = functools.partial(block, exported), functools.partial(block, jitted)
         alternate(f"{name} 480x640", *blocks, repeats, names=("onnxruntime", "jax"))
-        bench_onnx.print_slowest(name, *pair)
+        onnx_rows.print_slowest(name, *pair)
 
 
 def main(options: BenchOptions) -> None:
@@ -193,8 +192,6 @@ def main(options: BenchOptions) -> None:
     side = load_config(options.config).data.crop
     show(f"training step {BATCH}x{side}x{side}", steps, f"{BATCH / statistics.median(steps):.2f} images/s")
     show("forward 480x640", seconds(forward, options.repeats))
-    print(f"the step consumes {BATCH / statistics.median(steps):.1f} pairs/s; feeding gives, by source and workers:")
-    feeding.speeds(feeding.FeedingOptions(data_root=options.data_root, folders=options.folders, crop=side))
     print(f"{'peak memory of this process':34} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:8.2f} GiB")
 
 

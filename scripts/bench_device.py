@@ -228,7 +228,7 @@ def network_rows(config: TrainConfig, dtype: str, options: DeviceOptions) -> Ite
 
 
 def twin_rows(options: DeviceOptions) -> Iterator[Row]:
-    from torch_rows import TWINS, torch_rows  # needs the `bench` extra
+    from benchmarks.torch_rows import TWINS, torch_rows  # needs the `bench` extra
 
     sizes = tuple(map(height_width, options.sizes))
     for name in (name for name in options.networks if name in TWINS):

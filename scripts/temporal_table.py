@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from benchmarks.moving import moving_scene
 
-from fusejax.data.moving import moving_scene
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.io.images import as_infrared, from_float, read_image, to_float, write_image

@@ -9,8 +9,8 @@ from fusing import random_params
 from fusejax.models import AngularFuseConfig, LightConfig, build
 
 torch = pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
-from torch_light_twin import LightTwin  # noqa: E402 - needs torch
-from torch_twin import UFuser, load_flat  # noqa: E402 - needs torch
+from benchmarks.torch_light_twin import LightTwin  # noqa: E402 - needs torch
+from benchmarks.torch_twin import UFuser, load_flat  # noqa: E402 - needs torch
 
 
 @pytest.mark.slow

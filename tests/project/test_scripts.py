@@ -21,19 +21,12 @@ def load(monkeypatch):
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+@pytest.mark.parametrize("name", sorted(
+    ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
+    for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("benchmarks/*.py")]
+))
 def test_every_script_finds_what_it_imports(load, name):
     assert load(name).__doc__
-
-
-@pytest.mark.slow
-def test_feeding_is_measured_from_both_kinds_of_storage(load, capsys):
-    feeding = load("bench_feeding")
-    feeding.speeds(feeding.FeedingOptions(count=8, batches=1, workers=(0,), crop=16))
-    pattern = r"^{}, 0 workers +[\d.]+ pairs/s, +[\d.]+ MB/s decoded, +[\d.]+ MB/s stored, .*; waits \d+% of a loop"
-    said = capsys.readouterr().out
-    for kind in ("folder", "ArrayRecord"):
-        assert re.search(pattern.format(kind), said, re.MULTILINE), said
 
 
 @pytest.mark.slow
@@ -44,12 +37,6 @@ def test_the_first_step_of_a_tree_is_timed(load, tmp_path):
     assert 0 < bench.seconds_until_first_step(SCRIPTS.parent, options, tmp_path) < 600
     with pytest.raises(RuntimeError, match=r"took no step:\n.*batch"):
         bench.seconds_until_first_step(SCRIPTS.parent, dataclasses.replace(options, batch_size=0), tmp_path)
-
-
-@pytest.mark.slow
-def test_cost_by_number_of_pairs_is_printed(load, capsys):
-    load("bench_feeding").epochs((200, 400), repeats=1)
-    assert re.search(r"a pair at 400 pairs costs [\d.]+ times one at 200", capsys.readouterr().out)
 
 
 @pytest.mark.slow
@@ -99,7 +86,7 @@ def test_shares_of_the_peak(load):
 
 @pytest.mark.slow
 def test_operations_of_a_step_are_profiled(load, capsys):
-    profile = load("profile_step")
+    profile = load("benchmarks.profile_step")
     profile.main(profile.ProfileOptions(TINY_SMOOTH, batch=2, steps=1, rows=30))
     rows = re.findall(
         r"^\| (forward|backward) (\S+) \| (\d+\.\d) \| (\d+\.\d)% \|$", capsys.readouterr().out, re.MULTILINE
@@ -111,7 +98,7 @@ def test_operations_of_a_step_are_profiled(load, capsys):
 
 @pytest.mark.slow
 def test_phases_of_a_run_are_distinguished(load):
-    where = load("bench_where")
+    where = load("benchmarks.where")
     watch = where.run(load_config(TINY_SMOOTH), steps=3)
     assert {phase: len(seconds) for phase, seconds in watch.seconds.items()} == {
         **dict.fromkeys(("pipeline", "placing", "dispatch", "device", "logs"), 3),

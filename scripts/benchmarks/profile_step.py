@@ -1,6 +1,6 @@
 """The slowest operations of a training step on this device, from a profiler trace.
 
-    python scripts/profile_step.py [--config angularfuse] [--steps 5] [--rows 12]
+    python scripts/benchmarks/profile_step.py [--config angularfuse] [--steps 5] [--rows 12]
 
 Every event of the trace that names an instruction of the compiled program is attributed to the line
 of source that the instruction came from: the innermost module without its number, and forward or

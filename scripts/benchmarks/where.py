@@ -1,6 +1,6 @@
 """Where the time of a training run goes: one run on real or synthetic pairs, phase by phase.
 
-python scripts/bench_where.py --config light [--steps 50] [--data-root DIR --folders A B]
+python scripts/bench.py --where --config light [--steps 50] [--data-root DIR --folders A B]
 
 The script waits for every step, so that each phase is timed separately. The last column shows the
 cost in the loop of `fusejax train`: that loop does not wait, so reading and placing the next batch

@@ -75,7 +75,7 @@ class Block(nn.Module):
 class UFuser(nn.Module):
     """Inputs and output [b, 1, h, w]; sides are multiples of 2 ** (levels - 1)."""
 
-    def __init__(self, widths=(8, 16, 32, 32), heads=8):
+    def __init__(self, widths: tuple[int, ...] = (8, 16, 32, 32), heads: int | None = 8) -> None:
         super().__init__()
         self.levels = len(widths)
         heads_at = (lambda w: max(1, w // 8)) if heads is None else (lambda w: heads)
@@ -93,7 +93,7 @@ class UFuser(nn.Module):
         self.head = conv(widths[0], 1, bias=True)
 
     def forward(self, ir, vi):
-        part, features = self._modules, []
+        part, features = dict(self.named_children()), []
         for n in range(1, self.levels + 1):
             if n > 1:
                 ir, vi = part[f"ir_down{n - 1}"](ir), part[f"vi_down{n - 1}"](vi)

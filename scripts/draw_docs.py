@@ -1,6 +1,6 @@
-"""Draws docs/page.jpg: the results page for synthetic streets, as shown by a browser.
+"""Draws the images of the documentation from synthetic streets: docs/hero.jpg and docs/page.jpg.
 
-python scripts/draw_page.py [--out docs/page.jpg]; needs Chromium and the package playwright.
+python scripts/draw_docs.py [hero] [page] [--out docs]; the page needs Chromium and playwright.
 """
 
 import dataclasses
@@ -14,44 +14,57 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from fusejax.data.synthetic import write_synthetic_folder
+import fusejax
+from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.fuser import Fuser
-from fusejax.io.images import read_image, write_image
+from fusejax.io.images import read_image, to_float, write_image
 from fusejax.report.page import write_page
+from fusejax.report.panels import labeled_row
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _WIDTH, _HEIGHT = 1000, 640  # of the browser window
+_METRICS = ("EN", "SD", "SF", "MI", "Qabf", "SSIM")
 
 
 @dataclasses.dataclass(frozen=True)
-class PageOptions:
-    """Which pairs to score, and where to write the image.
+class DocsOptions:
+    """What to draw, and where.
 
     Attributes:
-        out: JPEG file to write.
-        page: folder in which to keep the page; by default it is discarded.
-        pairs: number of synthetic pairs.
-        size: height and width of each pair in pixels.
-        seed: seed of the pairs.
-        metrics: columns of the table.
-        quality: JPEG quality, 1 to 95.
+        images: hero (infrared | visible | fused of a night street) and page (the results page).
+        out: folder to write to.
     """
 
-    out: Path = Path("docs/page.jpg")
-    page: Path | None = None
-    pairs: int = 8
-    size: tuple[int, int] = (240, 320)
-    seed: int = 5
-    metrics: tuple[str, ...] = ("EN", "SD", "SF", "MI", "Qabf", "SSIM")
-    quality: int = 80
+    images: tyro.conf.Positional[tuple[Literal["hero", "page"], ...]] = ("hero", "page")
+    out: Path = Path("docs")
 
 
-def main(options: PageOptions) -> None:
-    """Fuses and scores the pairs, writes the page, and draws its table and viewer side by side."""
+def main(options: DocsOptions) -> None:
+    """Draws the images."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.images:
+        image, quality = {"hero": _hero, "page": _page}[name]()
+        path = options.out / f"{name}.jpg"
+        image.save(path, quality=quality, optimize=True)
+        print(f"written to {path}: {path.stat().st_size / 1024:.0f} KB")
+
+
+def _hero() -> tuple[Image.Image, int]:
+    """A night street. Its people are outside the light of the lamps; a sign, lit windows and road
+    markings are inside it.
+    """
+    pair = synthetic_pair(913, size=(360, 480))
+    fused = fusejax.fuse(pair["ir"], pair["vi"])  # pyright: ignore[reportArgumentType] - arrays
+    images = {"infrared": pair["ir"], "visible": pair["vi"], "fused": fused}
+    return Image.fromarray(labeled_row({name: to_float(image) for name, image in images.items()})), 88
+
+
+def _page() -> tuple[Image.Image, int]:
+    """The page of three methods: its table and its viewer side by side."""
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
-        write_synthetic_folder(root / "pairs", count=options.pairs, size=options.size, seed=options.seed)
+        write_synthetic_folder(root / "pairs", count=8, size=(240, 320), seed=5)
         fuser = Fuser.load("light")
         for path in sorted((root / "pairs" / "vi").iterdir()):
             ir, vi = read_image(root / "pairs" / "ir" / path.name), read_image(path)
@@ -59,14 +72,13 @@ def main(options: PageOptions) -> None:
             write_image(root / "average" / path.name, ((ir.astype(np.float32) + vi) / 2).round().astype(np.uint8))
             write_image(root / "maximum" / path.name, np.maximum(ir, vi))
         methods = [root / name for name in ("light", "maximum", "average")]
-        result = evaluate_folders(methods, root / "pairs" / "ir", root / "pairs" / "vi", metrics=options.metrics)
-        page = write_page(options.page or root / "page", result, title="Three methods on synthetic streets")
+        result = evaluate_folders(methods, root / "pairs" / "ir", root / "pairs" / "vi", metrics=_METRICS)
+        page = write_page(root / "page", result, title="Three methods on synthetic streets")
         shots = [Image.open(io.BytesIO(data)) for data in _screenshots(page)]
     canvas = Image.new("RGB", (sum(s.width for s in shots), max(s.height for s in shots)), "white")
     for n, shot in enumerate(shots):
         canvas.paste(shot, (sum(s.width for s in shots[:n]), 0))
-    canvas.save(options.out, quality=options.quality, optimize=True)
-    print(f"written to {options.out}: {options.out.stat().st_size / 1024:.0f} KB")
+    return canvas, 80
 
 
 def _screenshots(page: Path) -> list[bytes]:
@@ -94,4 +106,4 @@ def _screenshots(page: Path) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(PageOptions))
+    main(tyro.cli(DocsOptions))

@@ -41,13 +41,13 @@ class LightTwin(nn.Module):
         self.register_buffer("blur", torch.outer(taps, taps)[None, None])
 
     def fine(self, x):
-        return x - F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), self.blur)
+        return x - F.conv2d(F.pad(x, (2, 2, 2, 2), mode="replicate"), self.get_buffer("blur"))
 
     def forward(self, ir, vi):
         cells = [F.pixel_unshuffle(x - 0.5, self.cell) for x in (ir, vi)]
         x = F.relu(self.stem(torch.cat(cells, dim=1)))
         for n in range(1, self.blocks + 1):
-            x = self._modules[f"block{n}"](x)
+            x = self.get_submodule(f"block{n}")(x)
         maps = F.interpolate(self.coefficients(x), scale_factor=self.cell, mode="bilinear", align_corners=False)
         share, guide, ir_gain, vi_gain, offset = maps.split(1, dim=1)
         difference = ir - vi

@@ -1,24 +1,20 @@
 """Twins of networks in PyTorch, eager and compiled, for bench.py and bench_device.py.
 
-They are tests/torch_twin.py and tests/torch_light_twin.py: the same networks, written from the
-specification.
+They are `torch_twin` and `torch_light_twin`: the same networks, written from the specification.
 """
 
 import functools
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from torch_light_twin import LightTwin  # pyright: ignore[reportMissingImports] - in tests/, see above
-from torch_twin import UFuser  # pyright: ignore[reportMissingImports] - in tests/, see above
+from benchmarks.torch_light_twin import LightTwin
+from benchmarks.torch_twin import UFuser
 
 TWINS: dict[str, Any] = {
     "angularfuse": UFuser,
