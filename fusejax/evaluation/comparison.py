@@ -12,8 +12,8 @@ from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.folder import fuse_folder
 from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
 from fusejax.io.pairing import PairError, list_images, match_pairs, source_files
+from fusejax.io.panels import labeled_row, stacked
 from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import labeled_row, stacked
 from fusejax.report.scores import Scores
 from fusejax.weights.files import load_weights
 

@@ -16,11 +16,11 @@ from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range,
 from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
 from fusejax.io.images import resample, write_image
 from fusejax.io.pairing import size_text
+from fusejax.io.panels import labeled_row
 from fusejax.io.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
 from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.ops.color import recolor
 from fusejax.progress import track
-from fusejax.report.panels import labeled_row
 
 Frame = ImageFrame | DecodedFrame
 

@@ -1,4 +1,7 @@
-"""Configurations of objectives: plain data, which does not import JAX."""
+"""Configurations of objectives: plain data, which does not import JAX.
+
+Names and options of terms are checked by `fusejax.losses.check_objective`, which knows the terms.
+"""
 
 import dataclasses
 from typing import Any, Literal
@@ -11,7 +14,7 @@ class TermConfig:
     """One term of an objective.
 
     Attributes:
-        name: a key of `TERMS`.
+        name: a key of `fusejax.losses.TERMS`.
         weight: factor of the term in the sum, non-negative.
         options: keyword arguments of the term's function.
         decay: factor by which the weight is multiplied: 1, or (1 + cos(pi e / E)) / 2, where E is
@@ -27,9 +30,6 @@ class TermConfig:
 
     def __post_init__(self):
         check_choices(self)
-        from fusejax.losses.objective import check_term  # the terms themselves need JAX
-
-        check_term(self.name, self.options)
         if not self.weight >= 0:
             raise ValueError(f"The weight of {self.name!r} is {self.weight}; a negative weight rewards errors.")
 
@@ -116,10 +116,3 @@ class ObjectiveConfig:
         names = [term.name for term in self.terms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"An objective needs terms of different names; got {', '.join(names) or 'none'}.")
-
-    @property
-    def needs(self) -> set[str]:
-        """Names of everything that the terms need."""
-        from fusejax.losses.objective import term_needs
-
-        return {name for term in self.terms for name in term_needs(term.name)}

@@ -23,7 +23,6 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.information import cross_entropy, entropy, mutual_information, normalized_mutual_information
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
-    from fusejax.metrics.running_mean import RunningMean
     from fusejax.metrics.structure import ms_ssim, ssim
     from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo, higher_is_better, undefined_reason
     from fusejax.metrics.temporal import evaluate_video
@@ -36,7 +35,6 @@ __all__ = [
     "USUAL",
     "Convention",
     "MetricInfo",
-    "RunningMean",
     "average_fusion",
     "average_gradient",
     "color_deviation",
