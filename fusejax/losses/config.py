@@ -6,7 +6,7 @@ Names and options of terms are checked by `fusejax.losses.check_objective`, whic
 import dataclasses
 from typing import Any, Literal
 
-from fusejax.options import check_choices
+from fusejax.options import check_choices, renamed_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,16 +54,17 @@ class RegionConfig:
         check_choices(self)
 
 
+@renamed_fields(equalised_weight="equalized_weight", equalisation="equalization")
 @dataclasses.dataclass(frozen=True)
 class ReferenceConfig:
     """How the reference is computed. By default 75% edges and 25% equalization, as in the paper.
 
     Attributes:
         edge_weight: weight of the sharpened base.
-        equalised_weight: weight of the equalized base. The remainder to 1 is the weight of the base
+        equalized_weight: weight of the equalized base. The remainder to 1 is the weight of the base
             itself, 0 by default (the tuned recipe departs from this, because full sharpening would
             amplify sensor noise).
-        equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
+        equalization: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
         base: `max`, the larger source at every pixel, or `two_scale`, half of that plus half of
             max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter
             neighborhood, detail from both sources (a departure; it keeps detail of the darker
@@ -76,8 +77,8 @@ class ReferenceConfig:
     """
 
     edge_weight: float = 0.75
-    equalised_weight: float = 0.25
-    equalisation: Literal["clahe", "global"] = "clahe"
+    equalized_weight: float = 0.25
+    equalization: Literal["clahe", "global"] = "clahe"
     base: Literal["max", "two_scale"] = "max"
     base_sigma: float = 20.0
     headroom: bool = False
@@ -85,9 +86,9 @@ class ReferenceConfig:
 
     def __post_init__(self):
         check_choices(self)
-        if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
+        if min(self.edge_weight, self.equalized_weight) < 0 or self.edge_weight + self.equalized_weight > 1 + 1e-6:
             raise ValueError(
-                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be fractions: "
+                f"edge_weight {self.edge_weight} and equalized_weight {self.equalized_weight} must be fractions: "
                 "neither negative, sum at most 1."
             )
         if self.base_sigma <= 0:
