@@ -11,7 +11,8 @@ from fusejax.cli.main import main
 from fusejax.data.moving import moving_scene
 from fusejax.inference.video import fuse_video
 from fusejax.inference.video_plan import pair_frames
-from fusejax.io.video import VideoError, VideoFile
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import VideoFile
 
 av = pytest.importorskip("av")
 

@@ -9,7 +9,8 @@ from test_video import RATE, rgb_frames, write_video
 
 from fusejax.data.moving import moving_scene
 from fusejax.inference.video import fuse_video
-from fusejax.io.video import VideoError, VideoFile
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import VideoFile
 
 av = pytest.importorskip("av")
 SIZE = (40, 48)
