@@ -11,6 +11,8 @@ import fractions
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fusejax.io.pyav import VideoError
 
 if TYPE_CHECKING:
@@ -59,17 +61,20 @@ def survey(path: str | os.PathLike, container: Any, stream: Any) -> Survey:
 
 
 def _rate(stream: Any, times: list[int]) -> fractions.Fraction | None:
-    """The rate that agrees with the times; that of the header is wrong for files that were cut."""
-    known = [rate for rate in (stream.average_rate, stream.base_rate, stream.guessed_rate) if rate]
-    span = (max(times) - min(times)) * stream.time_base if len(times) > 1 else 0
-    if not span or not known:
-        return fractions.Fraction(known[0]) if known else None
-    measured = (len(times) - 1) / fractions.Fraction(span)
-    near = [rate for rate in known if abs(rate / measured - 1) <= _RATE_TOLERANCE]
-    if near:
-        return fractions.Fraction(near[0])
-    # Joined recordings and hidden pictures make the measure useless.
-    return fractions.Fraction(known[0] if len(set(times)) < len(times) else measured.limit_denominator(1001))
+    """The stated rate that agrees with the times; that of the header is wrong for files that were
+    cut, and for B-frames in AVI.
+    """
+    stated = [fractions.Fraction(rate) for rate in (stream.average_rate, stream.base_rate, stream.guessed_rate) if rate]
+    steps = np.diff(np.unique(times))
+    if not stated or not len(steps):
+        return next(iter(stated), None)
+    usual = float(1 / (np.median(steps) * float(stream.time_base)))
+    mean = float(1 / (np.mean(steps) * float(stream.time_base)))
+    for measured in (mean, usual):
+        for rate in stated:
+            if abs(rate / measured - 1) <= _RATE_TOLERANCE:
+                return rate
+    return stated[0]
 
 
 class Clock:

@@ -100,6 +100,13 @@ def test_a_video_equals_its_frames_one_by_one(videos, pairs, weights, tmp_path):
     preview = VideoFile(tmp_path / "vi_preview.mp4")
     assert preview.count == 6 and preview.rate == RATE
     assert preview.size[1] == 3 * 48 + 2 * 4
+    shown = np.stack(rgb_frames(preview.path))[:, -40:, -48:].astype(float)
+    fused_frames = np.stack(rgb_frames(fused.written)).astype(float)
+    for first, second in ((0, 1), (1, 2)):  # hue: differences of colors, which a gray panel does not have
+        for of in (shown, fused_frames):
+            assert np.abs(of[..., first] - of[..., second]).mean() > 2
+        hue = [(of[..., first] - of[..., second]).mean((0, 1, 2)) for of in (shown, fused_frames)]
+        assert abs(hue[0] - hue[1]) < 3
 
 
 @pytest.mark.slow
