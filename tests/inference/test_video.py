@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.moving import moving_scene
 from fusing import save_tiny_weights
 
-from fusejax.data.moving import moving_scene
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.video import fuse_video

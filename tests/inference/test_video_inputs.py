@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from benchmarks.moving import moving_scene
 from test_video import RATE, SIZE, write_video, write_yuv
 
 from fusejax.cli.main import main
-from fusejax.data.moving import moving_scene
 from fusejax.inference.video import fuse_video
 from fusejax.inference.video_plan import pair_frames
 from fusejax.io.pyav import VideoError
