@@ -42,7 +42,7 @@ class CompareOptions:
     rules: tuple[Literal["average", "maximum"], ...] = ("average", "maximum")
     others: tuple[Path, ...] = ()
     rows: Path | None = None
-    convention: Literal["exact", "cddfuse", "tang", "vifb"] = "cddfuse"
+    convention: Literal["exact", "cddfuse", "tang", "vifb", "look"] = "cddfuse"
     shown: int = 2
     overwrite: bool = False
 

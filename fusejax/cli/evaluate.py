@@ -60,7 +60,7 @@ class EvaluateOptions:
     vi: Path
     fused: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    convention: tuple[Literal["exact", "cddfuse", "tang", "vifb"], ...] = ("exact",)
+    convention: tuple[Literal["exact", "cddfuse", "tang", "vifb", "look"], ...] = ("exact",)
     metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES

@@ -4,10 +4,9 @@ import dataclasses
 import re
 from pathlib import Path
 
-from fusejax.cli.parsing import parse
-from fusejax.export.exporting import Format, Precision, export_weights
+import tyro
 
-_LONGEST = 32_768  # pixels of a side
+from fusejax.export.exporting import Format, Precision, export_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +34,7 @@ class ExportOptions:
 
 def run(arguments: list[str]) -> None:
     """Exports, and prints the file size and the measured difference from the library."""
-    options = parse(ExportOptions, "export", arguments)
+    options = tyro.cli(ExportOptions, args=arguments, prog="fusejax export")
     metadata = export_weights(
         options.weights,
         options.out,
@@ -57,7 +56,6 @@ def parse_size(text: str) -> tuple[int, int] | None:
     """
     if text == "dynamic":
         return None
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None or max(sides := (int(match[2]), int(match[1]))) > _LONGEST:
-        raise ValueError(f"--size is {text!r}; give WIDTHxHEIGHT such as 640x480 (at most {_LONGEST}), or dynamic.")
-    return sides
+    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):
+        raise ValueError(f"--size is {text!r}; give WIDTHxHEIGHT such as 640x480, or dynamic.")
+    return int(match[2]), int(match[1])

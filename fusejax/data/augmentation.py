@@ -25,6 +25,8 @@ class Augment(grain.transforms.RandomMap):
 
     def random_map(self, pair: dict, rng: np.random.Generator) -> dict:
         config, changed = self.config, dict(pair)
+        if config.pedestal:
+            pair = _lifted(pair, config.pedestal, rng)
         light = draw_light(pair["ir"], rng) if rng.random() < config.glare else 0.0
         for clean, given, added in (("ir", "ir_input", 0.0), ("vi_y", "vi_input", light)):
             gain = 1 + config.contrast * rng.uniform(-1, 1)
@@ -38,6 +40,16 @@ class Augment(grain.transforms.RandomMap):
         if limit := config.misalignment:
             changed["ir_input"] = shifted(changed["ir_input"], rng.integers(-limit, limit + 1, 2))
         return changed
+
+
+def _lifted(pair: dict, limit: float, rng: np.random.Generator) -> dict:
+    """Half of the pairs with the infrared image on a pedestal, with less contrast above it."""
+    if rng.random() < 0.5:
+        return pair
+    low, gain = limit * rng.uniform(), rng.uniform(0.6, 1.0)
+    lifted = {name: _clipped(low + (1 - low) * gain * pair[name]) for name in ("ir", "ir_input")}
+    same = pair["ir"] is pair["ir_input"]
+    return pair | (lifted | {"ir_input": lifted["ir"]} if same else lifted)
 
 
 def shifted(x: Plane, by: Int[np.ndarray, " 2"]) -> Plane:

@@ -25,6 +25,14 @@ with epy.lazy_api_imports(globals()):
         signed_sum_gradient_loss,
     )
     from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, square_intensity_loss
+    from fusejax.losses.look import (
+        Resolved,
+        chosen_bands_loss,
+        flat_texture_loss,
+        kept_contrast_loss,
+        resolve_pair,
+        resolved_base_loss,
+    )
     from fusejax.losses.objective import TERMS, Progress, check_objective, decay_factor, evaluate_objective
     from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
     from fusejax.losses.reconstruction import reconstruction_loss
@@ -38,12 +46,14 @@ __all__ = [
     "Progress",
     "ReferenceConfig",
     "RegionConfig",
+    "Resolved",
     "TermConfig",
     "angle_direction_loss",
     "angle_magnitude_loss",
     "axiswise_gradient_loss",
     "channel_correlation",
     "check_objective",
+    "chosen_bands_loss",
     "consistency_loss",
     "decay_factor",
     "decomposition_loss",
@@ -52,9 +62,11 @@ __all__ = [
     "dssim",
     "evaluate_objective",
     "fine_grained_reference",
+    "flat_texture_loss",
     "gradient_vector_loss",
     "intensity_loss",
     "joint_gradient_loss",
+    "kept_contrast_loss",
     "magnitude_loss",
     "maximum_intensity_loss",
     "metric_ssim_loss",
@@ -62,6 +74,8 @@ __all__ = [
     "reconstruction_loss",
     "reference_direction_loss",
     "reference_magnitude_loss",
+    "resolve_pair",
+    "resolved_base_loss",
     "scd_loss",
     "signed_sum_gradient_loss",
     "square_intensity_loss",

@@ -29,6 +29,13 @@ from fusejax.losses.gradient import (
     signed_sum_gradient_loss,
 )
 from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, square_intensity_loss
+from fusejax.losses.look import (
+    chosen_bands_loss,
+    flat_texture_loss,
+    kept_contrast_loss,
+    resolve_pair,
+    resolved_base_loss,
+)
 from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
 from fusejax.losses.reconstruction import reconstruction_loss
 from fusejax.losses.reference import fine_grained_reference
@@ -62,12 +69,16 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "metric_ssim": metric_ssim_loss,
     "scd": scd_loss,
     "vif": vif_loss,
+    "chosen_bands": chosen_bands_loss,
+    "kept_contrast": kept_contrast_loss,
+    "flat_texture": flat_texture_loss,
+    "resolved_base": resolved_base_loss,
 }
 
 # What the objective takes from a batch, if present.
 _FROM_BATCH = ("ir", "vi_y", "boxes", "boxes_valid")
 # Inputs that are available to every term, for any model.
-_ALWAYS_GIVEN = ("ir", "vi_y", "key", "reference")
+_ALWAYS_GIVEN = ("ir", "vi_y", "key", "reference", "resolved")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +102,6 @@ def term_needs(name: str) -> tuple[str, ...]:
     return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
 
 
-def objective_needs(objective: ObjectiveConfig) -> set[str]:
-    """Names of the inputs that the terms of an objective need together."""
-    return {need for term in objective.terms for need in term_needs(term.name)}
-
-
 def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...], boxes: bool) -> None:
     """Checks, before anything is compiled, that every term will get its inputs.
 
@@ -106,11 +112,8 @@ def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[s
         boxes: whether the batches have boxes.
 
     Raises:
-        ValueError: if there is no such term or option, or if a term needs an input that neither the
-            batch nor the model provides.
+        ValueError: if a term needs an input that neither the batch nor the model provides.
     """
-    for term in objective.terms:
-        check_term(term.name, term.options)
     given = {*_ALWAYS_GIVEN, *provides}
     if boxes or objective.regions.fallback != "none":
         given.add("mask")
@@ -171,13 +174,16 @@ def evaluate_objective(
     images = {name: given[name] for name in ("fused_y", "ir", "vi_y") if name in given}
     check_equal_shapes("The objective", **images)
     given = dict(given)
-    needs = objective_needs(config)
-    if "reference" in needs:
+    if "reference" in config.needs:
         given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
-    if "mask" in needs:
+    if "mask" in config.needs:
         given["mask"] = _region_mask(config.regions, given)
+    sources = {"clean": given}
+    if "resolved" in config.needs:
+        given["resolved"] = resolve_pair(given["ir"], given["vi_y"], noise_gain=config.noise_gain)
+        sources["resolved"] = given | {"ir": given["resolved"].ir, "vi_y": given["resolved"].vi_y}
     parts = {
-        term.name: TERMS[term.name](*(given[need] for need in term_needs(term.name)), **term.options)
+        term.name: TERMS[term.name](*(sources[term.sources][need] for need in term_needs(term.name)), **term.options)
         for term in config.terms
     }
     total = sum_arrays(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)

@@ -21,8 +21,10 @@ with epy.lazy_api_imports(globals()):
         sum_of_correlations_of_differences,
     )
     from fusejax.metrics.information import cross_entropy, entropy, mutual_information, normalized_mutual_information
+    from fusejax.metrics.look import cancelled_contrast, flat_texture, kept_contrast, saturation, veil
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
+    from fusejax.metrics.running_mean import RunningMean
     from fusejax.metrics.structure import ms_ssim, ssim
     from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo, higher_is_better, undefined_reason
     from fusejax.metrics.temporal import evaluate_video
@@ -35,8 +37,10 @@ __all__ = [
     "USUAL",
     "Convention",
     "MetricInfo",
+    "RunningMean",
     "average_fusion",
     "average_gradient",
+    "cancelled_contrast",
     "color_deviation",
     "correlation",
     "cross_entropy",
@@ -45,7 +49,9 @@ __all__ = [
     "evaluate",
     "evaluate_video",
     "feature_mutual_information",
+    "flat_texture",
     "higher_is_better",
+    "kept_contrast",
     "mean_squared_error",
     "ms_ssim",
     "mse_lower_bound",
@@ -59,11 +65,13 @@ __all__ = [
     "roi_mse",
     "roi_ssim",
     "root_mean_squared_error",
+    "saturation",
     "spatial_frequency",
     "ssim",
     "standard_deviation",
     "sum_of_correlations_of_differences",
     "undefined_reason",
+    "veil",
     "vif",
     "viff",
 ]

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from fusejax.metrics import edges, feature_information, fidelity, information, perceptual, structure, visual_information
+from fusejax.metrics import (
+    edges,
+    feature_information,
+    fidelity,
+    information,
+    look,
+    perceptual,
+    structure,
+    visual_information,
+)
 from fusejax.metrics.color import color_deviation
 from fusejax.ops.color import LUMA_WEIGHTS
 from fusejax.typing import PerImage
@@ -186,4 +195,19 @@ VIFB = Convention(
     },
 )
 
-CONVENTIONS: dict[str, Convention] = {c.name: c for c in (EXACT, CDDFUSE, TANG, VIFB)}
+LOOK = Convention(
+    name="look",
+    summary="what a viewer notices first, as our own measures of 8-bit images: contrast kept and cancelled, texture in "
+    "flat areas, veil over dark areas, saturation",
+    quantized=True,
+    gray=luma,
+    metrics={
+        "kept": look.kept_contrast,
+        "cancelled": look.cancelled_contrast,
+        "texture": look.flat_texture,
+        "veil": look.veil,
+    },
+    color={"saturation": look.saturation},
+)
+
+CONVENTIONS: dict[str, Convention] = {c.name: c for c in (EXACT, CDDFUSE, TANG, VIFB, LOOK)}

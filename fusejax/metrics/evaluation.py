@@ -35,7 +35,7 @@ def evaluate(
             converted to gray.
         convention: name of a convention in `CONVENTIONS`.
         metrics: names of metrics that the convention defines; by default those of the usual nine
-            that it defines.
+            that it defines, or all if it defines none of them (`look`).
 
     Returns:
         Values by metric name: one per image, [b] or [m, b], or a scalar if there is no batch axis.
@@ -60,7 +60,8 @@ def chosen_metrics(convention: str, metrics: Sequence[str] | None) -> tuple[str,
 
     Args:
         convention: name of a convention in `CONVENTIONS`.
-        metrics: names of metrics; None for those of the usual nine that the convention defines.
+        metrics: names of metrics; None for those of the usual nine that the convention defines, or
+            all if it defines none of them.
 
     Returns:
         The names.
@@ -71,7 +72,7 @@ def chosen_metrics(convention: str, metrics: Sequence[str] | None) -> tuple[str,
     """
     chosen = _convention(convention)
     if metrics is None:
-        return tuple(name for name in USUAL if name in chosen.metrics)
+        return tuple(name for name in USUAL if name in chosen.metrics) or defined_metrics(convention)
     if not metrics:
         raise ValueError("No metric given; give one or more (--metrics EN SSIM), or omit the option.")
     _check_names(convention, tuple(metrics))

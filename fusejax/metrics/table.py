@@ -11,7 +11,7 @@ class MetricInfo:
     Attributes:
         title: full name.
         family: metrics of one family share work and are computed together.
-        values: range and unit in the `exact` convention.
+        values: range and unit in the `exact` convention, or in `look`.
         better: which direction is better.
         source: the publication that defines the metric.
         undefined: when the value is NaN, as a phrase that can follow "undefined where".
@@ -209,6 +209,46 @@ METRICS: dict[str, MetricInfo] = {
         better="lower",
         source="Li & Fu 2024",
         undefined="the fused or the visible image is gray",
+    ),
+    "kept": MetricInfo(
+        title="contrast kept of the stronger source",
+        family="look",
+        values="0..1",
+        better="higher",
+        source="our own",
+        undefined="no contrast is above 0.03",
+    ),
+    "cancelled": MetricInfo(
+        title="contrast cancelled by the other source",
+        family="look",
+        values="0..1",
+        better="lower",
+        source="our own",
+        undefined="no contrast is above 0.03",
+    ),
+    "texture": MetricInfo(
+        title="texture added to flat areas",
+        family="look",
+        values="-255..255 levels; negative if grain is smoothed",
+        better="lower",
+        source="our own",
+        undefined="less than 2% of the visible image is flat and without infrared structure",
+    ),
+    "veil": MetricInfo(
+        title="lift of the darkest 30% without infrared structure",
+        family="look",
+        values="-255..255 levels",
+        better="lower",
+        source="our own",
+        undefined="such areas are less than 2% of the image",
+    ),
+    "saturation": MetricInfo(
+        title="saturation relative to the visible image",
+        family="look",
+        values="0 and up; 1 keeps it",
+        better="higher",
+        source="our own",
+        undefined="the fused image is gray, or less than 1% of the visible image is colored",
     ),
 }
 

@@ -21,7 +21,7 @@ from fusejax.ops.filters import sobel
 
 SOURCES = ("sources", "reference")
 WEIGHTINGS = ("magnitude", "none")
-GLOBAL = ReferenceConfig(equalization="global")
+GLOBAL = ReferenceConfig(equalisation="global")
 EPSILON = 1e-3
 
 

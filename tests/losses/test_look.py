@@ -1,0 +1,144 @@
+"""Terms for the look: what a resolved pair keeps and drops, slopes, and what each term punishes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy import ndimage
+
+from fusejax.losses import ObjectiveConfig, Progress, TermConfig, evaluate_objective
+from fusejax.losses.look import (
+    chosen_bands_loss,
+    flat_texture_loss,
+    kept_contrast_loss,
+    resolve_pair,
+    resolved_base_loss,
+    split_bands,
+)
+
+SIZE = 64
+TERMS = {
+    "chosen_bands": lambda f, i, v, r: chosen_bands_loss(f, r),
+    "kept_contrast": lambda f, i, v, r: kept_contrast_loss(f, r),
+    "flat_texture": flat_texture_loss,
+    "resolved_base": lambda f, i, v, r: resolved_base_loss(f, r),
+}
+resolve = jax.jit(resolve_pair)
+
+
+def as_luma(x):
+    return jnp.asarray(x, jnp.float32)[None, ..., None]
+
+
+def disk(row, column, radius, *, soft=1.0):
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    return ndimage.gaussian_filter((np.hypot(rows - row, columns - column) < radius).astype(float), soft)
+
+
+def grain(seed, sigma):
+    return ndimage.gaussian_filter(np.random.default_rng(seed).normal(0, 1, (SIZE, SIZE)), 0.7) * sigma * 2.4
+
+
+@pytest.fixture(scope="module")
+def night():
+    """A flat visible image with one lamp; infrared on a pedestal, with grain and a person."""
+    vi = 0.1 + 0.6 * disk(14, 14, 5)
+    ir = 0.35 + 0.4 * disk(44, 44, 7) + grain(0, 0.008)
+    return as_luma(ir), as_luma(vi)
+
+
+@pytest.mark.slow
+def test_bands_and_base_add_up_to_the_image(night):
+    bands, base = split_bands(night[0])
+    np.testing.assert_allclose(sum(bands) + base, night[0], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_grain_is_dropped_and_a_person_is_not(night):
+    resolved = resolve(*night)
+    ir = np.asarray(resolved.ir)[0, ..., 0]
+    grainy = np.asarray(night[0])[0, 4:24, 34:60, 0]
+    assert ir[4:24, 34:60].std() < 0.45 * grainy.std()
+    assert ir[44, 44] - ir[44, 26] > 0.33
+    noise = np.asarray(resolved.noise)[0, ..., 0]
+    assert noise[4:24, 34:60].mean() > 0.8
+    assert noise[44, 37] < 0.2  # the person's edge
+
+
+@pytest.mark.slow
+def test_the_wanted_image_has_no_pedestal(night):
+    resolved = resolve(*night)
+    wanted = np.asarray(resolved.base + sum(resolved.bands))[0, ..., 0]
+    dark = wanted[4:24, 40:60]
+    assert abs(dark.mean() - 0.1) < 0.03
+    assert wanted[44, 44] - dark.mean() > 0.3
+    assert wanted[14, 14] > 0.55
+
+
+@pytest.mark.slow
+def test_opposite_details_do_not_cancel():
+    """A person who is dark in the visible image and less bright in infrared stays dark."""
+    person = disk(32, 32, 8)
+    ir, vi = as_luma(0.4 + 0.2 * person), as_luma(0.6 - 0.4 * person)
+    resolved = resolve(ir, vi)
+    wanted = np.asarray(resolved.base + sum(resolved.bands))[0, ..., 0]
+    assert wanted[32, 32] < wanted[32, 56] - 0.25
+    kept = np.asarray(resolved.ir)[0, ..., 0]
+    assert abs(kept[32, 32] - kept[32, 56]) < 0.1  # dropped, instead of asking for the sum
+
+    def loss(fused):
+        return float(kept_contrast_loss(as_luma(fused), resolved)[0])
+
+    average = np.full((SIZE, SIZE), 0.5) - 0.1 * person
+    assert loss(0.6 - 0.45 * person) < 0.2
+    assert 0.5 < loss(average) < loss(0.4 + 0.2 * person)
+
+
+@pytest.mark.slow
+def test_flat_texture_punishes_grain_and_nothing_else(night):
+    resolved = resolve(*night)
+
+    def loss(fused):
+        return float(flat_texture_loss(as_luma(fused), *night, resolved)[0])
+
+    vi = np.asarray(night[1])[0, ..., 0]
+    assert loss(vi) < 0.0011  # the square root of its smoothing
+    assert loss(vi + 0.4 * disk(44, 44, 7)) < loss(vi + grain(0, 0.008))
+    np.testing.assert_allclose(loss(vi + grain(0, 0.016)), 2 * loss(vi + grain(0, 0.008)), rtol=0.1)
+
+
+@pytest.mark.slow
+def test_no_term_has_a_slope_through_the_sources(night):
+    def total(ir):
+        return chosen_bands_loss(night[1], resolve_pair(ir, night[1])).sum()
+
+    np.testing.assert_array_equal(jax.grad(total)(night[0]), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TERMS)
+def test_gradients_match_finite_differences(name, night):
+    resolved = resolve(*night)
+    fused = 0.2 + 0.5 * (0.5 * night[0] + 0.5 * night[1])
+    direction = as_luma(grain(3, 0.2))
+
+    def along(t):
+        return 10 * TERMS[name](fused + t * direction, *night, resolved).sum()
+
+    check_grads(jax.jit(along), (0.0,), order=1, modes=["rev"], eps=1e-3, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.slow
+def test_a_term_on_the_resolved_pair_sees_it(night):
+    ir, vi_y = night
+    resolved = resolve(ir, vi_y)
+    given = {"fused_y": 0.5 * (ir + vi_y), "ir": ir, "vi_y": vi_y}
+
+    def value(given, sources):
+        config = ObjectiveConfig((TermConfig("scd", sources=sources),))
+        return float(evaluate_objective(config, given, Progress(0, 0, 1.0))[0][0])
+
+    expected = value(given | {"ir": resolved.ir, "vi_y": resolved.vi_y}, "clean")
+    np.testing.assert_allclose(value(given, "resolved"), expected, rtol=1e-5)
+    assert abs(value(given, "resolved") - value(given, "clean")) > 1e-3
