@@ -25,7 +25,7 @@ def get_config() -> TrainConfig:
             TermConfig("reference_magnitude", 1.0),
             TermConfig("reference_direction", 0.2),
         ),
-        reference=ReferenceConfig(edge_weight=0.15, equalised_weight=0.05, equalisation="global", base="two_scale"),
+        reference=ReferenceConfig(edge_weight=0.15, equalized_weight=0.05, equalization="global", base="two_scale"),
     )
     optim = OptimConfig(learning_rate=8e-4, final_learning_rate=4e-6, warmup_steps=200, clip_norm=0.1)
     return TrainConfig(

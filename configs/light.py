@@ -59,7 +59,7 @@ def _objective(*, edges: float, ssim: float, scd: float, vif: float) -> Objectiv
         ),
         reference=ReferenceConfig(
             edge_weight=edges,
-            equalised_weight=0.0,
+            equalized_weight=0.0,
             base="two_scale",
             base_sigma=10.0,
             headroom=True,

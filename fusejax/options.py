@@ -22,6 +22,30 @@ def check_choices(config: Any) -> None:
     _check(_literals(type(config)), vars(config))
 
 
+def renamed_fields(**names: str) -> Callable[[type[T]], type[T]]:
+    """Decorator of a dataclass whose fields had other names, which are still accepted.
+
+    Args:
+        **names: new name of each old one.
+
+    Returns:
+        The decorator. The class also keeps `names` as `RENAMED`, for readers of saved settings.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        init = cls.__init__
+
+        @functools.wraps(init)
+        def accept(self: Any, *args: Any, **kwargs: Any) -> None:
+            init(self, *args, **{names.get(name, name): value for name, value in kwargs.items()})
+
+        cls.__init__ = accept
+        cls.RENAMED = names  # pyright: ignore[reportAttributeAccessIssue] - see the docstring
+        return cls
+
+    return decorate
+
+
 def check_at_least(config: Any, least: float, *names: str) -> None:
     """Checks that fields of a dataclass are numbers at or above a limit.
 

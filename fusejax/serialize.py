@@ -43,6 +43,8 @@ def from_dict(cls: type, values: dict) -> Any:
         ValueError: for an unknown key; the message names the closest known one.
     """
     hints = typing.get_type_hints(cls)
+    renamed = getattr(cls, "RENAMED", {})
+    values = {renamed.get(key, key): value for key, value in values.items()}
     for key in values:
         if key not in hints:
             near = difflib.get_close_matches(key, hints, n=1)

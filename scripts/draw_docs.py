@@ -19,8 +19,8 @@ from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import read_image, to_float, write_image
+from fusejax.io.panels import labeled_row
 from fusejax.report.page import write_page
-from fusejax.report.panels import labeled_row
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _WIDTH, _HEIGHT = 1000, 640  # of the browser window

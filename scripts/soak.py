@@ -107,7 +107,7 @@ def kill_at_random(process: subprocess.Popen, workdir: Path, rng: random.Random,
 
 def state_fingerprints(workdir: Path, steps: int) -> dict:
     """Bit-exact fingerprints of parameters, optimizer state and step
-    (`fusejax.training.fingerprint`).
+    (`fusejax.weights.fingerprint`).
     """
     return json.loads((workdir / "checkpoints" / str(steps) / "meta" / "metadata").read_text())["leaves"]
 

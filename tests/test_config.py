@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from fusejax.config import OptimConfig, StageConfig, TrainConfig, load_config, shipped_configs
+from fusejax.losses.config import ReferenceConfig
 from fusejax.models.config import AngularFuseConfig
 from fusejax.serialize import differences, from_dict, to_dict
 
@@ -102,3 +103,14 @@ def test_mistakes_in_an_own_configuration_are_named_with_their_line(tmp_path, te
     (tmp_path / "own.py").write_text(text)
     with pytest.raises(ValueError, match=message):
         load_config(str(tmp_path / "own.py"))
+
+
+def test_settings_under_their_former_names_still_load():
+    """British names, until version 0.2."""
+    config = ReferenceConfig(edge_weight=0.5, equalised_weight=0.125, equalisation="global")
+    assert config == ReferenceConfig(edge_weight=0.5, equalized_weight=0.125, equalization="global")
+    saved = to_dict(config)
+    old = {"equalised_weight": saved.pop("equalized_weight"), "equalisation": saved.pop("equalization")} | saved
+    assert from_dict(ReferenceConfig, old) == config
+    with pytest.raises(ValueError, match="no field 'equaled_weight'; did you mean 'equalized_weight'"):
+        from_dict(ReferenceConfig, {"equaled_weight": 1})

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from fusejax.cli.parsing import parse
 from fusejax.data.alignment import CHANNELS, AlignConfig
+from fusejax.data.alignment_folders import align_folders
 from fusejax.data.alignment_plan import AlignPlan
-from fusejax.evaluation.alignment import align_folders
 
 _FILE_WIDTH = 240
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fusejax.cli.parsing import check_no_empty, parse
 from fusejax.config import TrainConfig, load_config, shipped_configs
 
 
@@ -25,6 +26,7 @@ def parse_configured(command: str, arguments: list[str], **options: type) -> tup
         ValueError: if there is no such configuration or a setting is invalid.
     """
     prog = f"fusejax {command} CONFIG"
+    check_no_empty(arguments)
     if not arguments or arguments[0].startswith("-"):
         shipped = ", ".join(shipped_configs())
         print(f"usage: {prog} [options]; CONFIG is a file with get_config(), or one of: {shipped}")
@@ -40,11 +42,5 @@ def parse_configured(command: str, arguments: list[str], **options: type) -> tup
     )
     defaults = {name: kind() for name, kind in options.items()} | {"config": load_config(arguments[0])}
     # The configuration selects the network; the network's settings are flags like all others.
-    parsed = tyro.cli(
-        parsed_type,
-        default=parsed_type(**defaults),
-        args=arguments[1:],
-        prog=prog,
-        config=(tyro.conf.AvoidSubcommands,),
-    )
+    parsed: Any = parse(parsed_type, f"{command} CONFIG", arguments[1:], default=parsed_type(**defaults))
     return parsed.config, {name: getattr(parsed, name) for name in options}

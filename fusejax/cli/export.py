@@ -4,9 +4,10 @@ import dataclasses
 import re
 from pathlib import Path
 
-import tyro
-
+from fusejax.cli.parsing import parse
 from fusejax.export.exporting import Format, Precision, export_weights
+
+_LONGEST = 32_768  # pixels of a side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ExportOptions:
 
 def run(arguments: list[str]) -> None:
     """Exports, and prints the file size and the measured difference from the library."""
-    options = tyro.cli(ExportOptions, args=arguments, prog="fusejax export")
+    options = parse(ExportOptions, "export", arguments)
     metadata = export_weights(
         options.weights,
         options.out,
@@ -56,6 +57,7 @@ def parse_size(text: str) -> tuple[int, int] | None:
     """
     if text == "dynamic":
         return None
-    if not (match := re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)):
-        raise ValueError(f"--size is {text!r}; give WIDTHxHEIGHT such as 640x480, or dynamic.")
-    return int(match[2]), int(match[1])
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None or max(sides := (int(match[2]), int(match[1]))) > _LONGEST:
+        raise ValueError(f"--size is {text!r}; give WIDTHxHEIGHT such as 640x480 (at most {_LONGEST}), or dynamic.")
+    return sides

@@ -10,7 +10,8 @@ from PIL import Image
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.folder import FusedFolder, fuse_folder
 from fusejax.inference.video import fuse_video
-from fusejax.io.video import VideoError, is_video
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import is_video
 
 # Options that only make sense for videos, and those that only make sense for images.
 _VIDEO_ONLY = ("codec", "rate", "temporal", "preview")

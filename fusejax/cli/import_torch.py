@@ -7,6 +7,7 @@ from typing import Annotated
 import jax
 import tyro
 
+from fusejax.cli.parsing import parse
 from fusejax.io.outputs import check_out
 from fusejax.weights.files import save_weights
 from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkpoint
@@ -34,7 +35,7 @@ def run(arguments: list[str]) -> None:
         ValueError: if the file cannot be used; nothing is written then.
         OSError: if the output exists and `overwrite` is not set, or if it cannot be written.
     """
-    options = tyro.cli(ImportOptions, args=arguments, prog="fusejax import-torch")
+    options = parse(ImportOptions, "import-torch", arguments)
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out {options.out} is not a .safetensors file.")
     if options.out.exists() and not options.overwrite:

@@ -16,6 +16,8 @@ from etils import epy
 
 from fusejax import __version__
 from fusejax.cli.interrupt import INTERRUPTED, end_quietly, exit_on_interrupt, leave_at_once
+from fusejax.cli.streams import OutputLost, discard_output, guard_streams
+from fusejax.options import did_you_mean
 
 with epy.lazy_imports():
     from fusejax.cli import (
@@ -85,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     if arguments is None:
         gc.set_threshold(*_COLLECT_AFTER)
+        guard_streams()
     try:
         _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
@@ -94,8 +97,12 @@ def main(arguments: list[str] | None = None) -> None:
             os._exit(INTERRUPTED)
         raise
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(1)
+    except OutputLost as error:
+        discard_output()
+        print(f"fusejax: {_error_text(error)}", file=sys.stderr)
+        sys.exit(2)
     finally:
         if arguments is None:
             end_quietly()
@@ -112,7 +119,8 @@ def _run(arguments: list[str]) -> None:
         return _run([*arguments[1:2], "--help"])
     command, *rest = arguments
     if command not in COMMANDS:
-        sys.exit(f"fusejax: unknown command {command!r}; expected one of {', '.join(COMMANDS)}.")
+        meant = did_you_mean(command, COMMANDS)
+        sys.exit(f"fusejax: unknown command {command!r}; expected one of {', '.join(COMMANDS)}{meant or '.'}")
     with exit_on_interrupt(command) as interrupt, warnings.catch_warnings():
         _print_warnings()
         try:
@@ -127,7 +135,7 @@ def _run(arguments: list[str]) -> None:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second interrupt would crash the shutdown
                 print(f"fusejax {command}: interrupted.", file=sys.stderr)
                 sys.exit(INTERRUPTED)
-            if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError):
+            if isinstance(error, BrokenPipeError | OutputLost) or not isinstance(error, ValueError | OSError):
                 raise
             if os.environ.get("FUSEJAX_TRACEBACK"):
                 traceback.print_exc()

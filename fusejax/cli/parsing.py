@@ -1,6 +1,10 @@
-"""Parsing command lines into options."""
+"""Parsing command lines into options: all commands come through `parse`."""
 
-from typing import TypeVar
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import tyro
 
@@ -9,25 +13,62 @@ from fusejax.inference.thermal import RangeOption
 T = TypeVar("T")
 
 
-def parse(options: type[T], command: str, arguments: list[str]) -> T:
+def parse(options: type[T], command: str, arguments: list[str], *, default: T | None = None) -> T:
     """Parses the arguments of a command.
 
     Args:
         options: dataclass whose fields are the flags.
         command: name of the command.
         arguments: words after the name of the command.
+        default: instance of `options` with the values of flags that are not given; its kinds of
+            nested settings are fixed. By default, the defaults of `options`.
 
     Returns:
         An instance of `options`.
 
     Raises:
-        ValueError: for an empty argument, which would mean the current folder.
+        ValueError: for an empty argument, which would mean the current folder, and for a number
+            that no option can mean (infinite, NaN, or of more than 63 bits).
         SystemExit: with a usage message if the arguments are invalid.
     """
-    if "" in arguments:
-        before = arguments[arguments.index("") - 1] if arguments.index("") else "the first argument"
-        raise ValueError(f"{before} has an empty value; is a shell variable unset?")
-    return tyro.cli(options, args=arguments, prog=f"fusejax {command}")
+    check_no_empty(arguments)
+    if default is None:
+        parsed = tyro.cli(options, args=arguments, prog=f"fusejax {command}")
+    else:
+        fixed = (tyro.conf.AvoidSubcommands,)
+        parsed = tyro.cli(options, default=default, args=arguments, prog=f"fusejax {command}", config=fixed)
+    absurd = [(name, value) for name, value in _numbers(parsed) if not math.isfinite(value) or abs(value) >= 2**63]
+    for name, value in absurd:
+        if default is None or (name, value) not in list(_numbers(default)):
+            raise ValueError(f"--{name.replace('_', '-')} is {value}; give a number below 9.2e18.")
+    return parsed
+
+
+def check_no_empty(arguments: list[str]) -> None:
+    """Checks that no value is empty, as that of an unset shell variable is.
+
+    Args:
+        arguments: words of the command line.
+
+    Raises:
+        ValueError: names the option in front of the empty value.
+    """
+    for place, word in enumerate(arguments):
+        if word == "" or re.fullmatch(r"--[\w.-]+=", word):
+            named = word[:-1] or (arguments[place - 1] if place else "the first argument")
+            raise ValueError(f"{named} has an empty value; is a shell variable unset?")
+
+
+def _numbers(options: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Flag and value of every number in options."""
+    if dataclasses.is_dataclass(options):
+        for field in dataclasses.fields(options):
+            yield from _numbers(getattr(options, field.name), f"{prefix}.{field.name}" if prefix else field.name)
+    elif isinstance(options, tuple):
+        for value in options:
+            yield from _numbers(value, prefix)
+    elif isinstance(options, int | float):
+        yield prefix, options
 
 
 def parse_range(words: tuple[str, ...]) -> RangeOption:

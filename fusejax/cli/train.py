@@ -38,6 +38,7 @@ def run(arguments: list[str]) -> None:
     options = given["options"]
     profile_steps = parse_steps(options.profile_steps)
     join_processes(given["processes"])  # before anything touches a device
+    from fusejax.evaluation.validation import Validation
     from fusejax.training.checkpoint import CheckpointFailed
     from fusejax.training.loop import NonFiniteLoss, fit
 
@@ -45,6 +46,7 @@ def run(arguments: list[str]) -> None:
         fit(
             config,
             options.workdir,
+            validate=Validation.of(config),
             override=options.override,
             allow_older=options.allow_older,
             profile_steps=profile_steps,

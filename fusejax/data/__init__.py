@@ -7,6 +7,7 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.data.alignment import AlignConfig, Alignment, align
+    from fusejax.data.alignment_folders import AlignedFolders, align_folders
     from fusejax.data.alignment_plan import AlignedPatches, AlignPlan, load_plan, make_plan, save_plan
     from fusejax.data.config import ComMaskConfig, DataConfig
     from fusejax.data.folders import PairFolder, find_pair_folders
@@ -18,6 +19,7 @@ with epy.lazy_api_imports(globals()):
 __all__ = [
     "AlignConfig",
     "AlignPlan",
+    "AlignedFolders",
     "AlignedPatches",
     "Alignment",
     "ComMaskConfig",
@@ -31,6 +33,7 @@ __all__ = [
     "SyntheticPairs",
     "ToLuma",
     "align",
+    "align_folders",
     "com_mask",
     "find_pair_folders",
     "load_plan",

@@ -8,7 +8,17 @@ import numpy as np
 
 from fusejax.io.annotations import read_boxes
 from fusejax.io.images import as_infrared, as_visible, read_image
-from fusejax.io.pairing import PairError, PairPaths, Scan, check_folder, scan_pair, size_text
+from fusejax.io.pairing import (
+    PairError,
+    PairPaths,
+    Scan,
+    check_folder,
+    holds_pairs,
+    is_pair_list,
+    match_pairs,
+    scan_pair,
+    size_text,
+)
 from fusejax.typing import Pair
 
 # Folder names of the field's public data sets, in lower case.
@@ -73,8 +83,8 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
 
     Args:
         root: folder that contains the two folders (RoadScene, M3FD), a folder `split` that contains
-            them (MSRS), one folder per sequence that contains them (video sets), or a split with
-            sequences.
+            them (MSRS), one folder per sequence that contains them (video sets), a split with
+            sequences, or a folder of images whose names mark them as cameras do.
         split: name of the split, such as "train", if the root has several.
 
     Returns:
@@ -87,6 +97,8 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
     check_folder(root)
     if pair := find_modalities(root, split=split):
         return {"": pair}
+    if holds_pairs(root):
+        return {"": (root, root)}
     subfolders = _subfolders(root)
     if split and split.lower() in subfolders:
         return find_pair_folders(subfolders[split.lower()])
@@ -120,7 +132,7 @@ class PairFolder:
     uint8 or uint16 until the crop is cut.
 
     Args:
-        root: see `find_pair_folders`.
+        root: see `find_pair_folders`; or a CSV file that lists pairs, which have no boxes.
         split: see `find_pair_folders`.
         skip_bad: skip unusable pairs instead of raising.
         min_side: minimum side in pixels (the crop of a training run).
@@ -147,7 +159,9 @@ class PairFolder:
         boxes: bool = False,
     ):
         found = Scan()
-        for name, (ir, vi) in find_pair_folders(root, split=split).items():
+        if listed := is_pair_list(Path(root)):
+            found = Scan(*match_pairs(root, skip_bad=skip_bad, min_side=min_side))
+        for name, (ir, vi) in ({} if listed else find_pair_folders(root, split=split)).items():
             annotations = find_annotations(ir) if boxes else None
             prefix = f"{name}/" if name else ""
             part = scan_pair(ir, vi, annotations=annotations, prefix=prefix, min_side=min_side)

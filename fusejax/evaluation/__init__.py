@@ -9,20 +9,19 @@ the variants, `preparation` lists what must exist first, and `run` trains and sc
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
-    from fusejax.evaluation.alignment import AlignedFolders, align_folders
     from fusejax.evaluation.conditions import CONDITIONS, Condition, degrade
     from fusejax.evaluation.folder import evaluate_folders
     from fusejax.evaluation.stress import StressResult, stress_folders
+    from fusejax.evaluation.validation import Validation
     from fusejax.evaluation.video import evaluate_videos
     from fusejax.report.scores import FolderScores
 
 __all__ = [
     "CONDITIONS",
-    "AlignedFolders",
     "Condition",
     "FolderScores",
     "StressResult",
-    "align_folders",
+    "Validation",
     "degrade",
     "evaluate_folders",
     "evaluate_videos",

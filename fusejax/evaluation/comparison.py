@@ -11,9 +11,9 @@ from fusejax.data.folders import find_pair_folders
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.folder import fuse_folder
 from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
-from fusejax.io.pairing import PairError, match_pairs
+from fusejax.io.pairing import PairError, list_images, match_pairs, source_files
+from fusejax.io.panels import labeled_row, stacked
 from fusejax.ops.color import rgb_to_luma
-from fusejax.report.panels import labeled_row, stacked
 from fusejax.report.scores import Scores
 from fusejax.weights.files import load_weights
 
@@ -160,12 +160,9 @@ def comparison_grid(compared: ComparedSet, stem: str) -> UInt8[np.ndarray, "_ _ 
     Returns:
         8-bit RGB: infrared, visible, then the methods in the order of the scores.
     """
-    folders = {"infrared": compared.ir, "visible": compared.vi} | compared.fused
-    images = {name: to_float(_read(folder, stem)) for name, folder in folders.items()}
+    sources = dict(zip(("infrared", "visible"), source_files(compared.ir, compared.vi, quiet=True), strict=True))
+    fused = {name: list_images(folder) for name, folder in compared.fused.items()}
+    images = {name: to_float(read_image(files[stem])) for name, files in (sources | fused).items()}
     names = list(images)
     rows = [names[n : n + _COLUMNS] for n in range(0, len(names), _COLUMNS)]
     return stacked([labeled_row({name: images[name] for name in row}) for row in rows])
-
-
-def _read(folder: Path, stem: str) -> np.ndarray:
-    return read_image(next(path for path in sorted(folder.iterdir()) if path.stem == stem))

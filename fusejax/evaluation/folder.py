@@ -13,7 +13,7 @@ from fusejax.evaluation.loop import Sample, score_samples, spread_sizes
 from fusejax.evaluation.regions import REGION_METRICS, read_region_boxes, region_table
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import as_infrared, as_visible, read_image, resample, to_float
-from fusejax.io.pairing import PairError, list_images, size_text
+from fusejax.io.pairing import PairError, list_images, size_text, source_files
 from fusejax.metrics import CONVENTIONS
 from fusejax.metrics.evaluation import chosen_metrics, defined_metrics
 from fusejax.progress import track
@@ -66,7 +66,8 @@ def evaluate_folders(
     if not fused:
         raise PairError("No folder of fused images given; give at least one: --fused DIR.")
     fused = [Path(folder) for folder in fused]
-    sources = {"infrared": list_images(ir), "visible": list_images(vi)}
+    ir_sources, vi_sources = source_files(ir, vi)
+    sources = {"infrared": ir_sources, "visible": vi_sources}
     methods = {name: list_images(folder) for name, folder in zip(method_names(fused), fused, strict=True)}
     problems = _problems(methods, dict(zip(methods, fused, strict=True)), sources, resize=resize is not None)
     common = set.intersection(*(set(files) for files in (*sources.values(), *methods.values())))

@@ -6,8 +6,8 @@ from fusejax.evaluation.ablation import Ablation, run_folder
 from fusejax.evaluation.run import open_pairs
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import to_float, write_image
+from fusejax.io.panels import labeled_row, stacked
 from fusejax.ops.color import recolor, rgb_to_luma
-from fusejax.report.panels import labeled_row, stacked
 from fusejax.typing import Pair
 
 

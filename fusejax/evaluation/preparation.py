@@ -34,7 +34,7 @@ class AlignmentPlan:
 
     def prepare(self) -> None:
         """Aligns and writes the plan, unless the file exists."""
-        from fusejax.evaluation.alignment import align_folders
+        from fusejax.data.alignment_folders import align_folders
 
         if not self.path.exists():
             align_folders(self.target, self.auxiliary, self.path, config=self.config)

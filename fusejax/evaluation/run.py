@@ -15,6 +15,7 @@ from fusejax.data.folders import PairFolder
 from fusejax.evaluation.ablation import Ablation, run_folder
 from fusejax.evaluation.loop import Sample, score_samples
 from fusejax.evaluation.regions import AVERAGE, BOUND
+from fusejax.evaluation.validation import Validation
 from fusejax.inference.fuser import Fuser
 from fusejax.io.annotations import of_classes
 from fusejax.io.images import to_float
@@ -66,7 +67,8 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
             if not scores.exists():
                 number, total = seed * len(ablation.variants) + n + 1, seeds * len(ablation.variants)
                 print(f"run {number} of {total}: {name}, seed {seed}", flush=True)
-                fit(dataclasses.replace(config, seed=seed), run)
+                seeded = dataclasses.replace(config, seed=seed)
+                fit(seeded, run, validate=Validation.of(seeded))
                 found, _ = score_sets(Fuser.load(run).fuse_luma, ablation, data_root)
                 write_complete(scores, json.dumps(found, indent=1) + "\n")
             results[name].append(json.loads(scores.read_text()))

@@ -13,8 +13,8 @@ from fusejax.evaluation.conditions import CLEAN, KINDS
 from fusejax.evaluation.stress import CHANGE, StressResult
 from fusejax.io.images import as_visible, to_float, write_image
 from fusejax.io.outputs import save_figure
+from fusejax.io.panels import RgbImage, labeled_row, stacked
 from fusejax.metrics import higher_is_better
-from fusejax.report.panels import RgbImage, labeled_row, stacked
 
 _COLUMNS = 4
 _THUMBNAIL = 150  # height in pixels

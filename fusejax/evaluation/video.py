@@ -8,8 +8,10 @@ import numpy as np
 
 from fusejax.evaluation.folder import method_names
 from fusejax.inference.compilation import keep_compilations
+from fusejax.io.frame_folder import FrameFolder
 from fusejax.io.pairing import size_text
-from fusejax.io.video import FrameFolder, Frames, VideoError, VideoFile
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import Frames, VideoFile, count_frames
 from fusejax.metrics import TEMPORAL_METRICS, evaluate_video
 from fusejax.progress import track
 from fusejax.report.scores import FolderScores, Scores
@@ -42,7 +44,7 @@ def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path)
     scores = []
     for name, method in zip(names, methods, strict=True):
         values = evaluate_video(_frames(method, sources, name))
-        steps = [f"{n:06d}" for n in range(1, method.count)]
+        steps = [f"{n:06d}" for n in range(1, 1 + len(next(iter(values.values()))))]
         scores.append(Scores(name, "temporal", steps, {metric: values[metric] for metric in TEMPORAL_METRICS}))
     return scores
 
@@ -81,8 +83,9 @@ def _open(path: Path) -> Frames:
 def _check(videos: list[Frames]) -> None:
     first = videos[0]
     for video in videos[1:]:
-        if (video.size, video.count) != (first.size, first.count):
-            texts = [f"{v.path} has {v.count} frames of {size_text(v.size)}" for v in (first, video)]
+        same = video.count == first.count or count_frames(video) == count_frames(first)
+        if video.size != first.size or not same:
+            texts = [f"{v.path} has {count_frames(v)} frames of {size_text(v.size)}" for v in (first, video)]
             raise VideoError(f"{' but '.join(texts)} (width x height); all videos must have the same frames.")
 
 

@@ -150,7 +150,7 @@ def _targets(pairs: list[PairPaths], vi: Path, out: Path, *, bits: int | None) -
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
         if vi.is_dir():
             raise PairError(f"--out {out} has the suffix of an image, but folders are fused; name a folder.")
-        if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) == 16:
+        if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) > 8:
             raise PairError(f"--out {out}: {out.suffix} supports 8 bits only; write png or tif, or give --bits 8.")
         return [out]
     return [out / Path(p.id).parent / f"{p.vi.stem}{lossless_suffix(p.vi, bits=bits)}" for p in pairs]

@@ -17,9 +17,9 @@ from fusejax.inference.tiles import OnTile
 from fusejax.io.image_headers import ImageError, bits_per_sample
 from fusejax.io.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
 from fusejax.io.pairing import PairPaths, size_text
+from fusejax.io.panels import labeled_row
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket
-from fusejax.report.panels import labeled_row
 
 # Infrared counts as color from this mean difference between the color channels, as a fraction of
 # the range.
@@ -155,7 +155,7 @@ def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
     if settings.panel:
         write_image(out / "panels" / f"{name}.png", _panel(vi, fused))
     if settings.maps:
-        from fusejax.report.maps import write_maps  # Matplotlib is slow to import
+        from fusejax.io.maps import write_maps  # Matplotlib is slow to import
 
         (out / "maps" / name.parent).mkdir(parents=True, exist_ok=True)
         write_maps(

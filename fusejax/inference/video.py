@@ -14,13 +14,15 @@ from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
 from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
+from fusejax.io.frame_folder import ImageFrame
 from fusejax.io.images import resample, write_image
 from fusejax.io.pairing import size_text
-from fusejax.io.video import DecodedFrame, Frames, ImageFrame, VideoError, VideoFile
+from fusejax.io.panels import labeled_row
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import DecodedFrame, Frames, VideoFile
 from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.ops.color import recolor
 from fusejax.progress import track
-from fusejax.report.panels import labeled_row
 
 Frame = ImageFrame | DecodedFrame
 
@@ -115,7 +117,8 @@ def fuse_video(
             like = sources[1] if isinstance(sources[1], VideoFile) else None
             writer = stack.enter_context(VideoWriter(target, codec=codec, rate=visible_rate, like=like))
         if shown is not None:
-            side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible_rate))
+            aspect = sources[1].aspect if isinstance(sources[1], VideoFile) else None
+            side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible_rate, aspect=aspect))
         for unit, visible, fused_y in track(fused, sources[1].count, description="fusing", unit="frames"):
             if side is not None:
                 side.write(_side_by_side(unit, visible, fused_y))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from fusejax.inference.jobs import lossless_suffix
 from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range, full_range
+from fusejax.io.frame_folder import FrameFolder, ImageFrame
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.pairing import list_images, size_text
-from fusejax.io.video import DecodedFrame, FrameFolder, Frames, ImageFrame, VideoError, VideoFile, is_video
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import DecodedFrame, Frames, VideoFile, count_frames, is_video
 from fusejax.io.video_writing import SUFFIXES, Codec
 
 _SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
@@ -65,9 +67,11 @@ def check_fit(ir: Frames, vi: Frames, *, resize: bool) -> None:
             "convert one of them, so that every frame has a partner."
         )
     if ir.count != vi.count:
-        raise VideoError(
-            f"{ir.path} has {ir.count} frames but {vi.path} has {vi.count}; cut both to the same time span."
-        )
+        counts = count_frames(ir), count_frames(vi)
+        if counts[0] != counts[1]:
+            raise VideoError(
+                f"{ir.path} has {counts[0]} frames but {vi.path} has {counts[1]}; cut both to the same time span."
+            )
 
 
 def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFrame, ImageFrame | DecodedFrame]]:

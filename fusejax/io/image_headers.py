@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from fusejax.io.tiff import check_kind, read_tiff
+from fusejax.io.tiff_layout import MAGIC, TiffLayout, is_cut_off, read_layout
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Image files that are looked for in folders."""
 
@@ -13,12 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _TRAILERS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _TAIL_BYTES = 4096
 
-# TIFF tags: offsets and lengths of the strips or tiles in the file.
-_TIFF_BLOCKS = ((273, 279), (324, 325))
-
-# Location of the bit depth: a TIFF tag, and a byte of a PNG file.
-_TIFF_BITS = 258
-_PNG_BITS = 24
+_PNG_BITS = 24  # the byte of a PNG file that holds the bit depth
 
 _ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
@@ -55,16 +53,17 @@ class Header(NamedTuple):
     Attributes:
         size: (height, width) of the upright image in pixels.
         orientation: EXIF orientation, 1 (upright) to 8.
-        pages: number of images in the file.
-        format: Pillow's name of the format, such as "PNG".
-        mode: Pillow's name of the channels and their type, such as "RGB".
+        pages: number of images in the file: pages of a TIFF file, frames of an animated PNG.
+        bits: bits per channel: 8 or less, 9 to 16, 32 or 64. Color counts as 8 bits in formats
+            other than PNG and TIFF.
+        layout: how the pixels of a TIFF file are stored; None for other files.
     """
 
     size: tuple[int, int]
     orientation: int
     pages: int
-    format: str
-    mode: str
+    bits: int
+    layout: TiffLayout | None
 
 
 def read_header(path: str | os.PathLike) -> Header:
@@ -82,38 +81,84 @@ def read_header(path: str | os.PathLike) -> Header:
     path = Path(path)
     check_is_file(path)
     try:
+        if _first_bytes(path)[:4] in MAGIC:
+            return _tiff_header(path)
         with Image.open(path) as image:
             (width, height), orientation = image.size, _orientation(image)
-            kind, mode = image.format or "", image.mode
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            pages = getattr(image, "n_frames", 1) if image.format == "PNG" else 1
+            bits = _bits(image, path)
             if _looks_cut_off(image, path) and not _decodes(image):
                 raise ImageError(f"{path}: the file is truncated; copy or download it again.")
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        if path.suffix.lower() in SUFFIXES:
-            raise ImageError(f"{path}: not a readable image; replace or remove it.") from error
-        kind = f"{path.suffix} files" if path.suffix else "files without a suffix"
-        raise ImageError(f"{path}: {kind} cannot be read as images; convert it to png or tif.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: {_why_unknown(path)}") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise ImageError(f"{path}: has more than {most:.0f} megapixels, the most that are read; crop it.") from error
+    except (OSError, ValueError, SyntaxError, ArithmeticError, EOFError) as error:
         raise ImageError(f"{path}: not a readable image ({error}); replace or remove it.") from error
-    size = (width, height) if orientation in _TRANSPOSED else (height, width)
-    return Header(size, orientation, pages, kind, mode)
+    return Header(_upright_size((height, width), orientation), orientation, pages, bits, None)
+
+
+def _tiff_header(path: Path) -> Header:
+    with path.open("rb") as file:
+        try:
+            layout = read_layout(file)
+            check_kind(layout)
+            if is_cut_off(layout, path.stat().st_size):
+                read_tiff(file, layout)  # some writers store wrong lengths
+        except ValueError as error:
+            if "truncated" in str(error):
+                raise ImageError(f"{path}: the file is truncated; copy or download it again ({error}).") from error
+            raise ImageError(f"{path}: not a readable image: {error}.") from error
+    size = _upright_size(layout.size, layout.orientation)
+    return Header(size, layout.orientation, layout.pages, layout.bits, layout)
+
+
+def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return stored[::-1] if orientation in _TRANSPOSED else stored
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:
-    """Bits per channel of a readable image according to its header: 8 or less, 16, 32 or 64.
+    """Bits per channel of a readable image according to its header, see `Header`.
 
-    Color counts as 8 bits in formats other than PNG and TIFF.
+    Raises:
+        ImageError: see `image_size`.
     """
-    with Image.open(path) as image:
-        if image.format == "TIFF":
-            tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
-            return max(tags.get(_TIFF_BITS, (1,)))
-        if image.format == "PNG":  # Pillow hides the bit depth of color images
-            with Path(path).open("rb") as file:
-                return file.read(_PNG_BITS + 1)[_PNG_BITS]
-        return 16 if image.mode.startswith("I") else 8  # gray PGM and JPEG 2000 files
+    return read_header(path).bits
+
+
+def _bits(image: Image.Image, path: Path) -> int:
+    if image.format == "PNG":  # Pillow hides the bit depth of color images
+        return _first_bytes(path)[_PNG_BITS]
+    return 16 if image.mode.startswith("I") else 8  # gray PGM and JPEG 2000 files
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_PNG_BITS + 1)
+
+
+def _why_unknown(path: Path) -> str:
+    """Why Pillow does not know a file, and what to do."""
+    if _first_bytes(path).startswith(b"\xff\xd8") and (bits := _jpeg_bits(path.read_bytes())) not in (None, 8):
+        return f"its JPEG data have {bits} bits per channel, which is not read; convert it to a 16-bit png or tif."
+    if path.suffix.lower() in SUFFIXES:
+        return "not a readable image; replace or remove it."
+    kind = f"{path.suffix} files" if path.suffix else "files without a suffix"
+    return f"{kind} cannot be read as images; convert it to png or tif."
+
+
+def _jpeg_bits(data: bytes) -> int | None:
+    """Bits per channel of JPEG data, from the header of its frame; None if there is none."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # the kinds of frames
+            return data[at + 4]
+        at += 2 + length
+    return None
 
 
 def check_is_file(path: Path) -> None:
@@ -156,10 +201,6 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
         with path.open("rb") as file:
             file.seek(max(0, length - _TAIL_BYTES))
             return trailer not in file.read()
-    if image.format == "TIFF":
-        tags = image.tag_v2  # pyright: ignore[reportAttributeAccessIssue] - a TiffImageFile
-        blocks = [zip(tags[at], tags[size], strict=False) for at, size in _TIFF_BLOCKS if at in tags and size in tags]
-        return any(start + count > length for block in blocks for start, count in block)
     tile = getattr(image, "tile", None)
     if image.format == "BMP" and tile and tile[0][0] == "raw":
         _, _, start, (_, row_bytes, _) = tile[0]
@@ -170,7 +211,7 @@ def _looks_cut_off(image: Image.Image, path: Path) -> bool:
 def _decodes(image: Image.Image) -> bool:
     """Decides whether a suspicious file is complete.
 
-    A JPEG with a video appended to it is complete, and some TIFF writers store wrong lengths.
+    A JPEG with a video appended to it is complete.
 
     A PNG without its end marker is not complete: OpenCV does not read it, and nothing may follow
     the marker.

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import simplejpeg
 from etils import epath
 from jaxtyping import Float, Shaped, UInt
-from PIL import Image
 
-from fusejax.io.image_headers import SUFFIXES, UPRIGHT, ImageError, ImageWarning, image_size, read_header
+from fusejax.io.image_headers import SUFFIXES, UPRIGHT, Header, ImageError, ImageWarning, image_size, read_header
 from fusejax.io.outputs import write_complete
+from fusejax.io.rasters import decode_raster, warn_of_fourth
+from fusejax.io.tiff import read_tiff
+from fusejax.io.tiff_layout import UNSIGNED, TiffLayout
 from fusejax.ops.color import rgb_to_luma
 
 __all__ = [
@@ -46,14 +47,21 @@ _TO_UPRIGHT = {
     8: (True, True, False),
 }
 
+_WHITE_IS_ZERO = 0  # photometric interpretation of a TIFF file
+# Values that mapping and thermal tools write where nothing was measured, and a limit above which no
+# measurement lies.
+_NO_DATA = (-9999.0, -99999.0, -32768.0, -32767.0)
+_NO_MEASUREMENT = 1e30
+
 Pixels = Shaped[np.ndarray, "h w c"]
 
 
 def read_image(path: str | os.PathLike) -> Pixels:
     """Reads an image in its stored data type, turned upright.
 
-    Palettes are resolved. An alpha channel is dropped, with a warning unless it is opaque
-    everywhere. If there are several pages, only the first is read, with a warning.
+    Palettes are resolved, CMYK and YCbCr become RGB, and 9 to 15 bits per channel are scaled to 16.
+    An alpha channel is dropped, with a warning unless it is opaque everywhere. If there are several
+    pages, only the first is read, with a warning.
 
     Args:
         path: file with one of `SUFFIXES`.
@@ -62,17 +70,29 @@ def read_image(path: str | os.PathLike) -> Pixels:
         uint8 or uint16, gray [h, w, 1] or RGB [h, w, 3].
 
     Raises:
-        ImageError: see `image_size`; also if the pixels are damaged or are not 8- or 16-bit
-            integers. JPEG data that can be decoded despite errors cause an `ImageWarning`.
+        ImageError: see `image_size`; also if the pixels are damaged or are not integers of at most
+            16 bits. JPEG data that can be decoded despite errors cause an `ImageWarning`.
     """
-    pixels = read_thermal(path)
+    header = read_header(path)
+    if header.layout and (header.layout.kind != UNSIGNED or header.bits > 16):
+        stored = header.layout.stored_type()
+        raise ImageError(f"{path}: pixels are {stored}; expected 8- or 16-bit integers. Convert the file first.")
+    pixels = _read(path, header)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{path}: pixels are {pixels.dtype}; expected 8- or 16-bit integers. Convert the file first.")
+    if header.layout and 8 < header.bits < 16:
+        top = 2**header.bits - 1
+        return ((pixels.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
     return pixels
 
 
 def read_thermal(path: str | os.PathLike) -> Pixels:
-    """Like `read_image`, but also accepts TIFF files with floats (degrees, counts).
+    """Like `read_image`, but with the values of the file, which may be counts or degrees.
+
+    Values of 9 to 16 bits are returned as they are. TIFF files may also hold floats, signed
+    integers and 32-bit integers, which are returned as floats. Pixels without data (not a number,
+    the file's own "no data" value, -9999 and similar) get the lowest value of the others, and
+    infinite ones the highest, with a warning.
 
     Args:
         path: file with one of `SUFFIXES`.
@@ -81,85 +101,61 @@ def read_thermal(path: str | os.PathLike) -> Pixels:
         uint8, uint16, float32 or float64, gray [h, w, 1] or RGB [h, w, 3].
 
     Raises:
-        ImageError: see `read_image`; also if a float is not finite.
+        ImageError: see `read_image`; also if no pixel has data.
     """
     header = read_header(path)
+    pixels = _read(path, header)
+    if header.layout is None:
+        return pixels
+    if header.layout.photometric == _WHITE_IS_ZERO and header.layout.kind != UNSIGNED:
+        text = f"{path}: marked as 0 is white, which is ignored for {header.layout.stored_type()}"
+        warnings.warn(f"{text}; if hot is dark, invert with ir_polarity (--ir-polarity black).", ImageWarning, 2)
+    return _fill_missing(pixels, header.layout, path)
+
+
+def _read(path: str | os.PathLike, header: Header) -> Pixels:
+    """Upright pixels."""
     if header.pages > 1:
-        warnings.warn(f"{path} has {header.pages} pages; only the first is used.", ImageWarning, stacklevel=2)
-    by_pillow = header.format == "TIFF" and (header.orientation != UPRIGHT or header.mode == "RGBA")
-    pixels = _decode_tiff(path) if by_pillow else _decode(Path(path), path)
-    if np.issubdtype(pixels.dtype, np.floating) and not np.isfinite(pixels).all():
-        raise ImageError(f"{path}: some pixels are not finite numbers; replace them first.")
-    if header.orientation != UPRIGHT and not by_pillow:
+        pages = "pages" if header.layout else "animation frames"
+        warnings.warn(f"{path} has {header.pages} {pages}; only the first is used.", ImageWarning, stacklevel=3)
+    if header.layout is None:
+        pixels = decode_raster(path, animated=header.pages > 1)
+    else:
+        pixels = _decode_tiff(path, header.layout)
+    if header.orientation != UPRIGHT:
         transpose, flip_rows, flip_columns = _TO_UPRIGHT[header.orientation]
         pixels = pixels.swapaxes(0, 1) if transpose else pixels
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
     return np.ascontiguousarray(pixels)
 
 
-def _decode(path: Path, shown: str | os.PathLike) -> Pixels:
-    """Pixels in the stored orientation; gray or RGB."""
-    data = path.read_bytes()
-    if data[:2] == b"\xff\xd8" and (pixels := _decode_jpeg(data, shown)) is not None:
-        return pixels
+def _decode_tiff(path: str | os.PathLike, layout: TiffLayout) -> Pixels:
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ImageError(f"{shown}: the image cannot be decoded ({error.err}); replace or remove it.") from error
-    if pixels is None:
-        raise ImageError(f"{shown}: the image cannot be decoded because its pixels are damaged; replace or remove it.")
-    if pixels.ndim == 2:
-        return pixels[..., None]
-    channels = pixels.shape[2]
-    if channels == 4:
-        _warn_of_fourth(pixels[..., 3], shown)
-    if channels == 3 and pixels.dtype != np.float64:  # in place, so that large images need no second copy
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-    return pixels[..., 2::-1] if channels in (3, 4) else pixels[..., :1]
-
-
-def _decode_tiff(path: str | os.PathLike) -> Pixels:
-    """Upright pixels of a TIFF file that OpenCV decodes incorrectly.
-
-    OpenCV 5 turns TIFF files itself, but fails if rows and columns have to be swapped. It also
-    multiplies 8-bit colors by their alpha channel, which may be near infrared.
-    """
-    with Image.open(path) as image:
-        try:
-            if image.mode == "RGBA":
-                _warn_of_fourth(np.asarray(image.getchannel("A")), path)
-            pixels = np.asarray(image if image.mode in ("L", "RGB", "F", "I;16") else image.convert("RGB"))
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{path}: the image cannot be decoded ({error}); save it upright as RGB.") from error
-    return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def _warn_of_fourth(channel: Shaped[np.ndarray, "h w"], shown: str | os.PathLike) -> None:
-    """Warns about a fourth channel unless it is opaque everywhere."""
-    opaque = np.iinfo(channel.dtype).max if np.issubdtype(channel.dtype, np.integer) else 1.0
-    if (channel != opaque).any():
-        text = f"{shown}: the fourth channel (transparency or near infrared) is dropped."
-        warnings.warn(text, ImageWarning, stacklevel=4)
-
-
-def _decode_jpeg(data: bytes, shown: str | os.PathLike) -> Pixels | None:
-    """Decodes strictly, because OpenCV accepts damaged data without naming the file.
-
-    Returns None for files that are left to OpenCV (CMYK, data with errors).
-    """
-    try:
-        colorspace = simplejpeg.decode_jpeg_header(data)[2]
-        if colorspace not in ("Gray", "YCbCr", "RGB"):
-            return None
-        return simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB", strict=True)
+        with Path(path).open("rb") as file:
+            pixels, further = read_tiff(file, layout)
     except ValueError as error:
-        warnings.warn(
-            f"{shown}: the JPEG data contain errors ({str(error).strip('.')}), so some pixels may be wrong; "
-            "copy or export the file again.",
-            ImageWarning,
-            stacklevel=4,
-        )
-        return None
+        raise ImageError(f"{path}: the image cannot be decoded: {error}.") from error
+    if further is not None:
+        warn_of_fourth(further[..., 0], path)
+    return pixels
+
+
+def _fill_missing(pixels: Pixels, layout: TiffLayout, shown: str | os.PathLike) -> Pixels:
+    """Replaces pixels without data, see `read_thermal`."""
+    missing = np.zeros(pixels.shape, bool) if layout.no_data is None else pixels == layout.no_data
+    if np.issubdtype(pixels.dtype, np.floating):
+        missing |= ~np.isfinite(pixels) | (np.abs(pixels) >= _NO_MEASUREMENT) | np.isin(pixels, _NO_DATA)
+    if not missing.any():
+        return pixels
+    if missing.all():
+        raise ImageError(f"{shown}: no pixel holds a value (all are NaN, infinite or a value for no data).")
+    measured = pixels[~missing]
+    filled = np.where(missing, measured.min(), pixels)
+    if np.issubdtype(pixels.dtype, np.floating):
+        filled[np.isposinf(pixels)] = measured.max()
+    text = f"{shown}: {missing.mean():.2%} of the pixels hold no data (NaN, -9999 or similar)"
+    warnings.warn(f"{text}; they count as the coldest ones.", ImageWarning, stacklevel=3)
+    return filled
 
 
 def as_infrared(pixels: Pixels) -> Shaped[np.ndarray, "h w 1"]:

@@ -1,21 +1,35 @@
-"""Pairing two folders of images by file stem, never by order."""
+"""Pairing two folders of images by their names, never by order."""
 
 import dataclasses
 import functools
-import unicodedata
-from collections import Counter
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.io.annotations import AnnotationError, find_annotation, read_boxes
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import SUFFIXES
+from fusejax.io.listing import check_folder, list_images
+from fusejax.io.matching import holds_pairs, listed, match_files, source_files, split_glob
+from fusejax.io.pair_list import is_pair_list
+from fusejax.io.pair_names import PairError, stem_of
+
+__all__ = [
+    "PairError",
+    "PairPaths",
+    "Scan",
+    "check_folder",
+    "holds_pairs",
+    "is_pair_list",
+    "list_images",
+    "match_pairs",
+    "scan_pair",
+    "size_text",
+    "source_files",
+]
 
 _SHOWN = 8
-
-
-class PairError(ValueError):
-    """Folders without usable pairs; the message names files and says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +37,9 @@ class PairPaths:
     """One pair on disk.
 
     Attributes:
-        id: the file stem, prefixed with the name of the sequence or subfolder if there is one.
+        id: stem of the visible file, after the name of the sequence or subfolder if there is one.
         ir: infrared image.
-        vi: visible image.
+        vi: visible image; the same file for cameras that store both in one.
         annotation: file of object boxes, if there is one.
     """
 
@@ -62,91 +76,65 @@ def size_text(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def list_images(folder: str | Path) -> dict[str, Path]:
-    """Lists the image files of a folder.
-
-    Args:
-        folder: folder to list; its subfolders are not searched.
-
-    Returns:
-        Paths by file stem (Unicode NFC), sorted.
-
-    Raises:
-        PairError: if the folder is missing or has no images, or if a stem occurs twice.
-    """
-    images, repeated = _scan_folder(Path(folder))
-    if repeated:
-        raise PairError(f"{next(iter(repeated.values()))}.")
-    return images
-
-
-def check_folder(folder: Path) -> None:
-    """Raises PairError if a path is not a folder; the message says what it is."""
-    if folder.is_dir():
-        return
-    raise PairError(f"{folder} is a file; expected a folder." if folder.exists() else f"{folder} does not exist.")
-
-
-def _scan_folder(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Images by stem, and messages about stems that occur more than once."""
-    check_folder(folder)
-    images: dict[str, Path] = {}
-    repeated: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-            continue
-        # macOS stores accents decomposed, while other systems usually store them composed.
-        stem = unicodedata.normalize("NFC", path.stem)
-        if stem in images:
-            repeated[stem] = f"{images[stem]} and {path} share the stem {stem!r}; keep one of them"
-        images[stem] = path
-    if not images:
-        raise PairError(f"{folder} has no images ({', '.join(SUFFIXES)}); {_contents(folder)}")
-    return images, repeated
-
-
-def _contents(folder: Path) -> str:
-    """Describes the content of a folder without images, with advice."""
-    entries = [p for p in folder.iterdir() if not p.name.startswith(".")]
-    folders = sorted(p.name for p in entries if p.is_dir())
-    kinds = Counter(p.suffix.lower() or "no suffix" for p in entries if not p.is_dir())
-    held = [f"{n} file{'s' * (n > 1)} with {suffix}" for suffix, n in kinds.most_common(_SHOWN)]
-    if folders:
-        more = ", ..." if len(folders) > _SHOWN else ""
-        held.append(f"the folder{'s' * (len(folders) > 1)} {', '.join(folders[:_SHOWN])}{more}")
-    if not held:
-        return "it is empty."
-    advice = " Convert the files to png or tif." if kinds else ""
-    advice += " Give one of the folders, or search them with --recursive (fusejax fuse)." if folders else ""
-    return f"it contains {' and '.join(held)}.{advice}"
-
-
 def match_pairs(
-    ir: str | Path, vi: str | Path, *, skip_bad: bool = False, same_size: bool = True, recursive: bool = False
+    ir: str | Path,
+    vi: str | Path | None = None,
+    *,
+    skip_bad: bool = False,
+    same_size: bool = True,
+    min_side: int = 1,
+    recursive: bool = False,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
 ) -> tuple[list[PairPaths], list[str]]:
-    """Pairs two folders by file stem and checks every header.
+    """Pairs two folders by their file names and checks every header.
+
+    Files with equal stems are pairs. Without common stems, or if both are one folder, the words by
+    which cameras and data sets mark files are recognized (`fusejax.io.pair_names`), and the result
+    is printed to standard error.
 
     Args:
-        ir: folder of infrared images.
-        vi: folder of visible images.
+        ir: folder of infrared images; or its images as a path with wildcards in the file name, such
+            as "DIR/*_T.JPG"; or a CSV file that lists pairs (`fusejax.io.pair_list`).
+        vi: folder of visible images, or a path with wildcards. None if `ir` is a CSV file, or a
+            folder whose files hold both images.
         skip_bad: skip unusable pairs instead of raising.
         same_size: whether the two images of a pair must have the same size.
+        min_side: minimum side in pixels.
         recursive: also pair subfolders, which must have the same names in both.
+        ir_pattern: names of the infrared files, such as "*_T.*"; with `vi_pattern`, files are
+            paired whose wildcards match the same text.
+        vi_pattern: names of the visible files.
 
     Returns:
         The pairs, sorted by name, and one line per skipped pair.
 
     Raises:
-        PairError: for files without partner, repeated stems, unequal sizes, and unreadable or
-            truncated files; names them.
+        PairError: for files without partner, repeated stems, several possible partners, unequal
+            sizes, and unreadable or truncated files; names them.
     """
-    ir, vi = Path(ir), Path(vi)
-    found = _scan_trees(ir, vi, same_size=same_size) if recursive else scan_pair(ir, vi, same_size=same_size)
-    found.check(f"{ir} and {vi}", skip_bad=skip_bad)
+    ir = Path(ir)
+    if is_pair_list(ir):
+        if vi is not None:
+            raise PairError(f"{ir} lists pairs, so no other folder is needed; leave out {vi}.")
+        found = _checked([PairPaths(*one) for one in listed(ir)], {}, same_size=same_size, min_side=min_side)
+        found.check(str(ir), skip_bad=skip_bad)
+        return found.pairs, found.problems
+    ir, ir_pattern = split_glob(ir, ir_pattern)
+    vi, vi_pattern = split_glob(ir if vi is None else Path(vi), vi_pattern if vi is not None else ir_pattern)
+    if bool(ir_pattern) != bool(vi_pattern):
+        given = "--ir-pattern" if ir_pattern else "--vi-pattern"
+        raise PairError(
+            f"{given} is given alone; give --ir-pattern and --vi-pattern together, such as '*_T.*' '*_V.*'."
+        )
+    patterns = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
+    scan = functools.partial(scan_pair, same_size=same_size, min_side=min_side, **patterns)
+    found = _scan_trees(ir, vi, scan) if recursive else scan(ir, vi)
+    found.check(f"{ir} and {vi}" if ir != vi else str(ir), skip_bad=skip_bad)
     return found.pairs, found.problems
 
 
-def _scan_trees(ir: Path, vi: Path, *, same_size: bool) -> Scan:
+def _scan_trees(ir: Path, vi: Path, scan: Callable[..., Scan]) -> Scan:
     """Runs `scan_pair` for all subfolders that contain images."""
     folders = {root: _folders_with_images(root) for root in (ir, vi)}
     found = Scan()
@@ -156,7 +144,7 @@ def _scan_trees(ir: Path, vi: Path, *, same_size: bool) -> Scan:
             found.problems.append(f"{other / name} has images but {missing[0]} does not")
             continue
         try:
-            part = scan_pair(ir / name, vi / name, prefix="" if name == "." else f"{name}/", same_size=same_size)
+            part = scan(ir / name, vi / name, prefix="" if name == "." else f"{name}/")
         except PairError as error:
             found.problems.append(str(error))
             continue
@@ -181,40 +169,49 @@ def scan_pair(
     prefix: str = "",
     same_size: bool = True,
     min_side: int = 1,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
 ) -> Scan:
     """Matches two folders and reads every header.
 
     Args:
         ir: folder of infrared images.
-        vi: folder of visible images.
+        vi: folder of visible images; may be the same.
         annotations: folder of object boxes, whose files are also checked.
         prefix: prefix of the stems in the ids.
         same_size: whether the images of a pair must have the same size.
         min_side: minimum side in pixels.
+        ir_pattern: see `match_pairs`.
+        vi_pattern: see `match_pairs`.
 
     Returns:
         The usable pairs and the problems; problems with single pairs raise no error.
 
     Raises:
-        PairError: if a folder is missing or has no images, or if the two share no name.
+        PairError: if a folder is missing or has no images, if no names fit together, or if a file
+            has several possible partners.
     """
-    (ir_files, ir_repeated), (vi_files, vi_repeated) = _scan_folder(ir), _scan_folder(vi)
-    problems = vi_repeated | ir_repeated
-    if not ir_files.keys() & vi_files.keys():
-        raise PairError(
-            f"{ir} and {vi} have no file stem in common (examples: {next(iter(ir_files.values())).name} and "
-            f"{next(iter(vi_files.values())).name}); the two files of a pair need the same stem."
-        )
-    problems |= {s: f"{ir_files[s]} has no visible partner in {vi}" for s in ir_files.keys() - vi_files.keys()}
-    problems |= {s: f"{vi_files[s]} has no infrared partner in {ir}" for s in vi_files.keys() - ir_files.keys()}
-    annotated = {}
-    if annotations is not None:
-        for stem in ir_files:
+    matched, problems = match_files(ir, vi, ir_pattern, vi_pattern)
+    if matched.line:
+        print(matched.line, file=sys.stderr, flush=True)
+    problems |= {stem_of(p): f"{p} has no visible partner in {vi}" for p in matched.lone_ir}
+    problems |= {stem_of(p): f"{p} has no infrared partner in {ir}" for p in matched.lone_vi}
+    pairs = []
+    for one, two in matched.pairs:
+        annotation = None
+        if annotations is not None:
             try:
-                annotated[stem] = find_annotation(annotations, stem)
+                stems = (stem_of(two), stem_of(one))
+                annotation = next((found for s in stems if (found := find_annotation(annotations, s))), None)
             except AnnotationError as error:
-                problems.setdefault(stem, str(error))
-    pairs = [PairPaths(prefix + s, ir_files[s], vi_files[s], annotated.get(s)) for s in ir_files if s not in problems]
+                problems[stem_of(two)] = str(error)
+                continue
+        pairs.append(PairPaths(prefix + stem_of(two), one, two, annotation))
+    return _checked(pairs, problems, same_size=same_size, min_side=min_side)
+
+
+def _checked(pairs: Sequence[PairPaths], problems: Mapping[str, str], *, same_size: bool, min_side: int = 1) -> Scan:
+    """Reads every header."""
     check = functools.partial(_header_problem, same_size=same_size, min_side=min_side)
     with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
         headers = list(pool.map(check, pairs))

@@ -1,5 +1,6 @@
 """PyAV, which reads and writes video files, is an extra."""
 
+import os
 from typing import Any
 
 
@@ -18,3 +19,12 @@ def import_av() -> Any:
     except ImportError as error:
         raise VideoError("Videos need PyAV: pip install 'fusejax[video]', or pip install av.") from error
     return av
+
+
+def file_url(path: str | os.PathLike) -> str:
+    """A local path as FFmpeg reads it: a colon in a name is no protocol, such as `tcp:`.
+
+    Args:
+        path: path of a file.
+    """
+    return f"file:{os.fspath(path)}"

@@ -1,32 +1,33 @@
-"""Videos and folders of frames, read one frame at a time.
+"""Video files, read one frame at a time.
 
-Video files need PyAV (`video` extra). Luma is taken from the file's own luma plane and written back
+They need PyAV (`video` extra). Luma is taken from the file's own luma plane and written back
 to it, so that chroma, pixel format and time stamps of a fused video are those of the visible video.
 """
 
-import dataclasses
-import fractions
-import functools
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fusejax.io.image_headers import image_size
-from fusejax.io.images import as_infrared, as_visible, from_float, read_image, read_thermal, to_float
-from fusejax.io.pairing import list_images
-from fusejax.io.pyav import VideoError, import_av
-from fusejax.io.video_orientation import upright
+from fusejax.io.frame_folder import FrameFolder, Plane
+from fusejax.io.images import as_infrared, from_float, to_float
+from fusejax.io.pixel_formats import has_luma_plane, plain
+from fusejax.io.pyav import VideoError, file_url, import_av
+from fusejax.io.video_orientation import turn_of, upright
+from fusejax.io.video_times import Clock, survey
 from fusejax.ops.color import recolor, rgb_to_luma
 
 if TYPE_CHECKING:
     import av
 
-Plane = Float[np.ndarray, "h w 1"]
-
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".y4m")
+VIDEO_SUFFIXES = (
+    ".mp4", ".mkv", ".mov", ".avi", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".y4m", ".mts", ".m2ts",
+    ".m2v", ".3gp", ".3g2", ".ogv", ".ogg", ".mxf", ".vob", ".asf", ".f4v", ".mjpeg", ".mjpg", ".nut", ".h264", ".264",
+    ".h265", ".265", ".hevc", ".ivf",
+)  # fmt: skip
 
 
 def is_video(path: Path) -> bool:
@@ -34,71 +35,23 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
-@dataclasses.dataclass(frozen=True)
-class ImageFrame:
-    """One frame from an image file.
-
-    Attributes:
-        seconds: time since the first frame.
-        path: path of the image.
-    """
-
-    seconds: float
-    path: Path
-
-    @functools.cached_property
-    def _pixels(self) -> Shaped[np.ndarray, "h w c"]:
-        return read_image(self.path)
-
-    def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
-        """The stored values, one channel."""
-        return as_infrared(read_thermal(self.path))
-
-    def luma(self) -> Plane:
-        """BT.601 luma in [0, 1]."""
-        pixels = to_float(self._pixels)
-        return rgb_to_luma(pixels) if pixels.shape[-1] == 3 else pixels
-
-    def with_luma(self, fused_y: Plane) -> Shaped[np.ndarray, "h w c"]:
-        """An image of the same data type with different luma."""
-        gray = self._pixels.shape[-1] == 1
-        return from_float(fused_y if gray else recolor(fused_y, to_float(self._pixels)), self._pixels.dtype)
-
-    def rgb(self) -> Float[np.ndarray, "h w 3"]:
-        """RGB for display, in [0, 1]."""
-        return as_visible(to_float(self._pixels))
-
-
-class FrameFolder:
-    """A folder of images that are the frames of a video, in the order of their names."""
-
-    def __init__(self, path: Path, rate: fractions.Fraction):
-        """Lists the images; `rate` is in frames per second."""
-        self.path, self.rate = path, rate
-        self.files = list(list_images(path).values())
-        self.count, self.size = len(self.files), image_size(self.files[0])
-        for file in self.files:
-            if image_size(file) != self.size:
-                raise VideoError(f"{file} differs in size from {self.files[0]}; all frames must have the same size.")
-
-    def __iter__(self) -> Iterator[ImageFrame]:
-        for number, file in enumerate(self.files):
-            yield ImageFrame(float(number / self.rate), file)
-
-    def sample(self, number: int) -> Iterator[ImageFrame]:
-        """Yields frames spread evenly over the video."""
-        for k in np.unique(np.linspace(0, self.count - 1, number).astype(int)):
-            yield ImageFrame(float(k / self.rate), self.files[k])
-
-
 class DecodedFrame:
     """One frame of a video file."""
 
     def __init__(self, frame: "av.VideoFrame", seconds: float):
-        """Stores the decoded frame and its time in seconds since the first frame."""
-        self.frame, self.seconds = frame, seconds
-        self._depth = frame.format.components[0].bits
-        self._planar = not frame.format.is_rgb and frame.format.name != "pal8" and len(frame.planes) != 0
+        """Stores the decoded frame and its time in seconds since the first frame.
+
+        Raises:
+            VideoError: if the pixel format cannot be converted to luma or RGB.
+        """
+        self.frame, self.seconds = plain(frame), seconds
+        self._planar = has_luma_plane(self.frame.format.name)
+        self._depth = self.frame.format.components[0].bits
+
+    @property
+    def kind(self) -> str:
+        """Size and depth, which are the same for all frames of a video."""
+        return f"{self.frame.width}x{self.frame.height}, {8 if self._depth == 8 else 16} bits"
 
     def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
         """Gray values of more than 8 bits as stored; anything else as full-range uint8 or
@@ -126,7 +79,7 @@ class DecodedFrame:
         if not self._planar:
             pixels = self._rgb_pixels()
             rgb = from_float(recolor(fused_y, to_float(pixels)), pixels.dtype)
-            out = import_av().VideoFrame.from_ndarray(rgb, format="rgb24" if pixels.dtype == np.uint8 else "rgb48le")
+            out = import_av().VideoFrame.from_ndarray(rgb, format=self.frame.format.name)
         else:
             out = self.frame
             out.make_writable()  # copies it if the decoder still uses it
@@ -159,66 +112,126 @@ class DecodedFrame:
         return 16.0 * scale, 235.0 * scale
 
     def _rgb_pixels(self) -> Shaped[np.ndarray, "h w 3"]:
-        return self.frame.to_ndarray(format="rgb24" if self._depth == 8 else "rgb48le")
+        return self.frame.to_ndarray()
 
 
 class VideoFile:
-    """A video file; its frames are rotated according to its metadata."""
+    """A video file; its frames are rotated according to its metadata.
+
+    Attributes:
+        path: path of the file.
+        count: number of frames by the container's account, which some codecs' hidden pictures
+            increase; see `count_frames`.
+        rate: frames per second.
+        size: height and width of the upright frames.
+        aspect: width of a pixel divided by its height, if the file states it.
+        field_order: FFmpeg's number for progressive or interlaced frames; 0 if unknown.
+    """
 
     def __init__(self, path: Path):
-        """Reads the headers and the first frame.
+        """Reads the headers, the packets and the first frame.
 
         Raises:
             VideoError: if PyAV is missing, or if the file is missing, broken or has no video.
         """
-        av = import_av()
         self.path = path
-        try:
-            with av.open(str(path)) as container:
-                if not container.streams.video:
-                    raise VideoError(f"{path} has no video stream; give a file with one.")
-                stream = container.streams.video[0]
-                rate = stream.average_rate or stream.guessed_rate
-                self.count = stream.frames or sum(p.size > 0 for p in container.demux(stream))
-            with av.open(str(path)) as container:
-                first = next(upright(path, container.decode(video=0)), None)
-        except av.error.FFmpegError as error:
-            text = f"{path} cannot be read as a video ({error.strerror}); copy or export it again."
-            raise VideoError(text) from error
-        if not rate or not self.count or first is None:
-            raise VideoError(f"{path} has no frames; copy or export it again.")
-        self.rate, self.size = fractions.Fraction(rate), (first.height, first.width)
+        with self._opened() as (container, stream):
+            found = survey(path, container, stream)
+        with self._opened() as (container, stream):
+            first = next(iter(container.decode(stream)), None)
+            if first is None:
+                raise VideoError(f"{path} has no frames; copy or export it again.")
+            turned = turn_of(path, first)[0] == 0
+            aspect, self.field_order = stream.sample_aspect_ratio, 0 if turned else stream.codec_context.field_order
+            first = next(upright(path, [first]))
+        self.rate, self.count, self._timed = found.rate, found.count, found.timed
+        self.size, self.aspect = (first.height, first.width), 1 / aspect if turned and aspect else aspect
 
     def __iter__(self) -> Iterator[DecodedFrame]:
-        av, number, first = import_av(), 0, None
-        try:
-            with av.open(str(self.path)) as container:
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
+        number, kind, clock = 0, None, Clock(self.rate, timed=self._timed)
+        with self._opened() as (container, stream):
+            stream.thread_type = "AUTO"
+            try:
                 for frame in upright(self.path, container.decode(stream)):
-                    first = frame.time if first is None else first
-                    yield DecodedFrame(frame, frame.time - first)
+                    decoded = self._decoded(frame, clock.place(frame))
+                    kind = kind or decoded.kind
+                    if decoded.kind != kind:
+                        raise VideoError(
+                            f"{self.path} changes its size at frame {number}, from {kind} to {decoded.kind}; cut it "
+                            "there, and fuse the parts one by one."
+                        )
+                    yield decoded
                     number += 1
-        except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path} is damaged after frame {number} ({error.strerror}).") from error
-        if number < self.count:
-            raise VideoError(f"{self.path} ends after {number} of {self.count} frames; it is truncated or damaged.")
+            except import_av().error.FFmpegError as error:
+                raise VideoError(f"{self.path} is damaged after frame {number} ({error.strerror}).") from error
 
     def sample(self, number: int) -> Iterator[DecodedFrame]:
-        """Yields frames spread evenly over the video."""
-        if self.count <= 2 * number:
-            yield from self
-            return
-        with import_av().open(str(self.path)) as container:
-            stream = container.streams.video[0]
-            start = (stream.start_time or 0) * stream.time_base
-            for k in range(number):
-                wanted = start + (k + 0.5) * self.count / number / self.rate
-                container.seek(int(wanted / stream.time_base), stream=stream)  # to the previous key frame
-                frames = upright(self.path, container.decode(stream))
-                reached = (frame for frame in frames if frame.time >= wanted - 1 / self.rate)
-                if (frame := next(reached, None)) is not None:
-                    yield DecodedFrame(frame, frame.time)
+        """Yields frames spread evenly over the video, beginning with the first one."""
+        indices = np.unique(np.linspace(0, self.count - 1, number).astype(int)).tolist()
+        if self.count > 2 * number and self._timed:
+            found = 0
+            for frame in self._sought(indices):
+                yield frame
+                found += 1
+            indices = indices[found:]  # seeking is unreliable in this file
+        wanted = iter(indices)
+        after = next(wanted, None)
+        for k, frame in enumerate(self if indices else ()):
+            if k == after:
+                yield frame
+                after = next(wanted, None)
+
+    def _sought(self, indices: list[int]) -> Iterator[DecodedFrame]:
+        """Seeks to each frame; ends at the first one that it misses."""
+        with self._opened() as (container, stream):
+            start = next(iter(container.decode(stream))).time or 0.0
+            for k in indices:
+                seconds = float(k / self.rate)
+                container.seek(int((start + seconds) / stream.time_base), stream=stream)  # to the previous key frame
+                least, first = start + seconds - 0.5 / float(self.rate), True
+                for frame in upright(self.path, container.decode(stream)):
+                    if frame.time is None or (frame.time >= least and first and frame.time > least + 1 / self.rate):
+                        return
+                    if frame.time >= least:
+                        yield self._decoded(frame, frame.time - start)
+                        break
+                    first = False
+                else:
+                    return
+
+    def _decoded(self, frame: "av.VideoFrame", seconds: float) -> DecodedFrame:
+        try:
+            return DecodedFrame(frame, seconds)
+        except VideoError as error:
+            raise VideoError(f"{self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[Any, Any]]:
+        """The open file and its first video stream; FFmpeg's errors name the file."""
+        av = import_av()
+        try:
+            with av.open(file_url(self.path)) as container:
+                if not container.streams.video:
+                    raise VideoError(f"{self.path} has no video stream; give a file with one.")
+                yield container, container.streams.video[0]
+        except av.error.FFmpegError as error:
+            text = f"{self.path} cannot be read as a video ({error.strerror}); copy or export it again."
+            raise VideoError(text) from error
+
+
+def count_frames(video: "Frames") -> int:
+    """The number of frames that are shown, from decoding them.
+
+    Args:
+        video: folder of frames or video file.
+
+    Returns:
+        Its exact number of frames.
+
+    Raises:
+        VideoError: if the video is damaged.
+    """
+    return video.count if isinstance(video, FrameFolder) else sum(1 for _ in video)
 
 
 Frames = FrameFolder | VideoFile

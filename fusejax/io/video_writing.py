@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fusejax.io.video import VideoFile, import_av
+from fusejax.io.partial import partial_file
+from fusejax.io.pyav import file_url, import_av
+from fusejax.io.video import VideoFile
+from fusejax.io.video_orientation import filter_graph
 
 if TYPE_CHECKING:
     import av
@@ -24,29 +27,43 @@ _OPTIONS = {
 }
 # Audio codecs that players support in MP4; Matroska supports any.
 _MP4_AUDIO = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")
-_BT601, _LIMITED = 6, 1  # FFmpeg's numbers for smpte170m and MPEG range
+# FFmpeg's numbers for smpte170m, MPEG range and frames that are no fields.
+_BT601, _LIMITED, _PROGRESSIVE = 6, 1, 1
 
 
 class VideoWriter:
     """Writes a video file completely or not at all; use it in a `with` block.
 
-    Frames are written to a hidden file next to the target. It gets the target's name at the end of
-    the block, and is deleted if the block ends with an error or an interrupt.
+    Frames are written to a hidden file next to the target, see `fusejax.io.partial`. It gets the
+    target's name at the end of the block, and is deleted if the block ends with an error or an
+    interrupt.
     """
 
-    def __init__(self, target: Path, *, codec: Codec, rate: fractions.Fraction, like: VideoFile | None = None):
+    def __init__(
+        self,
+        target: Path,
+        *,
+        codec: Codec,
+        rate: fractions.Fraction,
+        like: VideoFile | None = None,
+        aspect: fractions.Fraction | None = None,
+    ):
         """Stores the settings of the file, which is opened at the first frame.
 
         Args:
             target: file to write, with the suffix in `SUFFIXES`; its folder is created.
             codec: ffv1 (lossless) or h264.
             rate: frames per second.
-            like: video whose color description and audio are copied.
+            like: video whose pixel aspect, field order and audio are copied.
+            aspect: width of a pixel divided by its height; by default that of `like`.
         """
         self.target, self.rate, self.like = target, rate, like
         self.codec: Codec = codec
-        self.partial = target.with_name(f".{target.stem}.unfinished{target.suffix}")
+        self.partial: Path | None = None
+        self.aspect = aspect or (like.aspect if like else None)
         self.audio: str | None = None  # a phrase that says what happened to the audio
+        self._kept = contextlib.ExitStack()
+        self._shape: Any = None
         self._container: Any = None
         self._stream: Any = None
         self._audio: Any = None
@@ -70,7 +87,7 @@ class VideoWriter:
             if frame.pts is None:
                 frame.pts, frame.time_base = self._written, 1 / self.rate
             self._copy_audio(until=frame.time)
-            self._container.mux(self._stream.encode(self._in_format(frame)))
+            self._container.mux(self._stream.encode(self._with_aspect(self._in_format(frame))))
         self._written += 1
 
     def __exit__(
@@ -87,10 +104,9 @@ class VideoWriter:
         finally:
             if self._audio is not None:
                 self._audio[0].close()
-            if self.partial.exists():
-                if self._container is not None:
-                    self._container.close()
-                self.partial.unlink()
+            if self._container is not None:
+                self._container.close()
+            self._kept.close()
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -102,9 +118,14 @@ class VideoWriter:
 
     def _open(self, frame: "av.VideoFrame") -> None:
         av = import_av()
-        self._container = av.open(str(self.partial), "w")
-        self._stream = self._container.add_stream(_ENCODERS[self.codec], rate=self.rate, options=_OPTIONS[self.codec])
+        self.partial = self._kept.enter_context(partial_file(self.target))
+        self._container = av.open(file_url(self.partial), "w")
+        order = self.like.field_order if self.like else 0
+        interlaced = {"flags": "+ildct+ilme"} if self.codec == "h264" and order > _PROGRESSIVE else {}
+        options = _OPTIONS[self.codec] | interlaced
+        self._stream = self._container.add_stream(_ENCODERS[self.codec], rate=self.rate, options=options)
         context = self._stream.codec_context
+        context.field_order, context.sample_aspect_ratio = order, self.aspect or 0
         context.width, context.height = frame.width, frame.height
         context.pix_fmt = _pixel_format(self.codec, frame)
         context.time_base = frame.time_base or 1 / self.rate
@@ -123,11 +144,22 @@ class VideoWriter:
             return frame.reformat(format=wanted, dst_colorspace=_BT601, dst_color_range=_LIMITED)
         return frame.reformat(format=wanted)
 
+    def _with_aspect(self, frame: "av.VideoFrame") -> "av.VideoFrame":
+        """Sets the aspect of a frame, which is what FFV1 stores; PyAV cannot set that of a Matroska
+        stream.
+        """
+        if self.aspect is None:
+            return frame
+        if self._shape is None:
+            self._shape = filter_graph(frame, (("setsar", str(self.aspect)),))
+        self._shape.vpush(frame)
+        return self._shape.vpull()
+
     def _open_audio(self) -> None:
         """Prepares to copy the first audio stream, packet by packet."""
         if self.like is None:
             return
-        source = import_av().open(str(self.like.path))
+        source = import_av().open(file_url(self.like.path))
         stream = source.streams.audio[0] if source.streams.audio else None
         if stream is None or (self.codec == "h264" and stream.codec_context.name not in _MP4_AUDIO):
             self.audio = stream and f"audio ({stream.codec_context.name}) is not copied, since MP4 does not support it"

@@ -1,9 +1,12 @@
-"""Configurations of objectives: plain data, which does not import JAX."""
+"""Configurations of objectives: plain data, which does not import JAX.
+
+Names and options of terms are checked by `fusejax.losses.check_objective`, which knows the terms.
+"""
 
 import dataclasses
 from typing import Any, Literal
 
-from fusejax.options import check_choices
+from fusejax.options import check_choices, renamed_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,7 +14,7 @@ class TermConfig:
     """One term of an objective.
 
     Attributes:
-        name: a key of `TERMS`.
+        name: a key of `fusejax.losses.TERMS`.
         weight: factor of the term in the sum, non-negative.
         options: keyword arguments of the term's function.
         decay: factor by which the weight is multiplied: 1, or (1 + cos(pi e / E)) / 2, where E is
@@ -30,9 +33,6 @@ class TermConfig:
 
     def __post_init__(self):
         check_choices(self)
-        from fusejax.losses.objective import check_term  # the terms themselves need JAX
-
-        check_term(self.name, self.options)
         if not self.weight >= 0:
             raise ValueError(f"The weight of {self.name!r} is {self.weight}; a negative weight rewards errors.")
 
@@ -57,16 +57,17 @@ class RegionConfig:
         check_choices(self)
 
 
+@renamed_fields(equalised_weight="equalized_weight", equalisation="equalization")
 @dataclasses.dataclass(frozen=True)
 class ReferenceConfig:
     """How the reference is computed. By default 75% edges and 25% equalization, as in the paper.
 
     Attributes:
         edge_weight: weight of the sharpened base.
-        equalised_weight: weight of the equalized base. The remainder to 1 is the weight of the base
+        equalized_weight: weight of the equalized base. The remainder to 1 is the weight of the base
             itself, 0 by default (the tuned recipe departs from this, because full sharpening would
             amplify sensor noise).
-        equalisation: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
+        equalization: `clahe` (8x8 tiles, clip limit 2, as in OpenCV) or `global`.
         base: `max`, the larger source at every pixel, or `two_scale`, half of that plus half of
             max(G I, G V) + (I - G I) + (V - G V) with a Gaussian G: brightness from the brighter
             neighborhood, detail from both sources (a departure; it keeps detail of the darker
@@ -79,8 +80,8 @@ class ReferenceConfig:
     """
 
     edge_weight: float = 0.75
-    equalised_weight: float = 0.25
-    equalisation: Literal["clahe", "global"] = "clahe"
+    equalized_weight: float = 0.25
+    equalization: Literal["clahe", "global"] = "clahe"
     base: Literal["max", "two_scale"] = "max"
     base_sigma: float = 20.0
     headroom: bool = False
@@ -88,9 +89,9 @@ class ReferenceConfig:
 
     def __post_init__(self):
         check_choices(self)
-        if min(self.edge_weight, self.equalised_weight) < 0 or self.edge_weight + self.equalised_weight > 1 + 1e-6:
+        if min(self.edge_weight, self.equalized_weight) < 0 or self.edge_weight + self.equalized_weight > 1 + 1e-6:
             raise ValueError(
-                f"edge_weight {self.edge_weight} and equalised_weight {self.equalised_weight} must be fractions: "
+                f"edge_weight {self.edge_weight} and equalized_weight {self.equalized_weight} must be fractions: "
                 "neither negative, sum at most 1."
             )
         if self.base_sigma <= 0:
@@ -122,11 +123,3 @@ class ObjectiveConfig:
         names = [term.name for term in self.terms]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"An objective needs terms of different names; got {', '.join(names) or 'none'}.")
-
-    @property
-    def needs(self) -> set[str]:
-        """Names of everything that the terms need."""
-        from fusejax.losses.objective import term_needs
-
-        names = {name for term in self.terms for name in term_needs(term.name)}
-        return names | {"resolved" for term in self.terms if term.sources == "resolved"}

@@ -102,6 +102,12 @@ def term_needs(name: str) -> tuple[str, ...]:
     return tuple(p.name for p in kinds if p.kind is not inspect.Parameter.KEYWORD_ONLY)
 
 
+def objective_needs(objective: ObjectiveConfig) -> set[str]:
+    """Names of the inputs that the terms of an objective need together."""
+    needs = {need for term in objective.terms for need in term_needs(term.name)}
+    return needs | {"resolved" for term in objective.terms if term.sources == "resolved"}
+
+
 def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[str, ...], boxes: bool) -> None:
     """Checks, before anything is compiled, that every term will get its inputs.
 
@@ -112,8 +118,11 @@ def check_objective(objective: ObjectiveConfig, *, model: str, provides: tuple[s
         boxes: whether the batches have boxes.
 
     Raises:
-        ValueError: if a term needs an input that neither the batch nor the model provides.
+        ValueError: if there is no such term or option, or if a term needs an input that neither the
+            batch nor the model provides.
     """
+    for term in objective.terms:
+        check_term(term.name, term.options)
     given = {*_ALWAYS_GIVEN, *provides}
     if boxes or objective.regions.fallback != "none":
         given.add("mask")
@@ -174,12 +183,13 @@ def evaluate_objective(
     images = {name: given[name] for name in ("fused_y", "ir", "vi_y") if name in given}
     check_equal_shapes("The objective", **images)
     given = dict(given)
-    if "reference" in config.needs:
+    needs = objective_needs(config)
+    if "reference" in needs:
         given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
-    if "mask" in config.needs:
+    if "mask" in needs:
         given["mask"] = _region_mask(config.regions, given)
     sources = {"clean": given}
-    if "resolved" in config.needs:
+    if "resolved" in needs:
         given["resolved"] = resolve_pair(given["ir"], given["vi_y"], noise_gain=config.noise_gain)
         sources["resolved"] = given | {"ir": given["resolved"].ir, "vi_y": given["resolved"].vi_y}
     parts = {

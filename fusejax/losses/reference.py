@@ -18,7 +18,7 @@ LEVELS = 256
 
 @equal_shapes
 def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> Luma:
-    """The target of the fused luma: edge_weight E + equalised_weight Q + remainder B.
+    """The target of the fused luma: edge_weight E + equalized_weight Q + remainder B.
 
     B is the base, E = clip(B - Laplacian(B), 0, 1) with replicated borders, and Q the equalized B
     (section 4.2 of the method).
@@ -75,11 +75,11 @@ def two_scale_base(ir: Luma, vi_y: Luma, *, sigma: float, headroom: bool = False
 
 def _enhance(x: Luma, config: ReferenceConfig) -> Luma:
     sharp = jnp.clip(x - laplacian(x, padding="edge"), 0.0, 1.0)
-    rest = 1.0 - config.edge_weight - config.equalised_weight
-    if not config.equalised_weight:  # equalization takes longer than everything else
+    rest = 1.0 - config.edge_weight - config.equalized_weight
+    if not config.equalized_weight:  # equalization takes longer than everything else
         return config.edge_weight * sharp + rest * x
-    equal = clahe(x) if config.equalisation == "clahe" else equalize(x)
-    return config.edge_weight * sharp + config.equalised_weight * equal + rest * x
+    equal = clahe(x) if config.equalization == "clahe" else equalize(x)
+    return config.edge_weight * sharp + config.equalized_weight * equal + rest * x
 
 
 def gray_levels(x: Float[Array, "..."]) -> Int[Array, "..."]:

@@ -24,7 +24,6 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.look import cancelled_contrast, flat_texture, kept_contrast, saturation, veil
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
-    from fusejax.metrics.running_mean import RunningMean
     from fusejax.metrics.structure import ms_ssim, ssim
     from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo, higher_is_better, undefined_reason
     from fusejax.metrics.temporal import evaluate_video
@@ -37,7 +36,6 @@ __all__ = [
     "USUAL",
     "Convention",
     "MetricInfo",
-    "RunningMean",
     "average_fusion",
     "average_gradient",
     "cancelled_contrast",

@@ -10,6 +10,7 @@ import importlib
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -24,11 +25,13 @@ from fusejax.config import TrainConfig, load_config
 from fusejax.ops.backend import compile_for, quick_compilation
 from fusejax.planning.chips import Chip, StepTime, named_chip, step_time
 from fusejax.planning.collectives import SLICED, Collective, collectives
+from fusejax.processes import end_with_parent
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
 from fusejax.training.stages import Stage, plan_stages
 
+_MOST_DEVICES = 4096
 _NOTES = f"""
 Bytes: size of the summed arrays, of the gathered result, or of what a device passes on. Sent: by each of n devices in a
 ring, 2 (n-1)/n of an all-reduce, (n-1)/n of the others, all of a collective-permute.
@@ -57,6 +60,8 @@ class Plan:
     def __post_init__(self):
         if self.scaling and (not self.chip or self.topology or self.devices > 1 or min(self.scaling) < 1):
             raise ValueError("--scaling takes numbers of devices, at least 1; it needs --chip, and no --devices.")
+        if max(self.devices, *self.scaling, 1) > _MOST_DEVICES:
+            raise ValueError(f"At most {_MOST_DEVICES} devices can be planned for; each is a virtual one of a process.")
         if self.devices < 1 or (self.topology and self.devices > 1):
             raise ValueError("Give --devices N, at least 1, or --topology, which determines their number.")
         if self.chip:
@@ -142,8 +147,9 @@ def print_plan() -> None:
         f"{config.name}: {mesh.size} devices ({kind}), mesh {' x '.join(f'{k} {n}' for k, n in mesh.shape.items())}; "
         f"batch {config.batch_size}, {config.batch_size // mesh.size} per device"
     )
+    costs: dict[str, StageCost] = {}
     for stage in plan_stages(config, config.batch_size):
-        cost = stage_cost(program, stage)
+        cost = _stage_cost_once(program, stage, costs)
         print(describe(cost, mesh), flush=True)
         if given["chip"]:
             print(describe_time(cost, given["chip"], mesh.size, getattr(config.model, "dtype", "float32")), flush=True)
@@ -152,8 +158,9 @@ def print_plan() -> None:
 
 def read_given() -> tuple[dict[str, Any], TrainConfig]:
     """What `plan_command` has written to this process: the options, and the configuration."""
+    end_with_parent()
     given = json.load(sys.stdin)
-    load_config(given["file"])
+    load_config(given["file"])  # it may register networks and terms
     return given, from_dict(TrainConfig, given["config"])
 
 
@@ -172,10 +179,19 @@ def _topology_devices(name: str) -> list[Any]:
     return devices
 
 
-def stage_cost(program: Program, stage: Stage) -> StageCost:
+def _stage_cost_once(program: Program, stage: Stage, costs: dict[str, StageCost]) -> StageCost:
+    """The cost of a stage; stages whose programs differ in constants only are compiled once."""
+    lowered = lower_step(program, stage)
+    kind = re.sub(r"dense<[^>]*>", "dense<>", lowered.as_text())
+    if kind not in costs:
+        costs[kind] = stage_cost(program, stage, lowered=lowered)
+    return dataclasses.replace(costs[kind], name=stage.config.name)
+
+
+def stage_cost(program: Program, stage: Stage, *, lowered: Lowered | None = None) -> StageCost:
     """Compiles the step of a stage for the program's mesh."""
     options = quick_compilation(program.mesh.devices.flat[0].platform)
-    compiled = lower_step(program, stage).compile(compiler_options=options)
+    compiled = (lowered or lower_step(program, stage)).compile(compiler_options=options)
     memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
     if memory is None or cost is None or text is None:
         raise ValueError("XLA reports neither memory nor FLOPs on this backend.")

@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from fusejax.training.log_file import COST_KEYS, LEARNING_RATE, LINE_KEYS, LOG_FILE, STEP_KEYS, read_log
+from fusejax.io.run_log import COST_KEYS, LEARNING_RATE, LINE_KEYS, LOG_FILE, STEP_KEYS, read_log
 
 Line = dict[str, Any]
 

@@ -15,10 +15,11 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from fusejax.training import checks
-from fusejax.training.fingerprint import fingerprints, sha256
 from fusejax.training.processes import on_any_process
 from fusejax.training.saved_step import Damage, KeepBest, move_aside, read_json, read_step
 from fusejax.training.state import TrainState
+from fusejax.weights.fingerprint import fingerprints, sha256
+from fusejax.weights.read_errors import error_summary, means_damage
 
 # Orbax logs several tracebacks for a failed save; the run reports it in one line.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -245,7 +246,7 @@ class Checkpoints:
             self._failures = 0
             return
         self._manager.reload()  # it has forgotten the steps that it was going to delete after this save
-        cause = checks.error_summary(error) if error else "another process could not write"
+        cause = error_summary(error) if error else "another process could not write"
         good = max(self._manager.all_steps(), default=None)
         if good == step:
             self._failures = 0
@@ -281,7 +282,7 @@ class Checkpoints:
         try:
             return read_json(self._manager, step, "meta")["scores"]
         except Exception as error:
-            if not checks.means_damage(error):
+            if not means_damage(error):
                 raise
             return None
 

@@ -1,4 +1,4 @@
-"""Checks before a run starts, and for checkpoints: folder, settings, read errors."""
+"""Checks before a run starts, and for checkpoints: folder, settings, arrays."""
 
 import contextlib
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from etils import epath
 
 from fusejax.config import RESUMABLE, TrainConfig
 from fusejax.data.folders import has_boxes
+from fusejax.losses.objective import objective_needs
 from fusejax.metrics import USUAL
 from fusejax.metrics.table import higher_is_better
 from fusejax.serialize import differences, from_dict, to_dict
-from fusejax.training.fingerprint import named_leaves
+from fusejax.weights.fingerprint import named_leaves
 
 
 def check_best_metric(name: str) -> None:
@@ -37,7 +38,7 @@ def missing_boxes(config: TrainConfig, sources: Sequence[Any]) -> str | None:
         A line that states what is missing and how to fix it; None if there are boxes, or if they
         are not needed or are derived from the infrared images.
     """
-    needed = config.data.max_boxes and any("mask" in stage.objective.needs for stage in config.stages)
+    needed = config.data.max_boxes and any("mask" in objective_needs(stage.objective) for stage in config.stages)
     if not needed or any(has_boxes(source) for source in sources):
         return None
     return (
@@ -121,21 +122,6 @@ def described_leaves(tree: Any) -> dict[str, list]:
 
 def _array(described: list | None) -> str:
     return f"{described[0]}{described[1]}" if described else "missing"
-
-
-def means_damage(error: Exception) -> bool:
-    """Whether a read error is caused by the files, not by access, memory or the network."""
-    not_the_files = ("PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
-    kinds = (PermissionError, ConnectionError, TimeoutError, MemoryError)
-    return not isinstance(error, kinds) and not any(code in str(error) for code in not_the_files)
-
-
-def error_summary(error: BaseException) -> str:
-    """The root cause of an error in one line; Orbax wraps it and adds long specifications."""
-    while error.__cause__:
-        error = error.__cause__
-    text = f"{type(error).__name__}: {' '.join(str(error).split()).split(' [tensorstore_spec')[0]}"
-    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
 
 
 def summarize_list(things: Sequence[Any], separator: str = ", ") -> str:

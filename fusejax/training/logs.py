@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fusejax.io.images import write_image
+from fusejax.io.run_log import LogFile
 from fusejax.training.board import Board
-from fusejax.training.log_file import LogFile
 
 
 class RunLog:

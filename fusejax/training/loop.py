@@ -2,16 +2,15 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from etils import epath
 
 from fusejax.config import TrainConfig
-from fusejax.data.folders import JoinedSource
-from fusejax.data.pipeline import open_sources, open_validation, training_batches
-from fusejax.inference.fuser import Fuser
+from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.checks import check_best_metric, missing_boxes
@@ -28,13 +27,16 @@ from fusejax.training.stages import Stage, plan_stages, stage_at
 from fusejax.training.start import find_start
 from fusejax.training.state import TrainState
 from fusejax.training.step_logs import NonFiniteLoss, StepLogs
-from fusejax.training.validation import validate
 from fusejax.training.workdir_lock import hold_workdir
+from fusejax.typing import Params
 from fusejax.weights.files import RUN_FILE, save_weights
 
 RETRY = 75  # EX_TEMPFAIL of sysexits.h: asks a launcher to start the command again
 
-__all__ = ["RETRY", "Interrupted", "NonFiniteLoss", "fit"]
+Validate = Callable[[Params], tuple[dict[str, float], dict[str, np.ndarray]]]
+"""From the parameters to mean scores by metric and 8-bit RGB panels by name."""
+
+__all__ = ["RETRY", "Interrupted", "NonFiniteLoss", "Validate", "fit"]
 
 
 class Interrupted(SystemExit):
@@ -48,6 +50,7 @@ def fit(
     config: TrainConfig,
     workdir: epath.PathLike,
     *,
+    validate: Validate | None = None,
     override: bool = False,
     allow_older: bool = False,
     profile_steps: range = range(0),
@@ -61,6 +64,9 @@ def fit(
     Args:
         config: the experiment.
         workdir: local folder, or a remote one (gs://) that all processes can access.
+        validate: function that scores the parameters every `eval_every` steps, such as
+            `fusejax.evaluation.Validation.of(config)`; all processes call it. By default nothing is
+            scored.
         override: resume even if the configuration differs from the checkpoint's.
         allow_older: resume from an older checkpoint if the newest is damaged.
         profile_steps: steps to profile, counted from 1; the trace is written to WORKDIR/profile.
@@ -77,7 +83,7 @@ def fit(
         Interrupted: after a signal.
     """
     workdir = epath.Path(workdir)
-    sources, validation = open_sources(config.data), open_validation(config.data)
+    sources = open_sources(config.data)
     check_best_metric(config.best_metric)
     stages = plan_stages(config, sum(len(s) for s in sources))
     program = Program(config, make_mesh(config.mesh))
@@ -95,8 +101,10 @@ def fit(
         step = 0 if state is None else int(state.step)
         log = RunLog(workdir if first else None, steps=stages[-1].end, start=step)
         stack.callback(log.close)
-        for source in (*sources, *(validation.sources if validation else ())):
+        for source in (*sources, validate):
             messages += [f"skipped: {line}" for line in getattr(source, "skipped", ())]
+        if config.data.validation and validate is None:
+            messages.append("the validation pairs are not scored, since fit() was given no function `validate`")
         if warning := missing_boxes(config, sources):
             messages.append(warning)
         for message in messages:
@@ -111,8 +119,8 @@ def fit(
             samples_seen=samples_seen,
         )
         profiler = StepProfiler(workdir / "profile", profile_steps, log.message)
-        run = _Run(workdir, stages, program, checkpoints, log, sources)
-        return run.go(state, step, samples_seen, iter(batches), validation, profiler)
+        run = _Run(workdir, stages, program, checkpoints, log, sources, validate)
+        return run.go(state, step, samples_seen, iter(batches), profiler)
 
 
 class _Run:
@@ -126,6 +134,7 @@ class _Run:
         checkpoints: Checkpoints,
         log: RunLog,
         sources: Sequence,
+        validate: Validate | None,
     ) -> None:
         self.workdir, self.stages, self.steps = workdir, stages, stages[-1].end
         self.program, self.checkpoints, self.log, self.sources = program, checkpoints, log, sources
@@ -135,7 +144,7 @@ class _Run:
         self.pace = Pace(self.steps)
         self.stop = StopRequest()
         self.samples_seen = 0
-        self.fuser: Fuser | None = None
+        self.validate, self.scored_before = validate, False
 
     def go(
         self,
@@ -143,7 +152,6 @@ class _Run:
         step: int,
         samples_seen: int,
         batches: Iterator[dict[str, Any]],
-        validation: JoinedSource | None,
         profiler: StepProfiler,
     ) -> TrainState:
         """Trains from a saved state, or from random parameters, to the end of the last stage and
@@ -178,7 +186,7 @@ class _Run:
                 self.step_logs.add(step, names, logs)
                 self._progress(step, logs)
                 profiler.after(step, state)
-                self._after(state, step, validation)
+                self._after(state, step)
         self._export(state, step)
         if self.stop.signaled:
             raise Interrupted(RETRY)
@@ -213,7 +221,7 @@ class _Run:
         if (line := self.pace.stepped(step)) is not None:
             self.log.pace(line)
 
-    def _after(self, state: TrainState, step: int, validation: JoinedSource | None) -> None:
+    def _after(self, state: TrainState, step: int) -> None:
         last = step == self.steps
         stopping = self.stop.reached(step) and not last
         due = last or (self.config.eval_every > 0 and step % self.config.eval_every == 0)
@@ -224,7 +232,7 @@ class _Run:
             if failure := self.checkpoints.check():
                 self.log.message(failure)
                 saving = True  # tries again with this state
-        scores = self._evaluate(state, step, validation) if evaluating and validation is not None else None
+        scores = self._evaluate(state, step, self.validate) if evaluating and self.validate is not None else None
         if saving or scores:
             self._save(state, step, scores, final=last or stopping)
         if stopping:
@@ -255,13 +263,12 @@ class _Run:
             step, values = means
             self.log.scalars("train", step, rounded(values))
 
-    def _evaluate(self, state: TrainState, step: int, validation: JoinedSource) -> dict[str, float]:
+    def _evaluate(self, state: TrainState, step: int, validate: Validate) -> dict[str, float]:
         params = jax.device_put(self.program.to_host(state.scored), jax.local_devices()[0])
-        if self.fuser is None:
+        if not self.scored_before:
             self.log.message("scoring the validation pairs; the first time, this compiles for each image size")
-            self.fuser = Fuser(params, self.config.model)
-        self.fuser.params = params
-        scores, panels = validate(self.fuser, validation)
+            self.scored_before = True
+        scores, panels = validate(params)
         self.log.scalars("validation", step, rounded(scores))
         for name, panel in panels.items():
             self.log.panel(name, step, panel)

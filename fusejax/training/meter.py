@@ -46,7 +46,7 @@ class Meter:
             batch_size: number of images per step.
 
         Returns:
-            Values for the keys `log_file.COST_KEYS`: images/s, step time (mean and standard
+            Values for the keys `run_log.COST_KEYS`: images/s, step time (mean and standard
             deviation) in seconds, fraction of time spent waiting for data, memory in GiB.
         """
         elapsed, count = time.perf_counter() - self._start, len(self._steps)

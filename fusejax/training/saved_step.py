@@ -9,9 +9,10 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from fusejax.training import checks
-from fusejax.training.fingerprint import fingerprints, sha256
 from fusejax.training.processes import barrier, on_any_process
 from fusejax.training.state import TrainState
+from fusejax.weights.fingerprint import fingerprints, sha256
+from fusejax.weights.read_errors import error_summary, means_damage
 
 
 class Damage(Exception):
@@ -95,10 +96,10 @@ def _attempt(item: str, read: Callable[[], Any]) -> Any:
     try:
         result = read()
     except Exception as caught:
-        if not checks.means_damage(caught):
+        if not means_damage(caught):
             raise
         error = caught
     if on_any_process(error is not None):
-        cause = checks.error_summary(error) if error else "another process could not read it"
+        cause = error_summary(error) if error else "another process could not read it"
         raise Damage(f"item {item!r} cannot be read ({cause})") from error
     return result

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from fusejax.config import StageConfig, TrainConfig
+from fusejax.losses.objective import objective_needs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Stage:
     @property
     def scored(self) -> bool:
         """Whether the fused image is trained, so that scoring it is meaningful."""
-        return "fused_y" in self.config.objective.needs
+        return "fused_y" in objective_needs(self.config.objective)
 
 
 def plan_stages(config: TrainConfig, pairs: int) -> list[Stage]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from etils import epath
 
-from fusejax.training.log_file import is_remote
+from fusejax.io.run_log import is_remote
 
 LOCK_FILE = "train.lock"
 HEARTBEAT_SECONDS = 10.0

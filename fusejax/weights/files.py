@@ -77,7 +77,7 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
             or shapes that are not those of the network.
     """
     if (found := find_run(str(name_or_path))) is not None:
-        from fusejax.training.run_weights import load_checkpoint_weights  # loads Orbax
+        from fusejax.weights.run_checkpoint import load_checkpoint_weights  # loads Orbax
 
         return load_checkpoint_weights(*found)
     path = Path(name_or_path)

@@ -1,6 +1,7 @@
 """The `fusejax` command as a process: status, messages, pipes and interrupts."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from fusing import save_tiny_weights
 
 from fusejax import __version__
-from fusejax.cli.main import main
+from fusejax.cli.main import COMMANDS, main
 from fusejax.data.synthetic import write_synthetic_folder
 
 COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
@@ -71,11 +72,57 @@ def test_a_closed_pipe_is_no_error():
     assert b"BrokenPipe" not in errors
 
 
-def test_an_unset_variable_is_not_the_current_folder(capsys):
+@pytest.mark.parametrize("words", [["--out", ""], ["--out="], ["--workdir=", "--seed", "1"]])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_unset_variable_is_not_the_current_folder(command, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configured = {"train": "light", "plan": "light", "info": "light", "ablate": "angle"}
     with pytest.raises(SystemExit) as caught:
-        main(["fuse", "--ir", "", "--vi", "", "--out", "x"])
+        main([command, *([configured[command]] if command in configured else []), *words])
     assert caught.value.code == 2
-    assert "--ir has an empty value; is a shell variable unset?" in capsys.readouterr().err
+    assert f"{words[0].rstrip('=')} has an empty value; is a shell variable unset?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_that_no_option_can_mean_are_refused(capsys):
+    fuse = "fuse --ir a --vi b --out c --rate inf"
+    export = "export --weights light --format onnx --out a --size 1x99999"
+    for words in (fuse, f"train light --workdir w --seed {2**70}", export):
+        with pytest.raises(SystemExit) as caught:
+            main(words.split())
+        assert caught.value.code == 2
+        assert re.search(r"--(rate|config.seed|size) is \S+; give ", capsys.readouterr().err)
+
+
+def test_a_misspelled_command_is_named(capsys):
+    with pytest.raises(SystemExit, match=r"unknown command 'fuze'; .*; did you mean 'fuse'\?"):
+        main(["fuze"])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">/dev/full", 2, "fusejax: standard output: No space left on device.\n"),
+        (">&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_lost_output_is_named_and_lost_messages_change_nothing(redirection, status, said):
+    script = "import sys; from fusejax.cli import fuse, main\n"
+    script += "def run(_):\n    print('working', file=sys.stderr)\n    print('done')\n"
+    script += "fuse.run = run; main.main()"
+    command = f'"$0" -c "$1" fuse {redirection}'
+    done = subprocess.run(["bash", "-c", command, sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert done.stderr == ("" if redirection.startswith("2") else f"working\n{said}")
+    assert done.stdout == ("done\n" if redirection.startswith("2") else "")
+
+
+def test_the_package_runs_as_a_program():
+    command = [sys.executable, "-m", "fusejax", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"fusejax {__version__}\n"
 
 
 def test_errors_of_the_system_are_one_line_that_names_the_file(monkeypatch, capsys):

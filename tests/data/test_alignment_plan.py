@@ -133,7 +133,7 @@ def test_folders_align_from_python(folders, capsys):
     """Nothing is written to standard output; skipped pairs are returned."""
     (folders / "auxiliary" / "ir" / "zz.png").write_bytes(b"no image")
     (folders / "auxiliary" / "vi" / "zz.png").write_bytes(b"no image")
-    found = fusejax.evaluation.align_folders(
+    found = fusejax.data.align_folders(
         folders / "target", folders / "auxiliary", folders / "p.json", config=CONFIG, skip_bad=True
     )
     assert capsys.readouterr().out == ""

@@ -192,9 +192,9 @@ def test_folders_without_pairs(tmp_path):
 
 
 def test_folders_that_share_no_name(tmp_path):
-    write_image(tmp_path / "ir" / "0001_ir.png", gray(0))
-    write_image(tmp_path / "vi" / "0001_vi.png", rgb(0))
-    with pytest.raises(PairError, match=r"have no file stem in common \(examples: 0001_ir\.png and 0001_vi\.png\)"):
+    write_image(tmp_path / "ir" / "0001_a.png", gray(0))
+    write_image(tmp_path / "vi" / "0001_b.png", rgb(0))
+    with pytest.raises(PairError, match=r"have no file stem in common \(examples: 0001_a\.png and 0001_b\.png\)"):
         PairFolder(tmp_path, skip_bad=True)
 
 

@@ -68,7 +68,12 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
     assert all(np.isfinite(list(s["val"].values())).all() for s in scores) and scores[0] != scores[1]
 
     trained = []
-    monkeypatch.setattr(run_module, "fit", lambda config, run: trained.append(run) or fit(config, run))
+
+    def watched(config, run, **options):
+        trained.append(run)
+        return fit(config, run, **options)
+
+    monkeypatch.setattr(run_module, "fit", watched)
     main([*arguments, "--page"])
     assert trained == []
     page = (tmp_path / "out" / "pages" / "val" / "index.html").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from benchmarks.moving import moving_scene
 
-from fusejax.data.moving import moving_scene
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.io.images import to_float

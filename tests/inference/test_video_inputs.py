@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from benchmarks.moving import moving_scene
 from test_video import RATE, SIZE, write_video, write_yuv
 
 from fusejax.cli.main import main
-from fusejax.data.moving import moving_scene
 from fusejax.inference.video import fuse_video
 from fusejax.inference.video_plan import pair_frames
-from fusejax.io.video import VideoError, VideoFile
+from fusejax.io.pyav import VideoError
+from fusejax.io.video import VideoFile
 
 av = pytest.importorskip("av")
 
@@ -29,6 +30,7 @@ def root(tmp_path_factory):
     write_video(folder / "short.mkv", ir[:3])
     write_video(folder / "small.mkv", [x[:32, :32] for x in ir])
     write_yuv(folder / "gap.mkv", pts=[0, 40, 80, 160, 200], frames=5, pix_fmt="gray")
+    write_yuv(folder / "even.mkv", pts=[0, 40, 80, 120, 160], frames=5, pix_fmt="gray")
     with av.open(str(folder / "sound.mkv"), "w") as container:
         stream = container.add_stream("flac", rate=8000, layout="mono")
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), format="s16", layout="mono")
@@ -72,6 +74,11 @@ def test_what_shows_only_while_reading_stops_without_a_file(root, tmp_path, ir, 
     with pytest.raises(ValueError, match=text):
         fuse_video(root / ir, root / "vi.mkv", tmp_path / "out")
     assert list((tmp_path / "out").glob("*")) == []
+
+
+def test_a_gap_in_the_visible_video_is_found_as_well(root):
+    with pytest.raises(VideoError, match=r"frame 3 is at 0\.120 s in .*even.* but at 0\.160 s in .*gap"):
+        list(pair_frames(VideoFile(root / "even.mkv"), VideoFile(root / "gap.mkv")))
 
 
 def test_a_video_with_fewer_frames_than_its_header_says_is_named(root):

@@ -179,5 +179,6 @@ def test_the_example_of_the_readme(monkeypatch):
     given = {"fused_y": batch["ir"], "ir": batch["ir"], "vi_y": batch["vi_y"]}
     total, parts = evaluate_objective(config, given, Progress(0, 0, 1.0))
     np.testing.assert_allclose(total, parts["maximum_intensity"] + 2.0 * parts["edge_count"], rtol=1e-6)
+    wrong = ObjectiveConfig((TermConfig("edge_count", options={"limit": 1}),))
     with pytest.raises(ValueError, match="'edge_count' has no option 'limit'; it has threshold"):
-        TermConfig("edge_count", options={"limit": 1})
+        check_objective(wrong, model="any", provides=("fused_y",), boxes=False)

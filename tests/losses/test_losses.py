@@ -21,7 +21,7 @@ from fusejax.ops.filters import sobel
 
 SOURCES = ("sources", "reference")
 WEIGHTINGS = ("magnitude", "none")
-GLOBAL = ReferenceConfig(equalisation="global")
+GLOBAL = ReferenceConfig(equalization="global")
 EPSILON = 1e-3
 
 

@@ -16,8 +16,8 @@ from fusejax.ops.filters import laplacian
 
 CONFIGS = {
     "clahe": ReferenceConfig(),
-    "global": ReferenceConfig(equalisation="global"),
-    "two_scale": ReferenceConfig(edge_weight=0.2, equalised_weight=0.1, base="two_scale", base_sigma=2.0),
+    "global": ReferenceConfig(equalization="global"),
+    "two_scale": ReferenceConfig(edge_weight=0.2, equalized_weight=0.1, base="two_scale", base_sigma=2.0),
     "enhance_first": ReferenceConfig(enhance_first=True),
 }
 PAPER = CONFIGS["clahe"]
@@ -113,7 +113,7 @@ def test_reference_is_the_stated_blend():
     got = reference(ir, vi_y, config=PAPER)
     want = 0.75 * np.stack(edges)[..., None] + 0.25 * np.asarray(jitted_clahe(jnp.maximum(ir, vi_y)))
     np.testing.assert_allclose(got, want, atol=1e-5)
-    plain = reference(ir, vi_y, config=ReferenceConfig(edge_weight=0.0, equalised_weight=0.0))
+    plain = reference(ir, vi_y, config=ReferenceConfig(edge_weight=0.0, equalized_weight=0.0))
     np.testing.assert_allclose(plain, base, atol=1e-7)  # what the shares leave to 1 is the base
 
 
@@ -135,13 +135,13 @@ def test_two_scale_base_agrees_with_float64():
 def test_sharpening_keeps_the_inside_of_a_ramp():
     rows, columns = np.mgrid[:12, :14]
     ramp = jnp.asarray(0.1 + 0.03 * rows + 0.02 * columns, jnp.float32)[None, ..., None]
-    sharp = reference(ramp, ramp, config=ReferenceConfig(edge_weight=1.0, equalised_weight=0.0))
+    sharp = reference(ramp, ramp, config=ReferenceConfig(edge_weight=1.0, equalized_weight=0.0))
     np.testing.assert_allclose(sharp[:, 1:-1, 1:-1], ramp[:, 1:-1, 1:-1], atol=1e-6)
 
 
 def test_sharpening_raises_a_bright_line_and_lowers_its_sides():
     line = jnp.full((1, 7, 7, 1), 0.4).at[:, :, 3].set(0.5)
-    sharp = reference(line, line, config=ReferenceConfig(edge_weight=1.0, equalised_weight=0.0))
+    sharp = reference(line, line, config=ReferenceConfig(edge_weight=1.0, equalized_weight=0.0))
     np.testing.assert_allclose(sharp[0, 3, 1:6, 0], [0.4, 0.3, 0.7, 0.3, 0.4], atol=1e-6)
 
 
@@ -191,9 +191,9 @@ def test_no_gradient_passes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"edge_weight": 0.8, "equalised_weight": 0.3}, "sum at most 1"),
+        ({"edge_weight": 0.8, "equalized_weight": 0.3}, "sum at most 1"),
         ({"edge_weight": -0.1}, "neither negative"),
-        ({"equalisation": "Clahe"}, "equalisation is 'Clahe'; expected one of 'clahe', 'global'"),
+        ({"equalization": "Clahe"}, "equalization is 'Clahe'; expected one of 'clahe', 'global'"),
         ({"base_sigma": 0.0}, "base_sigma is 0.0 pixels"),
         ({"base": "two_scale", "enhance_first": True}, "does not apply"),
     ],
@@ -219,7 +219,7 @@ def test_headroom_shows_warm_detail_in_a_saturated_light_and_changes_nothing_els
 
 def test_a_share_of_zero_leaves_equalization_out():
     ir, vi_y = luma(0), luma(1)
-    config = ReferenceConfig(edge_weight=0.3, equalised_weight=0.0)
+    config = ReferenceConfig(edge_weight=0.3, equalized_weight=0.0)
     base = jnp.maximum(ir, vi_y)
     expected = 0.7 * base + 0.3 * jnp.clip(base - laplacian(base, padding="edge"), 0, 1)
     np.testing.assert_allclose(fine_grained_reference(ir, vi_y, config=config), expected, atol=1e-6)

@@ -8,7 +8,7 @@ import perceptual_reference
 import pytest
 from metrics_images import FUSED, IR, SHAPE, SMALL, VI, arrays, levels
 
-from fusejax.metrics import CONVENTIONS, RunningMean, evaluate, undefined_reason
+from fusejax.metrics import CONVENTIONS, evaluate, undefined_reason
 from fusejax.metrics.edges import average_gradient, spatial_frequency
 from fusejax.metrics.fidelity import correlation, sum_of_correlations_of_differences
 from fusejax.metrics.structure import ms_ssim, ssim
@@ -133,28 +133,3 @@ def test_color_images_become_gray_as_the_convention_says():
     np.testing.assert_allclose(
         channels, np.mean([reference.entropy(rgb[0, ..., c] * 255) for c in range(3)]), rtol=1e-6
     )
-
-
-@pytest.mark.slow
-def test_running_mean_is_the_same_for_every_split():
-    values = np.random.default_rng(0).lognormal(3, 3, 60).astype(np.float32)
-    values[[4, 17]] = np.nan, np.inf
-    expected = np.mean(np.delete(values, [4, 17]).astype(np.float64))
-    means = []
-    for sizes in ([60], [1] * 60, [7, 13, 40]):
-        mean, start = RunningMean.empty(["SD"]), 0
-        for size in sizes:
-            mean, start = mean.update({"SD": values[start : start + size]}), start + size
-        means.append(float(mean.result()["SD"]))
-        assert (int(mean.count["SD"]), int(mean.left_out["SD"])) == (58, 2)
-    np.testing.assert_allclose(means, expected, rtol=1.2e-7)  # one unit in float32's last place
-
-
-def test_running_means_merge_and_skip_padding():
-    values = np.arange(8, dtype=np.float32)
-    left = RunningMean.empty(["EN"]).update({"EN": values[:4]})
-    right = RunningMean.empty(["EN"]).update({"EN": values[4:]}, valid=np.array([True, True, False, False]))
-    for merged in (left.merge(right), jax.tree.map(jnp.add, left, right)):  # the latter is what psum does
-        assert float(merged.result()["EN"]) == 2.5
-        assert int(merged.left_out["EN"]) == 0
-    assert np.isnan(RunningMean.empty(["EN"]).result()["EN"])

@@ -6,9 +6,9 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from benchmarks.moving import moving_scene
 
 from fusejax.cli.main import main
-from fusejax.data.moving import moving_scene
 from fusejax.io.images import to_float, write_image
 from fusejax.io.video_writing import VideoWriter, from_pixels
 from fusejax.metrics.flow import consistent, optical_flow, warp

@@ -174,7 +174,7 @@ def test_gaussian_blur_agrees_with_scipy(image, sigma):
     np.testing.assert_allclose(gaussian_blur(jnp.asarray(image), sigma), want, **CLOSE)
 
 
-def test_gaussian_kernel_is_normalised_and_symmetric():
+def test_gaussian_kernel_is_normalized_and_symmetric():
     kernel = gaussian_kernel(11, 1.5)
     assert kernel.dtype == np.float64
     np.testing.assert_allclose(kernel.sum(), 1.0, rtol=1e-12)

@@ -2,7 +2,9 @@
 separate process.
 """
 
+import io
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -14,8 +16,11 @@ from devices import environment
 from jax.sharding import AbstractMesh
 
 from fusejax.cli.main import main
+from fusejax.config import load_config
 from fusejax.losses.objective import TERMS
 from fusejax.planning.collectives import SLICED, Collective, collectives
+from fusejax.planning.plan import Plan
+from fusejax.serialize import to_dict
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -213,3 +218,37 @@ def test_mistakes_end_with_a_message(arguments, message, capfd, monkeypatch):
         main(["plan", *arguments])
     assert stop.value.code == 2
     assert message in capfd.readouterr().err
+
+
+def test_stages_that_differ_in_weights_only_are_compiled_once(monkeypatch, capsys):
+    from fusejax.planning import plan
+
+    config = load_config("light")
+    given = json.dumps({"file": "light", "config": to_dict(config), "topology": "", "chip": ""})
+    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    monkeypatch.setattr(plan, "end_with_parent", lambda: None)
+    compiled = []
+    cost = plan.StageCost("", 1, 1, 1, 1, 1, 1, 1.0, 1.0, [])
+    monkeypatch.setattr(plan, "stage_cost", lambda *_, lowered: compiled.append(lowered) or cost)
+    plan.print_plan()
+    assert len(compiled) < len(config.stages)
+    shown = re.findall(r"^stage '(\w+)'", capsys.readouterr().out, re.MULTILINE)
+    assert shown == [stage.name for stage in config.stages]
+
+
+def test_absurd_numbers_of_devices_are_refused():
+    with pytest.raises(ValueError, match="At most 4096 devices"):
+        Plan(devices=10**9)
+    with pytest.raises(ValueError, match="At most 4096 devices"):
+        Plan(chip="v5e", scaling=(1, 10**9))
+
+
+def test_a_child_ends_when_its_parent_is_killed():
+    child = "from fusejax.processes import end_with_parent; import time, os; end_with_parent(); "
+    child += "print(os.getpid(), flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().strip().isdigit()
+    process.kill()
+    process.wait()
+    assert process.stdout.read() == ""  # ends when the child, which has the other end, does

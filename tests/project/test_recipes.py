@@ -94,5 +94,5 @@ def test_shipped_configurations_state_these_numbers(name):
 
 def test_the_reference_is_three_quarters_edges_and_one_quarter_equalization():
     reference = load_config("angularfuse").stages[0].objective.reference
-    assert (reference.edge_weight, reference.equalised_weight, reference.equalisation) == (0.75, 0.25, "clahe")
+    assert (reference.edge_weight, reference.equalized_weight, reference.equalization) == (0.75, 0.25, "clahe")
     assert (reference.base, reference.enhance_first) == ("max", False)

@@ -44,9 +44,7 @@ def test_a_run_outlives_a_full_disk_and_goes_back_before_damage_when_asked(tmp_p
         patch.setattr(Checkpoints, "check", lambda self, wait=True: look(self, wait=True))  # else 3 may come too early
         expected = fit(config, tmp_path)
     said = capsys.readouterr().out
-    assert re.search(
-        r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; trying again", said
-    )
+    assert re.search(r"saving step 2 in .* failed \(1 of 3 tries\).*there is no checkpoint yet; trying again", said)
     assert not [record for record in caplog.records if record.name == "asyncio"]  # a traceback for each array
     assert sorted(os.listdir(folder)) == ["3", "4"]
     for file in (folder / "4" / "state").rglob("d/*"):  # of small arrays, several share a file
@@ -62,7 +60,7 @@ TOPOLOGIES = """
 import jax, jax.numpy as jnp, numpy as np, sys
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from fusejax.training.checkpoint import Checkpoints
-from fusejax.training.fingerprint import fingerprints
+from fusejax.weights.fingerprint import fingerprints
 from fusejax.training.state import TrainState
 
 def tree(devices, data, fsdp):

@@ -16,8 +16,8 @@ from disk_damage import flip, no_room
 from etils import epath
 
 from fusejax.training.checkpoint import CheckpointFailed, Checkpoints, DamagedCheckpoint
-from fusejax.training.fingerprint import fingerprints
 from fusejax.training.state import TrainState
+from fusejax.weights.fingerprint import fingerprints
 
 # Orbax leaves its own tasks unfinished if reading or writing fails.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -9,8 +9,8 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from fusejax.cli.main import main
-from fusejax.training import log_file
-from fusejax.training.log_file import LogFile, read_log
+from fusejax.io import run_log
+from fusejax.io.run_log import LogFile, read_log
 
 LINES = [{"kind": "train", "step": n, "time": float(n), "loss": 1 / n} for n in range(1, 8)]
 
@@ -39,7 +39,7 @@ def written(workdir, lines):
 
 
 def test_lines_are_written_at_once_and_a_restart_adds_to_them(workdir, monkeypatch):
-    monkeypatch.setattr(log_file, "_LINES", 2)
+    monkeypatch.setattr(run_log, "_LINES", 2)
     killed = written(workdir, LINES[:3])
     assert [json.loads(line) for line in read_log(workdir).splitlines()] == LINES[:3]
     written(workdir, LINES[3:]).close()
@@ -48,7 +48,7 @@ def test_lines_are_written_at_once_and_a_restart_adds_to_them(workdir, monkeypat
 
 
 def test_a_part_is_not_written_forever(workdir, tmp_path, monkeypatch):
-    monkeypatch.setattr(log_file, "_LINES", 3)
+    monkeypatch.setattr(run_log, "_LINES", 3)
     written(workdir, LINES).close()
     names = [path.name for path in tmp_path.rglob("*.jsonl")]
     assert sorted(names) == (["log.jsonl"] if "://" not in str(workdir) else [f"00000{n}.jsonl" for n in (1, 2, 3)])

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 from fusejax.config import load_config
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.validation import Validation
 from fusejax.training.loop import RETRY, fit
 from fusejax.training.processes import Processes, join_processes, launched_processes
 
@@ -97,7 +98,8 @@ def unbroken(pairs, tmp_path_factory):
     """The run of 20 steps by one process on one device."""
     workdir, config = tmp_path_factory.mktemp("unbroken"), load_config(str(CONFIG_FILE))
     options = {"root": str(pairs), "folders": ("train",), "validation": ("val",), "synthetic": 0}
-    fit(dataclasses.replace(config, data=dataclasses.replace(config.data, **options)), workdir)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, **options))
+    fit(config, workdir, validate=Validation.of(config))
     return workdir
 
 

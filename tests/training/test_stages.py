@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from fusejax.config import OptimConfig, StageConfig, load_config
-from fusejax.losses import ObjectiveConfig, TermConfig
+from fusejax.losses import ObjectiveConfig, TermConfig, check_objective
 from fusejax.models import AngularFuseConfig
 from fusejax.training.logs import RunLog
 from fusejax.training.loop import Interrupted, fit
@@ -53,10 +53,10 @@ def test_going_on_within_and_exactly_between_stages_equals_the_unbroken_run(unbr
             with pytest.raises(Interrupted):
                 fit(TINY, tmp_path)
     between = saved_state(tmp_path, 2, "state")
-    assert saved_state(tmp_path, 1, "data") == {"samples_seen": 8}
+    assert saved_state(tmp_path, 1, "data")["samples_seen"] == 8
     resumed = fit(TINY, tmp_path)
     jax.tree.map(np.testing.assert_array_equal, resumed, expected)  # bit-equal on one CPU device
-    assert saved_state(tmp_path, 4, "data") == {"samples_seen": 32}
+    assert saved_state(tmp_path, 4, "data")["samples_seen"] == 32
     assert "stage 'fuse': steps 3 to 4" in capsys.readouterr().out
     # The first stage leaves the fusion layers and their optimizers alone.
     counts = {name: int(group["count"]) for name, group in between["opt_state"].items()}
@@ -125,14 +125,17 @@ def test_stages_that_do_not_fit_are_refused_before_anything_is_written(tmp_path)
 
 
 def test_objectives_refuse_what_they_do_not_know():
+    def check(term):
+        check_objective(ObjectiveConfig((term,)), model="any", provides=("fused_y",), boxes=False)
+
     with pytest.raises(ValueError, match="There is no loss term 'join_gradient'; did you mean 'joint_gradient'"):
-        TermConfig("join_gradient")
+        check(TermConfig("join_gradient"))
     with pytest.raises(ValueError, match="'angle_direction' has no option 'weights'; it has weighting"):
-        TermConfig("angle_direction", options={"weights": 1})
+        check(TermConfig("angle_direction", options={"weights": 1}))
     with pytest.raises(
         ValueError, match="'angle_direction': weighting is 'weighted'; expected one of 'magnitude', 'none'"
     ):
-        TermConfig("angle_direction", options={"weighting": "weighted"})
+        check(TermConfig("angle_direction", options={"weighting": "weighted"}))
     with pytest.raises(ValueError, match="weight of 'consistency' is -1"):
         TermConfig("consistency", -1.0)
     with pytest.raises(ValueError, match="terms of different names; got none"):

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from fusejax.data.alignment import AlignConfig, align
+from fusejax.data.alignment_figure import plot_alignment
 from fusejax.data.alignment_plan import AlignPlan, VisibleImages, make_plan, save_plan
 from fusejax.data.folders import PairFolder
 from fusejax.io.outputs import check_out
 from fusejax.progress import track
-from fusejax.report.alignment_figure import plot_alignment
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""The rooms of the package: which may import which, read from the source with `ast`."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "fusejax"
+# From low to high: a room imports rooms of lower floors only, or of its own floor without a circle.
+FLOORS = (
+    ("options", "typing", "serialize", "progress", "versions"),
+    ("ops", "onednn"),
+    ("models", "losses", "metrics"),
+    ("io",),
+    ("data",),
+    ("config",),
+    ("weights",),
+    ("training", "planning"),
+    ("inference", "export", "registration"),
+    ("evaluation",),
+    ("report", "web"),
+    ("cli",),
+)
+FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def modules():
+    """The modules of the package by name, such as "io.images"; the package itself is "fusejax"."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__") or "fusejax", path
+
+
+def imported(path, names):
+    """Modules of the package that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for full in found:
+            if not full.startswith("fusejax."):
+                continue
+            parts = full.split(".")[1:]
+            while parts and ".".join(parts) not in names:  # a function of a module
+                parts.pop()
+            if parts:
+                yield ".".join(parts)
+
+
+# Still to be removed.
+PENDING = {("evaluation", "report"), ("inference", "export")}
+
+NAMES = dict(modules())
+ARROWS = {name: sorted(set(imported(path, NAMES)) - {name}) for name, path in NAMES.items() if name != "fusejax"}
+
+
+def room(name):
+    return name.split(".")[0]
+
+
+ROOM_ARROWS = {(room(a), room(b)) for a, found in ARROWS.items() for b in found if room(a) != room(b)}
+
+
+def circles(arrows):
+    """Nodes from which a walk along the arrows comes back."""
+    following = {a: {y for x, y in arrows if x == a} for a, _ in arrows}
+
+    def reached(start):
+        seen, ahead = set(), list(following.get(start, ()))
+        while ahead:
+            if (node := ahead.pop()) not in seen:
+                seen.add(node)
+                ahead.extend(following.get(node, ()))
+        return seen
+
+    return sorted(node for node in following if node in reached(node))
+
+
+def test_every_room_has_a_floor():
+    assert {room(name) for name in ARROWS} <= FLOOR.keys()
+
+
+def test_no_arrow_goes_up():
+    assert {(a, b) for a, b in ROOM_ARROWS - PENDING if FLOOR[a] < FLOOR[b]} == set()
+
+
+def test_no_walk_from_room_to_room_comes_back():
+    assert circles(ROOM_ARROWS - PENDING) == []
+
+
+def test_no_module_needs_itself():
+    """Packages are left out: their lazy names import modules that import the package's others."""
+    files = {name for name, path in NAMES.items() if path.name != "__init__.py"}
+    arrows = {(a, b) for a, found in ARROWS.items() for b in found if {a, b} <= files}
+    assert circles({(a, b) for a, b in arrows if (room(a), room(b)) not in PENDING}) == []
+
+
+def test_report_knows_results_and_no_study():
+    known = {b for a, found in ARROWS.items() for b in found if room(a) == "report" and room(b) == "evaluation"}
+    assert known <= {"evaluation.results"}
+
+
+@pytest.mark.parametrize("arrows", [{("a", "b"), ("b", "c"), ("c", "a")}, {("a", "a")}])
+def test_a_circle_is_found(arrows):
+    assert circles(arrows)
+    assert not circles({("a", "b"), ("b", "c"), ("a", "c")})
