@@ -8,10 +8,12 @@ from fusejax.cli.parsing import parse
 from fusejax.evaluation.comparison import ComparedSet, compare_methods, comparison_grid
 from fusejax.evaluation.comparison_tables import Means, comparison_tables, mean_ranks, means_of, read_rows, write_means
 from fusejax.io.images import write_image
-from fusejax.io.outputs import check_out, write_complete
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.report.plots import plot_distributions
 from fusejax.report.rank_plot import plot_ranks
 from fusejax.weights.files import shipped_weights
+
+_DISTRIBUTIONS = "distributions.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +56,12 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
         ValueError: before any work, if something cannot be used.
         FileExistsError: before any work, if `out` already holds a comparison.
     """
-    if (table := options.out / "table.md").exists() and not options.overwrite:
-        raise FileExistsError(f"{table} already exists; use --overwrite, or another --out.")
     check_out(options.out)
+    table, folders = options.out / "table.md", [_place(name, options) for name in options.sets]
+    refuse_existing(check_files([table]), overwrite=options.overwrite)
+    beside = [options.out / name for name in ("table.csv", "ranks.png")]
+    beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
+    refuse_existing(beside, overwrite=options.overwrite)
     rows = read_rows(options.rows) if options.rows is not None else None
     compared = compare_methods(
         options.data_root,
@@ -82,10 +87,16 @@ def compare_command(options: CompareOptions) -> dict[str, Means]:
 
 
 def _draw(compared: ComparedSet, options: CompareOptions) -> None:
-    place = options.out / compared.name.replace("/", "_")
-    plot_distributions(place / "distributions.png", compared.scores)
+    place = _place(compared.name, options)
+    plot_distributions(place / _DISTRIBUTIONS, compared.scores)
     for stem in compared.scores[0].names[: options.shown]:
-        write_image(place / "grids" / f"{stem.replace('/', '_')}.png", comparison_grid(compared, stem))
+        path = place / "grids" / f"{stem.replace('/', '_')}.png"
+        if options.overwrite or not path.exists():  # of an interrupted run, or not of this tool
+            write_image(path, comparison_grid(compared, stem))
+
+
+def _place(name: str, options: CompareOptions) -> Path:
+    return options.out / name.replace("/", "_")
 
 
 def run(arguments: list[str]) -> None:

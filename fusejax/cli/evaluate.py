@@ -15,7 +15,8 @@ from fusejax.evaluation.folder import evaluate_folders, method_names
 from fusejax.evaluation.regions import write_regions
 from fusejax.evaluation.video import evaluate_videos, with_frames
 from fusejax.inference.folder import fuse_folder
-from fusejax.io.outputs import check_out, write_complete
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
+from fusejax.io.unfinished import unfinished_folder
 from fusejax.metrics import undefined_reason
 from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions
@@ -81,13 +82,13 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
     """
     if options.temporal:
         return _evaluate_videos(options)
-    with tempfile.TemporaryDirectory(prefix="fusejax-") as made:
-        by_weights = {Path(made) / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
+    with unfinished_folder(Path(tempfile.gettempdir())) as made:
+        by_weights = {made / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
         folders = [*options.fused, *by_weights]
         if not folders:
             raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
         if options.out is not None:
-            _check_out(options.out, overwrite=options.overwrite)
+            _check_out(options.out, [*options.fused, options.ir, options.vi], overwrite=options.overwrite)
         if options.page is not None:
             check_page(options.page, overwrite=options.overwrite)
         for folder, weights in by_weights.items():
@@ -103,7 +104,7 @@ def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
     if options.page is not None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
-        _check_out(options.out, overwrite=options.overwrite)
+        _check_out(options.out, [*options.fused, options.ir, options.vi], overwrite=options.overwrite)
     scores = evaluate_videos(options.fused, options.ir, options.vi)
     _report({"temporal": scores}, options.out, unit="transitions between frames")
     if options.page is not None:
@@ -137,12 +138,10 @@ def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]
     return result.methods
 
 
-def _check_out(out: Path, *, overwrite: bool) -> None:
+def _check_out(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None:
     check_out(out)
-    existing = [out / name for name in _EXISTING if (out / name).exists()]
-    existing += sorted(out.glob("distributions_*.png"))
-    if existing and not overwrite:
-        raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
+    files = [*(out / name for name in _EXISTING), *sorted(out.glob("distributions_*.png"))]
+    refuse_existing(check_files(files, sources=sources), overwrite=overwrite)
 
 
 def _console() -> Console:

@@ -8,7 +8,7 @@ import jax
 import tyro
 
 from fusejax.cli.parsing import parse
-from fusejax.io.outputs import check_out
+from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.weights.files import save_weights
 from fusejax.weights.torch_import import crossfuse_from_torch, load_torch_checkpoint
 
@@ -38,9 +38,8 @@ def run(arguments: list[str]) -> None:
     options = parse(ImportOptions, "import-torch", arguments)
     if options.out.suffix != ".safetensors":
         raise ValueError(f"--out {options.out} is not a .safetensors file.")
-    if options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} already exists; use --overwrite, or another --out.")
     check_out(options.out.parent)
+    refuse_existing(check_files([options.out], sources=[options.file]), overwrite=options.overwrite)
     checkpoint = load_torch_checkpoint(options.file)
     try:
         params, config = crossfuse_from_torch(checkpoint)

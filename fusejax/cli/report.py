@@ -8,6 +8,9 @@ import tyro
 from etils import epath
 
 from fusejax.cli.parsing import parse
+from fusejax.io.outputs import check_files, refuse_existing
+from fusejax.io.unfinished import is_local
+from fusejax.report.page import check_page
 from fusejax.report.run_history import read_history
 from fusejax.report.run_page import write_run_page
 from fusejax.report.run_plots import draw_report
@@ -22,11 +25,13 @@ class ReportOptions:
         workdir: folder of the run, local or remote (gs://).
         out: PNG file for the figure; by default report.png in the run's folder.
         page: folder for a page (index.html) with the figure, the summary and the latest panels.
+        overwrite: replace files that this command has not written; its own are always replaced.
     """
 
     workdir: Annotated[str, tyro.conf.Positional]
     out: str | None = None
     page: Path | None = None
+    overwrite: bool = False
 
 
 def report_command(options: ReportOptions) -> None:
@@ -34,11 +39,16 @@ def report_command(options: ReportOptions) -> None:
 
     Raises:
         ValueError: if there is nothing to report, or `out` is not a .png file.
+        FileExistsError: if a file exists that this command has not written, without `overwrite`.
     """
-    history = read_history(options.workdir)
     path = epath.Path(options.out) if options.out else epath.Path(options.workdir) / "report.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"--out {path} is not a .png file; give a name that ends in .png.")
+    if is_local(path):
+        refuse_existing(check_files([Path(path)], own=True), overwrite=options.overwrite)
+    if options.page is not None:
+        check_page(options.page, overwrite=options.overwrite, own=True)
+    history = read_history(options.workdir)
     draw_report(path, history)
     print(summary_text(history))
     print(f"written to {path}")

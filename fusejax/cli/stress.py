@@ -6,10 +6,10 @@ from pathlib import Path
 import tyro
 
 from fusejax.cli.parsing import parse
-from fusejax.evaluation.stress import METRICS, stress_folders, write_inputs
-from fusejax.evaluation.stress_figures import draw_curves, draw_grid
+from fusejax.evaluation.stress import CHANGE, METRICS, stress_folders, write_inputs
+from fusejax.evaluation.stress_figures import curve_name, draw_curves, draw_grid
 from fusejax.evaluation.stress_tables import markdown, write_csv
-from fusejax.io.outputs import check_out, write_complete
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 
 _TABLE, _CSV, _GRID = "stress.md", "stress.csv", "grid.png"
 
@@ -58,10 +58,13 @@ def stress_command(options: StressOptions) -> None:
     fused = dict(_name_and_folder(text) for text in options.fused)
     if options.out is None and options.write_inputs is None:
         raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
-    if options.out is not None and not options.overwrite and (options.out / _TABLE).exists():
-        raise FileExistsError(f"{options.out / _TABLE} already exists; use --overwrite, or another --out.")
     if options.out is not None:
         check_out(options.out)
+        sources = [options.ir, options.vi, *fused.values()]
+        curves = [options.out / curve_name(metric) for metric in (*options.metrics, CHANGE)]
+        existing = check_files([options.out / _TABLE, options.out / _GRID], sources=sources)
+        existing += check_files([options.out / _CSV, *curves], sources=sources, own=True)
+        refuse_existing(existing, overwrite=options.overwrite)
     if options.write_inputs is not None:
         weights = options.weights[0] if options.weights else None
         chosen = {"weights": weights, "kinds": options.degradations, "pairs": options.pairs}

@@ -10,7 +10,7 @@ from fusejax.data.alignment import AlignConfig, align
 from fusejax.data.alignment_figure import plot_alignment
 from fusejax.data.alignment_plan import AlignPlan, VisibleImages, make_plan, save_plan
 from fusejax.data.folders import PairFolder
-from fusejax.io.outputs import check_out
+from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.progress import track
 
 
@@ -78,9 +78,8 @@ def align_folders(
     out = Path(out)
     path = out if out.suffix.lower() == ".json" else out / "plan.json"
     figure = path.with_suffix(".png")
-    if not overwrite and (existing := [p for p in (path, figure) if p.exists()]):
-        raise FileExistsError(f"{existing[0]} already exists; use --overwrite, or another --out.")
     check_out(path.parent)
+    refuse_existing(check_files([path, figure], sources=[Path(target), Path(auxiliary)]), overwrite=overwrite)
     target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
     auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
     alignment = align(

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import inspect
 import threading
-import uuid
 import warnings
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -21,6 +20,7 @@ from jax import export
 
 import fusejax.metrics
 import fusejax.ops
+from fusejax.io.outputs import write_complete
 from fusejax.metrics.evaluation import score_arrays
 
 Program = Callable[..., dict[str, jax.Array]]
@@ -67,11 +67,8 @@ def scoring_program(*arrays: Any, convention: str, metrics: tuple[str, ...]) -> 
 
 def _keep(file: epath.Path, data: bytes) -> None:
     """Writes a file atomically; like JAX, continues without it if the folder is not writable."""
-    part = file.with_name(f"{file.name}.{uuid.uuid4().hex}.part")  # another process may write it too
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.rename(file)
+        write_complete(file, data)
     except OSError as error:
         warnings.warn(f"{file.parent}: scoring programs cannot be kept ({error}).", stacklevel=2)
 

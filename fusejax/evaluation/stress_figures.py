@@ -22,6 +22,11 @@ _TITLE = 22  # height in pixels
 _BLOCKS = 2  # number of blocks of rows side by side
 
 
+def curve_name(metric: str) -> str:
+    """File name of the figure of a metric."""
+    return f"curves_{metric}.png"
+
+
 def draw_curves(folder: Path, result: StressResult) -> list[Path]:
     """Draws one figure per metric, curves_METRIC.png: the mean over the pairs against the strength.
 
@@ -36,7 +41,7 @@ def draw_curves(folder: Path, result: StressResult) -> list[Path]:
     """
     paths = []
     for metric in result.values:
-        paths.append(folder / f"curves_{metric}.png")
+        paths.append(folder / curve_name(metric))
         save_figure(paths[-1], _draw_metric(result, metric), dpi=110)
     return paths
 

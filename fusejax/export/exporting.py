@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,8 @@ import numpy as np
 import fusejax
 from fusejax.export import standalone
 from fusejax.inference.fuser import Fuser
-from fusejax.io.outputs import check_out, errors_naming
+from fusejax.io.outputs import check_files, check_out, errors_naming, refuse_existing
+from fusejax.io.unfinished import unfinished_folder
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights, save_weights
 
@@ -71,9 +71,8 @@ def export_weights(
         raise ValueError(f"--out {out} must end in .{format} for the format {format}.")
     if format == "safetensors" and (size or color):
         raise ValueError("A safetensors file holds parameters only; leave out --size and --color.")
-    if out.exists() and not overwrite:
-        raise FileExistsError(f"{out} already exists; use --overwrite, or another --out.")
     check_out(out.parent)
+    refuse_existing(check_files([out], sources=[Path(weights)]), overwrite=overwrite)
     params, config, training = load_weights(weights)
     metadata: dict[str, Any] = {
         "name": Path(weights).stem,
@@ -91,8 +90,8 @@ def export_weights(
     write = _writer(params, config, format, metadata, size=size)
     pairs = _random_pairs(size, color=color)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with errors_naming(out), tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        part = Path(folder) / out.name
+    with errors_naming(out), unfinished_folder(out.parent) as folder:
+        part = folder / out.name
         write(part)
         fused = _fused_by_weights(part, pairs) if format == "safetensors" else _fused_alone(part, pairs)
         metadata["largest_difference"] = _largest_difference(fused, Fuser(params, config), pairs)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fusejax.io.partial import partial_file
 from fusejax.io.pyav import file_url, import_av
+from fusejax.io.unfinished import unfinished_file
 from fusejax.io.video import VideoFile
 from fusejax.io.video_orientation import filter_graph
 
@@ -34,7 +34,7 @@ _BT601, _LIMITED, _PROGRESSIVE = 6, 1, 1
 class VideoWriter:
     """Writes a video file completely or not at all; use it in a `with` block.
 
-    Frames are written to a hidden file next to the target, see `fusejax.io.partial`. It gets the
+    Frames are written to a hidden file next to the target, see `fusejax.io.unfinished`. It gets the
     target's name at the end of the block, and is deleted if the block ends with an error or an
     interrupt.
     """
@@ -118,7 +118,7 @@ class VideoWriter:
 
     def _open(self, frame: "av.VideoFrame") -> None:
         av = import_av()
-        self.partial = self._kept.enter_context(partial_file(self.target))
+        self.partial = Path(self._kept.enter_context(unfinished_file(self.target)))
         self._container = av.open(file_url(self.partial), "w")
         order = self.like.field_order if self.like else 0
         interlaced = {"flags": "+ildct+ilme"} if self.codec == "h264" and order > _PROGRESSIVE else {}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import numpy as np
 
 from fusejax.io.images import ImageWarning, image_size
-from fusejax.io.outputs import check_out, write_complete
+from fusejax.io.outputs import GENERATOR, check_files, check_out, refuse_existing, write_complete
 from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS, higher_is_better
 from fusejax.progress import track
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
@@ -93,21 +94,26 @@ def write_html(path: Path, template: str, **values: Any) -> Path:
         loader=jinja2.PackageLoader("fusejax.report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # keeps the order of methods and metrics
-    text = environment.get_template(template).render(**values)
+    text = environment.get_template(template).render(generator=markupsafe.Markup(GENERATOR), **values)
     write_complete(path, text)
     return path
 
 
-def check_page(folder: Path, *, overwrite: bool) -> None:
+def check_page(folder: Path, *, overwrite: bool, own: bool = False) -> None:
     """Checks, before any work, that a page can be written.
+
+    Args:
+        folder: folder for the page.
+        overwrite: whether an existing file may be replaced.
+        own: whether a page that was written earlier may be replaced.
 
     Raises:
         FileExistsError: if a page already exists and `overwrite` is not set.
         OSError: if the folder cannot be written, see `check_out`.
     """
     check_out(folder, option="--page")
-    if (folder / PAGE).exists() and not overwrite:
-        raise FileExistsError(f"{folder / PAGE} already exists; use --overwrite, or another --page.")
+    existing = check_files([folder / PAGE], option="--page", own=own)
+    refuse_existing(existing, overwrite=overwrite, option="--page")
 
 
 def _stored(result: FolderScores, shown: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ _MOST_PANELS = 12
 
 
 def write_run_page(folder: str | Path, workdir: str, figure: epath.Path, summary: str) -> Path:
-    """Writes FOLDER/index.html; an existing page is replaced, since the run may have advanced.
+    """Writes FOLDER/index.html. The run may have advanced since an earlier page.
 
     Args:
         folder: folder for the page, created if needed.

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+
+from fusejax.io.unfinished import unfinished_folder
 
 VERSION = "1.30.0"
 # Checksum of the package's archive, as npm publishes and checks it.
@@ -57,9 +58,9 @@ def _cached() -> Path:
     place = Path(base) / "fusejax" / f"onnxruntime-web-{VERSION}"
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as made:
-            unpacked = Path(made) / "files"
-            _unpack(_fetch(Path(made)), unpacked)
+        with unfinished_folder(place.parent) as made:
+            unpacked = made / "files"
+            _unpack(_fetch(made), unpacked)
             unpacked.replace(place)
     return _find_files(place)
 

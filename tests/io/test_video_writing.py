@@ -104,10 +104,10 @@ def test_two_writers_of_one_target_do_not_mix(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_but_not_what_a_living_one_writes(tmp_path):
-    left = tmp_path / ".t.0123.unfinished.mkv"
+    left = tmp_path / f".fusejax-{'0' * 32}.mkv"
     left.write_bytes(b"half a video")
-    other = tmp_path / ".other.0123.unfinished.mkv"
-    other.write_bytes(b"of another target")
+    other = tmp_path / ".fusejax-notes.mkv"
+    other.write_bytes(b"of somebody else")
     with VideoWriter(tmp_path / "t.mkv", codec="ffv1", rate=RATE) as living:
         living.write(from_pixels(visible(1)[0]))
         assert not left.exists() and other.exists()
