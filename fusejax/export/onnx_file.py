@@ -6,7 +6,7 @@ from fusejax.export.onnx_graph import OnnxGraph
 from fusejax.export.onnx_networks import WRITERS
 from fusejax.models.config import ModelConfig
 from fusejax.models.networks import build
-from fusejax.ops.color import LUMA_WEIGHTS
+from fusejax.ops.color import CHROMA_FLOOR, CHROMA_GAIN, LUMA_WEIGHTS
 from fusejax.typing import Params
 
 
@@ -41,12 +41,22 @@ def write_onnx(
     if multiple > 1:
         fused = graph.crop_like(fused, "ir")
     limits = graph.constant(0.0), graph.constant(1.0)
+    fused = graph.add("Clip", fused, *limits)
     if color:
-        # Adding the same value to red, green and blue changes luma but not chroma.
-        fused = graph.add("Clip", fused, *limits)
-        fused = graph.add("Add", "vi", graph.add("Sub", fused, vi_y))
-    graph.add("Clip", fused, *limits)
+        graph.add("Clip", _recolor(graph, fused, vi_y), *limits)
     sides = size or ("height", "width")
     channels = 3 if color else 1
     inputs: dict[str, tuple[int | str, ...]] = {"ir": ("batch", 1, *sides), "vi": ("batch", channels, *sides)}
     return graph.model(inputs, ("fused", ("batch", channels, *sides)))
+
+
+def _recolor(graph: OnnxGraph, fused: str, vi_y: str) -> str:
+    """`fusejax.ops.color.recolor` of the input `vi`."""
+    floor, most, one, tiny = (graph.constant(x) for x in (CHROMA_FLOOR, CHROMA_GAIN, 1.0, 1e-6))
+    gain = graph.add("Div", graph.add("Add", fused, floor), graph.add("Add", vi_y, floor))
+    chroma = graph.add("Mul", graph.add("Sub", "vi", vi_y), graph.add("Min", gain, most))
+    longest = graph.add("ReduceMax", chroma, graph.ints(1))
+    shortest = graph.add("Neg", graph.add("ReduceMin", chroma, graph.ints(1)))
+    above = graph.add("Div", longest, graph.add("Max", graph.add("Sub", one, fused), tiny))
+    below = graph.add("Div", shortest, graph.add("Max", fused, tiny))
+    return graph.add("Add", fused, graph.add("Div", chroma, graph.add("Max", above, below, one)))

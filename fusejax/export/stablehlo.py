@@ -11,7 +11,7 @@ from jax import export
 from fusejax.models.config import ModelConfig
 from fusejax.models.networks import build
 from fusejax.ops.backend import EVERY_PLATFORM, compile_for
-from fusejax.ops.color import LUMA_WEIGHTS
+from fusejax.ops.color import recolor, rgb_to_luma
 from fusejax.typing import Params
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -66,9 +66,8 @@ def _forward(stored: Params, config: ModelConfig, color: bool) -> Callable[[jax.
 
     def forward(ir: jax.Array, vi: jax.Array) -> jax.Array:
         params = jax.tree.map(lambda x: jnp.asarray(x).astype(jnp.float32), stored)
-        vi_y = (vi @ LUMA_WEIGHTS)[..., None] if color else vi
+        vi_y = rgb_to_luma(vi) if color else vi
         fused = jnp.clip(jnp.asarray(model.apply({"params": params}, ir, vi_y)), 0.0, 1.0)
-        # Adding the same value to red, green and blue changes luma but not chroma.
-        return jnp.clip(vi + (fused - vi_y), 0.0, 1.0) if color else fused
+        return recolor(fused, vi) if color else fused
 
     return forward

@@ -1,8 +1,9 @@
-"""BT.601 full-range color conversion for NumPy and JAX arrays; channels last."""
+"""Luma (BT.601, full range) and color of fused images, for NumPy and JAX arrays; channels last."""
 
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -10,16 +11,9 @@ AnyArray = TypeVar("AnyArray", np.ndarray, jax.Array)  # NumPy gives NumPy, JAX 
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 
-_TO_YCBCR = np.stack(
-    [
-        LUMA_WEIGHTS,
-        (np.array([0.0, 0.0, 1.0]) - LUMA_WEIGHTS) / (2 * (1 - 0.114)),
-        (np.array([1.0, 0.0, 0.0]) - LUMA_WEIGHTS) / (2 * (1 - 0.299)),
-    ],
-    axis=1,
-).astype(np.float32)
-_FROM_YCBCR = np.linalg.inv(_TO_YCBCR.astype(np.float64)).astype(np.float32)
-_CHROMA_CENTER = np.array([0.0, 0.5, 0.5], np.float32)
+CHROMA_GAIN = 2.0  # the most by which `recolor` lengthens chroma
+CHROMA_FLOOR = 0.06  # luma below which chroma counts as noise
+_TINY = 1e-6
 
 
 def rgb_to_luma(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 1"]:
@@ -34,40 +28,25 @@ def rgb_to_luma(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch
     return (rgb @ LUMA_WEIGHTS)[..., None]
 
 
-def rgb_to_ycbcr(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 3"]:
-    """Converts RGB to YCbCr (ITU-R BT.601, full range as in JFIF).
+def recolor(fused_y: Float[AnyArray, "*b h w 1"], vi: Float[AnyArray, "*b h w 3"]) -> Float[AnyArray, "*b h w 3"]:
+    """Gives a fused luma the color of the visible image (ours).
 
-    Args:
-        rgb: in [0, 1].
-
-    Returns:
-        Y in [0, 1]; Cb and Cr in [0, 1], centered at 0.5.
-    """
-    return rgb @ _TO_YCBCR + _CHROMA_CENTER
-
-
-def ycbcr_to_rgb(ycbcr: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch h w 3"]:
-    """Inverse of `rgb_to_ycbcr`.
-
-    Args:
-        ycbcr: Y in [0, 1]; Cb and Cr in [0, 1], centered at 0.5.
-
-    Returns:
-        RGB, not clipped: a changed luma can leave the RGB cube, and the caller decides what to do.
-    """
-    return (ycbcr - _CHROMA_CENTER) @ _FROM_YCBCR
-
-
-def recolor(fused_y: Float[np.ndarray, "*b h w 1"], vi: Float[np.ndarray, "*b h w 3"]) -> Float[np.ndarray, "*b h w 3"]:
-    """Gives a fused luma the chroma of the visible image.
-
-    Chroma consists of differences to the luma, so the same number is added to all three channels.
+    The hue, that is, the direction of the chroma (R - Y, G - Y, B - Y), is kept. Its length grows
+    and shrinks with the luma, so that the saturation is kept too, but at most by `CHROMA_GAIN`, and
+    less where the visible image is dark, whose chroma is mostly noise. Where the color would leave
+    the RGB cube, its chroma is shortened, so that the luma of the result is always the fused one.
+    A gray visible image gives a gray result.
 
     Args:
         fused_y: fused luma in [0, 1].
         vi: visible RGB in [0, 1].
 
     Returns:
-        RGB, clipped to [0, 1].
+        RGB in [0, 1], whose luma is `fused_y` up to rounding.
     """
-    return np.clip(vi + (fused_y - rgb_to_luma(vi)), 0.0, 1.0)
+    xp = np if isinstance(vi, np.ndarray) else jnp
+    vi_y = rgb_to_luma(vi)
+    chroma = (vi - vi_y) * xp.minimum((fused_y + CHROMA_FLOOR) / (vi_y + CHROMA_FLOOR), CHROMA_GAIN)
+    above = chroma.max(axis=-1, keepdims=True) / xp.maximum(1 - fused_y, _TINY)
+    below = -chroma.min(axis=-1, keepdims=True) / xp.maximum(fused_y, _TINY)
+    return xp.clip(fused_y + chroma / xp.maximum(xp.maximum(above, below), 1), 0.0, 1.0)

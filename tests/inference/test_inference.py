@@ -8,7 +8,6 @@ from fusing import TINY, tiny_params
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.pair_arrays import stretch_range
 from fusejax.models import build
-from fusejax.ops.color import recolor, rgb_to_luma, rgb_to_ycbcr
 from fusejax.ops.extent import bucket
 from fusejax.weights.files import load_weights, save_weights
 
@@ -82,14 +81,6 @@ def test_real_sizes_share_few_compiled_functions(data_root):
     sizes = [image_size(p.ir) for p in PairFolder(data_root / "roadscene" / "train").pairs]
     assert len(set(sizes)) > 100
     assert len({(bucket(h), bucket(w)) for h, w in sizes}) <= 10
-
-
-def test_color_keeps_its_chroma_where_the_cube_allows():
-    rgb = np.float32([[[0.5, 0.4, 0.6], [0.9, 0.1, 0.2]]])
-    back = recolor(rgb_to_luma(rgb), rgb)
-    np.testing.assert_allclose(back, rgb, atol=1e-6)
-    darker = recolor(rgb_to_luma(rgb)[:, :1] - 0.1, rgb[:, :1])
-    np.testing.assert_allclose(rgb_to_ycbcr(darker)[..., 1:], rgb_to_ycbcr(rgb[:, :1])[..., 1:], atol=1e-6)
 
 
 def test_gray_visible_gives_the_same_luma_as_gray_rgb(fuser):

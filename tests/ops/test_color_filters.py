@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from fusejax.ops.color import rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb
+from fusejax.ops.color import CHROMA_FLOOR, CHROMA_GAIN, recolor, rgb_to_luma
 from fusejax.ops.filters import (
     correlate,
     gaussian_blur,
@@ -41,62 +41,66 @@ def per_plane(function, x):
     return np.moveaxis(np.array([[function(p) for p in channels] for channels in planes]), 1, -1)
 
 
-@pytest.mark.parametrize("array", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
-def test_color_survives_the_round_trip(rgb, array):
-    ycbcr = rgb_to_ycbcr(array(rgb))
-    assert ycbcr.dtype == np.float32
-    np.testing.assert_allclose(ycbcr_to_rgb(ycbcr), rgb, atol=1e-6)
+def test_luma_agrees_with_pillow():
+    """Pillow rounds to 8 bits, so half a level and its fixed-point error remain."""
+    u8 = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    theirs = np.asarray(Image.fromarray(u8).convert("YCbCr"), np.float64)[..., :1]
+    np.testing.assert_allclose(255 * rgb_to_luma(u8.astype(np.float32) / 255), theirs, atol=1.01)
+
+
+@pytest.mark.parametrize(("color", "expected"), [((1, 0, 0), 0.299), ((0, 1, 0), 0.587), ((0, 0, 1), 0.114)])
+def test_pure_colors_have_the_luma_of_bt601(color, expected):
+    np.testing.assert_allclose(rgb_to_luma(np.array([[color]], np.float32)), [[[expected]]], atol=1e-6)
+
+
+def fused_lumas(rgb):
+    """Lumas that lift, lower, keep and clip."""
+    y, noise = rgb_to_luma(rgb), np.random.default_rng(1).random((*rgb.shape[:-1], 1), np.float32)
+    return {"random": noise, "same": y, "brighter": y + 0.4 * (1 - y), "darker": 0.5 * y, "white": y**0, "black": 0 * y}
+
+
+@pytest.mark.parametrize("kind", ["random", "same", "brighter", "darker", "white", "black"])
+def test_the_luma_of_a_recolored_image_is_the_fused_one(rgb, kind):
+    fused_y = fused_lumas(rgb)[kind]
+    result = recolor(fused_y, rgb)
+    assert result.dtype == np.float32
+    assert 0 <= result.min() <= result.max() <= 1
+    np.testing.assert_allclose(rgb_to_luma(result), fused_y, atol=1e-6)
+
+
+def test_hue_is_kept_and_chroma_is_never_longer_than_saturation_allows(rgb):
+    fused_y, y = fused_lumas(rgb)["random"], rgb_to_luma(rgb)
+    before, after = rgb - y, recolor(fused_y, rgb) - fused_y
+    cosine = (before * after).sum(-1) / np.linalg.norm(before, axis=-1) / np.linalg.norm(after, axis=-1)
+    np.testing.assert_allclose(cosine, 1, atol=1e-4)
+    gain = np.linalg.norm(after, axis=-1, keepdims=True) / np.linalg.norm(before, axis=-1, keepdims=True)
+    limit = np.minimum((fused_y + CHROMA_FLOOR) / (y + CHROMA_FLOOR), CHROMA_GAIN)
+    assert (gain < limit * (1 + 1e-4)).all()
+    inside = ((recolor(fused_y, rgb) > 1e-3) & (recolor(fused_y, rgb) < 1 - 1e-3)).all(-1)
+    np.testing.assert_allclose(gain[inside], limit[inside], rtol=1e-4)
+    assert inside.mean() > 0.2
+
+
+def test_an_unchanged_luma_gives_the_visible_image_and_gray_stays_gray(rgb):
+    np.testing.assert_allclose(recolor(rgb_to_luma(rgb), rgb), rgb, atol=1e-6)
+    gray = np.repeat(rgb[..., :1], 3, axis=-1)
+    fused_y = fused_lumas(rgb)["random"]
+    np.testing.assert_allclose(recolor(fused_y, gray), np.repeat(fused_y, 3, axis=-1), atol=1e-5)
+
+
+def test_noise_of_the_dark_is_not_amplified():
+    dark = np.float32([[[0.02, 0.0, 0.01]]])
+    result = recolor(np.float32([[[0.5]]]), dark)
+    assert np.ptp(result) < CHROMA_GAIN * np.ptp(dark) * 1.01
 
 
 def test_numpy_and_jax_give_the_same_colors(rgb):
-    for convert in (rgb_to_luma, rgb_to_ycbcr, ycbcr_to_rgb):
-        on_numpy, on_jax = convert(rgb), convert(jnp.asarray(rgb))
+    fused_y = fused_lumas(rgb)["random"]
+    for convert, arguments in ((rgb_to_luma, (rgb,)), (recolor, (fused_y, rgb))):
+        on_numpy, on_jax = convert(*arguments), convert(*map(jnp.asarray, arguments))
         assert isinstance(on_numpy, np.ndarray)
-        assert on_numpy.shape == on_jax.shape
+        assert isinstance(on_jax, jnp.ndarray)
         np.testing.assert_allclose(on_jax, on_numpy, atol=1e-6)
-
-
-def test_color_agrees_with_pillow():
-    """Pillow's conversion is JFIF's and rounds to 8 bit, so half a level and its fixed-point error
-    remain.
-    """
-    u8 = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    ours = 255 * rgb_to_ycbcr(u8.astype(np.float32) / 255)
-    ours[..., 1:] += 0.5  # JFIF's chroma is centered at 128, not at 127.5
-    theirs = np.asarray(Image.fromarray(u8).convert("YCbCr"), np.float64)
-    np.testing.assert_allclose(np.clip(ours, 0, 255), theirs, atol=1.01)
-
-
-@pytest.mark.parametrize(
-    ("color", "expected"),
-    [
-        ((1, 0, 0), (0.299, 0.5 - 0.299 / 1.772, 1.0)),
-        ((0, 1, 0), (0.587, 0.5 - 0.587 / 1.772, 0.5 - 0.587 / 1.402)),
-        ((0, 0, 1), (0.114, 1.0, 0.5 - 0.114 / 1.402)),
-        ((0, 0, 0), (0.0, 0.5, 0.5)),
-        ((1, 1, 1), (1.0, 0.5, 0.5)),
-    ],
-)
-def test_pure_colors_have_the_values_of_bt601(color, expected):
-    np.testing.assert_allclose(rgb_to_ycbcr(np.array([[color]], np.float32))[0, 0], expected, atol=1e-6)
-
-
-def test_gray_stays_gray(rng):
-    gray = np.repeat(rng.random((5, 6, 1), np.float32), 3, axis=-1)
-    ycbcr = rgb_to_ycbcr(gray)
-    np.testing.assert_allclose(ycbcr[..., 0], gray[..., 0], atol=1e-6)
-    np.testing.assert_allclose(ycbcr[..., 1:], 0.5, atol=1e-6)
-    np.testing.assert_allclose(rgb_to_luma(gray), gray[..., :1], atol=1e-6)
-
-
-def test_luma_is_the_first_channel(rgb):
-    assert rgb_to_luma(rgb).shape == (2, 7, 9, 1)
-    np.testing.assert_allclose(rgb_to_luma(rgb)[..., 0], rgb_to_ycbcr(rgb)[..., 0], atol=1e-6)
-
-
-def test_a_changed_luma_moves_all_channels_alike(rgb):
-    ycbcr = rgb_to_ycbcr(rgb) + np.array([0.1, 0, 0], np.float32)
-    np.testing.assert_allclose(ycbcr_to_rgb(ycbcr), rgb + 0.1, atol=1e-6)
 
 
 @pytest.mark.parametrize("padding", SCIPY_MODE)
