@@ -11,6 +11,7 @@ import numpy as np
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
 from fusejax.io.images import image_size, read_image
+from fusejax.io.json_text import read_json
 from fusejax.io.outputs import write_complete
 from fusejax.serialize import from_dict, to_dict
 from fusejax.typing import Pair
@@ -123,7 +124,7 @@ def load_plan(path: str | Path) -> AlignPlan:
             message names the file.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = read_json(path)
         if not isinstance(document, dict) or document.get("version") != VERSION:
             version = document.get("version") if isinstance(document, dict) else None
             raise ValueError(f"version is {version!r}, but this program reads version {VERSION}")
@@ -133,7 +134,7 @@ def load_plan(path: str | Path) -> AlignPlan:
         values["pictures"] = {name: tuple(size) for name, size in values["pictures"].items()}
         values["patches"] = [tuple(patch) for patch in values["patches"]]
         return from_dict(AlignPlan, values)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise ValueError(f"{path} is not a usable alignment plan: {error}") from error
 
 

@@ -185,7 +185,7 @@ class PairFolder:
         if self._boxes:
             element["boxes"], element["labels"] = np.zeros((0, 4), np.float32), ()
             if pair.annotation is not None:
-                found = read_boxes(pair.annotation, size=ir.shape[:2])
+                found = read_boxes(pair.annotation, size=ir.shape[:2], stems=(pair.vi.stem, pair.ir.stem))
                 element["boxes"], element["labels"] = found.xyxy, found.labels
         return element
 

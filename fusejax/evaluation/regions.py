@@ -86,7 +86,7 @@ def read_region_boxes(
     for stem, image in images.items():
         if (path := find_annotation(folder, stem)) is None:
             continue
-        boxes = read_boxes(path, size=image_size(image))
+        boxes = read_boxes(path, size=image_size(image), stems=(stem,))
         labels.update(boxes.labels)
         first, last = np.split(np.ceil(boxes.xyxy - 0.5), 2, axis=1)
         if (kept := of_classes(boxes.labels, classes) & (first < last).all(axis=1)).any():

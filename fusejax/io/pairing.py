@@ -232,7 +232,7 @@ def _header_problem(pair: PairPaths, *, same_size: bool, min_side: int) -> str |
         return f"{pair.vi} is {size_text(vi)}, smaller than the crop of {min_side} pixels; lower data.crop"
     if pair.annotation is not None:
         try:
-            read_boxes(pair.annotation, size=vi)
+            read_boxes(pair.annotation, size=vi, stems=(pair.vi.stem, pair.ir.stem))
         except AnnotationError as error:
             return str(error)
     return None

@@ -125,8 +125,8 @@ def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
         ("day_000000.txt", "0 .5 .5 .2 .2\n7 .5 .5 .2 .2", "day_000000.txt, line 2: class 7 is unknown; there are 2"),
         (
             "day_000000.json",
-            '[{"label": "car", "xyxy": [1, 1, 49, 9]}]',
-            "box 1: (1, 1, 49, 9) is not inside the 48x40",
+            '[{"label": "car", "xyxy": [1, 1, 51, 9]}]',
+            "box 1: (1, 1, 51, 9) is not inside the 48x40",
         ),
         ("day_000002.xml", "<annotation/>", "annotate the same image; keep one"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from annotating import SIZE, voc, write, write_pair
 
 from fusejax.data.folders import PairError, PairFolder
-from fusejax.io.annotations import AnnotationError, find_annotation, read_boxes
+from fusejax.io.annotations import AnnotationError, AnnotationWarning, find_annotation, read_boxes
 from fusejax.io.images import write_image
 
 M3FD = """<annotation>
@@ -85,6 +85,16 @@ BAD = [
     ("a.xml", voc(name="<name>Cat</name>"), r"a\.xml, box 1: class 'Cat' is unknown; expected one of car, person"),
     ("a.xml", voc(xmin="nan"), r"a\.xml, box 1: \(nan, 1, 9, 9\) has values that are not finite"),
     ("a.xml", voc(xmin="9"), r"a\.xml, box 1: \(9, 1, 9, 9\) has no area; .* x1 < x2"),
+    ("a.xml", voc(head="").replace("<annotation>", "<annotation><size><width>x</width></size>"), "its size is not two"),
+    ("a.txt", "0.5 .5 .5 .1 .1", r"a\.txt, line 1: '0\.5 .* is not `class cx cy w h`"),
+    ("a.txt", "0 .5 .5 .1 .1 .2 .3 .4", r"a\.txt, line 1: .* is not `class cx cy w h`"),
+    ("a.txt", "9" * 400 + " .5 .5 .1 .1", r"a\.txt, line 1: .* is not `class cx cy w h`"),
+    ("a.json", "[" * 200_000, r"a\.json: malformed JSON \(nested too deeply\)"),
+    ("a.json", listed(1, 2, 3, 10**400), r"a\.json, box 2: .* is not a label and xyxy, four numbers"),
+    ("a.json", "[" + "9" * 5000 + "]", r"a\.json: malformed JSON \(Exceeds the limit"),
+    ("a.json", '{"annotations": [{"image_id": 1}]}', r"a\.json, box 1: .* has an unknown image, category or no bbox"),
+    ("a.json", '{"annotations": [], "images": [3]}', r"a\.json, image 1: 3 is not an image of COCO"),
+    ("a.json", '{"annotations": [], "categories": [{}]}', r"a\.json: its categories are not pairs"),
     ("a.txt", "0 .5 .5 .1 .1\n0 .5 .5 .1\n", r"a\.txt, line 2: '0 \.5 \.5 \.1' is not `class cx cy w h`"),
     ("a.txt", "car .5 .5 .1 .1", r"a\.txt, line 1: 'car .* is not `class cx cy w h`"),
     ("a.txt", "\n2 .5 .5 .1 .1", r"a\.txt, line 2: class 2 is unknown; there are 2: car, person"),
@@ -92,16 +102,17 @@ BAD = [
     ("a.txt", "0 .5 .5 .1 0", r"a\.txt, line 1: \(45, 25, 55, 25\) has no area; .* y1 < y2"),
     ("a.txt", "0 .98 .5 .1 .1", r"a\.txt, line 1: \(93, 22\.5, 103, 27\.5\) is not inside the 100x50 image"),
     ("a.txt", "0 nan .5 .1 .1", r"a\.txt, line 1: .* are not finite"),
-    ("a.json", '[\n{"label": "car" "xyxy"', r"a\.json, line 2: malformed JSON \(Expecting ','"),
-    ("a.json", "{}", r"a\.json: expected a list of \{label, xyxy\}, found dict"),
+    ("a.json", '[\n{"label": "car" "xyxy"', r"a\.json: malformed JSON in line 2 \(Expecting ','"),
+    ("a.json", "{}", r"a\.json: expected a list of \{label, xyxy\} or a COCO file, found dict"),
     ("a.json", "[3]", r"a\.json, box 1: 3 is not a label and xyxy"),
     ("a.json", listed(1, 2, 3), r"a\.json, box 2: .*\[1, 2, 3\].* is not a label and xyxy, four numbers"),
     ("a.json", listed(1, 2, 3, "4"), r"a\.json, box 2: .*is not a label"),
     ("a.json", listed(1, 2, 3, True), r"a\.json, box 2: .*is not a label"),
     ("a.json", listed(1, 2, 3, 4, label=7), r"a\.json, box 2: .*is not a label"),
     ("a.json", listed(1, 2, 3, 4, label="dog"), r"a\.json, box 2: class 'dog' is unknown"),
-    ("a.json", listed(1, 2, 3, 50.5), r"a\.json, box 2: \(1, 2, 3, 50\.5\) is not inside the 100x50 image"),
-    ("a.json", listed(-1, 2, 3, 4), r"a\.json, box 2: \(-1, 2, 3, 4\) is not inside the"),
+    ("a.json", listed(1, 2, 3, 51.5), r"a\.json, box 2: \(1, 2, 3, 51\.5\) is not inside the 100x50 image"),
+    ("a.json", listed(100, 2, 101, 4), r"a\.json, box 2: \(100, 2, 101, 4\) is not inside the"),
+    ("a.json", listed(-2, 2, 3, 4), r"a\.json, box 2: \(-2, 2, 3, 4\) is not inside the"),
 ]
 
 
@@ -156,10 +167,93 @@ def test_sequences_have_their_own_annotations_and_folders_may_have_none(tmp_path
 def test_bad_annotations_are_reported_before_training_or_left_out(tmp_path):
     for stem in ("a", "b", "c"):
         write_pair(tmp_path / "ir", tmp_path / "vi", stem)
-    write(tmp_path / "boxes" / "b.json", listed(1, 2, 17, 4))
+    write(tmp_path / "boxes" / "b.json", listed(1, 2, 19, 4))
     write(tmp_path / "boxes" / "c.json", "[]")
     write(tmp_path / "boxes" / "c.xml", voc())
     with pytest.raises(PairError, match=r"(?s)2 of 3 pairs.*c\.xml and c\.json.*b\.json, box 2: .* the 16x12 image"):
         PairFolder(tmp_path, boxes=True)
     assert [p["id"] for p in PairFolder(tmp_path, boxes=True, skip_bad=True)] == ["a"]
     assert len(PairFolder(tmp_path)) == 3
+
+
+def voc_of_size(width, height, *box):
+    corners = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    size = f"<size><width>{width}</width><height>{height}</height></size>"
+    return f"<annotation>{size}<object><name>car</name><bndbox>{corners}</bndbox></object></annotation>"
+
+
+def coco(images, boxes, names=("person", "car")):
+    return json.dumps(
+        {
+            "images": [{"id": n, "file_name": name, "height": h, "width": w} for n, (name, h, w) in enumerate(images)],
+            "annotations": [{"image_id": n, "category_id": c, "bbox": list(b), "area": 1} for n, c, b in boxes],
+            "categories": [{"id": n, "name": name} for n, name in enumerate(names)],
+        }
+    )
+
+
+def test_boxes_made_for_another_size_are_scaled_with_a_word(tmp_path):
+    path = write(tmp_path / "a.xml", voc_of_size(80, 64, 45, 35, 65, 55))
+    with pytest.warns(
+        AnnotationWarning, match=r"a\.xml: made for an image of 80x64, but the image is 160x128; the boxes"
+    ):
+        assert read_boxes(path, size=(128, 160)).xyxy.tolist() == [[90, 70, 130, 110]]
+    with pytest.warns(AnnotationWarning):  # sides that were rounded
+        read_boxes(path, size=(127, 160))
+    for size in ((160, 128), (128, 128)):  # turned, another shape
+        with pytest.raises(AnnotationError, match=r"a\.xml: made for an image of 80x64, but .* has another shape"):
+            read_boxes(path, size=size)
+    for stated in ((160, 128), (0, 0)):  # the same, and not stated
+        same = write(tmp_path / "b.xml", voc_of_size(*stated, 90, 70, 130, 110))
+        assert read_boxes(same, size=(128, 160)).xyxy.tolist() == [[90, 70, 130, 110]]
+
+
+@pytest.mark.parametrize("box", [(1, 1, 101, 51), (-1, 0, 5, 5), (0, -0.5, 100.25, 50)])
+def test_boxes_up_to_a_pixel_outside_are_clipped_with_a_word(tmp_path, box):
+    expected = np.clip(box, 0, [100, 50, 100, 50]).tolist()
+    for name, text in (("a.xml", voc_of_size(100, 50, *box)), ("a.json", json.dumps([{"label": "car", "xyxy": box}]))):
+        with pytest.warns(AnnotationWarning, match=rf"{name}, box 1: .* out of the 100x50 image; it is clipped"):
+            assert read_boxes(write(tmp_path / name, text), size=(50, 100)).xyxy.tolist() == [expected]
+
+
+def test_suffixes_in_any_case_and_accents_in_any_form(tmp_path):
+    write(tmp_path / "b.XML", voc())
+    write(tmp_path / "c.Json", "[]")
+    write(tmp_path / "cafe\u0301.TXT", "0 .5 .5 .1 .1")
+    assert find_annotation(tmp_path, "b").name == "b.XML"
+    assert find_annotation(tmp_path, "c").name == "c.Json"
+    assert find_annotation(tmp_path, "caf\u00e9") == find_annotation(tmp_path, "cafe\u0301") is not None
+    assert read_boxes(tmp_path / "b.XML", size=SIZE).labels == ("Car",)
+
+
+def test_lines_of_ultralytics_are_read(tmp_path):
+    box = [[45, 22.5, 55, 27.5]]
+    for line in ("0.0 .5 .5 .1 .1", "0 .5 .5 .1 .1 0.87", "0 .45 .45 .55 .45 .55 .55 .45 .55"):
+        boxes = read_boxes(write(tmp_path / "a.txt", line), size=(50, 100), classes=("car",))
+        np.testing.assert_allclose(boxes.xyxy, box, atol=1e-4)
+
+
+def test_coco_per_image_and_per_folder(tmp_path):
+    one = write(tmp_path / "one" / "a.json", coco([("x/a.jpg", 50, 100)], [(0, 1, (1, 2, 3, 4))]))
+    assert find_annotation(tmp_path / "one", "a") == one
+    boxes = read_boxes(one, size=(50, 100))
+    assert (boxes.labels, boxes.xyxy.tolist()) == (("car",), [[1, 2, 4, 6]])
+    with pytest.warns(AnnotationWarning, match="the boxes are scaled"):
+        assert read_boxes(one, size=(100, 200)).xyxy.tolist() == [[2, 4, 8, 12]]
+    many = coco(
+        [("a.jpg", 50, 100), ("b.jpg", 50, 100)], [(0, 0, (1, 1, 2, 2)), (1, 1, (5, 5, 5, 5)), (1, 0, (0, 0, 1, 1))]
+    )
+    shared = write(tmp_path / "all" / "instances_train.json", many)
+    write(tmp_path / "all" / "c.json", "[]")
+    assert find_annotation(tmp_path / "all", "b") == shared and find_annotation(tmp_path / "all", "d") is None
+    boxes = read_boxes(shared, size=(50, 100), stems=("x", "b"))
+    assert (boxes.labels, boxes.xyxy.tolist()) == (("car", "person"), [[5, 5, 10, 10], [0, 0, 1, 1]])
+    with pytest.raises(AnnotationError, match=r"none of its 2 images is called d"):
+        read_boxes(shared, size=(50, 100), stems=("d",))
+
+
+def test_a_coco_file_of_a_folder_reaches_training(tmp_path):
+    for stem in ("a", "b"):
+        write_pair(tmp_path / "ir", tmp_path / "vi", stem)
+    write(tmp_path / "boxes" / "coco.json", coco([("a.png", 12, 16), ("b.png", 12, 16)], [(1, 0, (1, 2, 3, 4))]))
+    assert [p["labels"] for p in PairFolder(tmp_path, boxes=True)] == [(), ("person",)]
