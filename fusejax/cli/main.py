@@ -23,6 +23,7 @@ with epy.lazy_imports():
     from fusejax.cli import (
         ablate,
         align,
+        blind,
         compare,
         evaluate,
         export,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "evaluate": (evaluate, "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR"),
     "stress": (stress, "test methods on noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
     "compare": (compare, "rank weights, fusion rules and other methods' results: --data-root DIR --out DIR"),
+    "blind": (blind, "judge methods by eye, without their names: --fused NAME=DIR ... --ir DIR --vi DIR --out DIR"),
     "info": (info, "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG"),
     "plan": (
         plan,

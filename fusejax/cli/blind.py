@@ -1,0 +1,106 @@
+"""`fusejax blind`: which of two images looks better, without knowing the methods."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import tyro
+
+from fusejax.cli.parsing import parse
+from fusejax.evaluation.preferences import Preference, agreement, preferences
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
+from fusejax.io.pairing import list_images, match_pairs
+from fusejax.report.blind_page import KEY, read_answers, write_blind_page
+
+
+@dataclasses.dataclass(frozen=True)
+class BlindOptions:
+    """Writes a page for blind viewing, or counts the answers that viewers gave on it.
+
+    Attributes:
+        fused: NAME=DIR, folders of fused images with the stems of the sources; at least two.
+        ir: folder of infrared images.
+        vi: folder of visible images.
+        pairs: number of comparisons on the page; by default every pair of methods on every image.
+        focus: name of a method; only it is compared with the others.
+        gray: show all images in gray, for methods that give no color.
+        seed: seed of the order and the sides.
+        answers: files that viewers have saved; counts them instead of writing a page.
+        out: folder for blind.html, which holds all images, and blind_key.json, which names the
+            methods; with `answers` the folder that holds the key, where preferences.json is
+            written.
+        overwrite: replace existing files.
+    """
+
+    out: Path
+    fused: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    ir: Path | None = None
+    vi: Path | None = None
+    pairs: int | None = None
+    focus: str | None = None
+    gray: bool = False
+    seed: int = 0
+    answers: tuple[Path, ...] = ()
+    overwrite: bool = False
+
+
+def run(arguments: list[str]) -> None:
+    """Writes the page, or prints the table of preferences.
+
+    Raises:
+        ValueError: if the folders do not match, or a file of answers cannot be used.
+        OSError: if a file exists and `overwrite` is not set, or cannot be written.
+    """
+    options = parse(BlindOptions, "blind", arguments)
+    if options.answers:
+        _count(options)
+        return
+    if options.ir is None or options.vi is None or len(options.fused) < 2:
+        raise ValueError("A page needs --ir, --vi, and --fused NAME=DIR for two or more methods.")
+    if options.pairs is not None and options.pairs < 1:
+        raise ValueError(f"--pairs is {options.pairs}; it must be at least 1.")
+    methods = dict(_named(word) for word in options.fused)
+    if len(methods) < len(options.fused):
+        raise ValueError("Two --fused have the same name; give each method a name of its own.")
+    sources = {pair.id: (pair.ir, pair.vi) for pair in match_pairs(options.ir, options.vi)[0]}
+    page = write_blind_page(
+        {name: dict(list_images(folder)) for name, folder in methods.items()},
+        sources,
+        options.out,
+        count=options.pairs,
+        focus=options.focus,
+        gray=options.gray,
+        seed=options.seed,
+        overwrite=options.overwrite,
+    )
+    print(f"{page}: open it in a browser; then fusejax blind --out {options.out} --answers FILE ...")
+
+
+def _named(word: str) -> tuple[str, Path]:
+    name, equals, folder = word.partition("=")
+    if not (name and equals and folder):
+        raise ValueError(f"--fused is {word!r}; give NAME=DIR.")
+    return name, Path(folder)
+
+
+def _count(options: BlindOptions) -> None:
+    file = options.out / "preferences.json"
+    check_out(options.out)
+    refuse_existing(check_files([file], sources=options.answers), overwrite=options.overwrite)
+    choices = read_answers(options.out / KEY, options.answers)
+    rows, viewers, agreed = preferences(choices), {c.viewer for c in choices}, agreement(choices)
+    print(f"{len(choices)} answers of {len(viewers)} viewer(s) on {len({c.image for c in choices})} images")
+    print(table(rows))
+    if agreed is not None:
+        print(f"viewers agree in {100 * agreed:.0f} % of the comparisons that two of them saw")
+    found = {"viewers": sorted(viewers), "answers": len(choices), "agreement": agreed}
+    write_complete(file, json.dumps(found | {"methods": [dataclasses.asdict(row) for row in rows]}, indent=1) + "\n")
+
+
+def table(rows: list[Preference]) -> str:
+    """The preferences as a Markdown table, the most preferred method first."""
+    lines = ["| method | wins | ties | losses | ability (95 % interval) |", "|---|---|---|---|---|"]
+    for row in rows:
+        interval = f"{row.ability:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
+        lines.append(f"| {row.method} | {row.wins} | {row.ties} | {row.losses} | {interval} |")
+    return "\n".join(lines)
