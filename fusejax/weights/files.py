@@ -21,6 +21,7 @@ from fusejax.typing import Params
 from fusejax.weights.runs import RUN_FILE, find_run
 
 _SHIPPED = Path(__file__).parent
+_USUAL_SIZE = 64  # of heads, cells and factors, which no array shows
 
 
 def save_weights(
@@ -76,6 +77,8 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
             written before the checksum was introduced have none), a value that is NaN or infinite,
             or shapes that are not those of the network.
     """
+    if "://" in (text := str(name_or_path)) and not text.startswith("gs://"):
+        raise ValueError(f"{text} is a remote address; give a local file or folder, or the folder of a run in gs://.")
     if (found := find_run(str(name_or_path))) is not None:
         from fusejax.weights.run_checkpoint import load_checkpoint_weights  # loads Orbax
 
@@ -108,12 +111,14 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
         training = json.loads(header.get("training", "{}"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: its metadata cannot be used: {str(error).rstrip('.')}.") from error
-    # float16 only halves the file; the arithmetic is that of the network.
-    flat = {name: x.astype(np.float32) if x.dtype == np.float16 else x for name, x in flat.items()}
+    _check_counts(flat, config, str(path))
+    # Other types only change the size of the file; the arithmetic is that of the network.
+    with np.errstate(over="ignore"):
+        flat = {name: np.asarray(x, np.float32) for name, x in flat.items()}
     _check_values(flat, str(path))
-    if checksum is None:  # shapes covered by a checksum were checked when the file was written
+    if path.parent != _SHIPPED:  # a checksum finds damage, but anybody can compute one
         _check_shapes(flat, config, str(path))
-    return unflatten_dict({k: v.astype(np.float32) for k, v in flat.items()}, sep="/"), config, training
+    return unflatten_dict(flat, sep="/"), config, training
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -140,6 +145,25 @@ def _check_values(flat: Mapping[str, np.ndarray], path: str) -> None:
         raise ValueError(
             f"{path}: weights are NaN or infinite, in {len(broken)} of {len(flat)} arrays, such as "
             f"{broken[0]}; they would fuse to black images. Take an earlier checkpoint (RUN@STEP)."
+        )
+
+
+def _check_counts(flat: Mapping[str, np.ndarray], config: ModelConfig, path: str) -> None:
+    """Raises ValueError if the network has more layers or channels than the file has numbers.
+
+    The shapes of such a network would be computed for ever.
+    """
+    most = max((max(value.shape, default=1) for value in flat.values()), default=1)
+    for field, value in vars(config).items():
+        counts = "blocks" in field or "layers" in field
+        limit = len(flat) if counts else max(most, _USUAL_SIZE)
+        given = len(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple) and (len(value) > len(flat) or max(value, default=0) > limit):
+            given = max(value, default=0)
+        elif isinstance(value, tuple) or not isinstance(value, int) or value <= limit:
+            continue
+        raise ValueError(
+            f"{path}: its metadata cannot be used: {field} is {given}, which does not fit its {len(flat)} arrays."
         )
 
 

@@ -1,15 +1,20 @@
 """Weight files: what is written is read back, and damaged files are rejected."""
 
 import dataclasses
+import json
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from fusejax.models import FusionNetConfig, build
+from fusejax.models import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig, build
+from fusejax.serialize import to_dict
+from fusejax.weights import files
 from fusejax.weights.files import load_weights, save_weights
 
 CONFIG = FusionNetConfig(widths=(2, 2), attention_width=2, alpha_width=2)
@@ -94,3 +99,55 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(path, params, 
     with pytest.raises(ValueError, match="do not fit"):
         save_weights(path, params, dataclasses.replace(CONFIG, widths=(4, 2)), {})
     assert load_weights(path)[2] == {"steps": 3}  # nothing was replaced
+
+
+def test_values_that_overflow_float32_are_refused(path, params):
+    """They are finite as stored, and become infinite for the network."""
+    wide = {name: np.asarray(value, np.float64) for name, value in flatten_dict(params, sep="/").items()}
+    next(iter(wide.values())).flat[0] = 1e300
+    with safe_open(path, framework="numpy") as file:
+        held = {k: v for k, v in file.metadata().items() if k != "sha256"}
+    save_file(wide, path, metadata=held)
+    with pytest.raises(ValueError, match="NaN or infinite, in 1 of"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        (LightConfig(blocks=10**9), "blocks"),
+        (LightConfig(width=10**9), "width"),
+        (AngularFuseConfig(residual_blocks=10**9), "residual_blocks"),
+        (AngularFuseConfig(widths=(8,) * 1000), "widths"),
+        (FusionNetConfig(widths=(10**9, 2)), "widths"),
+        (CrossFuseConfig(coupling_layers=10**9), "coupling_layers"),
+    ],
+)
+def test_networks_larger_than_their_file_are_refused_before_any_work(path, config, field):
+    """Also with a checksum, which anybody can compute."""
+    about = {"network": json.dumps(type(config).__name__), "model": json.dumps(to_dict(config)), "training": "{}"}
+    with safe_open(path, framework="numpy") as file:
+        flat = {name: file.get_tensor(name) for name in list(file.keys())}
+    save_file(flat, path, metadata=about | {"sha256": files._checksum(flat, about)})
+    start = time.process_time()
+    with pytest.raises(ValueError, match=rf"w\.safetensors: its metadata cannot be used: {field} is \d+, which"):
+        load_weights(path)
+    assert time.process_time() - start < 10
+
+
+def test_shapes_are_checked_although_the_checksum_is_right(path):
+    def wider(held):
+        about = {"network": held["network"], "model": held["model"].replace("[2, 2]", "[2, 4]"), "training": "{}"}
+        with safe_open(path, framework="numpy") as file:
+            flat = {name: file.get_tensor(name) for name in list(file.keys())}
+        return about | {"sha256": files._checksum(flat, about)}
+
+    rewritten(path, wider)
+    with pytest.raises(ValueError, match="arrays do not fit FusionNetConfig"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("name", ["http://x/y", "s3://b/w.safetensors"])
+def test_remote_weights_are_refused_in_one_line(name):
+    with pytest.raises(ValueError, match="is a remote address; give a local file"):
+        load_weights(name)
