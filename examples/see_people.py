@@ -11,7 +11,7 @@ import tyro
 from people.study import PeopleConfig, people_table, run_people_study
 
 from fusejax.data.folders import PairFolder
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.loading import load, weights_name
 from fusejax.metrics.region import average_fusion
 
 
@@ -35,7 +35,7 @@ class SeeOptions:
 def main(options: SeeOptions) -> None:
     """Runs the study and prints its table."""
     methods = {"average": average_fusion, "maximum": np.maximum}
-    methods |= {Path(name).stem: Fuser.load(name).fuse_luma for name in options.weights}
+    methods |= {weights_name(name): load(name).fuse_luma for name in options.weights}
     further = {}
     if options.boxed:
         folders = [PairFolder(folder, boxes=True) for folder in options.boxed]

@@ -22,13 +22,11 @@ if TYPE_CHECKING:
         training,
         weights,
     )
-    from fusejax.inference import Fuser, fuse
-
-    load = Fuser.load
+    from fusejax.inference import Fuser, fuse, load
 
 __version__ = "0.1.0"
 
-_ROOMS = (
+_SUBPACKAGES = (
     "data",
     "evaluation",
     "export",
@@ -40,7 +38,7 @@ _ROOMS = (
     "training",
     "weights",
 )
-_VERBS = ("Fuser", "fuse")
+_FUNCTIONS = ("Fuser", "fuse", "load")
 
 __all__ = [
     "Fuser",
@@ -60,11 +58,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"fusejax.{name}")
-    if name == "load":
-        return importlib.import_module("fusejax.inference").Fuser.load
-    if name in _VERBS:
+    if name in _FUNCTIONS:
         return getattr(importlib.import_module("fusejax.inference"), name)
     raise AttributeError(f"module 'fusejax' has no attribute {name!r}")
 

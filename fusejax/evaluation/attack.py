@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from fusejax.evaluation.conditions import SEED, Condition
+from fusejax.inference.backend import Differentiable
 from fusejax.inference.extent import apply_within, extension_index
-from fusejax.inference.fuser import Fuser
 from fusejax.io.images import from_float, to_float
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket
@@ -32,15 +32,17 @@ AnyArray = np.ndarray | Array
 Images = tuple[Float[AnyArray, "1 h w 1"], Float[AnyArray, "1 h w c"]]
 
 
-def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:
+def adversarial_pair(
+    network: Differentiable, ir: Pixels, vi: Pixels, condition: Condition, *, name: str
+) -> tuple[Pixels, Pixels]:
     """The pair within epsilon of the given one that changes a network's output most.
 
-    Images are attacked as a whole, whatever `fuser.tile` says, which needs about three times the
+    Images are attacked as a whole, never in tiles, which needs about three times the
     memory of fusing them. Rounding to 8 bits moves a pixel by at most half a level; epsilons are
     whole levels, so the result stays within epsilon.
 
     Args:
-        fuser: fuser whose network is attacked.
+        network: network that is attacked, see `Backend.network`.
         ir: infrared image, [h, w, 1].
         vi: visible image, [h, w, 1] or [h, w, 3].
         condition: condition whose strength is epsilon.
@@ -49,7 +51,7 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
     Returns:
         Infrared and visible image.
     """
-    multiple, sides = fuser.model.multiple, ir.shape[:2]
+    multiple, sides = network.model.multiple, ir.shape[:2]
     rows, columns = (extension_index(side, multiple, bucket(side, multiple)) for side in sides)
     place = Place(
         rows,
@@ -60,10 +62,10 @@ def adversarial_pair(fuser: Fuser, ir: Pixels, vi: Pixels, condition: Condition,
     key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
     given = to_float(ir)[rows][:, columns][None], to_float(vi)[rows][:, columns][None]
     epsilon = np.float32(condition.strength)
-    clean = _fuse(fuser.params, given, place.extent, model=fuser.model)
+    clean = _fuse(network.params, given, place.extent, model=network.model)
     images = _start(key, given, epsilon, place)
     for _ in range(STEPS):
-        images = _ascend(fuser.params, images, given, clean, place, epsilon, model=fuser.model, steps=STEPS)
+        images = _ascend(network.params, images, given, clean, place, epsilon, model=network.model, steps=STEPS)
     h, w = sides
     changed_ir, changed_vi = (from_float(np.asarray(x)[0, :h, :w], np.uint8) for x in images)
     return changed_ir, changed_vi

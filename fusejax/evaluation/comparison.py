@@ -1,29 +1,23 @@
 """Comparing methods on the same pairs: weights, simple fusion rules, results of other programs."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
 from fusejax.data.folders import find_pair_folders
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.folder import fuse_folder
+from fusejax.inference.loading import load, weights_name
+from fusejax.inference.rules import RULES
 from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
 from fusejax.io.pairing import PairError, list_images, match_pairs, source_files
 from fusejax.io.panels import labeled_row, stacked
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.scores import Scores
-from fusejax.weights.files import load_weights
 
-Plane = Float[np.ndarray, "h w 1"]
-
-# Rules that need no weights, from infrared and visible luma to fused luma, all in levels 0 to 255.
-RULES: dict[str, Callable[[Plane, Plane], Plane]] = {
-    "average": lambda ir, vi_y: (ir + vi_y) / 2,
-    "maximum": np.maximum,
-}
 _COLUMNS = 3
 
 
@@ -67,8 +61,8 @@ def compare_methods(
         sets: pair folders below `data_root`; each path leads to the folder with the two image
             folders.
         out: folder for the fused images.
-        weights: shipped names, .safetensors files or folders of runs; the name of the file or
-            folder is the method name.
+        weights: what to compare, see `fusejax.load`; the name of the file or folder is the method
+            name.
         rules: names of `RULES`.
         others: folders of other methods' results by method name, with images FOLDER/SET/STEM.png,
             or FOLDER/STEM.png if there is only one set.
@@ -84,23 +78,22 @@ def compare_methods(
     """
     if unknown := [rule for rule in rules if rule not in RULES]:
         raise ValueError(f"Unknown rule {unknown[0]!r}; the rules are {', '.join(RULES)}.")
-    named = {Path(w).stem: w for w in weights}
+    named = {weights_name(w): w for w in weights}
     others = {name: Path(folder) for name, folder in (others or {}).items()}
-    methods = [*(Path(w).stem for w in weights), *rules, *others]
+    methods = [*(weights_name(w) for w in weights), *rules, *others]
     if not methods or not sets:
         raise ValueError("Nothing to compare: give at least one set, and weights, rules or folders of results.")
     if len(set(methods)) < len(methods):
         raise ValueError(f"Two methods have the same name: {', '.join(methods)}; rename one.")
-    for each in weights:
-        load_weights(each)
+    backends = {method: load(each) for method, each in named.items()}
     sources = {name: _sources(Path(data_root) / name) for name in sets}
     results = {name: {other: _results(folder, name, sets) for other, folder in others.items()} for name in sets}
     found = []
     for name, (ir, vi) in sources.items():
         place = Path(out) / name.replace("/", "_")
         fused = {method: place / method for method in (*named, *rules)} | results[name]
-        for method, each in named.items():
-            fuse_folder(ir, vi, fused[method], weights=each, overwrite=overwrite, skip_existing=not overwrite)
+        for method, backend in backends.items():
+            fuse_folder(ir, vi, fused[method], weights=backend, overwrite=overwrite, skip_existing=not overwrite)
         for rule in rules:
             apply_rule(rule, ir, vi, fused[rule])
         scores = evaluate_folders(list(fused.values()), ir, vi, convention=convention).methods

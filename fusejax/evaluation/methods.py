@@ -9,8 +9,8 @@ import numpy as np
 
 from fusejax.evaluation.attack import Pixels, adversarial_pair
 from fusejax.evaluation.conditions import CLEAN, Condition, degrade
-from fusejax.export.loading import ExportedFuser
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.backend import Backend, Differentiable
+from fusejax.inference.loading import load, weights_name
 from fusejax.io.images import read_image
 from fusejax.io.pairing import PairError, list_images
 
@@ -32,7 +32,7 @@ class CleanPair:
     vi: Pixels
 
 
-def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Fuser | None) -> Sources:
+def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Differentiable | None) -> Sources:
     """The sources of a pair under a condition.
 
     Args:
@@ -60,7 +60,7 @@ class Method(Protocol):
         ...
 
     @property
-    def attacked(self) -> Fuser | None:
+    def attacked(self) -> Differentiable | None:
         """Network for which adversarial noise is computed; None if there is none."""
         ...
 
@@ -85,8 +85,8 @@ class WeightsMethod:
     """
 
     name: str
-    fuser: Fuser
-    attacked: Fuser | None
+    fuser: Backend
+    attacked: Differentiable | None
 
     def can(self, condition: Condition | None) -> bool:
         """See `Method`."""
@@ -141,15 +141,13 @@ def load_weights_methods(weights: Sequence[str | Path]) -> list[WeightsMethod]:
     Raises:
         ValueError: if two have the same name, or a file cannot be used.
     """
-    names = [Path(w).name.removesuffix(".safetensors") for w in weights]
+    names = [weights_name(w) for w in weights]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"--weights names {', '.join(sorted(repeated))} twice; give the files different names.")
-    fusers = [Fuser.load(w) for w in weights]
-    networks = [fuser for fuser in fusers if not isinstance(fuser, ExportedFuser)]
-    first = networks[0] if networks else None
+    backends = [load(w) for w in weights]
+    first = next((backend.network for backend in backends if backend.network is not None), None)
     return [
-        WeightsMethod(name, fuser, first if isinstance(fuser, ExportedFuser) else fuser)
-        for name, fuser in zip(names, fusers, strict=True)
+        WeightsMethod(name, backend, backend.network or first) for name, backend in zip(names, backends, strict=True)
     ]
 
 

@@ -4,6 +4,5 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.export.exporting import export_weights
-    from fusejax.export.loading import ExportedFuser
 
-__all__ = ["ExportedFuser", "export_weights"]
+__all__ = ["export_weights"]

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 import fusejax
-from fusejax.export import standalone
+from fusejax.inference import standalone
 from fusejax.inference.fuser import Fuser
 from fusejax.io.outputs import check_files, check_out, errors_naming, refuse_existing
 from fusejax.io.unfinished import unfinished_folder

@@ -3,21 +3,32 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
+    from fusejax.inference.backend import Backend, Differentiable
+    from fusejax.inference.exported import ExportedFile
     from fusejax.inference.folder import FusedFolder, fuse_folder
-    from fusejax.inference.fuser import Fuser, fuse
+    from fusejax.inference.foreign import ForeignOnnx
+    from fusejax.inference.fuser import Fuser
+    from fusejax.inference.loading import fuse, load
     from fusejax.inference.pair_arrays import Fused
+    from fusejax.inference.rules import Rule
     from fusejax.inference.temporal import TemporalState, initial_state, settle
     from fusejax.inference.video import FusedVideo, fuse_video
 
 __all__ = [
+    "Backend",
+    "Differentiable",
+    "ExportedFile",
+    "ForeignOnnx",
     "Fused",
     "FusedFolder",
     "FusedVideo",
     "Fuser",
+    "Rule",
     "TemporalState",
     "fuse",
     "fuse_folder",
     "fuse_video",
     "initial_state",
+    "load",
     "settle",
 ]

@@ -13,10 +13,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.backend import Backend
 from fusejax.inference.jobs import Jobs, find_jobs, make_out
+from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
-from fusejax.inference.pair_files import PairOnItsWay, Settings
+from fusejax.inference.pair_files import PairTask, Settings
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -65,7 +66,7 @@ def fuse_folder(
     vi: str | Path,
     out: str | Path,
     *,
-    weights: str | Path = "light",
+    weights: str | Path | Backend = "light",
     resize: Literal["ir"] | None = None,
     keep_ir: bool = False,
     ir_range: RangeOption = "auto",
@@ -96,7 +97,7 @@ def fuse_folder(
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
-        weights: shipped name, .safetensors file, or folder of a finished run.
+        weights: see `fusejax.load`, or what it returns.
         resize: "ir" resamples each infrared image to the size of the visible image.
         keep_ir: also write the infrared images as the network saw them to OUT/ir.
         ir_range: see `fusejax.fuse`; in units of the file values.
@@ -137,9 +138,11 @@ def fuse_folder(
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
     shared = _BYTES_IN_FLIGHT if limit and len(jobs.todo) > 1 else 0
-    fuser = Fuser.load(weights, tile=tile, memory=limit - shared if limit else None)
+    backend = opened(weights, tile=tile, memory=limit - shared if limit else None)
     if maps:
-        fuser.check_maps()
+        backend.check_maps()
+    for size in sorted({job.size for job in jobs.todo}):
+        backend.check_size(size)
     folder = out if out != jobs.todo[0].target else out.parent
     make_out(folder, jobs.todo, bits=bits)
     ranges = _find_ranges(jobs, ir_range)
@@ -147,7 +150,7 @@ def fuse_folder(
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
     try:
-        written, bad = _fuse_all([PairOnItsWay(job, settings, fuser) for job in jobs.todo], exact)
+        written, bad = _fuse_all([PairTask(job, settings, backend) for job in jobs.todo], exact)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -179,7 +182,7 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
     return ranges
 
 
-def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
+def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
     """Fuses one pair at a time while others are being read and written.
 
     Args:
@@ -196,7 +199,7 @@ def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) 
     largest = max(math.prod(pair.job.size) for pair in pairs)
     ahead = min(_PAIRS_IN_FLIGHT, _PIXELS_IN_FLIGHT // largest)
     with ThreadPoolExecutor(_THREADS) as pool:
-        loaded = _map_ahead(pool, PairOnItsWay.read, pairs, ahead=ahead)
+        loaded = _map_ahead(pool, PairTask.read, pairs, ahead=ahead)
         for pair in track(loaded, len(pairs), description="fusing", unit="pairs"):
             if pair.problem:
                 bad.append(pair.problem)
@@ -205,7 +208,8 @@ def _fuse_all(pairs: Sequence[PairOnItsWay], exact: frozenset[tuple[int, int]]) 
                 advised = True
                 warnings.warn(pair.advice, ImageWarning, stacklevel=3)
             exact_size = pair.job.size in exact
-            if (line := pair.program(exact_size=exact_size)) not in said:
+            line = pair.describe_work(exact_size=exact_size)
+            if line is not None and line not in said:
                 said.add(line)
                 print(line, file=sys.stderr, flush=True)
             pair.fuse(exact_size=exact_size)

@@ -1,30 +1,28 @@
-"""Fusing arrays; the result has the size, data type and color of the visible image."""
+"""Networks of the library as backends: whole images in buckets, or tiles if memory is short."""
 
-import functools
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Shaped
 
+from fusejax.inference.backend import Backend, Differentiable, Luma, Planes
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import without_remat
-from fusejax.inference.memory import choose_core, held_bytes
-from fusejax.inference.pair_arrays import Fused, Sources, check_pair, finish, integer_type, make_sources
-from fusejax.inference.thermal import Polarity, RangeOption, check_range
+from fusejax.inference.memory import check_tile, choose_core, held_bytes, memory_limit
+from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import OnTile, fuse_in_tiles
-from fusejax.inference.whole import fuse_whole, fuse_with_maps
+from fusejax.inference.whole import fuse_traced, fuse_whole, fuse_with_maps
+from fusejax.io.pairing import size_text
 from fusejax.models import NETWORKS, ModelConfig, build
-from fusejax.ops.arrays import as_array
+from fusejax.ops.extent import bucket
 from fusejax.typing import Params
 from fusejax.weights.files import load_weights
 
-Luma = Float[np.ndarray, "b h w 1"]
 
-
-class Fuser:
+class Fuser(Backend):
     """A network with its weights, ready for images of any size.
 
     Each image is padded at the bottom and right to a bucket size that depends only on its own size,
@@ -35,7 +33,14 @@ class Fuser:
     """
 
     def __init__(
-        self, params: Params, model_config: ModelConfig, *, tile: str | int = "auto", memory: int | None = None
+        self,
+        params: Params,
+        model_config: ModelConfig,
+        *,
+        tile: str | int = "auto",
+        memory: int | str | None = None,
+        name: str | None = None,
+        provenance: Mapping[str, Any] | None = None,
     ):
         """Stores weights and options.
 
@@ -46,22 +51,31 @@ class Fuser:
                 and `auto` uses tiles if the network would need more memory than is available. See
                 `fusejax.inference.tiles` for how much the tiled result differs from that of the
                 whole image.
-            memory: bytes that the process may use, for `auto`; by default half of the machine's
-                memory.
+            memory: what the process may use, for `auto`: bytes, or a text such as "2G"; by default
+                half of the machine's memory.
+            name: see `Backend`; by default the name of the network.
+            provenance: see `Backend`; by default only the network.
+
+        Raises:
+            ValueError: if `tile` or `memory` is something else.
         """
+        check_tile(tile)
         keep_compilations()
         self.params, self.model = params, build(without_remat(model_config))
-        self.tile, self.memory = tile, memory
+        self.tile, self.memory = tile, memory_limit(memory)
+        network = type(self.model).__name__
+        self._name, self._provenance = name or network, {"network": network} | dict(provenance or {})
         self._cores: dict[tuple[tuple[int, int], int], int | None] = {}
         self._choosing = threading.Lock()
 
     @classmethod
-    def load(cls, weights: str | Path = "light", *, tile: str | int = "auto", memory: int | None = None) -> "Fuser":
-        """Loads weights.
+    def load(
+        cls, weights: str | Path = "light", *, tile: str | int = "auto", memory: int | str | None = None
+    ) -> "Fuser":
+        """Loads weights of the library's networks; `fusejax.load` also loads everything else.
 
         Args:
-            weights: shipped name, .safetensors file, folder of a finished run, or an .onnx or
-                .stablehlo file written by `fusejax export`.
+            weights: shipped name, .safetensors file, or folder of a run.
             tile: see `Fuser`.
             memory: see `Fuser`.
 
@@ -71,43 +85,75 @@ class Fuser:
         Raises:
             ValueError: if there are no usable weights.
         """
-        if Path(weights).suffix in (".onnx", ".stablehlo"):
-            from fusejax.export.loading import ExportedFuser
+        params, model_config, training = load_weights(weights)
+        return cls(
+            jax.device_put(params),
+            model_config,
+            tile=tile,
+            memory=memory,
+            name=Path(weights).name.removesuffix(".safetensors"),
+            provenance={"weights": str(weights), "training": training},
+        )
 
-            return ExportedFuser(Path(weights))
-        params, model_config, _ = load_weights(weights)
-        return cls(jax.device_put(params), model_config, tile=tile, memory=memory)
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k not in ("_cores", "_choosing")}
 
-    def fuse_luma(self, ir: Luma, vi_y: Luma, *, exact_size: bool = False) -> Luma:
-        """Fuses a batch of images of equal size; input and output are float32 luma in [0, 1].
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _cores={}, _choosing=threading.Lock())
+
+    @property
+    def name(self) -> str:
+        """The name of the weights, or of the network."""
+        return self._name
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """The network, and where the weights come from."""
+        return self._provenance
+
+    @property
+    def network(self) -> Differentiable:
+        """The network with its parameters."""
+        return Differentiable(self.model, self.params)
+
+    def fuse_luma(self, ir: Planes, vi_y: Planes, *, exact_size: bool = False) -> Planes:
+        """Fuses a batch of images of equal size.
+
+        Pure: under a transformation of JAX (jit, grad, vmap), it is the network at the exact size,
+        never tiled. Otherwise the result is on the host.
 
         Args:
-            ir: infrared luma.
-            vi_y: luma of the visible images.
+            ir: infrared luma, float32 in [0, 1].
+            vi_y: luma of the visible images, likewise.
             exact_size: whether to compile for the exact size, see `Fuser`.
 
         Returns:
             float32 [b, h, w, 1] in [0, 1].
         """
-        if self.tile_side(sources := Sources(ir, vi_y)) is None:
-            return self._fuse_whole(ir, vi_y, exact_size=exact_size)
-        return self.fuse_sources(sources)
+        if isinstance(ir, jax.core.Tracer) or isinstance(vi_y, jax.core.Tracer):
+            return fuse_traced(self.model, self.params, ir, vi_y)
+        sources = Sources(np.asarray(ir), np.asarray(vi_y))
+        if (tile := self.tile_side(sources)) is not None:
+            return fuse_in_tiles(self.model, self.params, sources, core=tile)
+        return fuse_whole(self.model, self.params, sources.ir, sources.vi, exact_size=exact_size)
 
-    def fuse_sources(self, sources: Sources, *, exact_size: bool = False, on_tile: OnTile | None = None) -> Luma:
+    def fuse_sources(
+        self, sources: Sources, *, exact_size: bool = False, tile: int | None = None, on_tile: OnTile | None = None
+    ) -> Luma:
         """Fuses pairs in their original data types, as a whole or in tiles.
 
         Args:
             sources: a pair or a batch of pairs.
             exact_size: whether to compile for the exact size, see `Fuser`.
+            tile: side of the tiles, as returned by `tile_side`; None for the whole images.
             on_tile: for progress, see `fusejax.inference.tiles.OnTile`.
 
         Returns:
             Fused luma, float32 [b, h, w, 1] in [0, 1].
         """
-        core = self.tile_side(sources)
-        if core is not None:
-            return fuse_in_tiles(self.model, self.params, sources, core=core, on_tile=on_tile)
-        return self._fuse_whole(*sources.planes, exact_size=exact_size)
+        if tile is not None:
+            return fuse_in_tiles(self.model, self.params, sources, core=tile, on_tile=on_tile)
+        return fuse_whole(self.model, self.params, *sources.planes, exact_size=exact_size)
 
     def tile_side(self, sources: Sources) -> int | None:
         """Chooses the tiles used for these pairs.
@@ -131,8 +177,26 @@ class Fuser:
                 self._cores[key] = choose_core(self.model, self.params, sources.size, **options)
             return self._cores[key]
 
-    def _fuse_whole(self, ir: Luma, vi_y: Luma, *, exact_size: bool) -> Luma:
-        return fuse_whole(self.model, self.params, ir, vi_y, exact_size=exact_size)
+    def describe_work(self, sources: Sources, *, tile: int | None, exact_size: bool = False) -> str:
+        """Says what is compiled, or how often tiles are passed over.
+
+        Args:
+            sources: see `Backend`.
+            tile: see `Backend`.
+            exact_size: see `Backend`.
+
+        Returns:
+            The line.
+        """
+        size = sources.size
+        if tile is not None:
+            return (
+                f"fusing images of {size_text(size)} in tiles of {tile} pixels, in several passes until the result "
+                "converges (compiled once, kept for later runs)"
+            )
+        shared = size_text((bucket(size[0]), bucket(size[1])))
+        images = f"images of {size_text(size)}" if exact_size else f"images of up to {shared}"
+        return f"compiling the network for {images}, once per size (kept for later runs)"
 
     def maps(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
         """The network's maps for a batch of equal size.
@@ -150,10 +214,10 @@ class Fuser:
         return self.fuse_with_maps(Sources(ir, vi_y))[1]
 
     def fuse_with_maps(self, sources: Sources) -> tuple[Luma, dict[str, Luma]]:
-        """Fuses pairs in their original data types and returns the network's maps; never tiled.
+        """See `Backend`.
 
         Args:
-            sources: a pair or a batch of pairs.
+            sources: see `Backend`.
 
         Returns:
             Fused luma, float32 [b, h, w, 1] in [0, 1], and the maps, see `maps`.
@@ -173,114 +237,3 @@ class Fuser:
         if "maps" not in self.model.provides:
             having = [network.__name__ for network in NETWORKS.values() if "maps" in network.provides]
             raise ValueError(f"{type(self.model).__name__} has no maps; networks that have: {', '.join(having)}.")
-
-    def fuse(
-        self,
-        ir: Any,
-        vi: Any,
-        *,
-        stretch: bool = False,
-        ir_range: RangeOption = "auto",
-        ir_polarity: Polarity = "white",
-    ) -> Shaped[np.ndarray, "..."]:
-        """Fuses one pair, or a batch with a leading axis.
-
-        Args:
-            ir: see `fusejax.fuse`.
-            vi: see `fusejax.fuse`.
-            stretch: see `fusejax.fuse`.
-            ir_range: see `fusejax.fuse`.
-            ir_polarity: see `fusejax.fuse`.
-
-        Returns:
-            Array with the shape and type of `vi`: color in, color out.
-        """
-        return self.fuse_pair(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity).image
-
-    def fuse_pair(
-        self,
-        ir: Any,
-        vi: Any,
-        *,
-        stretch: bool = False,
-        ir_range: RangeOption = "auto",
-        ir_polarity: Polarity = "white",
-        bits: Literal[8, 16] | None = None,
-        maps: bool = False,
-        exact_size: bool = False,
-    ) -> Fused:
-        """Like `fuse`, but also returns luma, infrared and, if requested, maps.
-
-        Args:
-            ir: see `fuse`.
-            vi: see `fuse`.
-            stretch: see `fuse`.
-            ir_range: see `fuse`.
-            ir_polarity: see `fuse`.
-            bits: 8 or 16 for an integer image of this depth; by default the type of `vi`.
-            maps: also compute the network's maps, for the whole image.
-            exact_size: whether to compile for the exact size, see `Fuser`.
-
-        Returns:
-            Image, luma, maps and sources, from one run of the network.
-
-        Raises:
-            ValueError: see `fuse`; and if the network has no maps.
-        """
-        ir_range = check_range(ir_range)
-        ir, vi = np.asarray(as_array(ir, "ir")), np.asarray(as_array(vi, "vi"))
-        check_pair(ir, vi)
-        sources = make_sources(ir, vi, ir_range, ir_polarity)
-        if maps:
-            fused_y, found = self.fuse_with_maps(sources)
-        else:
-            fused_y, found = self.fuse_sources(sources, exact_size=exact_size), {}
-        image, fused_y = finish(sources, fused_y, stretch=stretch, dtype=integer_type(bits) or vi.dtype)
-        if ir.ndim < 4:
-            fused_y, found = fused_y[0], {name: values[0] for name, values in found.items()}
-        return Fused(image.reshape(vi.shape), fused_y, found, sources)
-
-
-@functools.cache
-def _loaded(weights: str) -> Fuser:
-    return Fuser.load(weights)
-
-
-def fuse(
-    ir: Any,
-    vi: Any,
-    *,
-    weights: str | Path = "light",
-    stretch: bool = False,
-    ir_range: RangeOption = "auto",
-    ir_polarity: Polarity = "white",
-) -> Shaped[np.ndarray, "..."]:
-    """Fuses an infrared and a visible image of the same scene, registered to each other.
-
-    The luma of the visible image (BT.601, full range) is fused with the infrared image; chroma is
-    taken from the visible image.
-
-    Args:
-        ir: [h, w], [h, w, 1] or [h, w, 3] (its luma is used), or a batch of such images; uint8,
-            uint16 or float.
-        vi: [h, w], [h, w, 1] (gray) or [h, w, 3] (RGB), or a batch; uint8, uint16, or float in
-            [0, 1].
-        weights: shipped name, .safetensors file or folder of a finished run.
-        stretch: stretch the luma of each fused image to the full range; off by default, because it
-            changes the meaning of gray levels. A pair without contrast is not changed.
-        ir_range: values of `ir` that map to black and white. "full": the range of the data type, 0
-            to 1 for floats. (LOW, HIGH): these values. "auto": the range of the data type for 8-bit
-            images and for images that use it; otherwise the lowest and highest values without
-            outliers, with a warning that states them. See
-            `fusejax.inference.thermal.automatic_ranges`. Frames of a video are comparable only if
-            all use the same range.
-        ir_polarity: "white" if hot is bright in `ir`, "black" if hot is dark.
-
-    Returns:
-        Array with the shape and data type of `vi`: color in, color out.
-
-    Raises:
-        ValueError: for unequal sizes, unsupported shapes or types, NaN, and floats outside [0, 1]
-            where these are not allowed.
-    """
-    return _loaded(str(weights)).fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)

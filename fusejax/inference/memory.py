@@ -37,6 +37,19 @@ def parse_memory(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
+def memory_limit(memory: int | str | None) -> int | None:
+    """The option `memory` in bytes.
+
+    Raises:
+        ValueError: if it is neither a number of bytes above 0, nor a text such as "2G".
+    """
+    if isinstance(memory, str):
+        return parse_memory(memory)
+    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | np.integer) or memory <= 0):
+        raise ValueError(f"memory is {memory!r}; expected a number of bytes, or a text such as '2G'.")
+    return memory
+
+
 def check_tile(tile: str | int) -> None:
     """Raises ValueError unless `tile` is `auto`, `off` or a side in pixels."""
     if tile not in ("auto", "off") and not (str(tile).isdecimal() and int(tile) > 0):

@@ -206,8 +206,16 @@ def stretch_range(fused_y: Plane) -> Plane:
 
 
 def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
-    """uint8 or uint16."""
-    return np.dtype({8: np.uint8, 16: np.uint16}[bits]) if bits else None
+    """uint8 or uint16; None for the type of the visible image.
+
+    Raises:
+        ValueError: for another depth.
+    """
+    if bits is None:
+        return None
+    if bits not in (8, 16):
+        raise ValueError(f"bits is {bits!r}; use 8 or 16, or None for the depth of the visible image.")
+    return np.dtype(np.uint8 if bits == 8 else np.uint16)
 
 
 def finish(sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Planes]:

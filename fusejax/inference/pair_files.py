@@ -9,7 +9,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.backend import Backend
 from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
 from fusejax.inference.thermal import Polarity, Range, full_range
@@ -19,7 +19,6 @@ from fusejax.io.images import as_infrared, read_image, read_thermal, resample, t
 from fusejax.io.pairing import PairPaths, size_text
 from fusejax.io.panels import labeled_row
 from fusejax.ops.color import rgb_to_luma
-from fusejax.ops.extent import bucket
 
 # Infrared counts as color from this mean difference between the color channels, as a fraction of
 # the range.
@@ -42,7 +41,7 @@ class Settings:
     skip_bad: bool
 
 
-class PairOnItsWay:
+class PairTask:
     """One pair that is read, fused and written; the three steps may run in different threads.
 
     Each step releases what is no longer needed, so large images are held in memory only once.
@@ -53,13 +52,14 @@ class PairOnItsWay:
         advice: a warning about unusual sources.
     """
 
-    def __init__(self, job: Job, settings: Settings, fuser: Fuser):
+    def __init__(self, job: Job, settings: Settings, backend: Backend):
         self.job, self.problem, self.advice = job, None, None
-        self._settings, self._fuser = settings, fuser
+        self._settings, self._backend = settings, backend
         self._sources: Sources | None = None
+        self._tile: int | None = None
         self._fused_y, self._maps = None, {}
 
-    def read(self) -> "PairOnItsWay":
+    def read(self) -> "PairTask":
         """Reads the pixels, resamples infrared to the size of the visible image, converts to
         floats.
         """
@@ -75,23 +75,15 @@ class PairOnItsWay:
         ir = as_infrared(resample(ir, height=vi.shape[0], width=vi.shape[1]))
         chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
         self._sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
-        if self._settings.maps or self._fuser.tile_side(self._sources) is None:
+        self._tile = None if self._settings.maps else self._backend.tile_side(self._sources)
+        if self._tile is None:
             self._sources.planes  # noqa: B018 - caches them, while the network works on another pair
         return self
 
-    def program(self, *, exact_size: bool) -> str:
-        """Describes what is compiled for the pair; pairs that share a program share the text."""
+    def describe_work(self, *, exact_size: bool) -> str | None:
+        """See `Backend.describe_work`."""
         assert self._sources is not None
-        size = self._sources.size
-        core = None if self._settings.maps else self._fuser.tile_side(self._sources)
-        if core is not None:
-            return (
-                f"fusing images of {size_text(size)} in tiles of {core} pixels, in several passes until the result "
-                "converges (compiled once, kept for later runs)"
-            )
-        shared = size_text((bucket(size[0]), bucket(size[1])))
-        images = f"images of {size_text(size)}" if exact_size else f"images of up to {shared}"
-        return f"compiling the network for {images}, once per size (kept for later runs)"
+        return self._backend.describe_work(self._sources, tile=self._tile, exact_size=exact_size)
 
     def fuse(self, *, exact_size: bool) -> None:
         """Runs the network.
@@ -102,10 +94,10 @@ class PairOnItsWay:
         assert self._sources is not None
         try:
             if self._settings.maps:
-                self._fused_y, self._maps = self._fuser.fuse_with_maps(self._sources)
+                self._fused_y, self._maps = self._backend.fuse_with_maps(self._sources)
             else:
-                self._fused_y = self._fuser.fuse_sources(
-                    self._sources, exact_size=exact_size, on_tile=_line_now_and_then()
+                self._fused_y = self._backend.fuse_sources(
+                    self._sources, exact_size=exact_size, tile=self._tile, on_tile=_progress_printer()
                 )
             self._sources = dataclasses.replace(self._sources)  # without its cached planes
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
@@ -132,7 +124,7 @@ class PairOnItsWay:
         write_image(self.job.target, images[0])
 
 
-def _line_now_and_then() -> OnTile:
+def _progress_printer() -> OnTile:
     """Prints the progress of the tiles every ten seconds."""
     last = time.perf_counter()
 

@@ -43,7 +43,10 @@ def check_range(ir_range: RangeOption) -> RangeOption:
         if ir_range not in ("auto", "full"):
             raise ValueError(f"ir_range is {ir_range!r}; use auto, full, or two numbers LOW HIGH.")
         return ir_range
-    low, high = (float(value) for value in ir_range)
+    try:
+        low, high = (float(value) for value in ir_range)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"ir_range is {ir_range!r}; use auto, full, or two numbers (LOW, HIGH).") from error
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"ir_range is {low:g} {high:g}; LOW must be below HIGH.")
     return low, high

@@ -96,8 +96,8 @@ class Tiling:
         """
         sums = self.estimate(sources)
         for n in range(len(sums) + 1):
-            told = functools.partial(on_tile, n + 1) if on_tile else None
-            change, sums = self.correct(sources, sums, fused, on_tile=told)
+            report_tile = functools.partial(on_tile, n + 1) if on_tile else None
+            change, sums = self.correct(sources, sums, fused, on_tile=report_tile)
             if n and change <= SETTLED:
                 break
 

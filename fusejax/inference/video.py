@@ -9,14 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.backend import Backend
+from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
 from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
 from fusejax.io.frame_folder import ImageFrame
 from fusejax.io.images import resample, write_image
-from fusejax.io.pairing import size_text
 from fusejax.io.panels import labeled_row
 from fusejax.io.pyav import VideoError
 from fusejax.io.video import DecodedFrame, Frames, VideoFile
@@ -49,7 +50,7 @@ def fuse_video(
     vi: str | Path,
     out: str | Path,
     *,
-    weights: str | Path = "light",
+    weights: str | Path | Backend = "light",
     codec: Codec | None = None,
     rate: float | None = None,
     temporal: float = 0.0,
@@ -75,7 +76,7 @@ def fuse_video(
         out: folder, or a file with suffix .mkv or .mp4. In a folder, the result has the name of the
             visible video or, for folders without `codec`, images have the names of the visible
             frames.
-        weights: shipped name, .safetensors file, or folder of a finished run.
+        weights: see `fusejax.load`, or what it returns.
         codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`,
             otherwise ffv1 for videos and images for folders.
         rate: frames per second of folders; videos have their own frame rate.
@@ -106,10 +107,9 @@ def fuse_video(
     check_fit(*sources, resize=resize is not None)
     target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
     chosen = find_range(sources[0], ir_range)
-    fuser = Fuser.load(weights, tile=tile, memory=limit)
-    text = f"compiling the network for frames of {size_text(sources[1].size)}, once per size (kept for later runs)"
-    print(text, file=sys.stderr, flush=True)
-    fused = _fused(fuser, sources, chosen, ir_polarity, temporal)
+    backend = opened(weights, tile=tile, memory=limit)
+    backend.check_size(sources[1].size)
+    fused = _fused(backend, sources, chosen, ir_polarity, temporal)
     number, visible_rate = 0, sources[1].rate
     with ExitStack() as stack:
         writer = side = None
@@ -132,15 +132,20 @@ def fuse_video(
 
 
 def _fused(
-    fuser: Fuser, sources: tuple[Frames, Frames], chosen: Range, polarity: Polarity, temporal: float
+    backend: Backend, sources: tuple[Frames, Frames], chosen: Range, polarity: Polarity, temporal: float
 ) -> Iterator[tuple[np.ndarray, Frame, np.ndarray]]:
     """Yields for every frame: infrared in [0, 1], the visible frame, the fused luma."""
-    state, before = initial_state(*sources[1].size), 0.0
+    state, before, said, tile = initial_state(*sources[1].size), 0.0, None, None
     for infrared, visible in pair_frames(*sources):
         vi_y = visible.luma()
         ir = resample(infrared.infrared(), height=vi_y.shape[0], width=vi_y.shape[1])
         unit = to_unit(ir, chosen, polarity=polarity)
-        fused_y = fuser.fuse_luma(unit[None], vi_y[None], exact_size=True)
+        planes = Sources(unit[None], vi_y[None])
+        if said is None:
+            tile = backend.tile_side(planes)
+            said = backend.describe_work(planes, tile=tile, exact_size=True) or ""
+            print(said, file=sys.stderr, flush=True)
+        fused_y = backend.fuse_sources(planes, exact_size=True, tile=tile)
         if temporal:
             state, settled = settle(state, unit[None], vi_y[None], fused_y, visible.seconds - before, temporal)
             fused_y, before = np.asarray(settled), visible.seconds

@@ -13,6 +13,7 @@ from fusejax.ops.extent import bucket
 from fusejax.typing import Params
 
 Luma = Float[np.ndarray, "b h w 1"]
+Planes = Float[np.ndarray | jax.Array, "b h w 1"]
 
 
 def fuse_whole(model: nn.Module, params: Params, ir: Luma, vi_y: Luma, *, exact_size: bool) -> Luma:
@@ -34,6 +35,11 @@ def fuse_whole(model: nn.Module, params: Params, ir: Luma, vi_y: Luma, *, exact_
         return np.asarray(_forward_exact(model, params, ir, vi_y))
     h, w = ir.shape[1:3]
     return np.asarray(_forward(model, params, *_extended(model, ir, vi_y)))[:, :h, :w]
+
+
+def fuse_traced(model: nn.Module, params: Params, ir: Planes, vi_y: Planes) -> Planes:
+    """The network at the exact size as a pure function, for use inside JAX's transformations."""
+    return _forward_exact(model, params, ir, vi_y)
 
 
 def fuse_with_maps(model: nn.Module, params: Params, ir: Luma, vi_y: Luma) -> tuple[Luma, dict[str, Luma]]:

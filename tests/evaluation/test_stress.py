@@ -35,7 +35,7 @@ def weights(tmp_path_factory):
 def test_adversarial_noise_is_small_and_worse_than_chance():
     pair, fuser = synthetic_pair(1, size=(39, 50)), Fuser(tiny_params(), TINY)
     condition = Condition("adversarial_noise", "both", 3)
-    attacked = adversarial_pair(fuser, pair["ir"], pair["vi"], condition, name="a")
+    attacked = adversarial_pair(fuser.network, pair["ir"], pair["vi"], condition, name="a")
     rng = np.random.default_rng(0)
     noise = [
         np.clip(x.astype(int) + rng.choice([-4, 4], x.shape), 0, 255).astype(np.uint8) for x in (pair["ir"], pair["vi"])

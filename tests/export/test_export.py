@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import fusejax
-from fusejax.export import export_weights, standalone
+from fusejax.export import export_weights
 from fusejax.export.exporting import LIMITS
+from fusejax.inference import standalone
 from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
 from fusejax.models.networks import NETWORKS, build
 from fusejax.weights.files import load_weights, save_weights

@@ -216,17 +216,17 @@ class Interrupt(BaseException):
 
 
 def test_an_interrupt_leaves_nothing_and_the_next_call_starts_again(videos, weights, tmp_path, monkeypatch):
-    calls, plain = [], Fuser.fuse_luma
+    calls, plain = [], Fuser.fuse_sources
 
-    def interrupted(self, ir, vi_y, **options):
+    def interrupted(self, sources, **options):
         calls.append(1)
         if len(calls) == 4:
             raise Interrupt
-        return plain(self, ir, vi_y, **options)
+        return plain(self, sources, **options)
 
     given = (videos / "ir.mkv", videos / "vi.mkv", tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(Fuser, "fuse_luma", interrupted)
+        patched.setattr(Fuser, "fuse_sources", interrupted)
         with pytest.raises(Interrupt):
             fuse_video(*given, weights=weights, preview=True)
     assert list(tmp_path.iterdir()) == []
@@ -242,13 +242,13 @@ import os, signal
 from fusejax.cli.main import main
 from fusejax.inference.fuser import Fuser
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs without it
-plain, calls = Fuser.fuse_luma, []
-def stopping(self, ir, vi_y, **options):
+plain, calls = Fuser.fuse_sources, []
+def stopping(self, sources, **options):
     calls.append(1)
     if len(calls) == 4:
         os.kill(os.getpid(), {int(number)})
-    return plain(self, ir, vi_y, **options)
-Fuser.fuse_luma = stopping
+    return plain(self, sources, **options)
+Fuser.fuse_sources = stopping
 main({[*words, "--weights", weights]!r})
 """
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

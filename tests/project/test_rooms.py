@@ -51,7 +51,7 @@ def imported(path, names):
 
 
 # Still to be removed.
-PENDING = {("evaluation", "report"), ("inference", "export")}
+PENDING = {("evaluation", "report")}
 
 NAMES = dict(modules())
 ARROWS = {name: sorted(set(imported(path, NAMES)) - {name}) for name, path in NAMES.items() if name != "fusejax"}
