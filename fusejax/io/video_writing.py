@@ -47,6 +47,7 @@ class VideoWriter:
         rate: fractions.Fraction,
         like: VideoFile | None = None,
         aspect: fractions.Fraction | None = None,
+        quick: bool = False,
     ):
         """Stores the settings of the file, which is opened at the first frame.
 
@@ -56,9 +57,11 @@ class VideoWriter:
             rate: frames per second.
             like: video whose pixel aspect, field order and audio are copied.
             aspect: width of a pixel divided by its height; by default that of `like`.
+            quick: whether H.264 must keep up with a camera, at the price of larger files.
         """
         self.target, self.rate, self.like = target, rate, like
         self.codec: Codec = codec
+        self._options = _OPTIONS[codec] | ({"preset": "veryfast"} if quick and codec == "h264" else {})
         self.partial: Path | None = None
         self.aspect = aspect or (like.aspect if like else None)
         self.audio: str | None = None  # a phrase that says what happened to the audio
@@ -122,7 +125,7 @@ class VideoWriter:
         self._container = av.open(file_url(self.partial), "w")
         order = self.like.field_order if self.like else 0
         interlaced = {"flags": "+ildct+ilme"} if self.codec == "h264" and order > _PROGRESSIVE else {}
-        options = _OPTIONS[self.codec] | interlaced
+        options = self._options | interlaced
         self._stream = self._container.add_stream(_ENCODERS[self.codec], rate=self.rate, options=options)
         context = self._stream.codec_context
         context.field_order, context.sample_aspect_ratio = order, self.aspect or 0

@@ -1,0 +1,233 @@
+"""Fusing two live sources, frame by frame, until one of them ends or somebody stops it."""
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Sequence
+from threading import Condition
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from fusejax.inference.fuser import Fuser
+from fusejax.inference.temporal import initial_state, settle
+from fusejax.inference.thermal import Polarity, RangeOption, check_range, to_unit
+from fusejax.io.images import from_float, resample
+from fusejax.io.pairing import size_text
+from fusejax.io.pyav import VideoError
+from fusejax.io.video_writing import from_pixels
+from fusejax.live.controls import Controls, Settings
+from fusejax.live.pairing import Partners
+from fusejax.live.ranges import LiveRange
+from fusejax.live.sources import Address, LiveFrame, Source
+from fusejax.live.statistics import Statistics, Summary
+
+if TYPE_CHECKING:
+    import av
+
+_WAITING = 3  # visible frames that may wait; more would be shown too late
+_PATIENCE = 0.05  # seconds to wait for an infrared frame that is due
+_LEAD = 0.05  # seconds until files begin to play
+
+
+class Output(Protocol):
+    """Takes the frames that are shown."""
+
+    def show(self, frame: "av.VideoFrame", seconds: float) -> None:
+        """Takes a frame; must return quickly.
+
+        Args:
+            frame: what is shown, in any pixel format.
+            seconds: when it was taken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finishes."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveOptions:
+    """Options of a session.
+
+    Attributes:
+        resize: "ir" resamples infrared frames to the size of the visible frames.
+        ir_range: see `fusejax.fuse`; for `auto`, see `LiveRange`.
+        ir_polarity: see `fusejax.fuse`.
+        offset: seconds to add to the times of infrared frames.
+        hold: seconds for which an infrared frame is held.
+        timeout: seconds without data after which a connection counts as lost.
+        give_up: seconds without a pair after which the session ends with an error.
+    """
+
+    resize: Literal["ir"] | None = None
+    ir_range: RangeOption = "auto"
+    ir_polarity: Polarity = "white"
+    offset: float = 0.0
+    hold: float = 0.5
+    timeout: float = 5.0
+    give_up: float = 30.0
+
+
+class Session:
+    """Two sources, a network and its outputs."""
+
+    def __init__(
+        self,
+        ir: Address,
+        vi: Address,
+        fuser: Fuser,
+        *,
+        outputs: Sequence[Output],
+        controls: Controls | None = None,
+        options: LiveOptions | None = None,
+    ):
+        """Stores what is needed; `run` does the work.
+
+        Args:
+            ir: infrared source.
+            vi: visible source.
+            fuser: network, see `fusejax.load`.
+            outputs: takers of the frames.
+            controls: settings that others may change while the session runs.
+            options: see `LiveOptions`.
+        """
+        self.options, self.controls = options or LiveOptions(), controls or Controls(Settings())
+        self.statistics, self.outputs = Statistics(), list(outputs)
+        self._fuser, self._range = fuser, LiveRange(check_range(self.options.ir_range))
+        self._partners = Partners(offset=self.options.offset, bound=self.options.hold)
+        self._waiting: deque[LiveFrame] = deque()
+        self._arrived = Condition()
+        self.ir = Source(ir, self._partners.put, timeout=self.options.timeout)
+        self.vi = Source(vi, self._take, timeout=self.options.timeout)
+        self._size, self._state, self._before = (0, 0), None, 0.0
+        self._interval = 1 / 30
+
+    def run(self) -> Summary:
+        """Works until a file ends, `controls.stop` is set, or nothing comes any more.
+
+        Returns:
+            The figures of the session.
+
+        Raises:
+            ValueError: if a source cannot be used, or if no pair of frames came for `give_up`
+                seconds.
+            OSError: if an output cannot be written.
+        """
+        try:
+            self._open()
+            last = time.monotonic()
+            while not self.controls.stop.is_set():
+                frame = self._next()
+                if frame is not None and self._fuse(frame):
+                    last = time.monotonic()
+                if self._has_ended(frame):
+                    break
+                if time.monotonic() - last > self.options.give_up:
+                    raise VideoError(f"no pair of frames for {self.options.give_up:g} s ({self._reason()}).")
+            if not self.statistics.frames and not self.controls.stop.is_set():
+                raise VideoError(
+                    f"the sources never overlap in time ({self._reason()}); check --offset, now {self.options.offset:g} s."
+                )
+            return self.statistics.summary()
+        finally:
+            for source in (self.ir, self.vi):
+                source.stop()
+            for output in self.outputs:
+                output.close()
+
+    def _open(self) -> None:
+        """Waits for the first frames and compiles the network, so that no frame is late because of
+        that.
+        """
+        sources, end = (self.ir, self.vi), time.monotonic() + self.options.give_up
+        for source in sources:
+            source.start()
+        for source in sources:
+            while not source.opened.wait(0.1):
+                if self.controls.stop.is_set():
+                    return
+                if time.monotonic() > end:
+                    raise VideoError(source.error or f"{source.address.name}: no frame for {self.options.give_up:g} s.")
+            if source.opening is None:
+                raise VideoError(source.error or f"{source.address.name} has no frames.")
+        ir, vi = self.ir.opening, self.vi.opening
+        assert ir is not None and vi is not None
+        self._size = vi.frame.height, vi.frame.width
+        if not self.options.resize and (ir.frame.height, ir.frame.width) != self._size:
+            sizes = size_text((ir.frame.height, ir.frame.width)), size_text(self._size)
+            raise VideoError(
+                f"{self.ir.address.name} is {sizes[0]} but {self.vi.address.name} is {sizes[1]} (width x height); "
+                "register the cameras first, or resample infrared with --resize ir."
+            )
+        vi_y = vi.luma()
+        self._fuser.fuse_luma(vi_y[None], vi_y[None], exact_size=True)
+        settle(initial_state(*self._size), vi_y[None], vi_y[None], vi_y[None], 0.0, 0.1)
+        with self._arrived:
+            self._waiting.clear()
+        epoch = time.monotonic() + _LEAD
+        for source in sources:
+            source.play(epoch)
+
+    def _take(self, frame: LiveFrame) -> None:
+        """Queues a visible frame; called in the thread of the source."""
+        with self._arrived:
+            self._waiting.append(frame)
+            if len(self._waiting) > _WAITING:
+                self._waiting.popleft()
+                self.statistics.drop("too late")
+            self._arrived.notify()
+
+    def _next(self) -> LiveFrame | None:
+        with self._arrived:
+            self._arrived.wait_for(lambda: len(self._waiting) > 0, timeout=0.1)
+            return self._waiting.popleft() if self._waiting else None
+
+    def _fuse(self, visible: LiveFrame) -> bool:
+        """Fuses and shows a frame; whether it could."""
+        step, self._before = visible.seconds - self._before, visible.seconds
+        if 0 < step < 1:
+            self._interval += 0.2 * (step - self._interval)
+        ahead = self._interval / 2
+        infrared = self._partners.partner(visible.seconds, ahead=ahead, patience=_PATIENCE)
+        if not isinstance(infrared, LiveFrame):
+            self.statistics.drop("without an infrared frame")
+            return False
+        picture, thermal = visible.picture, infrared.picture.infrared()
+        height, width = self._size
+        if (picture.frame.height, picture.frame.width) != self._size or (
+            not self.options.resize and thermal.shape[:2] != self._size
+        ):
+            self.statistics.drop("of another size")
+            return False
+        chosen = self._range.of(thermal, infrared.seconds)
+        unit = to_unit(resample(thermal, height=height, width=width), chosen, polarity=self.options.ir_polarity)
+        settings, vi_y = self.controls.settings, picture.luma()
+        fused_y = self._fuser.fuse_luma(unit[None], vi_y[None], exact_size=True)
+        if settings.temporal:
+            state = self._state or initial_state(*self._size)
+            self._state, settled = settle(
+                state, unit[None], vi_y[None], fused_y, max(0.0, step), float(settings.temporal)
+            )
+            fused_y = np.asarray(settled)
+        if settings.view == "infrared":
+            shown = from_pixels(from_float(unit, np.uint8))
+        else:
+            shown = picture.frame if settings.view == "visible" else picture.with_luma(fused_y[0])
+        for output in self.outputs:
+            output.show(shown, visible.seconds)
+        self.statistics.show(visible.seconds, time.monotonic())
+        return True
+
+    def _has_ended(self, frame: LiveFrame | None) -> bool:
+        """Whether a file has been played to its end."""
+        if frame is not None:
+            return False
+        return self.vi.ended or (self.ir.ended and self.ir.frames == 0)
+
+    def _reason(self) -> str:
+        """What is wrong with the sources."""
+        found = [source.error for source in (self.ir, self.vi) if source.error]
+        counts = f"{self.ir.frames} infrared and {self.vi.frames} visible frames came"
+        return "; ".join([*found, counts])
