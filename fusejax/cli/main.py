@@ -30,6 +30,7 @@ with epy.lazy_imports():
         fuse,
         import_torch,
         info,
+        live,
         page,
         plan,
         report,
@@ -45,6 +46,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "stress": (stress, "test methods on noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),
     "compare": (compare, "rank weights, fusion rules and other methods' results: --data-root DIR --out DIR"),
     "blind": (blind, "judge methods by eye, without their names: --fused NAME=DIR ... --ir DIR --vi DIR --out DIR"),
+    "live": (live, "fuse cameras, streams or files as they come: --ir SOURCE --vi SOURCE"),
     "info": (info, "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG"),
     "plan": (
         plan,

@@ -159,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self._answer(json.dumps(dataclasses.asdict(settings)).encode(), "application/json")
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
+    def log_message(self, format: str, *args: Any) -> None:
         """Keeps requests out of the terminal."""
 
     def _allowed(self) -> HttpOutput | None:

@@ -104,14 +104,15 @@ class RawOutput:
     A reader that is slow, or does not read at all, loses frames and holds up nobody.
     """
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: BinaryIO, *, broken: threading.Event):
         """Starts the thread that writes.
 
         Args:
             stream: such as `sys.stdout.buffer`.
+            broken: set when the reader has gone.
         """
         self._stream, self._frames = stream, queue.Queue(maxsize=2)
-        self.dropped, self.broken = 0, threading.Event()
+        self.dropped, self._broken = 0, broken
         self._thread = threading.Thread(target=self._write, name="raw frames", daemon=True)
         self._thread.start()
 
@@ -137,18 +138,19 @@ class RawOutput:
                 self._stream.write(data)
                 self._stream.flush()
             except (OSError, ValueError):  # the reader has gone
-                self.broken.set()
+                self._broken.set()
                 return
 
 
 class WindowOutput:
     """Shows frames in a window; needs a display and Python's tkinter."""
 
-    def __init__(self, title: str):
+    def __init__(self, title: str, *, closed: threading.Event):
         """Opens the window.
 
         Args:
             title: its title.
+            closed: set when somebody closes it.
 
         Raises:
             ValueError: if there is no display or no tkinter.
@@ -159,11 +161,11 @@ class WindowOutput:
             self._root = tkinter.Tk()
         except Exception as error:
             raise ValueError(f"--window cannot be opened ({error}); use the page (--http) instead.") from error
-        self._tk, self.closed = tkinter, threading.Event()
+        self._tk = tkinter
         self._root.title(title)
         self._label = tkinter.Label(self._root)
         self._label.pack()
-        self._root.protocol("WM_DELETE_WINDOW", self.closed.set)
+        self._root.protocol("WM_DELETE_WINDOW", closed.set)
 
     def show(self, frame: "av.VideoFrame", seconds: float) -> None:
         """See `fusejax.live.session.Output`."""

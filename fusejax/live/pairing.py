@@ -3,9 +3,10 @@
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 
+@runtime_checkable
 class Timed(Protocol):
     """A frame with the time at which it was taken."""
 
@@ -30,7 +31,8 @@ def hold_last(
         offset: seconds to add to the times of the infrared frames.
         bound: seconds for which an infrared frame is held.
         ahead: seconds by which an infrared frame may be later than its visible frame; half the
-            visible interval, so that streams of equal rates are paired one by one.
+            shorter interval, so that streams of equal rates are paired one by one, and those of
+            a faster infrared camera with the nearest frame.
 
     Yields:
         The infrared frame, or None where there is none within the bound, and the visible frame.
@@ -49,6 +51,9 @@ class Partners:
     """The latest infrared frames of a live stream; for two threads.
 
     The rule is that of `hold_last`. The next infrared frame is waited for only if it is due.
+
+    Attributes:
+        interval: usual seconds between two frames; 0 until there are two.
     """
 
     def __init__(self, *, offset: float, bound: float):
@@ -60,7 +65,7 @@ class Partners:
         """
         self.offset, self.bound = offset, bound
         self._frames: deque[Timed] = deque(maxlen=64)
-        self._interval = 0.0
+        self.interval = 0.0
         self._arrived = threading.Condition()
 
     def put(self, frame: Timed) -> None:
@@ -71,7 +76,7 @@ class Partners:
                 if step <= 0:  # the clock has jumped back
                     self._frames.clear()
                 else:
-                    self._interval = step if self._interval == 0 else 0.8 * self._interval + 0.2 * step
+                    self.interval = step if self.interval == 0 else 0.8 * self.interval + 0.2 * step
             self._frames.append(frame)
             self._arrived.notify_all()
 
@@ -101,4 +106,4 @@ class Partners:
         """Whether a later frame is expected not after the given time."""
         if not self._frames:
             return True
-        return self._frames[-1].seconds + max(self._interval, 1e-3) + self.offset <= latest
+        return self._frames[-1].seconds + max(self.interval, 1e-3) + self.offset <= latest

@@ -1,11 +1,12 @@
 """Fusing two live sources, frame by frame, until one of them ends or somebody stops it."""
 
+import contextlib
 import dataclasses
 import time
 from collections import deque
 from collections.abc import Sequence
 from threading import Condition
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +31,7 @@ _PATIENCE = 0.05  # seconds to wait for an infrared frame that is due
 _LEAD = 0.05  # seconds until files begin to play
 
 
+@runtime_checkable
 class Output(Protocol):
     """Takes the frames that are shown."""
 
@@ -127,15 +129,15 @@ class Session:
                 if time.monotonic() - last > self.options.give_up:
                     raise VideoError(f"no pair of frames for {self.options.give_up:g} s ({self._reason()}).")
             if not self.statistics.frames and not self.controls.stop.is_set():
-                raise VideoError(
-                    f"the sources never overlap in time ({self._reason()}); check --offset, now {self.options.offset:g} s."
-                )
+                offset = f"check --offset, which is {self.options.offset:g} s"
+                raise VideoError(f"the sources never overlap in time ({self._reason()}); {offset}.")
             return self.statistics.summary()
         finally:
             for source in (self.ir, self.vi):
                 source.stop()
-            for output in self.outputs:
-                output.close()
+            with contextlib.ExitStack() as stack:  # closes all, even if one fails
+                for output in self.outputs:
+                    stack.callback(output.close)
 
     def _open(self) -> None:
         """Waits for the first frames and compiles the network, so that no frame is late because of
@@ -189,7 +191,7 @@ class Session:
         step, self._before = visible.seconds - self._before, visible.seconds
         if 0 < step < 1:
             self._interval += 0.2 * (step - self._interval)
-        ahead = self._interval / 2
+        ahead = min(self._interval, self._partners.interval or self._interval) / 2
         infrared = self._partners.partner(visible.seconds, ahead=ahead, patience=_PATIENCE)
         if not isinstance(infrared, LiveFrame):
             self.statistics.drop("without an infrared frame")

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from fusejax.io.pyav import VideoError, file_url, import_av
 from fusejax.io.video import DecodedFrame
@@ -155,8 +154,9 @@ class Source(threading.Thread):
 
     def _read(self) -> None:
         address, av = self.address, import_av()
-        options: dict[str, Any] = {"options": {} if address.is_file or address.format else _STREAM_OPTIONS}
-        with av.open(address.url, format=address.format, timeout=(self._timeout, self._timeout), **options) as container:
+        options = {} if address.is_file or address.format else _STREAM_OPTIONS
+        patience = self._timeout, self._timeout
+        with av.open(address.url, format=address.format, timeout=patience, options=options) as container:
             if not container.streams.video:
                 raise VideoError("there is no video in it")
             stream = container.streams.video[0]
