@@ -6,13 +6,17 @@ uniform image.
 """
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
+
+from fusejax.inference.measured import find_measured
+from fusejax.io.image_headers import ImageWarning
 
 Range = tuple[float, float]
 RangeOption = Literal["auto", "full"] | Range
@@ -58,8 +62,8 @@ def full_range(dtype: np.dtype | type) -> Range:
 
 
 def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
-    """Lowest and highest value without outliers: 0.01% and 99.99% quantiles after a 3x3 median
-    filter.
+    """Lowest and highest value of the scene without outliers: 0.01% and 99.99% quantiles after a
+    3x3 median filter, of the pixels found by `find_measured`.
 
     Args:
         ir: uint8, uint16 or float values.
@@ -67,14 +71,21 @@ def robust_extremes(ir: Shaped[np.ndarray, "h w 1"]) -> Range:
     Returns:
         (low, high) in the values of the image.
     """
-    plane = ir[..., 0].astype(np.float32) if np.issubdtype(ir.dtype, np.floating) else ir[..., 0]
+    return _extremes(ir[..., 0], find_measured(ir[..., 0]).mask)
+
+
+def _extremes(plane: Shaped[np.ndarray, "h w"], measured: Bool[np.ndarray, "h w"]) -> Range:
+    plane = plane.astype(np.float32) if np.issubdtype(plane.dtype, np.floating) else plane
+    if not measured.all():  # so that no other value gets into the medians
+        plane = np.where(measured, plane, np.median(plane[measured]).astype(plane.dtype))
     plane = cv2.medianBlur(np.ascontiguousarray(plane), 3)
     if np.issubdtype(plane.dtype, np.floating):
-        low, high = np.quantile(plane, _TAILS)
+        low, high = np.quantile(plane[measured], _TAILS)
         return float(low), float(high)
     # Counts values, because sorting would be slower and copy large images.
-    counts = cv2.calcHist([plane], [0], None, [2**16], [0, 2**16])
-    ranks = np.floor(_TAILS[0] * (plane.size - 1)), np.ceil(_TAILS[1] * (plane.size - 1))
+    counts = cv2.calcHist([plane], [0], measured.view(np.uint8), [2**16], [0, 2**16])
+    number = int(measured.sum())
+    ranks = np.floor(_TAILS[0] * (number - 1)), np.ceil(_TAILS[1] * (number - 1))
     levels = np.searchsorted(np.cumsum(counts.astype(np.int64)), ranks, side="right")
     return float(levels[0]), float(levels[1])
 
@@ -86,7 +97,8 @@ def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.d
     display image do so as well: if every value is a multiple of 257 (8 bits stored in 16), or if
     the values span at least half of the range of 8, 10, 12, 14 or 16 bits, which is then the range.
     Everything else (raw counts and temperatures) uses the lowest and highest of the images'
-    `robust_extremes`.
+    `robust_extremes`. An `ImageWarning` says what of the images does not show the scene and was
+    left out: telemetry, saturated pixels, borders.
 
     Args:
         images: iterated once, one image at a time.
@@ -94,7 +106,7 @@ def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.d
     Returns:
         (low, high) in the values of the images, for each type that occurs.
     """
-    extremes, full = defaultdict(list), {}
+    extremes, full, without, number = defaultdict(list), {}, [], 0
     for ir in images:
         if ir.dtype == np.uint8:
             full[ir.dtype] = True
@@ -104,7 +116,16 @@ def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.d
         else:
             looks_full = bool(ir.min() >= 0 and ir.max() <= 1)
         full[ir.dtype] = full.get(ir.dtype, True) and looks_full
-        extremes[ir.dtype].append(robust_extremes(ir))
+        measured = find_measured(ir[..., 0])
+        extremes[ir.dtype].append(_extremes(ir[..., 0], measured.mask))
+        if measured.notes and not looks_full:
+            without = without or measured.notes
+            number += 1
+    if without:
+        which = f"{number} infrared images hold values that show no scene (first: {{}})"
+        which = which if number > 1 else "the infrared image holds values that show no scene ({})"
+        text = which.format(", ".join(without))
+        warnings.warn(f"{text}; they do not decide the automatic range.", ImageWarning, stacklevel=2)
     return {dtype: full_range(dtype) if full[dtype] else _range_of(dtype, extremes[dtype]) for dtype in full}
 
 

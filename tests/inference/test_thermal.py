@@ -6,8 +6,9 @@ from fusing import TINY, tiny_params
 
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference.fuser import Fuser
+from fusejax.inference.measured import find_measured
 from fusejax.inference.thermal import automatic_ranges, check_range, describe_range, robust_extremes, to_unit
-from fusejax.io.images import from_float
+from fusejax.io.images import ImageWarning, from_float
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,86 @@ def test_constant_values_map_without_dividing_by_zero():
     assert np.isfinite(to_unit(np.full((2, 2, 1), 300.0), (300.0, 300.0))).all()
     assert to_unit(np.zeros((2, 2, 1), np.uint16), (0.0, 0.0)).max() == 0
     assert from_float(to_unit(np.arange(256, dtype=np.uint8), (0, 255)), np.uint8).tolist() == list(range(256))
+
+
+def scene(height=96, width=128):
+    """Raw counts from 8000 to 10800 with a hot spot, as a 14-bit camera stores them."""
+    y, x = np.mgrid[:height, :width]
+    hot = 1600 * np.exp(-((y - 40) ** 2 + (x - 90) ** 2) / 80)
+    return (8600 + 600 * np.sin(x / 13 + y / 9) + hot).round().astype(np.uint16)
+
+
+def telemetry(ir, *, rows=2, top=False, sparse=False):
+    values = np.random.default_rng(0).integers(0, 65_536, (rows, ir.shape[1]))
+    if sparse:  # words about the frame, then zeros
+        values[:, 40:] = 0
+    (ir[:rows] if top else ir[-rows:])[...] = values
+    return ir
+
+
+def wedge(ir, value=0):
+    """The corners of a rectified image, with a blended edge."""
+    y, x = np.mgrid[: ir.shape[0], : ir.shape[1]]
+    ir[y + x // 4 < 12] = value
+    ir[y + x // 4 == 12] //= 2
+    return ir
+
+
+def bordered(ir, value, rows=5, columns=6):
+    ir[:rows], ir[:, :columns] = value, value
+    return ir
+
+
+def placed(ir, value, where=np.s_[10:13, 20:24]):
+    ir[where] = value
+    return ir
+
+
+SPOILED = {
+    "telemetry at the bottom": telemetry,
+    "telemetry at the top": lambda ir: telemetry(ir, rows=4, top=True),
+    "telemetry of few words": lambda ir: telemetry(ir, sparse=True),
+    "saturated pixels": lambda ir: placed(ir, 65_535),
+    "saturated pixels of 14 bits": lambda ir: placed(ir, 16_383),
+    "dead pixels in a block": lambda ir: placed(ir, 0),
+    "a black border": lambda ir: bordered(ir, 0),
+    "a white border": lambda ir: bordered(ir, 65_535),
+    "a border of another value": lambda ir: bordered(ir, 3000),
+    "black corners": wedge,
+    "a border and telemetry": lambda ir: telemetry(bordered(ir, 0)),
+    "saturated pixels and telemetry": lambda ir: telemetry(placed(ir, 65_535)),
+    "a border in Kelvin": lambda ir: bordered((ir / 100).astype(np.float32), 0),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+def test_what_shows_no_scene_does_not_decide_the_range(kind):
+    spoiled = SPOILED[kind](scene())
+    clean = scene() if spoiled.dtype == np.uint16 else (scene() / 100).astype(np.float32)
+    with pytest.warns(ImageWarning, match="show no scene .*; they do not decide the automatic range"):
+        (found,) = automatic_ranges([spoiled[..., None]]).values()
+    expected = robust_extremes(clean[..., None])
+    levels = 255 * np.abs(np.subtract(found, expected)) / (expected[1] - expected[0])
+    assert levels.max() <= 3
+
+
+HELD = {
+    "a clean scene": scene,
+    "a hot target at the edge": lambda: placed(scene(), 14_000, np.s_[-4:, 30:60]),
+    "a hot target": lambda: placed(scene(), 14_000, np.s_[50:58, 40:46]),
+    "a scene that reaches saturation": lambda: np.minimum(scene() * 2, 16_383).astype(np.uint16),
+    "a gradient": lambda: np.broadcast_to(7000 + 10 * np.arange(96, dtype=np.uint16)[:, None], (96, 128)).copy(),
+    "two values": lambda: np.where(scene() > 8800, 9000, 8000).astype(np.uint16),
+    "a constant": lambda: np.full((96, 128), 8000, np.uint16),
+    "a small image": lambda: np.repeat(scene()[:12:4, :20:4], 4, axis=0),
+    "a person in front of the sky": lambda: placed(np.full((96, 128), 7000, np.uint16), 9000, np.s_[60:, 50:60]),
+    "a hot floor": lambda: placed(scene(), 12_000 + scene()[-4:] // 4, np.s_[-4:]),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_all_of_a_scene_decides_the_range(kind):
+    image = HELD[kind]()
+    assert find_measured(image).notes == [] and find_measured(image).mask.all()
+    low, high = robust_extremes(image[..., None])
+    assert (low - image.min()) / max(np.ptp(image), 1) < 0.03 and (image.max() - high) / max(np.ptp(image), 1) < 0.03
