@@ -26,6 +26,9 @@ _LEVEL = 1.0 / 255.0
 # to 0.7 at the coarser bands. Structure does not fall off, so this keeps it from counting as noise.
 _NOISE_RATIO = (1.0, 0.8, 0.7, 0.6, 0.5)
 _NOISE_QUANTILE = 0.25
+# A hot object wins with a third of the contrast. Anywhere else, where the signs differ, the
+# infrared image needs three times the contrast: trees that outshine the sky look wrong.
+_ADVANTAGE = 8.0
 
 
 class Resolved(NamedTuple):
@@ -53,15 +56,19 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
 
     Bands are differences of Gaussians (sigma 0, 1, 2, 4, 8, 16). Energies are local means of their
     squares. Infrared detail passes with e^4 / (e^4 + t^4), where e is its local RMS and t is
-    `noise_gain` times the noise of the image: the lower quartile of e in the finest band, which
-    limits the noise of the coarser ones. Where the bands of the sources are correlated negatively,
-    the one with less energy is removed. The wanted detail is the larger one where the signs agree,
-    and otherwise a mix weighted by squared energies.
+    `noise_gain` times the noise of the image: the lower quartile of e in the finest band, and a
+    fixed fraction of that in the others, because fixed-pattern noise, unlike structure, falls off.
+    No infrared detail passes where the visible image is white and the infrared image cold: a sky.
+
+    Where the bands of the sources are correlated negatively, the weaker one is removed. The visible
+    image counts as the stronger one up to three times its contrast, so that trees do not outshine
+    the sky; it is then raised towards the contrast of what it replaces, at most twofold. Around
+    the hottest objects, it is the infrared image that needs only a third of the contrast. The
+    wanted detail is the larger one where the signs agree, and otherwise a mix weighted by E^4.
 
     The wanted base is the brighter of the two smoothed sources, of which the infrared one is first
-    lowered by its mean excess in the darker half of the visible image (its pedestal). Around warm
-    objects in front of a blown-out light, it is lowered to leave room for them, as in
-    `fusejax.losses.reference.two_scale_base`.
+    lowered by its pedestal. Around warm objects in front of a blown-out light, it is lowered to
+    leave room for them, as in `fusejax.losses.reference.two_scale_base`.
 
     Args:
         ir: infrared luma in [0, 1].
@@ -73,6 +80,7 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
     """
     bands, bases = split_bands(jnp.concatenate([ir, vi_y]))
     (ir_base, vi_base), half = jnp.split(bases, 2), ir.shape[0]
+    void, hot = _cold_white(ir, vi_y), _hot(ir)
     clean_ir, clean_vi, wanted, passes = [], [], [], []
     noise = jnp.zeros(half)
     for k, (band, window, ratio) in enumerate(zip(bands, _WINDOWS, _NOISE_RATIO, strict=True)):
@@ -81,18 +89,21 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
         ir_energy, vi_energy, product = jnp.split(energies, 3)
         ir_energy, vi_energy = jnp.maximum(ir_energy, 0.0), jnp.maximum(vi_energy, 0.0)
         noise = noise if k else noise_of(ir_energy)
-        gate = _gate(ir_energy, jnp.square(noise_gain * ratio * noise)[:, None, None, None])
+        gate = _gate(ir_energy, jnp.square(noise_gain * ratio * noise)[:, None, None, None]) * (1.0 - void)
         passes.append(gate)
-        share = _gate(gate**2 * ir_energy + _LEVEL**2 / 4, vi_energy + _LEVEL**2 / 4, power=4)
-        correlation = product / jnp.sqrt(ir_energy * vi_energy + _LEVEL**4 / 16)
+        ir_energy = gate**2 * ir_energy
+        correlation = gate * product / jnp.sqrt(ir_energy * vi_energy + _LEVEL**4 / 16)
         conflict = jax.nn.sigmoid(-12.0 * (correlation + 0.25))
+        rival = vi_energy * (1.0 + _ADVANTAGE * conflict * (1.0 - hot)) / (1.0 + _ADVANTAGE * hot)
+        share = _gate(ir_energy + _LEVEL**2 / 4, rival + _LEVEL**2 / 4, power=4)
+        boost = jnp.sqrt(jnp.clip(conflict * ir_energy / (vi_energy + _LEVEL**2), 1.0, 4.0))
         i, v = gate * (1.0 - conflict * (1.0 - share)) * i, (1.0 - conflict * share) * v
         clean_ir.append(i)
         clean_vi.append(v)
         larger = jnp.where(jnp.abs(i) > jnp.abs(v), i, v)
-        wanted.append(jnp.where(i * v > 0, larger, share * i + (1.0 - share) * v))
+        wanted.append(jnp.where(i * v > 0, larger, share * i + (1.0 - share) * boost * v))
     base = jnp.maximum(ir_base - _pedestal(ir, vi_y), vi_base)
-    base = base - _headroom(vi_y, base + sum_arrays(wanted))
+    base = base - _headroom((1.0 - void) * vi_y, base + sum_arrays(wanted))
     resolved = Resolved(
         ir=ir_base + sum_arrays(clean_ir),
         vi_y=vi_base + sum_arrays(clean_vi),
@@ -121,13 +132,42 @@ def _gate(energy: Luma, threshold: Float[Array, "_ _ _ 1"], *, power: int = 2) -
     return 1.0 - 1.0 / (1.0 + ratio)
 
 
+def _cold_white(ir: Luma, vi_y: Luma) -> Luma:
+    """1 where the visible image is white and the infrared image dark and cold, such as in skies.
+
+    Infrared detail has no room there: of a bright wire, only its dark halo would be seen. Cold is
+    below the median of the infrared image, or near its minimum; people in the glare of a lamp and
+    in smoke are not.
+    """
+    ir_low, vi_low = gaussian_blur(ir, 3.0), gaussian_blur(vi_y, 3.0)
+    cold = jnp.maximum(_quantiles(ir, 0.5)[0], ir_low.min(axis=(1, 2, 3), keepdims=True) + 0.12)
+    darker = jax.nn.sigmoid((vi_low - ir_low - 0.35) / 0.05)
+    return darker * jax.nn.sigmoid((vi_low - 0.8) / 0.03) * jax.nn.sigmoid((cold - ir_low) / 0.02)
+
+
+def _hot(ir: Luma) -> Luma:
+    """1 around the hottest 5% of the infrared image, if they stand out from its median by 0.12."""
+    middle, high = _quantiles(ir, 0.5, 0.95)
+    low = gaussian_blur(ir, 1.5)
+    hot = jax.nn.sigmoid((low - jnp.maximum(high, middle + 0.12)) / 0.02)
+    return jnp.minimum(2.0 * gaussian_blur(hot, 3.0), 1.0)
+
+
+def _quantiles(x: Luma, *q: float) -> list[Float[Array, "b 1 1 1"]]:
+    sampled = x[:, ::4, ::4].reshape(x.shape[0], -1)
+    return [value[:, None, None, None] for value in jnp.quantile(sampled, jnp.asarray(q), axis=1)]
+
+
 def _pedestal(ir: Luma, vi_y: Luma) -> Float[Array, "b 1 1 1"]:
-    """Mean excess of the infrared image in the darker half of the visible one, at least 0."""
-    middle = jnp.quantile(vi_y[:, ::4, ::4].reshape(vi_y.shape[0], -1), 0.5, axis=1)[:, None, None, None]
-    dark = (vi_y <= middle).astype(ir.dtype)
-    axes = (1, 2, 3)
+    """Mean excess of the infrared image in the darker half of the visible one, at least 0.
+
+    All of it if the infrared image has little contrast (0.4 between its 5% and 95% quantiles), and
+    half if it has much (0.8): there it is not a pedestal but warm ground.
+    """
+    (middle,), (low, high) = _quantiles(vi_y, 0.5), _quantiles(ir, 0.05, 0.95)
+    dark, axes = (vi_y <= middle).astype(ir.dtype), (1, 2, 3)
     excess = (dark * (ir - vi_y)).sum(axes, keepdims=True) / jnp.maximum(dark.sum(axes, keepdims=True), 1.0)
-    return jnp.maximum(excess, 0.0)
+    return jnp.maximum(excess, 0.0) * (1.0 - 0.5 * jnp.clip((high - low - 0.4) / 0.4, 0.0, 1.0))
 
 
 def _headroom(vi_y: Luma, wanted: Luma) -> Luma:

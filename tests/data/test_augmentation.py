@@ -57,6 +57,19 @@ def test_misalignment_shifts_the_infrared_input_alone():
     assert {y for y, _ in shifts} == {x for _, x in shifts} == {-2, -1, 0, 1, 2}
 
 
+def test_half_of_the_infrared_images_stand_on_a_pedestal():
+    lifted = 0
+    for seed in range(40):
+        made, plain = augmented(seed, pedestal=0.4), pair()
+        np.testing.assert_allclose(made["vi_y"], plain["vi_y"], atol=1e-6)
+        np.testing.assert_array_equal(made["ir"], made["ir_input"])
+        gain, low = np.polyfit(plain["ir"].ravel(), made["ir"].ravel(), 1)
+        assert 0 <= low + 1e-6 < 0.4
+        assert 0.6 * (1 - low) - 1e-5 <= gain <= 1 - low + 1e-5
+        lifted += gain < 1 - 1e-4
+    assert 10 < lifted < 30
+
+
 def test_a_light_saturates_the_visible_image_only():
     made, plain = augmented(glare=1.0), pair()
     np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
