@@ -14,7 +14,7 @@ from fusejax.io.pyav import VideoError
 from fusejax.io.video import is_video
 
 # Options that only make sense for videos, and those that only make sense for images.
-_VIDEO_ONLY = ("codec", "rate", "temporal", "preview")
+_VIDEO_ONLY = ("codec", "rate", "ir_rate", "offset", "temporal", "preview")
 _IMAGES_ONLY = ("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps")
 
 
@@ -54,6 +54,10 @@ class FuseOptions:
         codec: codec of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4).
             Without it, folders fused with --rate are written as images.
         rate: frames per second; states that the folders hold the frames of a video.
+        ir_rate: frames per second of the infrared folder, if it is another. Videos of unequal rates
+            are paired by their time stamps; every visible frame gets the latest infrared frame.
+        offset: seconds to add to the times of infrared frames, or `auto` to find them from what
+            moves in both videos.
         temporal: time constant in seconds, such as 0.5, with which the network's decision settles
             where nothing moves; 0 fuses every frame of a video independently.
         preview: also write a video of infrared | visible | fused to NAME_preview.mp4.
@@ -79,6 +83,8 @@ class FuseOptions:
     memory: str | None = None
     codec: Literal["ffv1", "h264"] | None = None
     rate: float | None = None
+    ir_rate: float | None = None
+    offset: float | Literal["auto"] = 0.0
     temporal: float = 0.0
     preview: bool = False
 
@@ -107,6 +113,10 @@ def fuse_command(options: FuseOptions) -> list[Path]:
 def _fuse_video(given: dict[str, Any]) -> list[Path]:
     fused = fuse_video(**given)
     print(f"{fused.frames} fused frames in {fused.written}" + (f"; {fused.audio}" if fused.audio else ""))
+    if given["offset"] == "auto":
+        print(f"infrared frames were moved by {fused.offset:.3f} s")
+    if fused.left_out:
+        print(f"{fused.left_out} visible frames are left out, since there is no infrared frame at their time")
     if fused.preview:
         print(f"preview in {fused.preview}")
     return [path for path in (fused.written, fused.preview) if path is not None]

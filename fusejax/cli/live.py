@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from fusejax.cli.parsing import parse, parse_range
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.loading import load
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.live.controls import Controls, Settings
 from fusejax.live.http import HttpOutput
@@ -109,8 +109,8 @@ def live_command(flags: LiveFlags) -> Summary:
         give_up=flags.give_up,
     )
     check_tile(flags.tile)
-    fuser = Fuser.load(flags.weights, tile=flags.tile, memory=parse_memory(flags.memory) if flags.memory else None)
-    session = Session(ir, vi, fuser, outputs=[], controls=controls, options=options)
+    backend = load(flags.weights, tile=flags.tile, memory=parse_memory(flags.memory) if flags.memory else None)
+    session = Session(ir, vi, backend, outputs=[], controls=controls, options=options)
     raw = _add_outputs(flags, session, controls)
     print("live: opening the sources and compiling the network", file=sys.stderr, flush=True)
     with _stopping(controls, flags.seconds), _reporting(session, raw):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -15,12 +16,23 @@ from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
-from fusejax.inference.video_plan import check_fit, find_range, find_targets, frame_name, open_sources, pair_frames
+from fusejax.inference.time_pairing import find_offset
+from fusejax.inference.video_plan import (
+    check_fit,
+    differ_in_rate,
+    find_range,
+    find_targets,
+    frame_name,
+    open_sources,
+    pair_by_time,
+    pair_frames,
+)
 from fusejax.io.frame_folder import ImageFrame
+from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import resample, write_image
 from fusejax.io.panels import labeled_row
 from fusejax.io.pyav import VideoError
-from fusejax.io.video import DecodedFrame, Frames, VideoFile
+from fusejax.io.video import DecodedFrame, VideoFile
 from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.ops.color import recolor
 from fusejax.progress import track
@@ -36,6 +48,9 @@ class FusedVideo:
         written: path of the video, or of the folder of frames.
         preview: path of the video of infrared, visible and fused side by side, if requested.
         frames: number of frames.
+        left_out: number of visible frames without an infrared frame at their time, which are not in
+            the result; 0 unless the videos differ in rate or an offset was given.
+        offset: seconds added to the times of infrared frames.
         audio: a phrase that says what happened to the visible video's audio; None if it has none.
     """
 
@@ -43,6 +58,8 @@ class FusedVideo:
     preview: Path | None
     frames: int
     audio: str | None
+    left_out: int = 0
+    offset: float = 0.0
 
 
 def fuse_video(
@@ -53,6 +70,8 @@ def fuse_video(
     weights: str | Path | Backend = "light",
     codec: Codec | None = None,
     rate: float | None = None,
+    ir_rate: float | None = None,
+    offset: float | Literal["auto"] = 0.0,
     temporal: float = 0.0,
     preview: bool = False,
     resize: Literal["ir"] | None = None,
@@ -80,6 +99,11 @@ def fuse_video(
         codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`,
             otherwise ffv1 for videos and images for folders.
         rate: frames per second of folders; videos have their own frame rate.
+        ir_rate: frames per second of an infrared folder whose rate is another. Videos of unequal
+            rates, and those with an offset, are paired by their time stamps: every visible frame
+            gets the latest infrared frame. Names and numbers of frames then need not be equal.
+        offset: seconds to add to the times of infrared frames; "auto" finds it from what moves in
+            both, see `fusejax.inference.time_pairing.find_offset`.
         temporal: time constant in seconds with which the network's decision settles where nothing
             moves, see `fusejax.inference.temporal`; 0 fuses every frame independently.
         preview: also write NAME_preview.mp4, infrared | visible | fused.
@@ -103,14 +127,20 @@ def fuse_video(
     check_tile(tile)
     if not 0 <= temporal < np.inf:
         raise VideoError(f"temporal is {temporal:g}; it must be a time in seconds, 0 or more.")
-    sources = open_sources(ir, vi, rate)
-    check_fit(*sources, resize=resize is not None)
+    sources = open_sources(ir, vi, rate, ir_rate)
+    by_time = offset != 0 or differ_in_rate(*sources)
+    check_fit(*sources, resize=resize is not None, by_time=by_time)
     target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
     chosen = find_range(sources[0], ir_range)
     backend = opened(weights, tile=tile, memory=limit)
     backend.check_size(sources[1].size)
-    fused = _fused(backend, sources, chosen, ir_polarity, temporal)
-    number, visible_rate = 0, sources[1].rate
+    moved = find_offset(*sources) if isinstance(offset, str) else offset
+    if by_time and ir_rate is None and differ_in_rate(*sources):
+        text = " but ".join(f"{each.path} has {float(each.rate):g} frames per second" for each in sources)
+        warnings.warn(f"{text}; every visible frame gets the latest infrared frame.", ImageWarning, stacklevel=2)
+    pairs = pair_by_time(*sources, moved) if by_time else pair_frames(*sources)
+    fused = _fused(backend, pairs, chosen, ir_polarity, temporal)
+    number, left_out, visible_rate = 0, 0, sources[1].rate
     with ExitStack() as stack:
         writer = side = None
         if codec is not None:
@@ -119,24 +149,41 @@ def fuse_video(
         if shown is not None:
             aspect = sources[1].aspect if isinstance(sources[1], VideoFile) else None
             side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible_rate, aspect=aspect))
-        for unit, visible, fused_y in track(fused, sources[1].count, description="fusing", unit="frames"):
+        for found in track(fused, sources[1].count, description="fusing", unit="frames"):
+            if found is None:
+                left_out += 1
+                continue
+            unit, visible, fused_y = found
             if side is not None:
                 side.write(_side_by_side(unit, visible, fused_y))
             result = visible.with_luma(fused_y)
-            if writer is not None:
-                writer.write(from_pixels(result) if isinstance(result, np.ndarray) else result)
+            if writer is not None and isinstance(result, np.ndarray):
+                frame = from_pixels(result)
+                frame.pts, frame.time_base = number + left_out, 1 / visible_rate
+                writer.write(frame)
+            elif writer is not None:
+                writer.write(result)
             elif isinstance(visible, ImageFrame) and isinstance(result, np.ndarray):
                 write_image(target / frame_name(visible.path), result)
             number += 1
-    return FusedVideo(target, shown, number, writer.audio if writer else None)
+    return FusedVideo(target, shown, number, writer.audio if writer else None, left_out, moved)
 
 
 def _fused(
-    backend: Backend, sources: tuple[Frames, Frames], chosen: Range, polarity: Polarity, temporal: float
-) -> Iterator[tuple[np.ndarray, Frame, np.ndarray]]:
-    """Yields for every frame: infrared in [0, 1], the visible frame, the fused luma."""
-    state, before, said, tile = initial_state(*sources[1].size), 0.0, None, None
-    for infrared, visible in pair_frames(*sources):
+    backend: Backend,
+    pairs: Iterable[tuple[Frame | None, Frame]],
+    chosen: Range,
+    polarity: Polarity,
+    temporal: float,
+) -> Iterator[tuple[np.ndarray, Frame, np.ndarray] | None]:
+    """Yields for every frame: infrared in [0, 1], the visible frame, the fused luma; None for a
+    visible frame without infrared.
+    """
+    state, before, said, tile = None, 0.0, None, None
+    for infrared, visible in pairs:
+        if infrared is None:
+            yield None
+            continue
         vi_y = visible.luma()
         ir = resample(infrared.infrared(), height=vi_y.shape[0], width=vi_y.shape[1])
         unit = to_unit(ir, chosen, polarity=polarity)
@@ -147,6 +194,7 @@ def _fused(
             print(said, file=sys.stderr, flush=True)
         fused_y = backend.fuse_sources(planes, exact_size=True, tile=tile)
         if temporal:
+            state = state or initial_state(*vi_y.shape[:2])
             state, settled = settle(state, unit[None], vi_y[None], fused_y, visible.seconds - before, temporal)
             fused_y, before = np.asarray(settled), visible.seconds
         yield unit, visible, fused_y[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fusejax.inference.jobs import lossless_suffix
 from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range, full_range
+from fusejax.inference.time_pairing import hold_last
 from fusejax.io.frame_folder import FrameFolder, ImageFrame
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.pairing import list_images, size_text
@@ -16,17 +17,19 @@ from fusejax.io.video import DecodedFrame, Frames, VideoFile, count_frames, is_v
 from fusejax.io.video_writing import SUFFIXES, Codec
 
 _SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
+_HOLD_SECONDS = 0.5
 _RATE_TOLERANCE = 0.0005  # 29.97 and 30 differ by twice as much
 _CODECS: dict[str, Codec] = {suffix: codec for codec, suffix in SUFFIXES.items()}
 
 
-def open_sources(ir: Path, vi: Path, rate: float | None) -> tuple[Frames, Frames]:
+def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None = None) -> tuple[Frames, Frames]:
     """Opens two video files, or two folders of frames.
 
     Args:
         ir: infrared source.
         vi: visible source.
         rate: frames per second, for folders.
+        ir_rate: frames per second of the infrared folder, if it is another.
 
     Raises:
         ValueError: if they are missing, identical, of different kinds or unreadable.
@@ -38,20 +41,38 @@ def open_sources(ir: Path, vi: Path, rate: float | None) -> tuple[Frames, Frames
     if ir.is_dir() != vi.is_dir():
         raise VideoError(f"{ir} and {vi}: give two videos, or two folders of frames.")
     if not ir.is_dir():
-        if rate is not None:
-            raise VideoError("--rate is for folders of frames; videos have their own frame rate.")
+        if rate is not None or ir_rate is not None:
+            named = "--rate" if rate is not None else "--ir-rate"
+            raise VideoError(f"{named} is for folders of frames; videos have their own frame rate.")
         if images := [str(path) for path in (ir, vi) if not is_video(path)]:
             raise VideoError(f"{images[0]} does not have the suffix of a video; give two videos, or two images.")
         return VideoFile(ir), VideoFile(vi)
     if rate is None or not rate > 0:
         raise VideoError(f"{vi} is a folder of frames; give the number of frames per second, such as --rate 30.")
-    exact = fractions.Fraction(rate).limit_denominator(1001)
-    return FrameFolder(ir, exact), FrameFolder(vi, exact)
+    if ir_rate is not None and not ir_rate > 0:
+        raise VideoError(f"--ir-rate is {ir_rate:g}; give the number of infrared frames per second, such as 9.")
+    exact = [fractions.Fraction(each).limit_denominator(1001) for each in (ir_rate or rate, rate)]
+    return FrameFolder(ir, exact[0]), FrameFolder(vi, exact[1])
 
 
-def check_fit(ir: Frames, vi: Frames, *, resize: bool) -> None:
-    """Raises VideoError if names of frames, sizes, frame rates or lengths differ."""
-    if isinstance(ir, FrameFolder) and isinstance(vi, FrameFolder):
+def differ_in_rate(ir: Frames, vi: Frames) -> bool:
+    """Whether two videos have different frame rates."""
+    return abs(ir.rate / vi.rate - 1) > _RATE_TOLERANCE
+
+
+def check_fit(ir: Frames, vi: Frames, *, resize: bool, by_time: bool = False) -> None:
+    """Checks whether two videos can be fused.
+
+    Args:
+        ir: infrared video.
+        vi: visible video.
+        resize: whether sizes may differ.
+        by_time: whether frames are paired by their time stamps alone, see `pair_by_time`.
+
+    Raises:
+        VideoError: if sizes, names of frames, or lengths differ.
+    """
+    if isinstance(ir, FrameFolder) and isinstance(vi, FrameFolder) and not by_time:
         stems = [{file.stem for file in source.files} for source in (ir, vi)]
         for alone, source in ((stems[0] - stems[1], ir), (stems[1] - stems[0], vi)):
             if alone:
@@ -61,12 +82,7 @@ def check_fit(ir: Frames, vi: Frames, *, resize: bool) -> None:
             f"{ir.path} is {size_text(ir.size)} but {vi.path} is {size_text(vi.size)} (width x height); "
             "register the videos first, or resample infrared with --resize ir."
         )
-    if abs(ir.rate / vi.rate - 1) > _RATE_TOLERANCE:
-        raise VideoError(
-            f"{ir.path} has {float(ir.rate):g} frames per second but {vi.path} has {float(vi.rate):g}; "
-            "convert one of them, so that every frame has a partner."
-        )
-    if ir.count != vi.count:
+    if not by_time and ir.count != vi.count:
         counts = count_frames(ir), count_frames(vi)
         if counts[0] != counts[1]:
             raise VideoError(
@@ -91,6 +107,34 @@ def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFr
                 "one of them has missing frames. Convert both to a constant frame rate first."
             )
         yield left, right
+
+
+def pair_by_time(
+    ir: Frames, vi: Frames, offset: float
+) -> Iterator[tuple[ImageFrame | DecodedFrame | None, ImageFrame | DecodedFrame]]:
+    """Pairs every visible frame with the latest infrared frame, which is held for at least half a
+    second.
+
+    Args:
+        ir: infrared video.
+        vi: visible video.
+        offset: seconds to add to the times of infrared frames.
+
+    Yields:
+        The infrared frame, or None if there is none at that time, and the visible frame.
+
+    Raises:
+        VideoError: if there is none for any visible frame.
+    """
+    found = False
+    ahead = 0.5 / float(max(ir.rate, vi.rate))
+    for pair in hold_last(ir, vi, offset=offset, bound=max(_HOLD_SECONDS, 1.5 / float(ir.rate)), ahead=ahead):
+        found = found or pair[0] is not None
+        yield pair
+    if not found:
+        raise VideoError(
+            f"{ir.path} and {vi.path} never overlap in time with an offset of {offset:g} s; give another --offset."
+        )
 
 
 def find_targets(

@@ -1,50 +1,9 @@
-"""Pairing frames of two streams by their time stamps, at equal or unequal rates."""
+"""Pairing the frames of two live streams by their time stamps."""
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar, runtime_checkable
 
-
-@runtime_checkable
-class Timed(Protocol):
-    """A frame with the time at which it was taken."""
-
-    @property
-    def seconds(self) -> float:
-        """Time in seconds."""
-        ...
-
-
-T = TypeVar("T", bound=Timed)
-V = TypeVar("V", bound=Timed)
-
-
-def hold_last(
-    ir: Iterable[T], vi: Iterable[V], *, offset: float, bound: float, ahead: float
-) -> Iterator[tuple[T | None, V]]:
-    """Gives every visible frame the latest infrared frame, which is held until the next one.
-
-    Args:
-        ir: infrared frames in the order of their times.
-        vi: visible frames in the order of their times.
-        offset: seconds to add to the times of the infrared frames.
-        bound: seconds for which an infrared frame is held.
-        ahead: seconds by which an infrared frame may be later than its visible frame; half the
-            shorter interval, so that streams of equal rates are paired one by one, and those of
-            a faster infrared camera with the nearest frame.
-
-    Yields:
-        The infrared frame, or None where there is none within the bound, and the visible frame.
-    """
-    rest = iter(ir)
-    held: T | None = None
-    coming = next(rest, None)
-    for visible in vi:
-        while coming is not None and coming.seconds + offset <= visible.seconds + ahead:
-            held, coming = coming, next(rest, None)
-        fits = held is not None and visible.seconds - (held.seconds + offset) <= bound
-        yield (held if fits else None), visible
+from fusejax.inference.time_pairing import Timed
 
 
 class Partners:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from fusejax.inference.fuser import Fuser
+from fusejax.inference.backend import Backend
+from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, RangeOption, check_range, to_unit
 from fusejax.io.images import from_float, resample
@@ -79,7 +80,7 @@ class Session:
         self,
         ir: Address,
         vi: Address,
-        fuser: Fuser,
+        backend: Backend,
         *,
         outputs: Sequence[Output],
         controls: Controls | None = None,
@@ -90,21 +91,21 @@ class Session:
         Args:
             ir: infrared source.
             vi: visible source.
-            fuser: network, see `fusejax.load`.
+            backend: network, see `fusejax.load`.
             outputs: takers of the frames.
             controls: settings that others may change while the session runs.
             options: see `LiveOptions`.
         """
         self.options, self.controls = options or LiveOptions(), controls or Controls(Settings())
         self.statistics, self.outputs = Statistics(), list(outputs)
-        self._fuser, self._range = fuser, LiveRange(check_range(self.options.ir_range))
+        self._backend, self._range = backend, LiveRange(check_range(self.options.ir_range))
         self._partners = Partners(offset=self.options.offset, bound=self.options.hold)
         self._waiting: deque[LiveFrame] = deque()
         self._arrived = Condition()
         self.ir = Source(ir, self._partners.put, timeout=self.options.timeout)
         self.vi = Source(vi, self._take, timeout=self.options.timeout)
         self._size, self._state, self._before = (0, 0), None, 0.0
-        self._interval = 1 / 30
+        self._interval, self._tile = 1 / 30, None
 
     def run(self) -> Summary:
         """Works until a file ends, `controls.stop` is set, or nothing comes any more.
@@ -164,7 +165,10 @@ class Session:
                 "register the cameras first, or resample infrared with --resize ir."
             )
         vi_y = vi.luma()
-        self._fuser.fuse_luma(vi_y[None], vi_y[None], exact_size=True)
+        self._backend.check_size(self._size)
+        planes = Sources(vi_y[None], vi_y[None])
+        self._tile = self._backend.tile_side(planes)
+        self._backend.fuse_sources(planes, exact_size=True, tile=self._tile)
         settle(initial_state(*self._size), vi_y[None], vi_y[None], vi_y[None], 0.0, 0.1)
         with self._arrived:
             self._waiting.clear()
@@ -206,7 +210,8 @@ class Session:
         chosen = self._range.of(thermal, infrared.seconds)
         unit = to_unit(resample(thermal, height=height, width=width), chosen, polarity=self.options.ir_polarity)
         settings, vi_y = self.controls.settings, picture.luma()
-        fused_y = self._fuser.fuse_luma(unit[None], vi_y[None], exact_size=True)
+        planes = Sources(unit[None], vi_y[None])
+        fused_y = self._backend.fuse_sources(planes, exact_size=True, tile=self._tile)
         if settings.temporal:
             state = self._state or initial_state(*self._size)
             self._state, settled = settle(

@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from fusejax.inference.time_pairing import hold_last
 from fusejax.live.clock import StreamClock
-from fusejax.live.pairing import Partners, hold_last
+from fusejax.live.pairing import Partners
 from fusejax.live.ranges import LiveRange
 from fusejax.live.statistics import Statistics
 
