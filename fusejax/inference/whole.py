@@ -60,15 +60,18 @@ def _extended(model: nn.Module, *images: Luma) -> list[np.ndarray]:
 @functools.partial(jax.jit, static_argnames="model")
 def _forward(model, params, ir, vi_y, extent):
     """Clips the result, because the residual of a blending network can leave the range."""
-    return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
+    with jax.numpy_rank_promotion("allow"):
+        return jnp.clip(apply_within(model, params, ir, vi_y, extent=extent)[0], 0.0, 1.0)
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def _forward_exact(model, params, ir, vi_y):
-    return jnp.clip(model.apply({"params": params}, ir, vi_y), 0.0, 1.0)
+    with jax.numpy_rank_promotion("allow"):
+        return jnp.clip(model.apply({"params": params}, ir, vi_y), 0.0, 1.0)
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def _outputs(model, params, ir, vi_y, extent):
-    found = apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]
+    with jax.numpy_rank_promotion("allow"):
+        found = apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]
     return jnp.clip(found["fused_y"], 0.0, 1.0), found["maps"]

@@ -166,7 +166,8 @@ def equal_shapes(function: Callable[P, T]) -> Callable[P, T]:
         check_equal_shapes(function.__name__, **found)
         kwargs.update((name, value) for name, value in found.items() if name in kwargs)
         converted: Any = [found.get(name, value) for name, value in zip(positional, args, strict=False)]
-        return function(*converted, **kwargs)
+        with jax.numpy_rank_promotion("allow"):  # the caller may forbid it for code of their own
+            return function(*converted, **kwargs)
 
     return checked
 
