@@ -1,5 +1,17 @@
-# Sourced by the other scripts: creates .venv in the repository and installs fusejax with the extras given in "$1".
-# Uses the newest Python >= 3.11 on the PATH, or the one named by PYTHON.
+#!/usr/bin/env bash
+# Creates .venv in the repository if it is missing and installs fusejax there, editable, with extras.
+#
+#   bash scripts/setup_venv.sh [EXTRAS [REQUIREMENT ...]]
+#
+#   bash scripts/setup_venv.sh                        # what fusing and training need
+#   bash scripts/setup_venv.sh test                   # and the tests
+#   bash scripts/setup_venv.sh "" "jax[cuda13]"       # training on NVIDIA GPUs
+#   bash scripts/setup_venv.sh gcs "jax[tpu]"         # training on TPUs, with checkpoints in gs://
+#
+# PYTHON=/path/to/python  interpreter; by default the newest Python >= 3.11 on the PATH
+# FUSEJAX_NEWEST=1        the newest versions of all packages, not those in constraints/
+#
+# The other scripts source this file and call install_fusejax.
 find_python() {
   local candidate
   for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
@@ -14,19 +26,30 @@ find_python() {
 }
 
 install_fusejax() {
-  local extras=$1 python requirement
+  local extras=$1 python requirement version
+  shift
   requirement=.${extras:+[$extras]}
   if [ ! -x .venv/bin/python ]; then
     python=$(find_python) || return 1
+    echo "creating .venv with $("$python" --version)" >&2
     "$python" -m venv .venv || {
       echo "$python could not create a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2
       return 1
     }
   fi
-  # The constraints pin the versions with which the tests passed on Python 3.11; newer Pythons resolve the ranges.
-  local constraints=()
-  if .venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then
-    constraints=(--constraint constraints.txt)
+  # The constraints hold the versions with which the tests passed; a Python without any gets the newest.
+  version=$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])')
+  local constraints=() which="the newest versions"
+  if [ -z "${FUSEJAX_NEWEST:-}" ] && [ -f "constraints/py$version.txt" ]; then
+    constraints=(--constraint "constraints/py$version.txt") which="the versions in constraints/py$version.txt"
   fi
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$requirement" "${constraints[@]}"
+  echo "installing fusejax${extras:+ with $extras}${*:+ and $*}, $which (0.5 GB to 3 GB; minutes the first time)" >&2
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$requirement" "$@" "${constraints[@]}"
 }
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  set -euo pipefail
+  cd "$(dirname "$0")/.."
+  install_fusejax "${1:-}" "${@:2}"
+  echo "ready: source .venv/bin/activate; fusejax --help" >&2
+fi
