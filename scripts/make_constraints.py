@@ -44,7 +44,7 @@ def main(pythons: list[str]) -> None:
         report = resolve(python)
         version = ".".join(report["environment"]["python_version"].split(".")[:2])
         path = ROOT / "constraints" / f"py{version.replace('.', '')}.txt"
-        head = f"# Python {version}, Linux: the versions with which the tests passed. Written by scripts/make_constraints.py."
+        head = f"# Versions with which the tests passed: Python {version}, Linux, CPU (scripts/make_constraints.py)."
         path.write_text("\n".join([head, *pinned(report), ""]), encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {len(report['install'])} packages")
 

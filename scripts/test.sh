@@ -14,9 +14,6 @@ if [ "${1:-}" = --fast ]; then
   shift
   selection=(-m "not slow")
 fi
-echo "ruff, codespell, basedpyright"
-.venv/bin/ruff check .
-.venv/bin/codespell fusejax configs scripts tests colabs README.md CHANGELOG.md
-.venv/bin/basedpyright --level error
+bash scripts/lint.sh
 # Two at a time, one for each core; three were no faster. In the order of tests/conftest.py: long files first.
 exec .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile --no-loadscope-reorder --durations=15 "${selection[@]}" "$@"

@@ -67,6 +67,13 @@ LONG = (
 )
 
 
+def pytest_configure(config):
+    """Turns what the newest versions of the stack deprecate into errors; the next lack it."""
+    if jax.__version_info__ >= (0, 12):
+        for category in ("DeprecationWarning", "PendingDeprecationWarning"):
+            config.addinivalue_line("filterwarnings", f"error::{category}")
+
+
 def pytest_collection_modifyitems(items):
     """Puts the long files first."""
     places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}

@@ -43,6 +43,11 @@ def open_sources(config: DataConfig) -> list:
         ValueError: if there are none.
         PairError: if a folder has pairs that cannot be used for training, such as images smaller
             than the crop.
+
+    Example:
+        >>> from fusejax.data import DataConfig
+        >>> [len(source) for source in open_sources(DataConfig(synthetic=8, crop=16))]
+        [8]
     """
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
@@ -134,6 +139,13 @@ def training_batches(
 
     Raises:
         ValueError: for a shard that does not exist.
+
+    Example:
+        >>> from fusejax.data import DataConfig, open_sources
+        >>> config = DataConfig(synthetic=8, crop=16)
+        >>> batches = training_batches(open_sources(config), config, batch_size=4, seed=0)
+        >>> next(iter(batches))["ir"].shape
+        (4, 16, 16, 1)
     """
     if not 0 <= shard_index < shard_count:
         raise ValueError(f"shard {shard_index} of {shard_count}: the index must be 0 to {shard_count - 1}.")

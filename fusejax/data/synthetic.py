@@ -28,6 +28,11 @@ class SyntheticPairs:
         count: number of pairs.
         size: height and width in pixels.
         seed: seed of all pairs.
+
+    Example:
+        >>> pairs = SyntheticPairs(3, size=(32, 48))
+        >>> len(pairs), pairs[0]["ir"].shape
+        (3, (32, 48, 1))
     """
 
     count: int
@@ -54,6 +59,13 @@ def write_synthetic_folder(
         size: height and width in pixels.
         seed: seed of the pairs.
         boxes: whether to also write root/boxes/NAME.json.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_synthetic_folder(folder, count=2, size=(32, 48))
+        ...     print(len(list(pathlib.Path(folder).rglob("*.png"))))
+        4
     """
     root = Path(root)
     for pair in SyntheticPairs(count, size, seed):
@@ -82,6 +94,11 @@ def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: floa
 
     Raises:
         ValueError: if a side is shorter than 16 pixels.
+
+    Example:
+        >>> pair = synthetic_pair(1, size=(32, 48))  # odd seeds are night scenes
+        >>> pair["ir"].shape, pair["vi"].shape, pair["vi"].dtype
+        ((32, 48, 1), (32, 48, 3), dtype('uint8'))
     """
     if min(size) < 16:
         raise ValueError(f"size is {size}; each side must have at least 16 pixels.")

@@ -196,6 +196,11 @@ def to_float(pixels: UInt[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
 
     Returns:
         float32 in [0, 1], of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> to_float(np.array([0, 255], np.uint8)).tolist()
+        [0.0, 1.0]
     """
     return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
 
@@ -209,6 +214,11 @@ def from_float(x: Float[np.ndarray, "..."], dtype: np.dtype | type) -> np.ndarra
 
     Returns:
         Pixels of that type, of the same shape.
+
+    Example:
+        >>> import numpy as np
+        >>> from_float(np.array([0.0, 0.5, 1.0]), np.dtype(np.uint8)).tolist()
+        [0, 128, 255]
     """
     top = np.iinfo(dtype).max
     return np.clip(np.round(np.asarray(x, np.float64) * top), 0, top).astype(dtype)

@@ -26,6 +26,12 @@ def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32) -> PerIma
 
     Returns:
         One value per image, non-negative.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> gray = jnp.full((1, 16, 16, 1), 0.5)
+        >>> consistency_loss(jax.random.key(0), gray, crop=8).round(6).tolist()
+        [0.0]
     """
     for_rows, for_columns, for_sigma = jax.random.split(key, 3)
     b, h, w, _ = fused_y.shape

@@ -89,6 +89,13 @@ def joint_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+        >>> flat = jnp.zeros_like(ramp)
+        >>> joint_gradient_loss(ramp, flat, ramp).tolist()
+        [0.0]
     """
     return joint_gradient_error(fused_y, ir, vi_y, padding=padding).mean(axis=(1, 2, 3))
 
@@ -112,6 +119,13 @@ def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padd
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+        >>> flat = jnp.zeros_like(ramp)
+        >>> axiswise_gradient_loss(ramp, flat, ramp).tolist()
+        [0.0]
     """
     axes = zip(*(_edges(x, padding) for x in (fused_y, ir, vi_y)), strict=True)
     return sum_arrays(
@@ -141,6 +155,15 @@ def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Pa
 
     Raises:
         ValueError: if `valid` padding leaves no pixel.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+        >>> flat = jnp.zeros_like(ramp)
+        >>> signed_sum_gradient_loss(ramp, flat, ramp).tolist()
+        [0.0]
+        >>> bool(signed_sum_gradient_loss(1 - ramp, flat, ramp)[0] > 0)  # the sign counts
+        True
     """
     _check_size(fused_y.shape[1:3], padding)
     f, i, v = (correlate(x, _SOFT_SUM, padding=padding) for x in (fused_y, ir, vi_y))
@@ -185,6 +208,15 @@ def direction_aware_gradient_loss(
 
     Raises:
         ValueError: for invalid weights, or if `valid` padding leaves a scale without pixels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+        >>> flat = jnp.zeros_like(ramp)
+        >>> direction_aware_gradient_loss(ramp, flat, ramp).tolist()
+        [0.0]
+        >>> bool(direction_aware_gradient_loss(1 - ramp, flat, ramp)[0] > 0)  # the sign counts
+        True
     """
     if min(weights, default=-1.0) < 0 or abs(sum(weights) - 1.0) > 1e-6:
         raise ValueError(f"weights is {tuple(weights)}, sum {sum(weights):g}; expected non-negative values with sum 1.")

@@ -17,6 +17,12 @@ def intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
 
     Returns:
         One value per image, in [0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> intensity_loss(black, white).tolist()
+        [1.0]
     """
     return pixel_mean(jnp.abs(fused_y - reference))
 
@@ -35,6 +41,12 @@ def square_intensity_loss(fused_y: Luma, reference: Luma) -> PerImage:
 
     Returns:
         One value per image, in [0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> square_intensity_loss(white / 2, white).tolist()
+        [0.25]
     """
     return pixel_mean(jnp.square(fused_y - reference))
 
@@ -50,5 +62,11 @@ def maximum_intensity_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     Returns:
         One value per image, in [0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> maximum_intensity_loss(white / 2, white, black).tolist()
+        [0.5]
     """
     return pixel_mean(jnp.abs(fused_y - jnp.maximum(ir, vi_y)))

@@ -179,6 +179,16 @@ def evaluate_objective(
 
     Raises:
         ValueError: if the fused image and the pair differ in shape.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> from fusejax.losses import ObjectiveConfig, Progress, TermConfig
+        >>> objective = ObjectiveConfig((TermConfig("maximum_intensity", 2.0),))
+        >>> given = {"fused_y": x, "ir": x, "vi_y": x}
+        >>> total, parts = evaluate_objective(objective, given, Progress(0, 0, 1.0))
+        >>> total.tolist(), list(parts)
+        ([0.0], ['maximum_intensity'])
     """
     images = {name: given[name] for name in ("fused_y", "ir", "vi_y") if name in given}
     check_equal_shapes("The objective", **images)
@@ -223,6 +233,14 @@ def decay_factor(decay: Literal["none", "cosine", "global_cosine"], progress: Pr
 
     Returns:
         A number, or a scalar array.
+
+    Example:
+        >>> from fusejax.losses import Progress
+        >>> halfway = Progress(stage_epoch=5, run_epoch=5, stage_epochs=10)
+        >>> round(float(decay_factor("cosine", halfway)), 3)
+        0.5
+        >>> decay_factor("none", halfway)
+        1.0
     """
     if decay == "none":
         return 1.0

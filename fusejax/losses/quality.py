@@ -52,6 +52,12 @@ def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     Returns:
         One value per image, in [0.02, 1].
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> f"{qabf_loss(x, x, x)[0]:.2f}"  # a copy keeps 97.5 %
+        '0.03'
     """
     fused, *sources = (isolate_on_cpu(_levels_gradient, x) for x in (_saved(fused_y), ir, vi_y))
     kept = sum_arrays(_kept_edges(fused, source) for source in sources)
@@ -97,6 +103,12 @@ def scd_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     Returns:
         One value per image, in [0, 2].
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> scd_loss(x, x, x).round(3).tolist()  # no difference, hence no correlation
+        [1.0]
     """
     fused_y = _saved(fused_y)
     return 1.0 - 0.5 * (_correlation(fused_y - vi_y, ir) + _correlation(fused_y - ir, vi_y))
@@ -127,6 +139,12 @@ def metric_ssim_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, data_range: float =
 
     Returns:
         One value per image, in [0, 2].
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> metric_ssim_loss(x, x, x).round(3).tolist()
+        [0.0]
     """
     fused, sources = _levels(fused_y, ir, vi_y, least=_SSIM_WINDOW)
     mean_f, means, variance_f, variances, covariances = _moments(fused, sources, [1 / _SSIM_WINDOW] * _SSIM_WINDOW)
@@ -154,6 +172,12 @@ def vif_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 
     Returns:
         One value per image, at most 1; negative if contrast exceeds that of the sources.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> abs(vif_loss(x, x, x)).round(3).tolist()
+        [0.0]
     """
     fused, sources = _levels(fused_y, ir, vi_y, least=_VIF_SIDE)
     kept = carried = jnp.zeros(())

@@ -30,6 +30,13 @@ def fine_grained_reference(ir: Luma, vi_y: Luma, *, config: ReferenceConfig) -> 
 
     Returns:
         The reference, in [0, 1]; it carries no gradient.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> from fusejax.losses import ReferenceConfig
+        >>> fine_grained_reference(black, white / 2, config=ReferenceConfig()).shape
+        (1, 8, 8, 1)
     """
     if config.enhance_first:
         reference = jnp.maximum(_enhance(ir, config), _enhance(vi_y, config))

@@ -43,6 +43,12 @@ def target_aware_loss(
 
     Raises:
         ValueError: for `valid` padding.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> target_aware_loss(black, white, black, mask=black).tolist()  # no object
+        [0.0]
     """
     if padding == "valid":
         raise ValueError("padding 'valid' shrinks the edge map, which must fit the mask; use 'zero' or 'edge'.")

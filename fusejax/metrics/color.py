@@ -23,6 +23,12 @@ def color_deviation(fused: Rgb, vi: Rgb, *, extent: Extent | None = None) -> Per
 
     Returns:
         One value per image, 0..pi/2 radians, lower is better.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> red, green = jnp.eye(3)[:2, None, None, None] * jnp.ones((2, 1, 4, 4, 3))
+        >>> f"{color_deviation(red, green)[0]:.3f}"  # a right angle
+        '1.571'
     """
     sine = safe_sqrt(jnp.square(jnp.cross(vi, fused)).sum(-1))
     cosine = (vi * fused).sum(-1)

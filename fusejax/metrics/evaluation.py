@@ -45,6 +45,13 @@ def evaluate(
     Raises:
         ValueError: for unequal sizes, values that are not an image, an unknown convention, or
             metrics that the convention does not define.
+
+    Example:
+        >>> import numpy as np
+        >>> ir, vi = np.zeros((32, 40), np.uint8), np.full((32, 40, 3), 255, np.uint8)
+        >>> scores = evaluate(vi, ir, vi, metrics=["SD", "MSE"])
+        >>> {name: float(value) for name, value in scores.items()}
+        {'MSE': 32512.5, 'SD': 0.0}
     """
     names = chosen_metrics(convention, metrics)
     fused, ir, vi = (jnp.asarray(unit_image(x, name)) for x, name in ((fused, "fused"), (ir, "ir"), (vi, "vi")))

@@ -26,6 +26,13 @@ def standard_deviation(
 
     Returns:
         One value per image, 0..127.5 levels, higher is better.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> half = jnp.concatenate([black, white], axis=1)
+        >>> standard_deviation(half, half, half).tolist()
+        [127.5]
     """
     size = valid_size(fused, extent)
     return safe_sqrt(image_mean(jnp.square(centered(to_levels(fused), size)), size))
@@ -46,6 +53,12 @@ def mean_squared_error(
 
     Returns:
         One value per image, 0..full_scale squared, lower is better.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> mean_squared_error(white, white, black).tolist()  # (0 + 255^2) / 2
+        [32512.5]
     """
     target, size = to_levels(fused), valid_size(fused, extent)
     errors = [image_mean(jnp.square(target - to_levels(source)), size) for source in (ir, vi_y)]
@@ -63,6 +76,12 @@ def root_mean_squared_error(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent
 
     Returns:
         One value per image, 0..255 gray levels, lower is better.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> root_mean_squared_error(white, white, white).tolist()
+        [0.0]
     """
     return safe_sqrt(mean_squared_error(fused, ir, vi_y, extent=extent))
 
@@ -115,6 +134,12 @@ def psnr(
 
     Returns:
         One value per image in dB, higher is better; infinite if F equals both sources.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> psnr(white, white, white).tolist()
+        [inf]
     """
     levels = masked(to_levels(fused), valid_size(fused, extent))
     top = jnp.square(levels.max((1, 2))) if peak == "fused" else 255.0**2
@@ -149,6 +174,12 @@ def correlation(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = No
     Returns:
         One value per image, -1..1, higher is better; NaN if the fused image or a source is
         constant.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> correlation(x, x, x).round(4).tolist()
+        [1.0]
     """
     target, size = to_levels(fused), valid_size(fused, extent)
     return 0.5 * (pearson(to_levels(ir), target, size) + pearson(to_levels(vi_y), target, size))
@@ -167,6 +198,13 @@ def sum_of_correlations_of_differences(fused: Luma, ir: Luma, vi_y: Luma, *, ext
     Returns:
         One value per image, -2..2, higher is better; NaN if a source is constant, or if F minus a
         source is constant (for example, if F equals a source).
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> y = jax.random.uniform(jax.random.key(1), x.shape)
+        >>> sum_of_correlations_of_differences(x + y, x, y).round(3).tolist()  # the sum keeps both
+        [2.0]
     """
     target, first, second = to_levels(fused), to_levels(ir), to_levels(vi_y)
     size = valid_size(fused, extent)

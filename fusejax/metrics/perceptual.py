@@ -107,6 +107,12 @@ def qcb(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
 
     Returns:
         One value per image, 0..1, higher is better.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> qcb(x, x, x).round(3).tolist()
+        [1.0]
     """
 
     def masked_contrast(x: Luma) -> Array:
@@ -147,6 +153,12 @@ def qcv(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
 
     Returns:
         One value per image, in levels squared, lower is better; NaN if no source has an edge.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> qcv(x, x, x).tolist()
+        [0.0]
     """
     size = valid_size(fused, extent)
     target, *sources = (stretch(to_levels(x), size) if stretched else to_levels(x) for x in (fused, ir, vi_y))

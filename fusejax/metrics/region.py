@@ -78,6 +78,12 @@ def roi_mse(fused: Luma, ir: Luma, vi_y: Luma, mask: Luma, *, extent: Extent | N
 
     Returns:
         One value per image, 0..1, lower is better; NaN for images without boxes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> roi_mse(white / 2, white, black, white).tolist()
+        [0.25]
     """
     squares = sum_arrays(jnp.square(fused - source) for source in (ir, vi_y))
     return _weighted_mean(0.5 * squares[..., 0], mask[..., 0], valid_size(fused, extent))
@@ -95,6 +101,12 @@ def mse_lower_bound(ir: Luma, vi_y: Luma, mask: Luma | None = None, *, extent: E
 
     Returns:
         One value per image, 0..0.25.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> mse_lower_bound(white, black, white).tolist()
+        [0.25]
     """
     squares, size = 0.25 * jnp.square(ir - vi_y)[..., 0], valid_size(ir, extent)
     return image_mean(squares, size) if mask is None else _weighted_mean(squares, mask[..., 0], size)
@@ -110,6 +122,12 @@ def average_fusion(ir: Luma, vi_y: Luma) -> Luma:
 
     Returns:
         Luma in [0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> black, white = jnp.zeros((1, 8, 8, 1)), jnp.ones((1, 8, 8, 1))
+        >>> average_fusion(white, black)[0, 0, 0].tolist()
+        [0.5]
     """
     return 0.5 * (ir + vi_y)
 

@@ -74,6 +74,14 @@ def ssim(
     Returns:
         One value per image, each source in -1..1, higher is better; NaN if a side is shorter than
         the window and the border is `valid`.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> ssim(x, x, x).round(4).tolist()
+        [1.0]
+        >>> ssim(x, x, x, combine="sum").round(4).tolist()  # as some toolkits print it
+        [2.0]
     """
     taps = len(_GAUSSIAN) if window == "gaussian" else _BOX
     size = height, width = valid_size(fused, extent)

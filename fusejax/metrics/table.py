@@ -314,6 +314,10 @@ def higher_is_better(metric: str) -> bool:
 
     Returns:
         True if higher is better, False if lower is.
+
+    Example:
+        >>> higher_is_better("Qabf"), higher_is_better("MSE"), higher_is_better("ROI-SSIM")
+        (True, False, True)
     """
     return (METRICS | TEMPORAL_METRICS)[metric.removeprefix("ROI-")].better == "higher"
 
@@ -326,5 +330,9 @@ def undefined_reason(name: str) -> str:
 
     Returns:
         A phrase that can follow "undefined where".
+
+    Example:
+        >>> undefined_reason("Qabf")
+        'no source has an edge'
     """
     return (METRICS | TEMPORAL_METRICS)[name].undefined

@@ -76,6 +76,12 @@ def vif(
     Returns:
         One value per image, 0 and up per source, 1 for a copy, higher is better; NaN if a side is
         below 41 pixels.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> vif(x, x, x).round(4).tolist()
+        [1.0]
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:
@@ -104,6 +110,12 @@ def viff(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> 
     Returns:
         One value per image, 0 and up, above 1 if contrast is raised, higher is better; NaN if a
         side is below 41 pixels.
+
+    Example:
+        >>> import jax
+        >>> x = jax.random.uniform(jax.random.key(0), (1, 48, 48, 1))
+        >>> viff(x, x, x).shape
+        (1,)
     """
     target, sources = to_levels(fused), jnp.stack([to_levels(ir), to_levels(vi_y)])
     if min(target.shape[1:]) < MIN_SIDE:

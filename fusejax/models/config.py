@@ -146,6 +146,10 @@ class LightConfig:
             a full 3x3.
         coarse_cell: side in pixels of the cells of a second network of the same width and depth,
             whose coefficients are added; a multiple of `cell`. 0 for no second network.
+
+    Example:
+        >>> LightConfig(width=6, blocks=1).width
+        6
     """
 
     cell: int = 4

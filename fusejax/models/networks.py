@@ -89,5 +89,10 @@ def build(config: ModelConfig) -> nn.Module:
 
     Returns:
         A module that implements `Network`.
+
+    Example:
+        >>> from fusejax.models import LightConfig
+        >>> type(build(LightConfig())).__name__
+        'Light'
     """
     return NETWORKS[type(config)](config)

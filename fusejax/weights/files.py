@@ -57,7 +57,12 @@ def save_weights(
 
 
 def shipped_weights() -> list[str]:
-    """Names of the weights included in the package."""
+    """Names of the weights included in the package.
+
+    Example:
+        >>> "light" in shipped_weights()
+        True
+    """
     return sorted(p.stem for p in _SHIPPED.glob("*.safetensors"))
 
 
@@ -76,6 +81,11 @@ def load_weights(name_or_path: str | Path) -> tuple[Params, ModelConfig, dict[st
         ValueError: if there are no such weights, or if they are damaged: a changed byte (files
             written before the checksum was introduced have none), a value that is NaN or infinite,
             or shapes that are not those of the network.
+
+    Example:
+        >>> params, config, training = load_weights("light")
+        >>> config.width
+        24
     """
     if "://" in (text := str(name_or_path)) and not text.startswith("gs://"):
         raise ValueError(f"{text} is a remote address; give a local file or folder, or the folder of a run in gs://.")

@@ -1,4 +1,4 @@
-"""The notebooks: stored clean, and every code cell runs in order at small size, without Jupyter."""
+"""The notebooks: stored with outputs; every cell runs in order at small size, without Jupyter."""
 
 import json
 import re
@@ -61,11 +61,11 @@ def titles():
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem for path in NOTEBOOKS] == ["losses", "quickstart"]
+    assert {path.stem for path in NOTEBOOKS} >= {"conventions", "losses", "quickstart", "training"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_are_stored_clean_and_open_on_colab(path):
+def test_notebooks_are_stored_with_outputs_and_open_on_colab(path):
     notebook = load(path)
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert notebook["metadata"]["colab"]["name"] == path.name
@@ -74,7 +74,12 @@ def test_notebooks_are_stored_clean_and_open_on_colab(path):
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell["id"]) for cell in cells)
     assert len({cell["id"] for cell in cells}) == len(cells)
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    counts = [cell["execution_count"] for cell in code]
+    assert counts == [*range(1, len(code) + 1)], "run docs/make/notebooks.py --store"
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert any("image/jpeg" in output.get("data", {}) for output in outputs)
+    assert path.stat().st_size < 2_000_000
     installs = [cell["id"] for cell in code if re.search(r"(?m)^\s*[%!]\s*pip", "".join(cell["source"]))]
     assert installs == [code[0]["id"]], "one cell installs, and it is the first"
     text = path.read_text(encoding="utf-8")
@@ -115,6 +120,24 @@ def test_quickstart_takes_an_uploaded_pair_of_one_file_name(monkeypatch, tmp_pat
     assert set(space["scores"]) == {"night", "day", "yours"}
     assert (tmp_path / "fused.png").is_file()
     assert len(titles()) == 12
+
+
+@pytest.mark.slow
+def test_conventions_explains_every_difference(capsys):
+    space = run("conventions", SIZE=176)  # its cells hold the assertions
+    assert list(space["scores"]) == list(fusejax.metrics.CONVENTIONS)
+    assert capsys.readouterr().out.count("SSIM 0.") + 1 >= 4
+    assert len({round(scores["SSIM"], 3) for scores in space["scores"].values()}) == 4
+
+
+@pytest.mark.slow
+def test_training_resumes_after_a_disconnect(capsys):
+    space = run("training", STEPS=6, BATCH=4, CROP=48)
+    assert space["status"] == 0
+    said = capsys.readouterr().out
+    assert "status 75" in said and "repeat the command to resume" in said
+    assert [step for step, _ in space["losses"]][-1] == 6
+    assert titles() == ["loss", "infrared", "visible", "fused"]
 
 
 @pytest.mark.slow

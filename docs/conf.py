@@ -1,0 +1,61 @@
+"""Sphinx configuration of the documentation; build it with scripts/docs.sh."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "make"), str(HERE.parent)]
+
+import pages  # noqa: E402 - from docs/make
+
+import fusejax  # noqa: E402
+
+project = "fusejax"
+author = "The fusejax authors"
+release = version = fusejax.__version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "myst_nb", "sphinx_copybutton"]
+exclude_patterns = ["_build", "make"]
+templates_path: list[str] = []
+
+html_theme = "sphinx_book_theme"
+html_title = "fusejax"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "show_navbar_depth": 1}
+html_copy_source = False
+
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # docs/make/notebooks.py has executed them
+nb_render_image_options = {"width": "100%"}
+# Headings of cards and tables differ in level on purpose; `json`-like blocks need no colors.
+suppress_warnings = ["misc.highlighting_failure", "myst.header"]
+
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 88
+
+_SPECIAL = re.compile(r"(``[^`]*``|`[^`]*`)|([|*_\\])")
+
+
+def escape(app, what, name, obj, options, lines):
+    """Docstrings are plain text with `code`; |F - I| and *args are no markup."""
+    example = False
+    for n, line in enumerate(lines):
+        example = line.lstrip().startswith((">>>", "...")) or (example and bool(line.strip()))
+        if not example and not re.match(r"\s*\*{1,2}\w+:", line):
+            lines[n] = _SPECIAL.sub(lambda m: m[1] or "\\" + m[2], line)
+
+
+def setup(app):
+    """Writes the generated pages, and registers `escape` before napoleon."""
+    pages.main()
+    app.connect("autodoc-process-docstring", escape, priority=100)

@@ -1,0 +1,60 @@
+"""Runs the notebooks of colabs/ and keeps their outputs.
+
+Usage: python docs/make/notebooks.py [--store]  (without it, only the pages of the site change)
+"""
+
+import base64
+import io
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "generated" / "notebooks"
+_WIDTH = 1200
+
+
+def run(path: Path) -> nbformat.NotebookNode:
+    """The notebook with the outputs of all its cells; raises if a cell fails."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        where = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=900, kernel_name="python3", resources=where).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times differ from run to run
+        for output in cell.get("outputs", ()):
+            if "text" in output:
+                output["text"] = re.sub(r"\r[^\n]*", "", output["text"])
+            if "image/png" in output.get("data", {}):
+                output["data"] = {"image/jpeg": as_jpeg(output["data"]["image/png"])}
+    return notebook
+
+
+def as_jpeg(png: str) -> str:
+    """The picture (base64) as JPEG, at most `_WIDTH` pixels wide: a tenth of the size."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    image.thumbnail((_WIDTH, 10 * _WIDTH))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def main(*, store: bool) -> None:
+    """Writes the pages and, if wanted, the outputs into colabs/."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for path in sorted((ROOT / "colabs").glob("*.ipynb")):
+        notebook = run(path)
+        nbformat.write(notebook, PAGES / path.name)
+        if store:
+            nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main(store="--store" in sys.argv[1:])
