@@ -30,6 +30,13 @@ class Fuser(Backend):
     images. With `exact_size`, the network is compiled for the exact size instead. For light
     networks, this takes about half the time of the bucket's program, and the result differs only by
     float rounding. `fuse_folder` uses it for sizes that many pairs of the folder share.
+
+    Example:
+        >>> import numpy as np
+        >>> network = Fuser.load("light")
+        >>> ir, vi = np.zeros((2, 32, 32, 1), np.float32), np.ones((2, 32, 32, 1), np.float32)
+        >>> network.fuse(ir, vi).shape  # a batch
+        (2, 32, 32, 1)
     """
 
     def __init__(

@@ -124,6 +124,13 @@ def fuse(
     Raises:
         ValueError: for unequal sizes, unsupported shapes or types, NaN, and floats outside [0, 1]
             where these are not allowed.
+
+    Example:
+        >>> from fusejax.data import synthetic_pair
+        >>> pair = synthetic_pair(1, size=(48, 64))
+        >>> fused = fuse(pair["ir"], pair["vi"])
+        >>> fused.shape, fused.dtype
+        ((48, 64, 3), dtype('uint8'))
     """
     backend = _loaded(str(weights)) if isinstance(weights, str | Path) else weights
     return backend.fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)

@@ -23,6 +23,10 @@ class TermConfig:
             CrossFuse's published script).
         sources: pair that the term sees as `ir` and `vi_y`: the `clean` one, or the `resolved` one
             without noise and cancellation (`fusejax.losses.look.resolve_pair`).
+
+    Example:
+        >>> TermConfig("joint_gradient", 10.0, {"padding": "edge"}).weight
+        10.0
     """
 
     name: str
@@ -47,6 +51,10 @@ class RegionConfig:
         area_balanced: whether small boxes get larger weights.
         fallback: replacement for the boxes if the data has none at all: nothing, or hot spots of
             the infrared image.
+
+    Example:
+        >>> RegionConfig(fallback="thermal_saliency").soft_edge_sigma
+        0.0
     """
 
     soft_edge_sigma: float = 0.0
@@ -77,6 +85,10 @@ class ReferenceConfig:
             warm people stay visible in front of a blown-out light (a departure).
         enhance_first: enhance each source and take the larger result, instead of enhancing their
             base.
+
+    Example:
+        >>> ReferenceConfig().edge_weight
+        0.75
     """
 
     edge_weight: float = 0.75
@@ -112,6 +124,11 @@ class ObjectiveConfig:
         regions: configuration for terms that need `mask`.
         noise_gain: multiple of the infrared image's noise at which half of its detail passes, for
             terms that need `resolved` or see the resolved pair.
+
+    Example:
+        >>> terms = TermConfig("ssim"), TermConfig("reference_intensity", 5.0)
+        >>> [term.weight for term in ObjectiveConfig(terms).terms]
+        [1.0, 5.0]
     """
 
     terms: tuple[TermConfig, ...]
