@@ -23,6 +23,7 @@ from fusejax.typing import Luma, PerImage
 # 2510.13067.
 GOLDEN_WEIGHTS = (0.5, 0.309, 0.191)
 
+_TIE = 1e-4  # difference of two gradients, for images in [0, 1]
 _SOFT_GATE_SLOPE = 15.0
 # Sum of TC-MoA's soft Sobel kernels, with the y axis pointing up.
 _SOFT_X = np.array([[-0.2, 0, 0.2], [-1, 0, 1], [-0.2, 0, 0.2]])
@@ -139,8 +140,8 @@ def axiswise_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padd
 def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Padding = "zero") -> PerImage:
     """mean |d(F) - t| with d = kx * . + ky * ., t the d of the source with the larger |d| (TC-MoA).
 
-    The visible image wins ties. Soft Sobel kernels: side taps 0.2, middle tap 1, and y points
-    upward, so that a ramp x + y (y downward) is invisible. Zero padding as in the official code;
+    The visible image wins ties (differences up to 1e-4). Soft Sobel kernels: side taps 0.2, middle
+    tap 1, and y points upward, so that a ramp x + y (y downward) is invisible. Zero padding as in the official code;
     the paper does not specify it. Computed on luma, whereas the official code sums over the three
     color channels.
 
@@ -186,9 +187,9 @@ def direction_aware_gradient_loss(
 
     sum_s w_s (mean |gx_F - tx| + mean |gy_F - ty|) over the scales 1, 1/2, 1/4, ... All three
     images are resized first and then filtered. At every pixel, tx is the signed gx of the source
-    with the larger |gx|, and the visible image wins ties; ty is computed likewise and
-    independently. The targets need not be the gradient of any image, so the minimum is above 0 in
-    general.
+    with the larger |gx|; the visible image wins ties, that is, differences up to 1e-4, since
+    rounding would decide them otherwise. ty is computed likewise and independently. The targets
+    need not be the gradient of any image, so the minimum is above 0 in general.
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -262,7 +263,9 @@ def _bilinear_matrix(n: int, m: int, antialias: bool) -> np.ndarray:
 
 
 def _stronger(i: Array, v: Array) -> Array:
-    return jnp.where(jnp.abs(v) >= jnp.abs(i), v, i)
+    # In 8-bit images, gradients of equal magnitude are frequent, and in float32 their rounding
+    # differs. The least other difference there is 1 / 1275.
+    return jnp.where(jnp.abs(v) >= jnp.abs(i) - _TIE, v, i)
 
 
 def _soft_target(i: tuple[Array, Array], v: tuple[Array, Array]) -> tuple[Array, ...]:

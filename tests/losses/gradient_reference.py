@@ -51,7 +51,7 @@ def edges64(x, border):
 
 
 def stronger64(i, v):
-    return np.where(np.abs(v) >= np.abs(i), v, i)
+    return np.where(np.abs(v) >= np.abs(i) - 1e-4, v, i)
 
 
 def joint64(f, i, v, border="zero"):

@@ -198,6 +198,21 @@ def test_ties_go_to_the_visible():
     assert (aware(v, v, 1 - v, padding="edge") > 1.0).all()
 
 
+def test_ties_of_8_bit_images_go_to_the_visible_in_spite_of_rounding():
+    """V and 255 - V have opposite gradients, which float32 rounds differently."""
+    levels = np.round(luma(0) * 255)
+    v, opposite = (np.float32(x / 255) for x in (levels, 255 - levels))
+    np.testing.assert_allclose(aware(v, opposite, v, padding="edge"), 0.0, atol=1e-6)
+    np.testing.assert_allclose(signed(v, opposite, v, padding="edge"), 0.0, atol=1e-6)
+
+
+def test_the_least_difference_of_8_bit_images_is_no_tie():
+    ramp = np.broadcast_to(np.float32(np.arange(16) * 10 / 255)[None, None, :, None], (1, 16, 16, 1))
+    steeper = ramp.copy()
+    steeper[..., 9:, :] += np.float32(1 / 255)  # one column has a larger gradient, by one level
+    assert (aware(ramp, steeper, ramp, padding="edge", weights=(1.0,)) > 0).all()
+
+
 def test_gradient_is_the_adjoint_sobel_of_the_residual_signs():
     textured, i, v = (luma(s, batch=1) for s in (3, 4, 5))
     slope = jax.jit(jax.grad(lambda f: single(f, i, v).sum()))
