@@ -141,9 +141,9 @@ def signed_sum_gradient_loss(fused_y: Luma, ir: Luma, vi_y: Luma, *, padding: Pa
     """mean |d(F) - t| with d = kx * . + ky * ., t the d of the source with the larger |d| (TC-MoA).
 
     The visible image wins ties (differences up to 1e-4). Soft Sobel kernels: side taps 0.2, middle
-    tap 1, and y points upward, so that a ramp x + y (y downward) is invisible. Zero padding as in the official code;
-    the paper does not specify it. Computed on luma, whereas the official code sums over the three
-    color channels.
+    tap 1, and y points upward, so that a ramp x + y (y downward) is invisible. Zero padding as in
+    the official code; the paper does not specify it. Computed on luma, whereas the official code
+    sums over the three color channels.
 
     Args:
         fused_y: fused luma in [0, 1].
