@@ -1,33 +1,61 @@
-"""`fusejax fuse`: fuses a pair of images, two folders of images, or two videos."""
+"""`fusejax fuse`: fuses images, folders of them, files of thermal cameras, or two videos."""
 
 import dataclasses
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
+import tyro
 from PIL import Image
 
 from fusejax.cli.parsing import parse, parse_range
-from fusejax.inference.folder import FusedFolder, fuse_folder
+from fusejax.inference.folder import FusedFolder, ImageFormat, fuse_folder
 from fusejax.inference.video import fuse_video
+from fusejax.io.cameras import Degrees
+from fusejax.io.cameras.frame import Frame
+from fusejax.io.infrared import Stored
 from fusejax.io.pyav import VideoError
 from fusejax.io.video import is_video
 
 # Options that only make sense for videos, and those that only make sense for images.
 _VIDEO_ONLY = ("codec", "rate", "ir_rate", "offset", "temporal", "preview")
-_IMAGES_ONLY = ("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps")
+_IMAGES_ONLY = (
+    *("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps"),
+    *("ir_pattern", "vi_pattern", "units", "temperature", "above", "format"),
+)
+# Options of images that differ from None by default.
+_IMAGES_DEFAULTS = {"frame": "vi", "ir_unit": "auto", "metadata": True, "quality": 95}
 
 
 @dataclasses.dataclass(frozen=True)
 class FuseOptions:
-    """Fuses registered infrared and visible images or videos; two folders are paired by file stem.
+    """Fuses registered infrared and visible images or videos, and the files of thermal cameras.
 
     Attributes:
-        ir: infrared image, folder of images, or video.
+        ir: infrared image, folder of images, or video. Files of a folder are paired by stem, or by
+            the names that cameras give them (_T and _V). Without --vi: one folder that holds both,
+            a quoted path such as 'DIR/*.jpg', a CSV file with the columns ir and vi, or radiometric
+            JPEG files that hold both images (FLIR).
         vi: visible image, folder of images, or video.
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
+        ir_pattern: names of the infrared files, such as '*_T.*'; with --vi-pattern, files are
+            paired whose wildcards match the same text.
+        vi_pattern: names of the visible files, such as '*_V.*'.
+        frame: whose pixels are kept if one file holds both images; the result shows what both show.
+        units: unit of temperatures: c, k or f. It applies to --ir-range, --above and --temperature.
+            Without it, FLIR's files are in degrees Celsius and the values of other files are used
+            as stored.
+        ir_unit: what the values of the infrared files are, if the files do not say it: counts, k,
+            ck (hundredths of a kelvin), c or f.
+        temperature: also write the temperatures in the frame of the fused image as float32 TIFF, to
+            OUT/temperature.
+        above: mark everything above this value, in --units or in the values of the files.
+        metadata: keep EXIF, XMP, IPTC, GPS and color profile of the visible image, and add what is
+            known about the thermal camera.
+        format: format of the fused images.
+        quality: quality of jpg and webp, 1 to 100.
         weights: shipped name, .safetensors file, or folder of a finished run.
         resize: `ir` resamples each infrared image to the size of the visible image.
         keep_ir: also write the infrared images as the network saw them to OUT/ir, for `fusejax
@@ -64,8 +92,18 @@ class FuseOptions:
     """
 
     ir: Path
-    vi: Path
-    out: Path
+    vi: Path | None = None
+    out: Path = tyro.MISSING
+    ir_pattern: str | None = None
+    vi_pattern: str | None = None
+    frame: Frame = "vi"
+    units: Degrees | None = None
+    ir_unit: Stored = "auto"
+    temperature: bool = False
+    above: float | None = None
+    metadata: bool = True
+    format: ImageFormat | None = None
+    quality: int = 95
     weights: str = "light"
     resize: Literal["ir"] | None = None
     keep_ir: bool = False
@@ -98,8 +136,13 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     """
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given["ir_range"] = parse_range(options.ir_range)
-    video = options.rate is not None or is_video(options.ir) or is_video(options.vi)
+    sources = [path for path in (options.ir, options.vi) if path is not None]
+    video = options.rate is not None or any(map(is_video, sources))
     unused = {name: given.pop(name) for name in (_IMAGES_ONLY if video else _VIDEO_ONLY)}
+    if video:
+        if options.vi is None:
+            raise VideoError("--vi is missing; videos are fused in pairs, so also give the visible one.")
+        unused |= {name: given.pop(name) != usual for name, usual in _IMAGES_DEFAULTS.items()}
     if chosen := [f"--{name.replace('_', '-')}" for name, value in unused.items() if value]:
         wrong = "is for images only" if video else "is for videos only; for folders of frames, also give --rate"
         raise VideoError(f"{', '.join(chosen)} {wrong}.")

@@ -160,7 +160,7 @@ class PairFolder:
     ):
         found = Scan()
         if listed := is_pair_list(Path(root)):
-            found = Scan(*match_pairs(root, skip_bad=skip_bad, min_side=min_side))
+            found = Scan(*match_pairs(root, None, skip_bad=skip_bad, min_side=min_side))
         for name, (ir, vi) in ({} if listed else find_pair_folders(root, split=split)).items():
             annotations = find_annotations(ir) if boxes else None
             prefix = f"{name}/" if name else ""

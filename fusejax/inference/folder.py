@@ -18,6 +18,7 @@ from fusejax.inference.jobs import Jobs, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairTask, Settings
+from fusejax.inference.pair_sources import SourceOptions, read_values
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -26,11 +27,14 @@ from fusejax.inference.thermal import (
     check_range,
     describe_range,
 )
+from fusejax.io.cameras import Degrees
+from fusejax.io.cameras.frame import Frame
 from fusejax.io.image_headers import ImageWarning, bits_per_sample
-from fusejax.io.images import as_infrared, read_thermal
+from fusejax.io.infrared import Stored
 from fusejax.progress import track
 
 Item, T = TypeVar("Item"), TypeVar("T")
+ImageFormat = Literal["png", "jpg", "tif", "webp"]
 
 _THREADS = 4
 # Limits for the pairs that are being read, and also for those being written, in addition to the
@@ -63,9 +67,19 @@ class FusedFolder:
 
 def fuse_folder(
     ir: str | Path,
-    vi: str | Path,
+    vi: str | Path | None,
     out: str | Path,
     *,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
+    frame: Frame = "vi",
+    units: Degrees | None = None,
+    ir_unit: Stored = "auto",
+    temperature: bool = False,
+    above: float | None = None,
+    metadata: bool = True,
+    format: ImageFormat | None = None,
+    quality: int = 95,
     weights: str | Path | Backend = "light",
     resize: Literal["ir"] | None = None,
     keep_ir: bool = False,
@@ -82,7 +96,8 @@ def fuse_folder(
     tile: str = "auto",
     memory: str | None = None,
 ) -> FusedFolder:
-    """Fuses a pair of image files, or two folders of them that are paired by file stem.
+    """Fuses a pair of image files, two folders of them that are paired by their names, or the files
+    of cameras that hold both images.
 
     Progress is reported on standard error. Every file is either complete or absent, and the fused
     image is written after its panel and maps, so an interrupted call can be continued with
@@ -92,15 +107,35 @@ def fuse_folder(
     only by float rounding.
 
     Args:
-        ir: infrared image, or folder.
-        vi: visible image, or folder.
+        ir: infrared image, or folder; or a path with wildcards in the file name; or a CSV file that
+            lists pairs. See `fusejax.io.pairing.find_pairs`.
+        vi: visible image, or folder; None if the infrared files also hold the visible image, as
+            radiometric JPEG files of FLIR do, or if `ir` names both.
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
+        ir_pattern: names of the infrared files, such as "*_T.*", see `match_pairs`.
+        vi_pattern: names of the visible files.
+        frame: whose pixels are kept if one file holds both images; the result shows their common
+            field.
+        units: unit of temperatures: "c", "k" or "f". It applies to `ir_range`, `above` and
+            `temperature`. Without it, FLIR's files are in degrees Celsius and the values of other
+            files are used as stored.
+        ir_unit: what the values of the infrared files are, if the files do not say it: "counts",
+            "k", "ck" (hundredths of a kelvin), "c" or "f".
+        temperature: also write the temperatures as a float32 TIFF in the frame of the fused image,
+            to OUT/temperature.
+        above: mark everything above this value in the fused image; in `units`, or in the values of
+            the files.
+        metadata: keep EXIF, XMP, IPTC, GPS and color profile of the visible image, and add what is
+            known about the thermal camera.
+        format: format of the fused images: "png", "jpg", "tif" or "webp"; by default that of the
+            visible image if it is lossless, else png.
+        quality: quality of JPEG and WebP files, 1 to 100.
         weights: see `fusejax.load`, or what it returns.
         resize: "ir" resamples each infrared image to the size of the visible image.
         keep_ir: also write the infrared images as the network saw them to OUT/ir.
-        ir_range: see `fusejax.fuse`; in units of the file values.
+        ir_range: see `fusejax.fuse`; in `units`, or in the values of the files.
         ir_polarity: see `fusejax.fuse`.
         stretch: stretch the luma of each fused image to the full range.
         bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
@@ -121,13 +156,20 @@ def fuse_folder(
             if an image is damaged (with `skip_bad` it is skipped).
         OSError: if fused images already exist or a file cannot be written; names the file.
     """
-    ir, vi, out = Path(ir), Path(vi), Path(out)
+    ir, vi, out = Path(ir), Path(vi) if vi is not None else None, Path(out)
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality is {quality}; it must be from 1 to 100.")
+    sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
     ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
     check_tile(tile)
     jobs = find_jobs(
         ir,
         vi,
         out,
+        sources=sources,
+        ir_pattern=ir_pattern,
+        vi_pattern=vi_pattern,
+        format=format,
         resize=resize is not None,
         bits=bits,
         recursive=recursive,
@@ -145,8 +187,23 @@ def fuse_folder(
         backend.check_size(size)
     folder = out if out != jobs.todo[0].target else out.parent
     make_out(folder, jobs.todo, bits=bits)
-    ranges = _find_ranges(jobs, ir_range)
-    settings = Settings(folder, stretch, bits, ir_polarity, ranges, keep_ir, panel, maps, skip_bad)
+    ranges = _find_ranges(jobs, ir_range, sources)
+    settings = Settings(
+        folder,
+        stretch,
+        bits,
+        ir_polarity,
+        ranges,
+        keep_ir,
+        panel,
+        maps,
+        skip_bad,
+        sources=sources,
+        temperature=temperature,
+        above=above,
+        metadata=metadata,
+        quality=quality,
+    )
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
     try:
@@ -159,7 +216,7 @@ def fuse_folder(
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
 
-def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
+def _find_ranges(jobs: Jobs, ir_range: RangeOption, sources: SourceOptions) -> dict[np.dtype, Range]:
     """The range of infrared values for each pixel type.
 
     Types that are missing use their full range.
@@ -168,18 +225,39 @@ def _find_ranges(jobs: Jobs, ir_range: RangeOption) -> dict[np.dtype, Range]:
         return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
     if ir_range == "full":
         return {}
-    deep = [job.pair.ir for job in jobs.every if bits_per_sample(job.pair.ir) > 8]
+    deep = [job.pair for job in jobs.every if job.layout or bits_per_sample(job.pair.ir) > 8]
+    unit = _unit(jobs, sources)
     largest = max(math.prod(job.size) for job in jobs.every)
     with ThreadPoolExecutor(_THREADS) as pool:
         ahead = min(_THREADS, _PIXELS_IN_FLIGHT // largest)
-        images = _map_ahead(pool, lambda path: as_infrared(read_thermal(path)), deep, ahead=ahead)
+        images = _map_ahead(pool, lambda pair: read_values(pair, sources), deep, ahead=ahead)
         if len(deep) > 1:
             images = track(images, len(deep), description="measuring infrared values", unit="images")
-        ranges = automatic_ranges(images)
+        ranges = automatic_ranges(images, degrees=unit is not None)
     for dtype, chosen in ranges.items():
-        if line := describe_range(chosen, dtype):
+        if line := describe_range(chosen, dtype, unit=unit if np.issubdtype(dtype, np.floating) else None):
             warnings.warn(line, ImageWarning, stacklevel=3)
     return ranges
+
+
+def _unit(jobs: Jobs, sources: SourceOptions) -> Degrees | None:
+    """Unit of all temperatures, if it is known before pixels are read.
+
+    Raises:
+        ValueError: if files that are converted to degrees Celsius meet floats of unknown unit.
+    """
+    if sources.units or sources.stored == "counts":
+        return sources.units
+    measured = [job.pair.ir for job in jobs.every if job.layout and job.layout.kind == "FLIR"]
+    if not measured:
+        return None
+    other = [j.pair.ir for j in jobs.every if not j.layout and bits_per_sample(j.pair.ir) >= 32]
+    if other:
+        raise ValueError(
+            f"{measured[0]} holds temperatures and {other[0]} holds floats, which may be in another unit; give "
+            "--units, to which all are converted."
+        )
+    return "c"
 
 
 def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
@@ -193,6 +271,7 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
         The files written, and one line per pair that could not be read.
     """
     written, bad = [], []
+    left_out: dict[str, None] = {}  # in the order in which it was found
     pending: deque[Future] = deque()
     said: set[str] = set()
     advised = False
@@ -217,9 +296,11 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
             written.append(pair.job.target)
             del pair
             while len(pending) > ahead or (pending and pending[0].done()):
-                pending.popleft().result()
+                left_out |= dict.fromkeys(pending.popleft().result())
         for write in pending:
-            write.result()
+            left_out |= dict.fromkeys(write.result())
+    if left_out:
+        warnings.warn(f"the fused images do not keep {'; '.join(left_out)}.", ImageWarning, stacklevel=3)
     return written, bad
 
 

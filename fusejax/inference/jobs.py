@@ -10,11 +10,14 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fusejax.io.image_headers import ImageWarning, bits_per_sample, image_size
-from fusejax.io.images import SUFFIXES
+from fusejax.inference.pair_sources import PairHeader, SourceOptions, read_pair_header
+from fusejax.io.cameras import CameraError, CameraLayout
+from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
+from fusejax.io.images import WRITTEN_SUFFIXES
 from fusejax.io.outputs import check_out
-from fusejax.io.pairing import PairError, PairPaths, match_pairs, size_text
+from fusejax.io.pairing import PairError, PairPaths, find_pairs, size_text
 
+_AS_STORED = SourceOptions()
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 _SHOWN = 8
@@ -24,11 +27,14 @@ _LARGEST_STRETCH = 1.03  # of one side relative to the other; sides are rounded 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One pair, the file that its fused image is written to, and its height and width."""
+    """One pair, the file that its fused image is written to, its height and width, and the content
+    of the infrared file if it is that of a camera.
+    """
 
     pair: PairPaths
     target: Path
     size: tuple[int, int]
+    layout: CameraLayout | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +56,13 @@ class Jobs:
 
 def find_jobs(
     ir: Path,
-    vi: Path,
+    vi: Path | None,
     out: Path,
     *,
+    sources: SourceOptions = _AS_STORED,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
+    format: str | None = None,
     resize: bool = False,
     bits: int | None = None,
     recursive: bool = False,
@@ -63,9 +73,14 @@ def find_jobs(
     """Pairs the sources and decides where each result goes; reads headers only and writes nothing.
 
     Args:
-        ir: infrared image, or folder.
-        vi: visible image, or folder.
+        ir: infrared image, or folder; see `find_pairs`.
+        vi: visible image, or folder; None if the infrared files hold it, or `ir` names both.
         out: folder, or for a single pair an image file.
+        sources: how sources are read.
+        ir_pattern: see `find_pairs`.
+        vi_pattern: see `find_pairs`.
+        format: suffix of the fused images without its dot; by default that of the visible images
+            if it is lossless, else png.
         resize: whether infrared images may differ in size from the visible ones.
         bits: bit depth of the fused images; by default that of the visible images.
         recursive: also pair images in subfolders, and keep the folder structure in `out`.
@@ -79,6 +94,7 @@ def find_jobs(
     Raises:
         PairError: if sources are missing, identical or incompatible, or `out` is a source.
         ImageError: if a single image is unreadable.
+        CameraError: if the only file is a camera's that cannot be used.
         FileExistsError: if fused images exist and neither option allows that.
         OSError: if `out` cannot be written.
     """
@@ -86,10 +102,16 @@ def find_jobs(
         raise PairError(
             "Existing images are either replaced (--overwrite) or kept (--skip-existing); give only one of the two."
         )
-    pairs, skipped = _find_pairs(ir, vi, recursive=recursive, skip_bad=skip_bad)
-    with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
-        sizes = dict(zip(pairs, pool.map(lambda p: (image_size(p.ir), image_size(p.vi)), pairs), strict=True))
-    problems = {p.id: text for p in pairs if (text := _size_problem(p, *sizes[p], resize=resize))}
+    pairs, skipped = find_pairs(
+        ir, vi, ir_pattern=ir_pattern, vi_pattern=vi_pattern, recursive=recursive, skip_bad=skip_bad
+    )
+    single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
+    headers, bad = _headers(pairs, sources, single=single)
+    if bad and not skip_bad:
+        lines = "\n  ".join(bad[:_SHOWN])
+        raise PairError(f"{len(bad)} of {len(pairs)} pairs cannot be used:\n  {lines}\nSkip them with --skip-bad.")
+    skipped, pairs = skipped + bad, list(headers)
+    problems = {p.id: text for p in pairs if (text := _size_problem(p, *headers[p][:2], resize=resize))}
     if problems and not skip_bad:
         lines = "\n  ".join(list(problems.values())[:_SHOWN])
         raise PairError(
@@ -103,9 +125,10 @@ def find_jobs(
     pairs = [p for p in pairs if p.id not in problems]
     if not pairs:
         raise PairError("No usable pair is left:\n  " + "\n  ".join(list(problems.values())[:_SHOWN]))
-    targets = _targets(pairs, vi, out, bits=bits)
-    jobs = [Job(pair, target, sizes[pair][1]) for pair, target in zip(pairs, targets, strict=True)]
-    _check_out(jobs, ir, vi, out)
+    targets = _targets(pairs, out, folders=not single, bits=bits, format=format)
+    found = [headers[pair] for pair in pairs]
+    jobs = [Job(p, target, h.vi, h.layout) for p, target, h in zip(pairs, targets, found, strict=True)]
+    _check_out(jobs, (ir, vi), out)
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite and not skip_existing:
         number = f"{len(existing)} fused images already exist" if len(existing) > 1 else "1 fused image already exists"
@@ -117,20 +140,25 @@ def find_jobs(
     return Jobs([j for j in jobs if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
 
 
-def _find_pairs(ir: Path, vi: Path, *, recursive: bool, skip_bad: bool) -> tuple[list[PairPaths], list[str]]:
-    if missing := [path for path in (ir, vi) if not path.exists()]:
-        raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
-    if ir.samefile(vi):
-        kind = "folder" if ir.is_dir() else "file"
-        raise PairError(f"--ir and --vi are the same {kind}, {ir.resolve()}; give one infrared and one visible {kind}.")
-    if ir.is_dir() != vi.is_dir():
-        folder, file = (ir, vi) if ir.is_dir() else (vi, ir)
-        raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
-    if ir.is_dir():
-        return match_pairs(ir, vi, same_size=False, skip_bad=skip_bad, recursive=recursive)
-    image_size(ir)
-    image_size(vi)
-    return [PairPaths(vi.stem, ir, vi)], []
+def _headers(
+    pairs: list[PairPaths], options: SourceOptions, *, single: bool
+) -> tuple[dict[PairPaths, PairHeader], list[str]]:
+    """Headers of the usable pairs, and a line for every other pair; with `single`, the error itself
+    is raised.
+    """
+
+    def read(pair: PairPaths) -> PairHeader | str:
+        try:
+            return read_pair_header(pair, options)
+        except (ImageError, CameraError) as error:
+            if single:
+                raise
+            return str(error)
+
+    with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
+        found = dict(zip(pairs, pool.map(read, pairs), strict=True))
+    bad = [x for x in found.values() if isinstance(x, str)]
+    return {pair: x for pair, x in found.items() if not isinstance(x, str)}, bad
 
 
 def _size_problem(pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, resize: bool) -> str | None:
@@ -146,14 +174,28 @@ def _size_problem(pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, 
     return f"{text}; the aspect ratios differ, so resampling would distort the infrared image"
 
 
-def _targets(pairs: list[PairPaths], vi: Path, out: Path, *, bits: int | None) -> list[Path]:
-    if out.suffix.lower() in SUFFIXES and not out.is_dir():
-        if vi.is_dir():
+def _targets(pairs: list[PairPaths], out: Path, *, folders: bool, bits: int | None, format: str | None) -> list[Path]:
+    if out.suffix.lower() in WRITTEN_SUFFIXES and not out.is_dir():
+        vi, suffix = pairs[0].vi, out.suffix.lower()
+        if folders:
             raise PairError(f"--out {out} has the suffix of an image, but folders are fused; name a folder.")
-        if out.suffix.lower() not in _SIXTEEN_BIT and (bits or bits_per_sample(vi)) > 8:
+        if format and suffix not in (f".{format}", {"jpg": ".jpeg", "tif": ".tiff"}.get(format)):
+            raise PairError(f"--out {out} has another suffix than --format {format}; give only one of the two.")
+        if suffix not in _SIXTEEN_BIT and (bits or _bits(vi)) == 16:
             raise PairError(f"--out {out}: {out.suffix} supports 8 bits only; write png or tif, or give --bits 8.")
         return [out]
-    return [out / Path(p.id).parent / f"{p.vi.stem}{lossless_suffix(p.vi, bits=bits)}" for p in pairs]
+    if format and f".{format}" not in _SIXTEEN_BIT and bits != 8:
+        held = "--bits 16" if bits else next((f"{p.vi} has 16 bits" for p in pairs if _bits(p.vi) == 16), None)
+        if held:
+            raise PairError(f"--format {format} supports 8 bits only, but {held}; choose png or tif, or give --bits 8.")
+    names = [p.id for p in pairs]
+    suffixes = [f".{format}" if format else lossless_suffix(p.vi, bits=bits) for p in pairs]
+    return [out / Path(n).parent / f"{p.vi.stem}{s}" for n, p, s in zip(names, pairs, suffixes, strict=True)]
+
+
+def _bits(vi: Path) -> int:
+    """Bits of the fused image of a visible one."""
+    return 16 if bits_per_sample(vi) > 8 else 8
 
 
 def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
@@ -164,10 +206,9 @@ def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
     return vi.suffix if vi.suffix.lower() in kept else ".png"
 
 
-def _check_out(jobs: list[Job], ir: Path, vi: Path, out: Path) -> None:
+def _check_out(jobs: list[Job], given: tuple[Path | None, ...], out: Path) -> None:
     sources = {path.resolve() for job in jobs for path in (job.pair.ir, job.pair.vi)}
-    if vi.is_dir():
-        sources |= {ir.resolve(), vi.resolve()}
+    sources |= {path.resolve() for path in given if path is not None and path.is_dir()}
     for path in (out, *(job.target for job in jobs)):
         if path.resolve() in sources:
             raise PairError(f"--out: {path} is one of the sources, which are never overwritten; choose another --out.")

@@ -10,14 +10,20 @@ import jax
 import numpy as np
 
 from fusejax.inference.backend import Backend
+from fusejax.inference.isotherm import mark_above
 from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
+from fusejax.inference.pair_sources import SourceOptions, read_pair
 from fusejax.inference.thermal import Polarity, Range, full_range
 from fusejax.inference.tiles import OnTile
+from fusejax.io.cameras import Camera, CameraError, Unit
+from fusejax.io.cameras.units import SYMBOLS
 from fusejax.io.image_headers import ImageError, bits_per_sample
-from fusejax.io.images import as_infrared, read_image, read_thermal, resample, to_float, write_image
+from fusejax.io.images import as_infrared, to_float, write_image
+from fusejax.io.metadata import Metadata, ThermalFacts, read_metadata
 from fusejax.io.pairing import PairPaths, size_text
 from fusejax.io.panels import labeled_row
+from fusejax.io.temperatures import write_temperatures
 from fusejax.ops.color import rgb_to_luma
 
 # Infrared counts as color from this mean difference between the color channels, as a fraction of
@@ -39,6 +45,11 @@ class Settings:
     panel: bool
     maps: bool
     skip_bad: bool
+    sources: SourceOptions
+    temperature: bool
+    above: float | None
+    metadata: bool
+    quality: int
 
 
 class PairTask:
@@ -58,6 +69,9 @@ class PairTask:
         self._sources: Sources | None = None
         self._tile: int | None = None
         self._fused_y, self._maps = None, {}
+        self._kept: Metadata | None = None
+        self._unit: Unit | None = None
+        self._camera: Camera | None = None
 
     def read(self) -> "PairTask":
         """Reads the pixels, resamples infrared to the size of the visible image, converts to
@@ -65,16 +79,18 @@ class PairTask:
         """
         pair = self.job.pair
         try:
-            ir, vi = read_thermal(pair.ir), read_image(pair.vi)
-        except (ImageError, OSError) as error:
+            images = read_pair(pair, self._settings.sources)
+            self._kept = read_metadata(pair.vi) if self._settings.metadata else None
+        except (ImageError, CameraError, OSError) as error:
             if not self._settings.skip_bad:
                 raise
             self.problem = str(error)
             return self
-        self.advice = _advice(pair, ir, vi)
-        ir = as_infrared(resample(ir, height=vi.shape[0], width=vi.shape[1]))
+        self.advice = images.note or _advice(pair, images.ir, images.vi)
+        ir = as_infrared(images.ir)
         chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
-        self._sources = Sources(ir[None], vi[None], chosen, self._settings.polarity)
+        self._unit, self._camera = images.unit, images.camera
+        self._sources = Sources(ir[None], images.vi[None], chosen, self._settings.polarity)
         self._tile = None if self._settings.maps else self._backend.tile_side(self._sources)
         if self._tile is None:
             self._sources.planes  # noqa: B018 - caches them, while the network works on another pair
@@ -108,8 +124,12 @@ class PairTask:
                 "set a limit with --memory, fuse the pair at a smaller size, or use a machine with more memory."
             ) from error
 
-    def write(self) -> None:
-        """Writes all files of the pair, the fused image last: if it exists, so do the others."""
+    def write(self) -> list[str]:
+        """Writes all files of the pair, the fused image last: if it exists, so do the others.
+
+        Returns:
+            What of the visible file's metadata could not be kept.
+        """
         settings, sources, fused_y = self._settings, self._sources, self._fused_y
         assert sources is not None
         assert fused_y is not None
@@ -119,9 +139,36 @@ class PairTask:
         self._sources = self._fused_y = None
         self._maps = {}
         if settings.keep_ir or settings.panel or settings.maps:
-            _write_beside(self.job, fused, settings)
-        del sources, fused, fused_y
-        write_image(self.job.target, images[0])
+            _write_beside(self.job, fused, settings, self._unit)
+        image, values, chosen = images[0], sources.ir[0], sources.ir_range
+        del sources, fused, fused_y, images
+        if settings.above is not None:
+            image = mark_above(image, values, settings.above)
+        metadata = self._metadata(image, chosen)
+        if settings.temperature:
+            name = Path(self.job.pair.id).parent / self.job.target.stem
+            assert self._unit is not None
+            write_temperatures(settings.out / "temperature" / f"{name}.tif", values, self._unit, metadata)
+        return write_image(self.job.target, image, quality=settings.quality, metadata=metadata)
+
+    def _metadata(self, image: np.ndarray, chosen: Range) -> Metadata | None:
+        """Metadata of the visible file, with what is known about the thermal camera; None if there
+        is neither.
+        """
+        if self._kept is None or (self._kept == Metadata() and self._camera is None and self._unit is None):
+            return None
+        camera, unit = self._camera or Camera(), self._unit
+        facts = ThermalFacts(
+            file=self.job.pair.ir.name,
+            make=camera.make,
+            model=camera.model,
+            serial=camera.serial,
+            unit=SYMBOLS[unit] if unit else "",
+            low=chosen[0],
+            high=chosen[1],
+            emissivity=camera.emissivity,
+        )
+        return self._kept.for_picture((image.shape[0], image.shape[1]), image.shape[-1], facts)
 
 
 def _progress_printer() -> OnTile:
@@ -137,7 +184,7 @@ def _progress_printer() -> OnTile:
     return on_tile
 
 
-def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
+def _write_beside(job: Job, fused: Fused, settings: Settings, unit: Unit | None) -> None:
     """Writes infrared as the network saw it, the panel and the maps, as requested."""
     out, name = settings.out, Path(job.pair.id).parent / job.target.stem
     vi = fused.sources.vi[0]
@@ -145,7 +192,7 @@ def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
         deep = bits_per_sample(job.pair.ir) > 8
         write_image(out / "ir" / f"{name}.png", fused.sources.infrared(np.uint16 if deep else np.uint8)[0])
     if settings.panel:
-        write_image(out / "panels" / f"{name}.png", _panel(vi, fused))
+        write_image(out / "panels" / f"{name}.png", _panel(vi, fused, unit))
     if settings.maps:
         from fusejax.io.maps import write_maps  # Matplotlib is slow to import
 
@@ -155,9 +202,17 @@ def _write_beside(job: Job, fused: Fused, settings: Settings) -> None:
         )
 
 
-def _panel(vi: np.ndarray, fused: Fused) -> np.ndarray:
+def _caption(sources: Sources, unit: Unit | None) -> str:
+    """Names the temperatures that are black and white, if they are known."""
+    if unit not in ("c", "k", "f"):
+        return "infrared"
+    low, high = sources.ir_range
+    return f"infrared, {low:.4g} to {high:.4g} {SYMBOLS[unit]}"
+
+
+def _panel(vi: np.ndarray, fused: Fused, unit: Unit | None) -> np.ndarray:
     color = to_float(fused.image)
-    images = {"infrared": fused.ir, "visible": to_float(vi)}
+    images = {_caption(fused.sources, unit): fused.ir, "visible": to_float(vi)}
     if color.shape[-1] == 1:
         return labeled_row(images | {"fused": color})
     return labeled_row(images | {"fused": rgb_to_luma(color), "fused in color": color})

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from fusejax.inference.measured import find_measured
+from fusejax.io.cameras.units import SYMBOLS, Degrees
 from fusejax.io.image_headers import ImageWarning
 
 Range = tuple[float, float]
@@ -90,7 +91,7 @@ def _extremes(plane: Shaped[np.ndarray, "h w"], measured: Bool[np.ndarray, "h w"
     return float(levels[0]), float(levels[1])
 
 
-def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.dtype, Range]:
+def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]], *, degrees: bool = False) -> dict[np.dtype, Range]:
     """One range per data type for all images of a camera, so that frames remain comparable.
 
     8-bit images and floats in [0, 1] use the range of their type. Wider integers that look like a
@@ -102,6 +103,7 @@ def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.d
 
     Args:
         images: iterated once, one image at a time.
+        degrees: floats are temperatures, even if all of them are in [0, 1].
 
     Returns:
         (low, high) in the values of the images, for each type that occurs.
@@ -114,7 +116,7 @@ def automatic_ranges(images: Iterable[Shaped[np.ndarray, "h w 1"]]) -> dict[np.d
         if np.issubdtype(ir.dtype, np.integer):
             looks_full = not (ir % _EIGHT_IN_SIXTEEN).any()
         else:
-            looks_full = bool(ir.min() >= 0 and ir.max() <= 1)
+            looks_full = bool(not degrees and ir.min() >= 0 and ir.max() <= 1)
         full[ir.dtype] = full.get(ir.dtype, True) and looks_full
         measured = find_measured(ir[..., 0])
         extremes[ir.dtype].append(_extremes(ir[..., 0], measured.mask))
@@ -138,11 +140,22 @@ def _range_of(dtype: np.dtype, extremes: list[Range]) -> Range:
     return low, high
 
 
-def describe_range(chosen: Range, dtype: np.dtype | type) -> str | None:
-    """A line that states the chosen range; None if it is that of the data type."""
+def describe_range(chosen: Range, dtype: np.dtype | type, *, unit: Degrees | None = None) -> str | None:
+    """A line that states the chosen range; None if it is that of the data type.
+
+    Args:
+        chosen: the range.
+        dtype: type of the values.
+        unit: unit of the values, if they are temperatures.
+    """
+    low, high = chosen
+    if unit:
+        return (
+            f"temperatures of {low:.4g} to {high:.4g} {SYMBOLS[unit]} are mapped to black and white; set another range "
+            f"with ir_range (--ir-range {low:.4g} {high:.4g} --units {unit})."
+        )
     if chosen == full_range(dtype):
         return None
-    low, high = chosen
     return (
         f"infrared values {low:g} to {high:g} are mapped to black and white; "
         f"set another range with ir_range (--ir-range {low:g} {high:g}, or full)."

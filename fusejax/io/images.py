@@ -12,6 +12,8 @@ from etils import epath
 from jaxtyping import Float, Shaped, UInt
 
 from fusejax.io.image_headers import SUFFIXES, UPRIGHT, Header, ImageError, ImageWarning, image_size, read_header
+from fusejax.io.metadata import Metadata, embed
+from fusejax.io.metadata.embedding import encode_tiff
 from fusejax.io.outputs import write_complete
 from fusejax.io.rasters import decode_raster, warn_of_fourth
 from fusejax.io.tiff import read_tiff
@@ -20,6 +22,7 @@ from fusejax.ops.color import rgb_to_luma
 
 __all__ = [
     "SUFFIXES",
+    "WRITTEN_SUFFIXES",
     "ImageError",
     "ImageWarning",
     "as_infrared",
@@ -30,10 +33,16 @@ __all__ = [
     "read_thermal",
     "resample",
     "to_float",
+    "upright",
     "write_image",
 ]
 
-_SIXTEEN_BIT = (".png", ".tif", ".tiff")
+WRITTEN_SUFFIXES = (*SUFFIXES, ".webp")
+"""Image files that are written."""
+
+_TIFF = (".tif", ".tiff")
+_SIXTEEN_BIT = (".png", *_TIFF)
+_QUALITY = dict.fromkeys((".jpg", ".jpeg"), cv2.IMWRITE_JPEG_QUALITY) | {".webp": cv2.IMWRITE_WEBP_QUALITY}
 
 # Operations that turn an image with the given EXIF orientation upright: (transpose rows and columns
 # first, flip rows, flip columns). EXIF 2.32, tag 0x0112.
@@ -122,8 +131,18 @@ def _read(path: str | os.PathLike, header: Header) -> Pixels:
         pixels = decode_raster(path, animated=header.pages > 1)
     else:
         pixels = _decode_tiff(path, header.layout)
-    if header.orientation != UPRIGHT:
-        transpose, flip_rows, flip_columns = _TO_UPRIGHT[header.orientation]
+    return upright(pixels, header.orientation)
+
+
+def upright(pixels: Pixels, orientation: int) -> Shaped[np.ndarray, "_ _ c"]:
+    """Turns stored pixels upright.
+
+    Args:
+        pixels: as stored.
+        orientation: of the file, 1 (upright) to 8, as in EXIF.
+    """
+    if orientation != UPRIGHT:
+        transpose, flip_rows, flip_columns = _TO_UPRIGHT[orientation]
         pixels = pixels.swapaxes(0, 1) if transpose else pixels
         pixels = pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
     return np.ascontiguousarray(pixels)
@@ -224,7 +243,13 @@ def from_float(x: Float[np.ndarray, "..."], dtype: np.dtype | type) -> np.ndarra
     return np.clip(np.round(np.asarray(x, np.float64) * top), 0, top).astype(dtype)
 
 
-def write_image(path: str | os.PathLike, pixels: Shaped[np.ndarray, "..."]) -> None:
+def write_image(
+    path: str | os.PathLike,
+    pixels: Shaped[np.ndarray, "..."],
+    *,
+    quality: int = 95,
+    metadata: Metadata | None = None,
+) -> list[str]:
     """Writes an image; the suffix determines the format.
 
     The file is written completely or not at all. An existing file is replaced; the caller must
@@ -233,6 +258,11 @@ def write_image(path: str | os.PathLike, pixels: Shaped[np.ndarray, "..."]) -> N
     Args:
         path: file to write, local or remote; its folder is created if needed.
         pixels: uint8 or uint16, gray [h, w] or [h, w, 1] or RGB [h, w, 3].
+        quality: of JPEG and WebP files, 1 to 100; all other formats keep every value.
+        metadata: EXIF, XMP and the like to store.
+
+    Returns:
+        What of the metadata the format cannot hold.
 
     Raises:
         ImageError: if the format does not support the pixels (16 bits need png or tif).
@@ -244,14 +274,23 @@ def write_image(path: str | os.PathLike, pixels: Shaped[np.ndarray, "..."]) -> N
         raise ImageError(f"{path}: cannot write {pixels.dtype} pixels; convert with `from_float` first.")
     if pixels.size == 0 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[-1] in (1, 3))):
         raise ImageError(f"{path}: cannot write pixels of shape {pixels.shape}; expected [h, w], [h, w, 1] or RGB.")
-    if suffix not in SUFFIXES:
-        raise ImageError(f"{path}: unknown image suffix {path.suffix!r}; use one of {', '.join(SUFFIXES)}.")
+    if suffix not in WRITTEN_SUFFIXES:
+        raise ImageError(f"{path}: unknown image suffix {path.suffix!r}; use one of {', '.join(WRITTEN_SUFFIXES)}.")
     if pixels.dtype == np.uint16 and suffix not in _SIXTEEN_BIT:  # OpenCV would saturate them silently
         raise ImageError(
             f"{path}: {suffix} supports 8 bits only; write 16-bit pixels to one of {', '.join(_SIXTEEN_BIT)}."
         )
+    if metadata and suffix in _TIFF:
+        write_complete(path, encode_tiff(pixels.reshape(*pixels.shape[:2], -1), metadata))
+        return list(metadata.left_out)
     bgr = pixels[..., ::-1] if pixels.ndim == 3 and pixels.shape[-1] == 3 else pixels
-    ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr))
+    how = [_QUALITY[suffix], quality] if suffix in _QUALITY else []
+    ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), how)
     if not ok:
         raise ImageError(f"{path}: {pixels.dtype} pixels of shape {pixels.shape} cannot be stored as {suffix}.")
-    write_complete(path, data.data)
+    if not metadata:
+        write_complete(path, data.data)
+        return []
+    content, left_out = embed(data.tobytes(), suffix, metadata)
+    write_complete(path, content)
+    return left_out

@@ -122,7 +122,7 @@ def test_a_csv_file_lists_pairs(tmp_path):
     store(tmp_path / "x", "1.png", "2.png")
     store(tmp_path / "y", "p.png", "q.png")
     (tmp_path / "pairs.csv").write_text("note;Infrared;Visible\nhi;x/1.png;y/p.png\n\n;x/2.png;y/q.png\n", "utf-8-sig")
-    assert paired(match_pairs(tmp_path / "pairs.csv")) == [("1.png", "p.png"), ("2.png", "q.png")]
+    assert paired(match_pairs(tmp_path / "pairs.csv", None)) == [("1.png", "p.png"), ("2.png", "q.png")]
     ir, vi = source_files(tmp_path / "pairs.csv", tmp_path)
     assert {s: (p.name, vi[s].name) for s, p in ir.items()} == {"p": ("1.png", "p.png"), "q": ("2.png", "q.png")}
 
@@ -144,7 +144,7 @@ def test_bad_lists_are_refused_with_the_line(tmp_path, text, message):
     store(tmp_path / "y", "p.png")
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(PairError, match=message):
-        match_pairs(tmp_path / "pairs.csv")
+        match_pairs(tmp_path / "pairs.csv", None)
 
 
 def test_training_takes_one_folder_of_camera_names_and_lists(tmp_path):

@@ -1,20 +1,72 @@
 """Opens the files of thermal cameras."""
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
 from fusejax.io.cameras import dji, fff, flir
-from fusejax.io.cameras.camera_file import Camera, CameraError, CameraFile
-from fusejax.io.cameras.fff import FlirError
+from fusejax.io.cameras.camera_file import Alignment, Camera, CameraError, CameraFile
+from fusejax.io.cameras.fff import FlirError, Record
 from fusejax.io.cameras.radiometry import RadiometryError, to_kelvin
-from fusejax.io.cameras.segments import JPEG, Segment, app, segments
+from fusejax.io.cameras.segments import JPEG, Segment, app, frame_size, segments
 
 _EXIF = b"Exif\0\0"
 _MAKE, _MODEL, _SERIAL, _ORIENTATION = 0x010F, 0x0110, 0xA431, 0x0112
 _EXIF_IFD = 0x8769
 _AGAIN = "copy it from the camera again, or export its temperatures to a 32-bit TIFF and give that as --ir"
+_MARKER = 2  # bytes
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraLayout:
+    """What a camera's file holds, without its pixels.
+
+    Attributes:
+        kind: "FLIR" or "DJI", the format.
+        ir: height and width of the infrared image as stored.
+        vi: height and width of the visible image as stored, if there is one.
+        alignment: how the two lie, if the file says so.
+        turned: EXIF orientation that applies to both images, 1 (upright) to 8.
+        camera: the thermal camera.
+    """
+
+    kind: Literal["FLIR", "DJI"]
+    ir: Size
+    vi: Size | None
+    alignment: Alignment | None
+    turned: int
+    camera: Camera
+
+
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """A file whose container is open and whose pixels are not decoded."""
+
+    layout: CameraLayout
+    records: dict[int, Record]
+    found: list[Segment]
+
+
+def read_camera_layout(path: str | os.PathLike) -> CameraLayout | None:
+    """Reads what a thermal camera's file holds, without decoding pixels.
+
+    Args:
+        path: any file.
+
+    Returns:
+        The layout, or None for a file of another kind.
+
+    Raises:
+        CameraError: if the file is damaged or contradicts itself; names it and says what to do.
+        OSError: if it cannot be opened.
+    """
+    opened = _open(Path(path))
+    return opened.layout if opened else None
 
 
 def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: bool = True) -> CameraFile | None:
@@ -34,69 +86,66 @@ def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: 
         OSError: if it cannot be opened.
     """
     path = Path(path)
+    opened = _open(path)
+    if opened is None:
+        return None
+    layout = opened.layout
+    try:
+        if layout.kind == "DJI":
+            values = dji.find_counts(opened.found, by_dji=True)
+            assert values is not None
+            return CameraFile("DJI", values, "counts", camera=layout.camera, turned=layout.turned)
+        values, unit = flir.read_counts(opened.records[fff.RAW]), "counts"
+        if not counts:
+            values, unit = to_kelvin(values, flir.read_radiometry(opened.records[fff.CAMERA])), "k"
+        picture = flir.read_visible(opened.records[fff.EMBEDDED]) if visible and layout.vi else None
+    except FlirError as error:
+        raise CameraError(f"{path}: {error}; {_AGAIN}.") from error
+    except RadiometryError as error:
+        raise CameraError(
+            f"{path}: its temperatures cannot be computed, because {error}; fuse its counts with --ir-unit counts, "
+            "or export its temperatures to a 32-bit TIFF and give that as --ir."
+        ) from error
+    alignment = layout.alignment if picture is not None else None
+    return CameraFile("FLIR", values, unit, picture, alignment, layout.camera, layout.turned)
+
+
+def _open(path: Path) -> _Opened | None:
     with path.open("rb") as file:
-        if file.read(2) != JPEG:
+        if file.read(_MARKER) != JPEG:
             return None
         file.seek(0)
-        data = file.read()
-    found = list(segments(data))
+        found = list(segments(file.read()))
+    exif = _exif(found)
     try:
         container = fff.join(found)
         if container is not None:
-            return _flir(path, container, found, counts=counts, visible=visible)
-        exif = _exif(found)
+            return _open_flir(container, found, exif)
         make = str(exif.get(_MAKE, "")).strip(" \0")
         values = dji.find_counts(found, by_dji=make.upper().startswith("DJI"))
     except (FlirError, dji.DjiError) as error:
         raise CameraError(f"{path}: {error}; {_AGAIN}.") from error
     if values is None:
         return None
-    return CameraFile("DJI", values, "counts", camera=_camera(exif), turned=_turned(exif))
+    size = values.shape[0], values.shape[1]
+    layout = CameraLayout("DJI", size, None, None, _turned(exif, size, found), _camera(exif))
+    return _Opened(layout, {}, found)
 
 
-def is_camera_file(path: str | os.PathLike) -> bool:
-    """Whether a file holds a camera's thermal values beside its picture; damaged ones count.
-
-    Raises:
-        OSError: if it cannot be opened.
-    """
-    with Path(path).open("rb") as file:
-        if file.read(2) != JPEG:
-            return False
-        file.seek(0)
-        found = list(segments(file.read()))
-    if any(s.marker == app(1) and s.data.startswith(b"FLIR\0") for s in found):
-        return True
-    make = str(_exif(found).get(_MAKE, "")).strip(" \0")
-    try:
-        return dji.find_counts(found, by_dji=make.upper().startswith("DJI")) is not None
-    except dji.DjiError:
-        return True
-
-
-def _flir(path: Path, container: bytes, found: list[Segment], *, counts: bool, visible: bool) -> CameraFile:
+def _open_flir(container: bytes, found: list[Segment], exif: Image.Exif) -> _Opened:
     records = fff.records(container)
     if fff.RAW not in records:
         raise FlirError("it holds no thermal image")
-    values, unit = flir.read_counts(records[fff.RAW]), "counts"
     if fff.CAMERA not in records:
         raise FlirError("it does not describe its camera")
-    camera = flir.read_camera(records[fff.CAMERA])
-    if not counts:
-        try:
-            values, unit = to_kelvin(values, flir.read_radiometry(records[fff.CAMERA])), "k"
-        except RadiometryError as error:
-            raise CameraError(
-                f"{path}: its temperatures cannot be computed, because {error}; fuse its counts with --ir-unit counts, "
-                "or export its temperatures to a 32-bit TIFF and give that as --ir."
-            ) from error
-    picture, alignment = None, None
-    if visible and fff.EMBEDDED in records:
-        picture = flir.read_visible(records[fff.EMBEDDED])
+    ir, vi, alignment = flir.stated_size(records[fff.RAW]), None, None
+    if fff.EMBEDDED in records:
+        vi = flir.stated_size(records[fff.EMBEDDED])
         if fff.PICTURE in records:
-            size = picture.shape[0], picture.shape[1]
-            alignment = flir.read_alignment(records[fff.PICTURE], (values.shape[0], values.shape[1]), size)
-    return CameraFile("FLIR", values, unit, picture, alignment, camera, _turned(_exif(found)))
+            alignment = flir.read_alignment(records[fff.PICTURE], ir, vi)
+    camera = flir.read_camera(records[fff.CAMERA])
+    layout = CameraLayout("FLIR", ir, vi, alignment, _turned(exif, ir, found), camera)
+    return _Opened(layout, records, found)
 
 
 def _exif(found: list[Segment]) -> Image.Exif:
@@ -114,9 +163,16 @@ def _exif(found: list[Segment]) -> Image.Exif:
     return exif
 
 
-def _turned(exif: Image.Exif) -> int:
+def _turned(exif: Image.Exif, ir: Size, found: list[Segment]) -> int:
+    """The orientation of the file's picture, if it is stored the same way round as the counts.
+
+    Picture viewers turn the picture and leave the counts as they are; then it says nothing about
+    them.
+    """
     value = exif.get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    size = frame_size(found)
+    alike = size is None or (size[0] > size[1]) == (ir[0] > ir[1])
+    return value if alike and isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _camera(exif: Image.Exif) -> Camera:

@@ -1,0 +1,168 @@
+"""Reads the two images of a pair onto one pixel grid: two files, or one file of a camera."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from fusejax.io.cameras import (
+    Camera,
+    CameraError,
+    CameraLayout,
+    Degrees,
+    Unit,
+    common_field,
+    convert,
+    read_camera_file,
+    read_camera_layout,
+)
+from fusejax.io.cameras.frame import Field, Frame
+from fusejax.io.image_headers import ImageError, image_size
+from fusejax.io.images import as_infrared, read_image, resample, upright
+from fusejax.io.infrared import Stored, read_infrared, turned_size, unit_problem
+from fusejax.io.pairing import PairPaths
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOptions:
+    """How sources are read.
+
+    Attributes:
+        frame: whose pixels are kept if one file holds both images.
+        units: unit of temperatures; None for degrees Celsius where a camera's file knows
+            temperatures, and the values as stored otherwise.
+        stored: what the user says about the values of infrared files.
+        degrees: whether temperatures are needed, so that files that hold none are refused.
+    """
+
+    frame: Frame = "vi"
+    units: Degrees | None = None
+    stored: Stored = "auto"
+    degrees: bool = False
+
+
+class PairImages(NamedTuple):
+    """A pair on one pixel grid.
+
+    Attributes:
+        ir: [h, w, c] infrared as read: uint8, uint16 or float.
+        vi: [h, w, c] visible, uint8 or uint16.
+        unit: unit of `ir`, or None if nobody says.
+        camera: the thermal camera, if its file says so.
+        note: what was assumed about the unit, if anything.
+    """
+
+    ir: Shaped[np.ndarray, "h w _"]
+    vi: Shaped[np.ndarray, "h w _"]
+    unit: Unit | None = None
+    camera: Camera | None = None
+    note: str | None = None
+
+
+def in_one_file(pair: PairPaths) -> bool:
+    """Whether one file holds both images."""
+    return pair.ir == pair.vi
+
+
+class PairHeader(NamedTuple):
+    """What is known about a pair before its pixels are decoded.
+
+    Attributes:
+        ir: height and width of the infrared image as `read_pair` gives it, before it is resampled.
+        vi: height and width of the visible image.
+        layout: content of the infrared file, if it is that of a camera.
+    """
+
+    ir: Size
+    vi: Size
+    layout: CameraLayout | None
+
+
+def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
+    """Reads the headers of a pair.
+
+    Raises:
+        ImageError: if a file cannot be read, see `image_size`, or does not state the temperatures
+            that are needed.
+        CameraError: if a camera's file is damaged, or does not hold both images or how they lie.
+    """
+    ir_size = image_size(pair.ir)  # refuses truncated files
+    layout = read_camera_layout(pair.ir)
+    wanted = options.degrees or options.units
+    if wanted and (problem := unit_problem(pair.ir, layout, stored=options.stored)):
+        raise ImageError(problem)
+    if in_one_file(pair):
+        size = turned_size(_field(pair, layout, options.frame).size, layout.turned if layout else 1)
+        return PairHeader(size, size, layout)
+    if layout is not None:
+        ir_size = turned_size(layout.ir, layout.turned)
+    return PairHeader(ir_size, image_size(pair.vi), layout)
+
+
+def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
+    """Reads both images; the infrared one gets the size of the visible one.
+
+    Raises:
+        ImageError: see `read_infrared` and `read_image`.
+        CameraError: see `read_camera_file`.
+    """
+    if in_one_file(pair):
+        return _read_one_file(pair, options)
+    vi = read_image(pair.vi)
+    ir = read_infrared(pair.ir, stored=options.stored, wanted=options.units, degrees=options.degrees)
+    values = resample(ir.values, height=vi.shape[0], width=vi.shape[1])
+    return PairImages(values, vi, ir.unit, ir.camera, ir.note)
+
+
+def read_values(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "h w 1"]:
+    """The infrared values alone, for measuring their range.
+
+    Raises:
+        ImageError: see `read_infrared`.
+        CameraError: see `read_camera_file`.
+    """
+    ir = read_infrared(pair.ir, stored=options.stored, wanted=options.units, degrees=options.degrees)
+    return as_infrared(ir.values)
+
+
+def _field(pair: PairPaths, layout: CameraLayout | None, frame: Frame) -> Field:
+    if layout is None:
+        raise CameraError(
+            f"{pair.ir} is not a radiometric JPEG of FLIR or DJI, so it holds one image only; give its visible partner "
+            "with --vi."
+        )
+    name = f" ({layout.camera.model or layout.kind})"
+    if layout.vi is None:
+        raise CameraError(f"{pair.ir}{name} holds no visible image; give its photo with --vi.")
+    if layout.alignment is None:
+        raise CameraError(
+            f"{pair.ir}{name} holds a visible image but does not say how it lies; extract it (exiftool -b "
+            "-EmbeddedImage), align it with the infrared image and give it with --vi."
+        )
+    try:
+        return common_field(layout.alignment, layout.ir, layout.vi, frame)
+    except ValueError as error:
+        raise CameraError(f"{pair.ir}{name}: {error}; give an aligned photo with --vi.") from error
+
+
+def _read_one_file(pair: PairPaths, options: SourceOptions) -> PairImages:
+    """Cuts one image to the common field and resamples the other onto its pixels.
+
+    The file's own numbers are exact at one distance only. Whatever refines them by the images'
+    content works on the result, which lies on one grid.
+    """
+    field = _field(pair, read_camera_layout(pair.ir), options.frame)
+    found = read_camera_file(pair.ir, counts=options.stored == "counts")
+    assert found is not None and found.visible is not None
+    values, unit = found.thermal, found.unit
+    if unit != "counts":
+        wanted: Degrees = options.units or "c"
+        values, unit = convert(values, unit, wanted), wanted
+    if options.frame == "vi":
+        ir, vi = field.warp(values), field.cut(found.visible)
+    else:
+        ir, vi = field.cut(values), field.warp(found.visible)
+    return PairImages(upright(ir, found.turned), upright(vi, found.turned), unit, found.camera)

@@ -1,0 +1,275 @@
+"""Fusing the files of cameras: one file, both frames, temperatures, names, and what is refused."""
+
+import contextlib
+
+import numpy as np
+import pytest
+from camera_files import camera_record, dji_jpeg, flir_jpeg, jpeg, make_exif
+from fusing import save_tiny_weights
+from PIL import Image
+
+from fusejax.cli.fuse import FuseOptions, fuse_command
+from fusejax.cli.parsing import parse
+from fusejax.inference import fuse_folder
+from fusejax.inference.pair_sources import SourceOptions, read_pair
+from fusejax.io.images import ImageWarning, read_image, write_image
+from fusejax.io.infrared import read_infrared
+from fusejax.io.pairing import PairPaths
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+def square(height, width, *, at=(0.5, 0.5), side=0.4):
+    """A bright square on a dark ground, [h, w] in [0, 1]; places and side as fractions of the
+    height.
+    """
+    y, x = np.mgrid[:height, :width] + 0.5
+    inside = (abs(y / height - at[0]) < side / 2) & (abs((x - width / 2) / height + 0.5 - at[1]) < side / 2)
+    return inside.astype(float)
+
+
+def counts_of(scene):
+    return (14000 + 2000 * scene).astype(np.uint16)
+
+
+def rgb_of(scene):
+    return np.repeat((60 + 150 * scene).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def fuse(*words, weights):
+    words = [str(word) for word in words]
+    return fuse_command(parse(FuseOptions, "fuse", [*words, "--weights", weights]))
+
+
+def edges(plane):
+    """Rows and columns where a plane passes the middle of its range along its middle lines."""
+    plane = plane.astype(float)
+    half = (plane.max() + plane.min()) / 2
+    lines = plane[plane.shape[0] // 2], plane[:, plane.shape[1] // 2]
+    places = []
+    for line in lines:
+        (at,) = np.nonzero(np.diff(line > half))
+        places += [n + (half - line[n]) / (line[n + 1] - line[n]) for n in (at[0], at[-1])]
+    return np.array(places)
+
+
+@pytest.mark.parametrize("frame", ["vi", "ir"])
+@pytest.mark.parametrize(("ratio", "x", "y"), [(1.0, 0, 0), (1.5, 9, -6), (2.0, -11, 4)])
+def test_the_two_images_of_one_file_lie_on_each_other(tmp_path, frame, ratio, x, y):
+    """The infrared camera sees 1/ratio of the visible field, shifted by (x, y) visible pixels."""
+    vi = square(240, 320, at=(0.5 + y / 240, 0.5 + x / 240), side=0.4 / ratio)
+    path = tmp_path / "FLIR_0001.jpg"
+    path.write_bytes(flir_jpeg(counts_of(square(60, 80)), rgb_of(vi), alignment=(ratio, x, y)))
+    pair = read_pair(PairPaths("a", path, path), SourceOptions(frame=frame))
+    assert pair.ir.shape[:2] == pair.vi.shape[:2] and pair.unit == "c"
+    scale = 1.0 if frame == "ir" else 4 / ratio  # pixels of the frame for each infrared pixel
+    np.testing.assert_allclose(edges(pair.ir[..., 0]) / scale, edges(pair.vi[..., 0]) / scale, atol=0.5)
+
+
+@pytest.mark.slow
+def test_one_file_becomes_one_image_in_either_frame(tmp_path, weights):
+    path = tmp_path / "FLIR_0001.jpg"
+    path.write_bytes(flir_jpeg(counts_of(square(60, 80)), rgb_of(square(120, 160)), alignment=(1.25, 4, 0)))
+    with pytest.warns(ImageWarning, match=r"temperatures of .* °C are mapped .*--units c"):
+        written = fuse("--ir", path, "--out", tmp_path / "vi", weights=weights)
+    assert written == [tmp_path / "vi" / "FLIR_0001.png"]
+    assert read_image(written[0]).shape == (96, 128, 3)
+    with pytest.warns(ImageWarning):
+        (written,) = fuse("--ir", path, "--out", tmp_path / "o.png", "--frame", "ir", weights=weights)
+    assert read_image(written).shape == (60, 80, 3)
+
+
+@pytest.mark.slow
+def test_a_folder_of_camera_files_needs_no_visible_folder(tmp_path, weights):
+    for n in range(3):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        scene = square(60, 80, at=(0.5, 0.4 + 0.1 * n))
+        data = flir_jpeg(counts_of(scene), rgb_of(square(120, 160)), alignment=(1.0, 0, 0))
+        (tmp_path / "in" / f"FLIR{n}.jpg").write_bytes(data)
+    (tmp_path / "in" / "photo.jpg").write_bytes(jpeg(rgb_of(square(120, 160))))
+    with pytest.raises(ValueError, match=r"1 of 4 pairs cannot be used:\s+.*photo\.jpg is not a radiometric JPEG"):
+        fuse("--ir", tmp_path / "in", "--out", tmp_path / "o", weights=weights)
+    with pytest.warns(ImageWarning, match="are mapped to black and white"):
+        written = fuse("--ir", tmp_path / "in" / "FLIR*.jpg", "--out", tmp_path / "o", weights=weights)
+    assert [p.name for p in written] == ["FLIR0.png", "FLIR1.png", "FLIR2.png"]
+
+
+def test_a_turned_file_gives_an_upright_image(tmp_path):
+    scene = square(60, 80, at=(0.3, 0.5))
+    for orientation in (1, 3, 6, 8):
+        data = flir_jpeg(counts_of(scene), rgb_of(square(120, 160)), exif=make_exif(orientation=orientation))
+        (tmp_path / f"{orientation}.jpg").write_bytes(data)
+    turned = {}
+    for orientation in (1, 3, 6, 8):
+        path = tmp_path / f"{orientation}.jpg"
+        turned[orientation] = read_pair(PairPaths("a", path, path), SourceOptions()).ir[..., 0]
+    for orientation, turns in ((3, 2), (6, 3), (8, 1)):  # EXIF: how the stored picture has to be turned
+        np.testing.assert_array_equal(turned[orientation], np.rot90(turned[1], turns))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            flir_jpeg(counts_of(square(60, 80))),
+            r"a\.jpg \(FLIR made up\) holds no visible image; give its photo with --vi",
+        ),
+        (dji_jpeg(counts_of(square(128, 160))), r"a\.jpg \(A made-up one\) holds no visible image; give .* with --vi"),
+        (jpeg(rgb_of(square(60, 80))), r"a\.jpg is not a radiometric JPEG of FLIR or DJI.* with --vi"),
+        (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=None), "does not say how it lies"),
+        (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=(1.0, 79, 0)), "no common field"),
+        (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)))[:-900], "[Tt]runcated"),
+    ],
+)
+def test_files_that_do_not_hold_both_are_refused_with_the_remedy(tmp_path, weights, data, message):
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        fuse("--ir", tmp_path / "a.jpg", "--out", tmp_path / "o", weights=weights)
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.slow
+def test_two_hundred_camera_pairs_fuse_without_an_option(tmp_path, weights, capsys):
+    folder = tmp_path / "flight"
+    folder.mkdir()
+    thermal = dji_jpeg(counts_of(square(128, 160)), exif=make_exif(make="DJI", model="M4T"))
+    visible = jpeg(rgb_of(square(128, 160)), exif=make_exif(make="DJI", gps=(36, 119)))
+    for n in range(200):
+        (folder / f"DJI_20260504030201_{n:04d}_T.JPG").write_bytes(thermal)
+        (folder / f"DJI_20260504030202_{n:04d}_V.JPG").write_bytes(visible)
+    with pytest.warns(ImageWarning, match="are mapped to black and white"):
+        written = fuse("--ir", folder, "--out", tmp_path / "o", weights=weights)
+    assert len(written) == 200 and written[7].name == "DJI_20260504030202_0007_V.png"
+    assert "200 pairs by the scheme *_T/*_V: DJI_20260504030201_0000_T.JPG with" in capsys.readouterr().err
+    with Image.open(written[0]) as image:
+        assert image.getexif().get_ifd(0x8825)[2] == (36.0, 0.0, 0.0)
+
+
+def _scene_files(folder):
+    """One scene as counts, kelvin, hundredths of a kelvin and degrees Celsius."""
+    rng = np.random.default_rng(0)
+    celsius = 15 + 10 * np.kron(rng.random((8, 10)), np.ones((8, 8))) + 30 * square(64, 80, side=0.2)
+    kelvin = np.round((celsius + 273.15) * 100) / 100
+    folder.mkdir()
+    write_image(folder / "counts.png", np.round((kelvin - 250) * 100).astype(np.uint16))
+    write_image(folder / "ck.png", np.round(kelvin * 100).astype(np.uint16))
+    Image.fromarray(kelvin.astype(np.float32)).save(folder / "kelvin.tif")
+    Image.fromarray((kelvin - 273.15).astype(np.float32)).save(folder / "celsius.tif")
+    write_image(folder / "vi.png", rgb_of(square(64, 80, side=0.6)))
+    return kelvin
+
+
+@pytest.mark.slow
+def test_one_scene_in_any_unit_gives_one_image(tmp_path, weights):
+    _scene_files(tmp_path / "in")
+    fused = {}
+    for name in ("counts.png", "ck.png", "kelvin.tif", "celsius.tif"):
+        sources = (tmp_path / "in" / name, tmp_path / "in" / "vi.png")
+        with pytest.warns(ImageWarning, match="are mapped to black and white"):
+            result = fuse_folder(*sources, tmp_path / f"{name}.png", weights=weights)
+        fused[name] = read_image(result.written[0]).astype(int)
+    for name, image in fused.items():
+        assert np.abs(image - fused["kelvin.tif"]).max() <= 1, name
+
+
+@pytest.mark.slow
+def test_a_range_in_degrees_means_the_same_in_every_file(tmp_path, weights):
+    _scene_files(tmp_path / "in")
+    vi, fused = tmp_path / "in" / "vi.png", []
+    for name, more in (("ck.png", ["--ir-unit", "ck"]), ("kelvin.tif", []), ("celsius.tif", ["--ir-unit", "c"])):
+        for units, span in (("c", (15, 40)), ("f", (59, 104)), ("k", (288.15, 313.15))):
+            words = ["--ir", tmp_path / "in" / name, "--vi", vi, "--out", tmp_path / f"{units}_{name}.png", *more]
+            with pytest.warns() if name == "kelvin.tif" else contextlib.nullcontext():
+                (path,) = fuse(*words, "--units", units, "--ir-range", *span, weights=weights)
+            fused.append(read_image(path).astype(int))
+    assert max(np.abs(image - fused[0]).max() for image in fused) <= 1
+
+
+@pytest.mark.slow
+def test_temperatures_are_written_in_the_frame_of_the_fused_image(tmp_path, weights):
+    path = tmp_path / "FLIR1.jpg"
+    path.write_bytes(flir_jpeg(counts_of(square(60, 80)), rgb_of(square(120, 160)), alignment=(1.0, 0, 0)))
+    for units in ("c", "k"):
+        words = ["--ir", path, "--out", tmp_path / units, "--temperature", "--units", units]
+        with pytest.warns(ImageWarning):
+            (fused,) = fuse(*words, weights=weights)
+        stored = read_infrared(tmp_path / units / "temperature" / "FLIR1.tif")
+        assert stored.unit == units and stored.values.dtype == np.float32
+        assert stored.values.shape[:2] == read_image(fused).shape[:2]
+        own = read_infrared(path, wanted=units).values
+        np.testing.assert_allclose(stored.values[60, 80], own[30, 40], atol=0.01)
+        np.testing.assert_allclose(stored.values[2, 2], own[1, 1], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "message"),
+    [
+        ("a.png", ["--temperature"], r"holds integers and does not state their unit; say what they are with --ir-unit"),
+        ("a.png", ["--units", "c"], "holds integers and does not state their unit"),
+        ("dji.jpg", ["--units", "c"], r"DJI publishes no formula .* 32-bit TIFF with DJI's Thermal SDK"),
+        ("flir.jpg", ["--units", "c", "--ir-unit", "counts"], "leave out --ir-unit counts"),
+        ("wide.tif", ["--units", "c"], r"values from -20 to 400 and does not state their unit; .* --ir-unit c, k or f"),
+        ("planck.jpg", [], r"temperatures cannot be computed.*--ir-unit counts"),
+    ],
+)
+def test_degrees_that_nobody_knows_are_refused(tmp_path, weights, name, words, message):
+    counts = counts_of(square(128, 160))
+    write_image(tmp_path / "a.png", counts)
+    (tmp_path / "dji.jpg").write_bytes(dji_jpeg(counts))
+    (tmp_path / "flir.jpg").write_bytes(flir_jpeg(counts))
+    broken = camera_record(planck={"r1": 0.0, "r2": 1.0, "b": 1400.0, "f": 1.0, "o": 0})
+    (tmp_path / "planck.jpg").write_bytes(flir_jpeg(counts, camera=broken))
+    Image.fromarray((-20 + 420 * square(128, 160)).astype(np.float32)).save(tmp_path / "wide.tif")
+    write_image(tmp_path / "vi.png", rgb_of(square(128, 160)))
+    with pytest.raises(ValueError, match=message):
+        fuse("--ir", tmp_path / name, "--vi", tmp_path / "vi.png", "--out", tmp_path / "o", *words, weights=weights)
+
+
+@pytest.mark.slow
+def test_what_is_above_the_limit_is_marked(tmp_path, weights):
+    path = tmp_path / "FLIR1.jpg"
+    path.write_bytes(flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=(1.0, 0, 0)))
+    hot = read_infrared(path).values[..., 0]
+    limit = float(hot.min() + hot.max()) / 2
+    with pytest.warns(ImageWarning):
+        (plain,) = fuse("--ir", path, "--out", tmp_path / "plain.png", weights=weights)
+    with pytest.warns(ImageWarning):
+        (marked,) = fuse("--ir", path, "--out", tmp_path / "marked.png", "--above", limit, weights=weights)
+    changed = (read_image(plain) != read_image(marked)).any(axis=-1)
+    np.testing.assert_array_equal(changed, hot > limit)
+    red, _, blue = read_image(marked)[30, 40].astype(int)
+    assert red > blue + 80
+
+
+def test_files_of_unknown_unit_are_not_mixed_with_temperatures(tmp_path, weights):
+    for name in ("ir", "vi"):
+        (tmp_path / name).mkdir()
+        for stem in "ab":
+            write_image(tmp_path / name / f"{stem}.png", rgb_of(square(60, 80)))
+    (tmp_path / "ir" / "a.png").unlink()
+    (tmp_path / "ir" / "b.png").unlink()
+    (tmp_path / "ir" / "a.jpg").write_bytes(flir_jpeg(counts_of(square(60, 80))))
+    Image.fromarray(np.full((60, 80), 300, np.float32)).save(tmp_path / "ir" / "b.tif")
+    with pytest.raises(ValueError, match=r"holds temperatures and .*b\.tif holds floats.* give --units"):
+        fuse("--ir", tmp_path / "ir", "--vi", tmp_path / "vi", "--out", tmp_path / "o", weights=weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flir_b60.jpg", "flir_c2.jpg", "flir_t420.jpg"])
+@pytest.mark.parametrize("frame", ["vi", "ir"])
+def test_real_files_with_a_visible_image_fuse(data_root, tmp_path, weights, name, frame):
+    words = ["--ir", data_root / "cameras" / name, "--out", tmp_path, "--frame", frame]
+    with pytest.warns(ImageWarning, match="are mapped to black and white"):
+        (path,) = fuse(*words, weights=weights)
+    sizes = {"flir_b60.jpg": (280, 280), "flir_c2.jpg": (346, 462), "flir_t420.jpg": (708, 944)}
+    native = {"flir_b60.jpg": (180, 180), "flir_c2.jpg": (60, 80), "flir_t420.jpg": (480, 640)}
+    assert abs(np.array(read_image(path).shape[:2]) - (sizes if frame == "vi" else native)[name]).max() <= 2
+
+
+def test_a_real_file_without_a_visible_image_is_named(data_root, tmp_path, weights):
+    path = data_root / "cameras" / "flir_e60bx_no_visible.jpg"
+    with pytest.raises(ValueError, match=r"flir_e60bx_no_visible\.jpg \(FLIR E60bx\) holds no visible image; give its"):
+        fuse("--ir", path, "--out", tmp_path / "o", weights=weights)
