@@ -14,6 +14,7 @@ _SHRUNK = (32, 24)  # width and height at which motion is measured
 _LONGEST_SECONDS = 60.0  # of a video that is searched for motion
 _LARGEST_OFFSET = 5.0
 _LEAST_CORRELATION = 0.4
+_BETTER = 0.02  # by which a larger offset must fit better
 
 
 @runtime_checkable
@@ -83,15 +84,16 @@ def find_offset(ir: Frames, vi: Frames) -> float:
         sampled.append(np.interp(grid, times, values) if len(grid) else np.zeros(0))
     best = (0.0, 0.0)
     most = round(_LARGEST_OFFSET / step)
-    for shift in range(-most, most + 1):
+    for shift in sorted(range(-most, most + 1), key=abs):  # of equal ones, such as of a pendulum, the smallest
         left, right = sampled[0][max(0, -shift) :], sampled[1][max(0, shift) :]
         length = min(len(left), len(right))
         if length < 1 / step or length < 0.5 * min(len(sampled[0]), len(sampled[1])):
             continue
         left, right = (x[:length] - x[:length].mean() for x in (left, right))
         power = float(np.sqrt((left**2).sum() * (right**2).sum()))
-        if power > 0:
-            best = max(best, (float((left * right).sum()) / power, shift * step))
+        found = float((left * right).sum()) / power if power > 0 else 0.0
+        if found > best[0] + _BETTER:
+            best = found, shift * step
     if best[0] < _LEAST_CORRELATION:
         raise VideoError(
             f"{ir.path} and {vi.path}: the motion in both is not alike (correlation {best[0]:.2f}), so the offset "

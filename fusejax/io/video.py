@@ -149,6 +149,7 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         number, kind, clock = 0, None, Clock(self.rate, timed=self._timed)
+        damage = import_av().error.FFmpegError
         with self._opened() as (container, stream):
             stream.thread_type = "AUTO"
             try:
@@ -162,7 +163,7 @@ class VideoFile:
                         )
                     yield decoded
                     number += 1
-            except import_av().error.FFmpegError as error:
+            except damage as error:
                 raise VideoError(f"{self.path} is damaged after frame {number} ({error.strerror}).") from error
 
     def sample(self, number: int) -> Iterator[DecodedFrame]:
@@ -209,12 +210,13 @@ class VideoFile:
     def _opened(self) -> Iterator[tuple[Any, Any]]:
         """The open file and its first video stream; FFmpeg's errors name the file."""
         av = import_av()
+        failure = av.error.FFmpegError  # modules may be gone when an unfinished generator is closed
         try:
             with av.open(file_url(self.path)) as container:
                 if not container.streams.video:
                     raise VideoError(f"{self.path} has no video stream; give a file with one.")
                 yield container, container.streams.video[0]
-        except av.error.FFmpegError as error:
+        except failure as error:
             text = f"{self.path} cannot be read as a video ({error.strerror}); copy or export it again."
             raise VideoError(text) from error
 

@@ -21,7 +21,7 @@ from fusejax.io.video_writing import from_pixels
 from fusejax.live.controls import Controls, Settings
 from fusejax.live.pairing import Partners
 from fusejax.live.ranges import LiveRange
-from fusejax.live.sources import Address, LiveFrame, Source
+from fusejax.live.sources import Address, LiveFrame, Playback, Source
 from fusejax.live.statistics import Statistics, Summary
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ class Session:
         settle(initial_state(*self._size), vi_y[None], vi_y[None], vi_y[None], 0.0, 0.1)
         with self._arrived:
             self._waiting.clear()
-        epoch = time.monotonic() + _LEAD
+        playback = Playback(time.monotonic() + _LEAD)
         for source in sources:
-            source.play(epoch)
+            source.play(playback)
 
     def _take(self, frame: LiveFrame) -> None:
         """Queues a visible frame; called in the thread of the source."""
@@ -224,7 +224,7 @@ class Session:
             shown = picture.frame if settings.view == "visible" else picture.with_luma(fused_y[0])
         for output in self.outputs:
             output.show(shown, visible.seconds)
-        self.statistics.show(visible.seconds, time.monotonic())
+        self.statistics.show(visible.due, time.monotonic())
         return True
 
     def _has_ended(self, frame: LiveFrame | None) -> bool:

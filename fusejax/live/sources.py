@@ -15,6 +15,7 @@ from fusejax.io.video_times import Clock
 from fusejax.live.clock import StreamClock
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt|rtp)://", re.IGNORECASE)
+_LATE_SECONDS = 0.25
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 2.0  # seconds between attempts to connect
 # No delay for the sake of buffering; RTSP over TCP loses no packets.
 _STREAM_OPTIONS = {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
@@ -75,12 +76,38 @@ class LiveFrame:
     """A frame of a live source.
 
     Attributes:
-        seconds: when it was taken, by `time.monotonic`.
+        seconds: when it was taken, for pairing.
+        due: when it should be shown, by `time.monotonic`; later than `seconds` for files that this
+            machine cannot play in real time.
         picture: the decoded frame.
     """
 
     seconds: float
+    due: float
     picture: DecodedFrame
+
+
+class Playback:
+    """The clock by which all files of a session are played.
+
+    Where one of them cannot be decoded in time, the clock waits for it, so that they stay together.
+    """
+
+    def __init__(self, start: float):
+        """Starts the clock.
+
+        Args:
+            start: time of the first frames, by `time.monotonic`.
+        """
+        self.start, self._delay, self._lock = start, 0.0, threading.Lock()
+
+    def due(self, seconds: float) -> float:
+        """When a frame is due that is shown so many seconds after the first one; perhaps now."""
+        with self._lock:
+            late = time.monotonic() - (self.start + seconds + self._delay)
+            if late > _LATE_SECONDS:
+                self._delay += late
+            return self.start + seconds + self._delay
 
 
 class Source(threading.Thread):
@@ -108,17 +135,18 @@ class Source(threading.Thread):
         self.address, self._deliver, self._timeout = address, deliver, timeout
         self.frames = self.breaks = 0
         self.ended, self.error = False, None
-        self._stopped, self._playing, self._epoch = threading.Event(), threading.Event(), 0.0
+        self._stopped, self._playing = threading.Event(), threading.Event()
+        self._playback = Playback(0.0)
         self.opening: DecodedFrame | None = None
         self.opened = threading.Event()
 
-    def play(self, epoch: float) -> None:
-        """Starts the clock of a file.
+    def play(self, playback: Playback) -> None:
+        """Begins to play a file.
 
         Args:
-            epoch: time of its first frame, by `time.monotonic`.
+            playback: clock of all files.
         """
-        self._epoch = epoch
+        self._playback = playback
         self._playing.set()
 
     def stop(self) -> None:
@@ -171,15 +199,15 @@ class Source(threading.Thread):
                 if self.opening is None:
                     self.opening = picture
                     self.opened.set()
-                seconds = self._wait_for(played.place(frame)) if address.is_file else arrival.place(frame.time, now)
+                if address.is_file:
+                    self._playing.wait()
+                    shown = played.place(frame)
+                    due = self._playback.due(shown)
+                    self._stopped.wait(max(0.0, due - time.monotonic()))
+                    seconds = self._playback.start + shown
+                else:
+                    seconds = due = arrival.place(frame.time, now)
                 if self._stopped.is_set():
                     return
                 self.frames += 1
-                self._deliver(LiveFrame(seconds, picture))
-
-    def _wait_for(self, seconds: float) -> float:
-        """Waits until a frame of a file is due."""
-        self._playing.wait()
-        due = self._epoch + seconds
-        self._stopped.wait(max(0.0, due - time.monotonic()))
-        return due
+                self._deliver(LiveFrame(seconds, due, picture))

@@ -284,6 +284,24 @@ def test_a_viewer_that_never_reads_holds_up_nobody(page, rng):
         wait_until(lambda: page.viewers <= 1, 20, "the silent viewer is still there")
 
 
+@pytest.mark.slow
+def test_the_page_of_one_session_is_a_source_of_another(page, files, fuser):
+    ended = threading.Event()
+
+    def feed():
+        while not ended.wait(1 / 25):
+            page.show(frame_of(120), time.monotonic())
+
+    threading.Thread(target=feed, daemon=True).start()
+    kept, controls = Kept(), Controls(Settings())
+    session = session_of(f"{page.url}stream.mjpg", files / "vi.mkv", fuser, kept, controls=controls, timeout=3.0)
+    try:
+        summary = session.run()
+    finally:
+        ended.set()
+    assert summary.frames == len(kept.frames) > 5
+
+
 def test_a_reader_of_raw_frames_that_does_not_read_holds_up_nobody():
     inner, outer = os.pipe()
     broken = threading.Event()

@@ -11,6 +11,7 @@ from fusejax.inference.time_pairing import hold_last
 from fusejax.live.clock import StreamClock
 from fusejax.live.pairing import Partners
 from fusejax.live.ranges import LiveRange
+from fusejax.live.sources import Playback
 from fusejax.live.statistics import Statistics
 
 
@@ -130,6 +131,15 @@ def test_the_range_of_a_quiet_scene_stays_and_follows_what_comes_in(rng):
     assert after[-1] > 11000 and np.all(np.diff(after[6:]) < 0)  # narrows slowly, from the next look on
     assert LiveRange("auto").of(np.zeros((8, 8, 1), np.uint8), 0.0) == (0.0, 255.0)
     assert LiveRange((1.0, 2.0)).of(hot, 0.0) == (1.0, 2.0)
+
+
+def test_files_that_cannot_be_played_in_time_stay_together():
+    playback = Playback(time.monotonic())
+    assert playback.due(0.1) == pytest.approx(playback.start + 0.1)
+    late = Playback(time.monotonic() - 3.0)  # one file is three seconds behind
+    now = time.monotonic()
+    assert late.due(0.0) == pytest.approx(now, abs=0.2)
+    assert late.due(0.5) == pytest.approx(now + 0.5, abs=0.2)  # for both files
 
 
 def test_figures_are_those_of_the_frames(rng):
