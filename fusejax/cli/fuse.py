@@ -10,6 +10,7 @@ from PIL import Image
 
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.folder import FusedFolder, ImageFormat, fuse_folder
+from fusejax.inference.jobs import parse_shard
 from fusejax.inference.video import fuse_video
 from fusejax.io.cameras import Degrees
 from fusejax.io.cameras.frame import Frame
@@ -20,7 +21,7 @@ from fusejax.io.video import is_video
 # Options that only make sense for videos, and those that only make sense for images.
 _VIDEO_ONLY = ("codec", "rate", "ir_rate", "offset", "temporal", "preview")
 _IMAGES_ONLY = (
-    *("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "panel", "maps"),
+    *("keep_ir", "stretch", "bits", "recursive", "skip_existing", "skip_bad", "shard", "panel", "maps"),
     *("ir_pattern", "vi_pattern", "units", "temperature", "above", "format"),
 )
 # Options of images that differ from None by default.
@@ -79,6 +80,8 @@ class FuseOptions:
             never tiled.
         memory: peak memory that the process may use with `--tile auto`, such as 2G; by default half
             of the machine's memory.
+        shard: I/N fuses only every N-th pair, beginning with the I-th, on one of N machines that
+            see the same folders; the files are the same bytes as those of one call.
         codec: codec of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4).
             Without it, folders fused with --rate are written as images.
         rate: frames per second; states that the folders hold the frames of a video.
@@ -119,6 +122,7 @@ class FuseOptions:
     maps: bool = False
     tile: str = "auto"
     memory: str | None = None
+    shard: str | None = None
     codec: Literal["ffv1", "h264"] | None = None
     rate: float | None = None
     ir_rate: float | None = None
@@ -148,6 +152,7 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         raise VideoError(f"{', '.join(chosen)} {wrong}.")
     if video:
         return _fuse_video(given)
+    given["shard"] = parse_shard(options.shard) if options.shard is not None else None
     result = fuse_folder(**given)
     _report(result, options.out)
     return result.written

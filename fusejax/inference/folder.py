@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from fusejax.inference.backend import Backend
-from fusejax.inference.jobs import Jobs, find_jobs, make_out
+from fusejax.inference.jobs import Jobs, Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairTask, Settings
@@ -95,6 +95,7 @@ def fuse_folder(
     maps: bool = False,
     tile: str = "auto",
     memory: str | None = None,
+    shard: Shard | None = None,
 ) -> FusedFolder:
     """Fuses a pair of image files, two folders of them that are paired by their names, or the files
     of cameras that hold both images.
@@ -147,6 +148,8 @@ def fuse_folder(
         maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
         tile: "auto", "off" or the side of the tiles in pixels, see `Fuser`; maps are never tiled.
         memory: peak memory that the process may use with `tile="auto"`, such as "2G".
+        shard: (I, N): fuse only every N-th pair, beginning with the I-th, for several machines that
+            see the same folders. The files are the same bytes as those of one call.
 
     Returns:
         The files that were written and kept, and the pairs that were skipped.
@@ -176,6 +179,7 @@ def fuse_folder(
         overwrite=overwrite,
         skip_existing=skip_existing,
         skip_bad=skip_bad,
+        shard=shard,
     )
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)

@@ -25,6 +25,30 @@ _LIKELY_SHARE = 0.5  # of the raw RGB bytes that a compressed camera image needs
 _LARGEST_STRETCH = 1.03  # of one side relative to the other; sides are rounded to pixels
 
 
+Shard = tuple[int, int]  # number, from 1, and number of shards
+
+
+def parse_shard(text: str) -> Shard:
+    """Parses `--shard I/N`.
+
+    Args:
+        text: number of this shard, from 1, and number of all shards.
+
+    Returns:
+        Both numbers.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise ValueError(
+            f"--shard is {text!r}; give I/N with I from 1 to N, such as 3/16. For an array of jobs that starts at 0, "
+            "add 1 to its number."
+        )
+    return int(index), int(count)
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One pair, the file that its fused image is written to, its height and width, and the content
@@ -69,6 +93,7 @@ def find_jobs(
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_bad: bool = False,
+    shard: Shard | None = None,
 ) -> Jobs:
     """Pairs the sources and decides where each result goes; reads headers only and writes nothing.
 
@@ -87,6 +112,7 @@ def find_jobs(
         overwrite: replace existing fused images.
         skip_existing: keep existing fused images and skip their pairs.
         skip_bad: skip unusable pairs instead of raising.
+        shard: part of the pairs to do; what is decided for all pairs, such as their range, stays.
 
     Returns:
         The jobs, sorted by name.
@@ -129,7 +155,8 @@ def find_jobs(
     found = [headers[pair] for pair in pairs]
     jobs = [Job(p, target, h.vi, h.layout) for p, target, h in zip(pairs, targets, found, strict=True)]
     _check_out(jobs, (ir, vi), out)
-    existing = [job.target for job in jobs if job.target.exists()]
+    own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
+    existing = [job.target for job in own if job.target.exists()]
     if existing and not overwrite and not skip_existing:
         number = f"{len(existing)} fused images already exist" if len(existing) > 1 else "1 fused image already exists"
         raise FileExistsError(
@@ -137,7 +164,7 @@ def find_jobs(
             "replace them with --overwrite, or choose another --out."
         )
     left = set(existing) if skip_existing else set()
-    return Jobs([j for j in jobs if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
+    return Jobs([j for j in own if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
 
 
 def _headers(
