@@ -38,6 +38,7 @@ def scene() -> dict[str, Any]:
     return {"ir": ir, "vi_y": vi_y, "vi": vi, "boxes": boxes, "boxes_valid": jnp.ones(boxes.shape[:2], bool)}
 
 
+@functools.cache
 def candidates() -> dict[str, Any]:
     """Images to be scored, luma [1, h, w, 1] in [0, 1]."""
     pair = scene()
@@ -118,10 +119,15 @@ def draw_metric(name: str, path: Path) -> str:
     pair, images = scene(), candidates()
     exact = CONVENTIONS["exact"]
     metric: Callable = exact.metrics[name]
-    scores = {title: float(metric(image, pair["ir"], pair["vi_y"])[0]) for title, image in images.items()}
+
+    @jax.jit
+    def value_and_slope(fused: Any) -> Any:
+        return jax.value_and_grad(lambda f: metric(f, pair["ir"], pair["vi_y"]).sum())(fused)
+
+    scores = {title: float(value_and_slope(image)[0]) for title, image in images.items()}
     ranked = sorted(scores, key=lambda title: scores[title], reverse=higher_is_better(name))
     panels = [(f"{place + 1}. {t}, {scores[t]:.4g}", plane(images[t]), "gray") for place, t in enumerate(ranked)]
-    slope = jax.grad(lambda f: metric(f, pair["ir"], pair["vi_y"]).sum())(images["average"])
+    slope = value_and_slope(images["average"])[1]
     best = f"Best of the six here: {ranked[0]}; worst: {ranked[-1]}."
     if not np.isfinite(slope).all() or not np.any(np.asarray(slope)):
         draw(panels, path, columns=3)

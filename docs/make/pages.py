@@ -11,6 +11,8 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 import types
 import typing
 from pathlib import Path
@@ -240,13 +242,12 @@ def write_architecture() -> None:
     write("rooms", f"# Rooms and arrows\n\n{rooms.table()}\n")
 
 
-def write_notebooks() -> None:
-    """Runs the notebooks of colabs/."""
-    import notebooks
-
-    if os.environ.get("FUSEJAX_DOCS_KEEP") and (OUT / "notebooks").is_dir():
-        return
-    notebooks.main(store=False)
+def start_notebooks() -> subprocess.Popen | None:
+    """Runs the notebooks of colabs/ in a process beside this one."""
+    names = {path.name for path in (ROOT / "colabs").glob("*.ipynb")}
+    if os.environ.get("FUSEJAX_DOCS_KEEP") and names <= {path.name for path in (OUT / "notebooks").glob("*.ipynb")}:
+        return None
+    return subprocess.Popen([sys.executable, Path(__file__).parent / "notebooks.py"])
 
 
 def main() -> None:
@@ -254,9 +255,11 @@ def main() -> None:
     for folder in ("api", "cli", "cards"):
         shutil.rmtree(OUT / folder, ignore_errors=True)
     OUT.mkdir(exist_ok=True)
-    write_notebooks()
+    running = start_notebooks()
     for step in (write_foreign, write_api, write_commands, write_architecture, write_losses, write_metrics):
         step()
+    if running and running.wait():
+        raise RuntimeError("A notebook failed; its error is printed above.")
 
 
 if __name__ == "__main__":

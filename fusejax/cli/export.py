@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fusejax.cli.parsing import parse
 from fusejax.export.exporting import Format, Precision, export_weights
+from fusejax.export.promise import check_file
 
 _LONGEST = 32_768  # pixels of a side
 
@@ -13,6 +14,8 @@ _LONGEST = 32_768  # pixels of a side
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
     """Writes weights as ONNX, StableHLO or safetensors and checks the result against the library.
+
+    `fusejax export --check FILE` checks a file that was exported before.
 
     Attributes:
         weights: shipped name, .safetensors file, or folder of a run.
@@ -33,8 +36,24 @@ class ExportOptions:
     overwrite: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class CheckOptions:
+    """Checks an exported file instead: checksum, date, promise, and whether it runs.
+
+    Attributes:
+        check: file written by `fusejax export`.
+    """
+
+    check: Path
+
+
 def run(arguments: list[str]) -> None:
-    """Exports, and prints the file size and the measured difference from the library."""
+    """Exports, and prints the file size and the measured difference from the library; or checks a
+    file.
+    """
+    if any(word.partition("=")[0] == "--check" for word in arguments):
+        print("\n".join(check_file(parse(CheckOptions, "export", arguments).check)))
+        return
     options = parse(ExportOptions, "export", arguments)
     metadata = export_weights(
         options.weights,
@@ -47,6 +66,7 @@ def run(arguments: list[str]) -> None:
     )
     size = options.out.stat().st_size
     print(f"{options.out}: {size:,} bytes, largest difference from the library {metadata['largest_difference']:.2g}")
+    print(metadata["promise"])
 
 
 def parse_size(text: str) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 import fusejax
+from fusejax.export.promise import describe_promise
 from fusejax.inference import standalone
 from fusejax.inference.fuser import Fuser
 from fusejax.io.outputs import check_files, check_out, errors_naming, refuse_existing
@@ -28,6 +29,7 @@ Precision = Literal["float32", "float16"]
 
 LIMITS = {"float32": 1e-4, "float16": 2 / 255}
 # All three use one compiled function of the library.
+_OPSET = 20  # the one of `onnx_graph`, which needs the onnx extra
 _FREE_SIZES = ((48, 48), (37, 41), (35, 48))
 
 
@@ -84,6 +86,7 @@ def export_weights(
         "ranges": "ir, vi and fused are float32 in [0, 1]",
         "precision": precision,
         "largest_difference": 0.0,
+        **describe_promise(format, _OPSET),
     }
     if format != "safetensors":
         metadata |= _describe_program(format, size, color=color)
@@ -162,6 +165,7 @@ def _seal(path: Path, program: Any, metadata: dict[str, Any]) -> None:
             file.comment = text.encode()
         data = buffer.getvalue()
     else:
+        program.doc_string = "; ".join(metadata[name] for name in ("layout", "channels", "ranges", "promise"))
         program.ClearField("metadata_props")
         program.metadata_props.add(key="fusejax", value=text)
         data = program.SerializeToString()

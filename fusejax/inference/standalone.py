@@ -59,13 +59,20 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
         path: verified file.
         metadata: metadata returned by `verify`.
         threads: number of threads for onnxruntime; None leaves the choice to onnxruntime.
+
+    Raises:
+        ValueError: if this version of JAX no longer reads the file.
     """
     if path.suffix == ".onnx":
         return _open_onnx(path, threads)
     from jax import export
 
     with zipfile.ZipFile(path) as file:
-        program = export.deserialize(bytearray(file.read(PROGRAM)))
+        content = bytearray(file.read(PROGRAM))
+    try:
+        program = export.deserialize(content)
+    except Exception as error:  # its type differs between versions of JAX; the checksum has excluded damage
+        raise ValueError(_expired(path, metadata, error)) from error
 
     def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
         h, w = ir.shape[1:3]
@@ -73,6 +80,43 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
         return np.asarray(program.call(*extended))[:, :h, :w]
 
     return run
+
+
+def _expired(path: Path, metadata: dict[str, Any], error: Exception) -> str:
+    """What to do with a program that this version of JAX does not read."""
+    import jax
+
+    wrote = metadata.get("versions", {}).get("jax")
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    remedy = f", or install the version that wrote it: pip install jax=={wrote}" if wrote else ""
+    return (
+        f"{path} is intact, but JAX {jax.__version__} does not read it ({reason}). It was written "
+        f"{metadata.get('written', 'at an unknown date')} with JAX {wrote or 'of an unknown version'}, and programs of "
+        f"jax.export are promised for six months. Export the weights again: fusejax export --weights "
+        f"{metadata['name']} --format stablehlo --out {path} --overwrite{remedy}."
+    )
+
+
+def try_program(path: Path, metadata: dict[str, Any]) -> None:
+    """Runs a file once, on a small pair or one of its fixed size.
+
+    Args:
+        path: verified file.
+        metadata: metadata returned by `verify`.
+
+    Raises:
+        ValueError: if it cannot be run, or returns anything but numbers in [0, 1].
+    """
+    size = metadata.get("size") or (48, 48)
+    ir, vi = (np.full((1, *size, channels), 0.5, np.float32) for channels in (1, 3 if metadata["color"] else 1))
+    run = open_program(path, metadata)
+    try:
+        fused = run(ir, vi)
+    except Exception as error:
+        raise ValueError(f"{path} is intact, but cannot be run here: {error}") from error
+    if fused.shape != vi.shape or not (np.isfinite(fused).all() and fused.min() >= 0 and fused.max() <= 1):
+        found = f"{fused.shape}, {fused.min()} to {fused.max()}"
+        raise ValueError(f"{path} returns {found}; expected {vi.shape} in [0, 1].")
 
 
 def _open_onnx(path: Path, threads: int | None) -> Run:

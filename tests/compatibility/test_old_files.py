@@ -12,7 +12,6 @@ import pytest
 
 import fusejax
 from fusejax.config import load_config
-from fusejax.export.loading import ExportedFuser
 from fusejax.training.loop import fit
 from fusejax.weights.files import load_weights
 
@@ -39,7 +38,7 @@ def test_old_weights_fuse_as_they_did(pair):
 def test_old_exported_programs_fuse_as_they_did(pair, suffix):
     if suffix == "onnx":
         pytest.importorskip("onnxruntime", reason="onnxruntime (extra `onnx`) is not installed")
-    fuser = ExportedFuser(FILES / f"program.{suffix}")
+    fuser = fusejax.load(FILES / f"program.{suffix}")
     np.testing.assert_allclose(fuser.fuse(pair["ir"], pair["vi"], ir_range="full"), pair["fused"], atol=1e-5)
 
 
