@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from fusejax.inference import Fuser, fuse, load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _SUBPACKAGES = (
     "data",

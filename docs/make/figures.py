@@ -23,7 +23,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 # Inputs that an image has without a network.
-OF_IMAGES = {"fused_y", "ir", "vi_y", "reference", "mask", "key"}
+OF_IMAGES = {"fused_y", "ir", "vi_y", "reference", "resolved", "mask", "key"}
 STEPS = 200
 SIZE = 176, 208  # MS-SSIM needs sides of at least 161
 

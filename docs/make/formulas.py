@@ -27,6 +27,10 @@ LOSSES = {
     "metric_ssim": r"1 - \tfrac12 \big(\mathrm{SSIM}_{7 \times 7}(F, I) + \mathrm{SSIM}_{7 \times 7}(F, V)\big)",
     "scd": r"1 - \tfrac12 \big(r(F - V, I) + r(F - I, V)\big)",
     "vif": r"1 - \tfrac12 \big(\mathrm{VIF}(F, I) + \mathrm{VIF}(F, V)\big)",
+    "chosen_bands": r"\sum_k \langle w_k\, |D_k(F) - b\, D_k^*| \rangle,\quad D_k\ \text{a band of detail},\ D_k^*\ \text{the wanted one}",
+    "kept_contrast": r"1 - \frac{\sum \text{wanted contrast that } F \text{ keeps}}{\sum \text{wanted contrast}}",
+    "flat_texture": r"\sqrt{\langle D(F)^2 \rangle}\ \text{where } V \text{ is flat}",
+    "resolved_base": r"\langle (G_\sigma * F - B^*)^2 \rangle,\quad B^*\ \text{the wanted base}",
 }
 
 METRICS = {

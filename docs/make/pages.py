@@ -88,6 +88,11 @@ def summary_of(public: Any) -> str:
     return " ".join(text.split()).replace("|", r"\|").replace("*", r"\*")
 
 
+def formula(known: dict[str, str], name: str) -> list[str]:
+    """The formula as a displayed line; none for a newcomer, whose docstring has it in words."""
+    return [f"$$ {known[name]} $$\n"] if name in known else []
+
+
 def drawn(path: Path) -> bool:
     """Whether a figure is there and may be kept."""
     return bool(os.environ.get("FUSEJAX_DOCS_KEEP")) and path.is_file()
@@ -111,20 +116,21 @@ def write_losses() -> None:
         figure = folder / f"loss_{name}.png"
         why_not = None if drawn(figure) else figures.draw_loss(name, figure)
         needs = ", ".join(f"`{need}`" for need in term_needs(name))
-        room = "losses"
+        name_of, public = term.__name__, set(fusejax.losses.__all__)
+        function = f"`{name_of}`" if name_of not in public else f"[`{name_of}`](api/losses.{name_of}.md)"
         parts += [
             f"(loss-{name})=\n## {name}\n",
             f"{summary_of(term)}\n",
-            f"$$ {formulas.LOSSES[name]} $$\n",
+            *formula(formulas.LOSSES, name),
             why_not + "\n" if why_not else f"![What {name} rewards](figures/{figure.name})\n",
-            f"Function: [`fusejax.losses.{term.__name__}`](api/{room}.{term.__name__}.md); it needs {needs}.\n",
+            f"Function: {function}; it needs {needs}.\n",
         ]
     write("losses", "\n".join(parts))
 
 
 def write_metrics() -> None:
     """One page for all metrics, with a figure each."""
-    folder = OUT / "figures"
+    folder, public = OUT / "figures", set(fusejax.metrics.__all__)
     parts = [
         "# Metrics\n",
         "Definitions of the convention `exact`; [what the other conventions change](notebooks/conventions.ipynb). "
@@ -136,28 +142,24 @@ def write_metrics() -> None:
     for name, info in METRICS.items():
         parts += [
             f"(metric-{name})=\n## {name}: {info.title}\n",
-            f"$$ {formulas.METRICS[name]} $$\n",
+            *formula(formulas.METRICS, name),
             f"{info.values}; {info.better} is better; undefined: {info.undefined}. Source: {info.source}.\n",
         ]
+        known = CONVENTIONS["exact"].metrics | CONVENTIONS["exact"].color
+        others = [c for c, given in CONVENTIONS.items() if name in given.metrics or name in given.color]
         if name in CONVENTIONS["exact"].metrics:
-            function = getattr(CONVENTIONS["exact"].metrics[name], "func", CONVENTIONS["exact"].metrics[name])
-            figure = folder / f"metric_{name}.png"
-            note = folder / f"metric_{name}.txt"
+            figure, note = folder / f"metric_{name}.png", folder / f"metric_{name}.txt"
             if not (drawn(figure) and note.is_file()):
                 note.write_text(figures.draw_metric(name, figure), encoding="utf-8")
             parts += [f"![What {name} rewards](figures/{figure.name})\n", note.read_text(encoding="utf-8") + "\n"]
-        else:
-            function = getattr(CONVENTIONS["exact"].color[name], "func", CONVENTIONS["exact"].color[name])
-            parts.append("It compares colors, so the gray images above have no value.\n")
-        others = [c for c, known in CONVENTIONS.items() if name in known.metrics or name in known.color]
-        parts.append(
-            f"Function: [`fusejax.metrics.{function.__name__}`](api/metrics.{function.__name__}.md). "
-            f"Conventions: {', '.join(f'`{c}`' for c in others)}.\n"
-        )
+        if name in known and (function := getattr(known[name], "func", known[name])).__name__ in public:
+            parts.append(f"Function: [`fusejax.metrics.{function.__name__}`](api/metrics.{function.__name__}.md).\n")
+        parts.append(f"Conventions: {', '.join(f'`{c}`' for c in others) or 'a table of its own'}.\n")
     parts.append("## Metrics of videos\n")
     for name, info in TEMPORAL_METRICS.items():
         parts += [
-            f"### {name}\n\n{info.title[0].upper()}{info.title[1:]}.\n\n$$ {formulas.TEMPORAL[name]} $$\n",
+            f"### {name}\n\n{info.title[0].upper()}{info.title[1:]}.\n",
+            *formula(formulas.TEMPORAL, name),
             f"{info.values}; {info.better} is better; undefined: {info.undefined}. Source: {info.source}.\n",
         ]
     parts += ["## Conventions\n", *(f"- `{name}`: {c.summary}." for name, c in CONVENTIONS.items()), ""]
