@@ -32,7 +32,8 @@ class EvaluateOptions:
     """Scores the fused images of one or more methods; images are matched by file stem.
 
     Attributes:
-        ir: folder of infrared images.
+        ir: folder of infrared images. Without --vi: one folder whose file names mark both images
+            (_T and _V), or a CSV file with the columns ir and vi.
         vi: folder of visible images.
         fused: folder of fused images, gray or color, 8 or 16 bit; repeat --fused for each further
             method.
@@ -58,7 +59,7 @@ class EvaluateOptions:
     """
 
     ir: Path
-    vi: Path
+    vi: Path | None = None
     fused: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     convention: tuple[Literal["exact", "cddfuse", "tang", "vifb", "look"], ...] = ("exact",)
@@ -88,7 +89,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         if not folders:
             raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
         if options.out is not None:
-            _check_out(options.out, [*options.fused, options.ir, options.vi], overwrite=options.overwrite)
+            _check_out(options.out, _sources(options), overwrite=options.overwrite)
         if options.page is not None:
             check_page(options.page, overwrite=options.overwrite)
         for folder, weights in by_weights.items():
@@ -99,17 +100,23 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
 
 
 def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
+    if options.vi is None:
+        raise ValueError("--vi is missing; --temporal needs the infrared and the visible video.")
     if options.weights:
         raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
     if options.page is not None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
-        _check_out(options.out, [*options.fused, options.ir, options.vi], overwrite=options.overwrite)
+        _check_out(options.out, _sources(options), overwrite=options.overwrite)
     scores = evaluate_videos(options.fused, options.ir, options.vi)
     _report({"temporal": scores}, options.out, unit="transitions between frames")
     if options.page is not None:
         print(f"page: {write_page(options.page, with_frames(scores, options.fused, options.ir, options.vi))}")
     return scores
+
+
+def _sources(options: EvaluateOptions) -> list[Path]:
+    return [path for path in (*options.fused, options.ir, options.vi) if path is not None]
 
 
 def _names(weights: Sequence[str]) -> list[str]:

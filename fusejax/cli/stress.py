@@ -19,8 +19,9 @@ class StressOptions:
     """Degrades pairs in fixed ways, fuses them and scores the results against the clean pairs.
 
     Attributes:
-        ir: folder of infrared images.
-        vi: folder of visible images with the same stems and sizes.
+        ir: folder of infrared images. Without --vi: one folder whose file names mark both images
+            (_T and _V), or a CSV file with the columns ir and vi.
+        vi: folder of visible images of the same sizes.
         out: folder for stress.md, stress.csv, the curves and the grid of images.
         weights: shipped names, .safetensors files, folders of runs, or exported files (.onnx,
             .stablehlo).
@@ -36,7 +37,7 @@ class StressOptions:
     """
 
     ir: Path
-    vi: Path
+    vi: Path | None = None
     out: Path | None = None
     weights: tuple[str, ...] = ()
     fused: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -60,7 +61,7 @@ def stress_command(options: StressOptions) -> None:
         raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
     if options.out is not None:
         check_out(options.out)
-        sources = [options.ir, options.vi, *fused.values()]
+        sources = [path for path in (options.ir, options.vi, *fused.values()) if path is not None]
         curves = [options.out / curve_name(metric) for metric in (*options.metrics, CHANGE)]
         existing = check_files([options.out / _TABLE, options.out / _GRID], sources=sources)
         existing += check_files([options.out / _CSV, *curves], sources=sources, own=True)

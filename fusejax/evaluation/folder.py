@@ -26,7 +26,7 @@ _SHOWN = 8
 def evaluate_folders(
     fused: Sequence[str | Path],
     ir: str | Path,
-    vi: str | Path,
+    vi: str | Path | None,
     *,
     convention: str | Sequence[str] = "exact",
     metrics: Sequence[str] | None = None,
@@ -42,8 +42,8 @@ def evaluate_folders(
 
     Args:
         fused: one folder of fused images per method, gray or color, 8 or 16 bit.
-        ir: folder of infrared images.
-        vi: folder of visible images.
+        ir: folder of infrared images; see `fusejax.io.match_pairs` for lists, wildcards and names.
+        vi: folder of visible images; None if `ir` names both.
         convention: which toolkit's metric definitions to use: one or more names of
             `fusejax.metrics.CONVENTIONS`.
         metrics: names of the metrics to compute; by default the nine usual ones. Each convention

@@ -81,7 +81,7 @@ def choose_conditions(kinds: Sequence[str] | None) -> tuple[Condition, ...]:
 
 def stress_folders(
     ir: str | Path,
-    vi: str | Path,
+    vi: str | Path | None,
     *,
     weights: Sequence[str | Path] = (),
     fused: Mapping[str, str | Path] | None = None,
@@ -97,7 +97,7 @@ def stress_folders(
     Args:
         ir: folder of infrared images. Raw thermal counts must be mapped to 8 bits first (`fusejax
             fuse --keep-ir` writes such images).
-        vi: folder of visible images with the same stems and sizes.
+        vi: folder of visible images of the same sizes; see `fusejax.io.match_pairs` for names.
         weights: shipped names, .safetensors files, folders of runs, or exported files.
         fused: folders of images fused elsewhere from the output of `write_inputs`, by method name.
         kinds: names of degradations (`fusejax.evaluation.conditions.KINDS`); by default all.
@@ -189,7 +189,7 @@ def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | 
     return {key: degraded_inputs(pair, condition, fuser) for key, fuser in networks.items() if fuser is not None}
 
 
-def choose_pairs(ir: str | Path, vi: str | Path, *, count: int | None) -> list[PairPaths]:
+def choose_pairs(ir: str | Path, vi: str | Path | None, *, count: int | None) -> list[PairPaths]:
     """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
 
     Raises:
@@ -205,7 +205,7 @@ def choose_pairs(ir: str | Path, vi: str | Path, *, count: int | None) -> list[P
 
 def write_inputs(
     ir: str | Path,
-    vi: str | Path,
+    vi: str | Path | None,
     out: str | Path,
     *,
     weights: str | Path | None = None,

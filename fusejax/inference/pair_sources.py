@@ -89,7 +89,6 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
             that are needed.
         CameraError: if a camera's file is damaged, or does not hold both images or how they lie.
     """
-    ir_size = image_size(pair.ir)  # refuses truncated files
     layout = read_camera_layout(pair.ir)
     wanted = options.degrees or options.units
     if wanted and (problem := unit_problem(pair.ir, layout, stored=options.stored)):
@@ -97,8 +96,7 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
     if in_one_file(pair):
         size = turned_size(_field(pair, layout, options.frame).size, layout.turned if layout else 1)
         return PairHeader(size, size, layout)
-    if layout is not None:
-        ir_size = turned_size(layout.ir, layout.turned)
+    ir_size = turned_size(layout.ir, layout.turned) if layout else image_size(pair.ir)
     return PairHeader(ir_size, image_size(pair.vi), layout)
 
 

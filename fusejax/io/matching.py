@@ -9,7 +9,7 @@ from fusejax.io.listing import images_of, scan_folder
 from fusejax.io.pair_list import is_pair_list, read_pair_list
 from fusejax.io.pair_names import Matched, PairError, by_pattern, by_scheme, by_stem, is_glob, stem_of
 
-_HOW = "say how names pair with --ir-pattern and --vi-pattern, such as '*_T.*' '*_V.*', or list the pairs in a CSV file"
+_HOW = "say how names pair with quoted paths, --ir 'DIR/*_T.*' --vi 'DIR/*_V.*', or list the pairs in a CSV file"
 
 
 def split_glob(path: Path, pattern: str | None) -> tuple[Path, str | None]:
@@ -48,15 +48,13 @@ def holds_pairs(folder: Path) -> bool:
 
 
 def source_files(
-    ir: str | Path, vi: str | Path, *, ir_pattern: str | None = None, vi_pattern: str | None = None, quiet: bool = False
+    ir: str | Path, vi: str | Path | None, *, quiet: bool = False
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """Infrared and visible files of two folders by the name of the pair, without reading them.
 
     Args:
         ir: see `fusejax.io.pairing.match_pairs`.
-        vi: see `fusejax.io.pairing.match_pairs`; ignored if `ir` is a CSV file.
-        ir_pattern: see `fusejax.io.pairing.match_pairs`.
-        vi_pattern: see `fusejax.io.pairing.match_pairs`.
+        vi: see `fusejax.io.pairing.match_pairs`; None for one folder whose names mark both images.
         quiet: do not print how names were paired.
 
     Returns:
@@ -69,7 +67,7 @@ def source_files(
     if is_pair_list(Path(ir)):
         pairs = listed(Path(ir))
         return {name: one for name, one, _ in pairs}, {name: two for name, _, two in pairs}
-    (ir, ir_pattern), (vi, vi_pattern) = split_glob(Path(ir), ir_pattern), split_glob(Path(vi), vi_pattern)
+    (ir, ir_pattern), (vi, vi_pattern) = (split_glob(Path(p), None) for p in (ir, ir if vi is None else vi))
     matched, repeated = match_files(ir, vi, ir_pattern, vi_pattern)
     if repeated:
         raise PairError(f"{next(iter(repeated.values()))}.")

@@ -274,8 +274,8 @@ def _refuse_several(pairs: Iterable[tuple[Path, Path]]) -> None:
         if len(others) > 1:
             listed = ", ".join(sorted(p.name for p in others))
             raise PairError(
-                f"{path.name} has {len(others)} possible partners: {listed}; say which with --ir-pattern and "
-                "--vi-pattern, such as '*_T.*' and '*_W.*', or list the pairs in a CSV file."
+                f"{path.name} has {len(others)} possible partners: {listed}; say which with quoted paths, such as "
+                "--ir 'DIR/*_T.*' --vi 'DIR/*_W.*', or list the pairs in a CSV file."
             )
 
 

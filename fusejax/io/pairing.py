@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.io.annotations import AnnotationError, find_annotation, read_boxes
+from fusejax.io.cameras import CameraError
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import SUFFIXES
+from fusejax.io.infrared import infrared_size
 from fusejax.io.listing import check_folder, images_of, list_images
 from fusejax.io.matching import holds_pairs, listed, match_files, source_files, split_glob
 from fusejax.io.pair_list import is_pair_list
@@ -180,8 +182,9 @@ def find_pairs(
         raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
     if vi is not None and ir.samefile(vi):
         raise PairError(f"--ir and --vi are the same file, {ir.resolve()}; give one infrared and one visible file.")
-    for path in given:
-        image_size(path)
+    infrared_size(ir)
+    if vi is not None:
+        image_size(vi)
     return [PairPaths((vi or ir).stem, ir, vi or ir)], []
 
 
@@ -298,8 +301,10 @@ def _checked(pairs: Sequence[PairPaths], problems: Mapping[str, str], *, same_si
 
 def _header_problem(pair: PairPaths, *, same_size: bool, min_side: int) -> str | None:
     try:
-        ir, vi = image_size(pair.ir), image_size(pair.vi)
-    except ImageError as error:
+        # Whoever needs equal sizes reads the picture that a camera shows, not its values.
+        ir = image_size(pair.ir) if same_size else infrared_size(pair.ir)
+        vi = image_size(pair.vi) if pair.vi != pair.ir else ir
+    except (ImageError, CameraError) as error:
         return str(error)
     if same_size and ir != vi:
         return f"{pair.ir} is {size_text(ir)} but {pair.vi} is {size_text(vi)}; register or resize the pair first"

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fusejax.data.folders import PairFolder
+from fusejax.evaluation.folder import evaluate_folders
+from fusejax.evaluation.stress import choose_pairs
 from fusejax.io.images import write_image
 from fusejax.io.pairing import PairError, match_pairs, source_files
 
@@ -152,3 +154,19 @@ def test_training_takes_one_folder_of_camera_names_and_lists(tmp_path):
     assert [p["id"] for p in PairFolder(tmp_path / "set")] == ["DJI_1_V"]
     (tmp_path / "pairs.csv").write_text("ir,vi\nset/DJI_1_T.png,set/DJI_1_V.png\n")
     assert [p["id"] for p in PairFolder(tmp_path / "pairs.csv")] == ["DJI_1_V"]
+
+
+def test_evaluate_and_stress_take_the_same_names(tmp_path, capsys):
+    folder, fused = tmp_path / "flight", tmp_path / "fused"
+    rng = np.random.default_rng(0)
+    for n in range(2):
+        write_image(folder / f"DJI_{n}_T.png", rng.integers(0, 256, (32, 40, 1), np.uint8))
+        write_image(folder / f"DJI_{n}_V.png", rng.integers(0, 256, (32, 40, 3), np.uint8))
+        write_image(fused / f"DJI_{n}_V.png", rng.integers(0, 256, (32, 40, 3), np.uint8))
+    (tmp_path / "pairs.csv").write_text(
+        "".join(["ir,vi\n", *(f"flight/DJI_{n}_T.png,flight/DJI_{n}_V.png\n" for n in "01")])
+    )
+    for sources in ((folder, None), (folder / "*_T.png", folder / "*_V.png"), (tmp_path / "pairs.csv", None)):
+        scores = evaluate_folders([fused], *sources, metrics=["EN"])
+        assert scores.conventions["exact"][0].names == ["DJI_0_V", "DJI_1_V"]
+        assert [p.vi.name for p in choose_pairs(*sources, count=None)] == ["DJI_0_V.png", "DJI_1_V.png"]
