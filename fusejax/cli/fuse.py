@@ -69,8 +69,8 @@ class FuseOptions:
         stretch: stretch the luma of each fused image to the full range.
         bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
         recursive: also fuse images in subfolders, and keep the folder structure in OUT.
-        overwrite: replace existing fused images.
-        skip_existing: keep existing fused images and fuse the rest; continues an interrupted call.
+        overwrite: replace existing files; sources are never replaced.
+        skip_existing: keep existing files and fuse the rest; continues an interrupted call.
         skip_bad: skip unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color to OUT/panels.
         maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).

@@ -143,7 +143,8 @@ def _add_outputs(flags: LiveFlags, session: Session, controls: Controls) -> RawO
             stack.callback(output.close)
 
         if flags.out is not None:
-            add(FileOutput(flags.out, overwrite=flags.overwrite))
+            sources = [Path(text) for text in (flags.ir, flags.vi)]
+            add(FileOutput(flags.out, overwrite=flags.overwrite, sources=sources))
         if flags.raw:
             raw = RawOutput(sys.stdout.buffer, broken=controls.stop)
             add(raw)

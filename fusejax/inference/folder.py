@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from fusejax.inference.backend import Backend
-from fusejax.inference.jobs import Jobs, Shard, find_jobs, make_out
+from fusejax.inference.jobs import BESIDE, Jobs, Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairTask, Settings
@@ -141,8 +141,8 @@ def fuse_folder(
         stretch: stretch the luma of each fused image to the full range.
         bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
         recursive: also fuse images in subfolders, and keep the folder structure in `out`.
-        overwrite: replace existing fused images. Sources are never replaced.
-        skip_existing: keep existing fused images and fuse the rest.
+        overwrite: replace existing files. Sources are never replaced.
+        skip_existing: keep existing files and fuse the rest.
         skip_bad: skip unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color to OUT/panels.
         maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
@@ -165,6 +165,7 @@ def fuse_folder(
     sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
     ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
     check_tile(tile)
+    beside = tuple(kind for kind, wanted in zip(BESIDE, (keep_ir, panel, maps, temperature), strict=True) if wanted)
     jobs = find_jobs(
         ir,
         vi,
@@ -180,6 +181,7 @@ def fuse_folder(
         skip_existing=skip_existing,
         skip_bad=skip_bad,
         shard=shard,
+        beside=beside,
     )
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
@@ -198,12 +200,10 @@ def fuse_folder(
         bits,
         ir_polarity,
         ranges,
-        keep_ir,
-        panel,
-        maps,
+        beside,
+        skip_existing,
         skip_bad,
         sources=sources,
-        temperature=temperature,
         above=above,
         metadata=metadata,
         quality=quality,

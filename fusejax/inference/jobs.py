@@ -7,17 +7,23 @@ import dataclasses
 import math
 import shutil
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from fusejax.inference.pair_sources import PairHeader, SourceOptions, read_pair_header
 from fusejax.io.cameras import CameraError, CameraLayout
 from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
 from fusejax.io.images import WRITTEN_SUFFIXES
-from fusejax.io.outputs import check_out
+from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pairing import PairError, PairPaths, find_pairs, size_text
 
 _AS_STORED = SourceOptions()
+
+Beside = Literal["ir", "panels", "maps", "temperature"]
+BESIDE: tuple[Beside, ...] = ("ir", "panels", "maps", "temperature")
+
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
 _SHOWN = 8
@@ -94,6 +100,7 @@ def find_jobs(
     skip_existing: bool = False,
     skip_bad: bool = False,
     shard: Shard | None = None,
+    beside: Sequence[Beside] = (),
 ) -> Jobs:
     """Pairs the sources and decides where each result goes; reads headers only and writes nothing.
 
@@ -113,6 +120,7 @@ def find_jobs(
         skip_existing: keep existing fused images and skip their pairs.
         skip_bad: skip unusable pairs instead of raising.
         shard: part of the pairs to do; what is decided for all pairs, such as their range, stays.
+        beside: kinds of files that will be written beside the fused images, see `files_beside`.
 
     Returns:
         The jobs, sorted by name.
@@ -121,7 +129,7 @@ def find_jobs(
         PairError: if sources are missing, identical or incompatible, or `out` is a source.
         ImageError: if a single image is unreadable.
         CameraError: if the only file is a camera's that cannot be used.
-        FileExistsError: if fused images exist and neither option allows that.
+        FileExistsError: if fused images or files beside them exist and neither option allows that.
         OSError: if `out` cannot be written.
     """
     if overwrite and skip_existing:
@@ -154,15 +162,17 @@ def find_jobs(
     targets = _targets(pairs, out, folders=not single, bits=bits, format=format)
     found = [headers[pair] for pair in pairs]
     jobs = [Job(p, target, h.vi, h.layout) for p, target, h in zip(pairs, targets, found, strict=True)]
-    _check_out(jobs, (ir, vi), out)
     own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
-    existing = [job.target for job in own if job.target.exists()]
+    taken = _check_out(jobs, own, (ir, vi), out, beside)
+    existing = [job.target for job in own if job.target in taken]
     if existing and not overwrite and not skip_existing:
         number = f"{len(existing)} fused images already exist" if len(existing) > 1 else "1 fused image already exists"
         raise FileExistsError(
             f"{number} (first: {existing[0]}); continue with --skip-existing, "
             "replace them with --overwrite, or choose another --out."
         )
+    if taken and not overwrite and not skip_existing:
+        raise FileExistsError(f"{min(taken)} already exists; replace it with --overwrite, or choose another --out.")
     left = set(existing) if skip_existing else set()
     return Jobs([j for j in own if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
 
@@ -233,13 +243,37 @@ def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
     return vi.suffix if vi.suffix.lower() in kept else ".png"
 
 
-def _check_out(jobs: list[Job], given: tuple[Path | None, ...], out: Path) -> None:
-    sources = {path.resolve() for job in jobs for path in (job.pair.ir, job.pair.vi)}
-    sources |= {path.resolve() for path in given if path is not None and path.is_dir()}
-    for path in (out, *(job.target for job in jobs)):
-        if path.resolve() in sources:
-            raise PairError(f"--out: {path} is one of the sources, which are never overwritten; choose another --out.")
-    check_out(jobs[0].target.parent if out == jobs[0].target else out)
+def files_beside(job: Job, folder: Path, kind: Beside) -> list[Path]:
+    """The files that are written beside a fused image.
+
+    Args:
+        job: job of the image.
+        folder: folder for the fused images.
+        kind: "ir" for infrared as the network sees it, "panels", "temperature", or "maps": an
+            overview, then one file per map.
+    """
+    name = Path(job.pair.id).parent / job.target.stem
+    if kind != "maps":
+        return [folder / kind / f"{name}.{'tif' if kind == 'temperature' else 'png'}"]
+    from fusejax.io.maps import map_files  # Matplotlib is slow to import
+
+    return map_files(folder / kind / name.parent, name.name)
+
+
+def _check_out(
+    jobs: list[Job], own: list[Job], given: Sequence[Path | None], out: Path, beside: Sequence[Beside]
+) -> set[Path]:
+    """Checks that nothing is lost; returns the files of the own jobs that exist already."""
+    folder = jobs[0].target.parent if out == jobs[0].target else out
+    check_out(folder)
+    folders = [path for path in given if path is not None and path.is_dir()]
+    for place in (out, *(folder / kind for kind in beside)):
+        if place.is_dir() and any(place.samefile(source) for source in folders):
+            raise PairError(f"--out: {place} is one of the sources, which are never overwritten; choose another --out.")
+    files = {job: [job.target, *(f for kind in beside for f in files_beside(job, folder, kind))] for job in jobs}
+    sources = {path for job in jobs for path in (job.pair.ir, job.pair.vi)}
+    existing = set(check_files((path for paths in files.values() for path in paths), sources=sources))
+    return existing.intersection(path for job in own for path in files[job])
 
 
 def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fusejax.inference.backend import Backend
 from fusejax.inference.isotherm import mark_above
-from fusejax.inference.jobs import Job
+from fusejax.inference.jobs import Beside, Job, files_beside
 from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
 from fusejax.inference.pair_sources import SourceOptions, read_pair
 from fusejax.inference.thermal import Polarity, Range, full_range
@@ -41,15 +41,23 @@ class Settings:
     bits: Literal[8, 16] | None
     polarity: Polarity
     ranges: dict[np.dtype, Range]
-    keep_ir: bool
-    panel: bool
-    maps: bool
+    beside: tuple[Beside, ...]
+    keep_existing: bool
     skip_bad: bool
     sources: SourceOptions
-    temperature: bool
     above: float | None
     metadata: bool
     quality: int
+
+    @property
+    def maps(self) -> bool:
+        """Whether the network's maps are written."""
+        return "maps" in self.beside
+
+    @property
+    def temperature(self) -> bool:
+        """Whether temperatures are written."""
+        return "temperature" in self.beside
 
 
 class PairTask:
@@ -138,7 +146,7 @@ class PairTask:
         fused = Fused(images[0], fused_y[0], {name: values[0] for name, values in self._maps.items()}, sources)
         self._sources = self._fused_y = None
         self._maps = {}
-        if settings.keep_ir or settings.panel or settings.maps:
+        if settings.beside:
             _write_beside(self.job, fused, settings, self._unit)
         image, values, chosen = images[0], sources.ir[0], sources.ir_range
         del sources, fused, fused_y, images
@@ -146,9 +154,10 @@ class PairTask:
             image = mark_above(image, values, settings.above)
         metadata = self._metadata(image, chosen)
         if settings.temperature:
-            name = Path(self.job.pair.id).parent / self.job.target.stem
+            (path,) = files_beside(self.job, settings.out, "temperature")
             assert self._unit is not None
-            write_temperatures(settings.out / "temperature" / f"{name}.tif", values, self._unit, metadata)
+            if not (settings.keep_existing and path.exists()):
+                write_temperatures(path, values, self._unit, metadata)
         return write_image(self.job.target, image, quality=settings.quality, metadata=metadata)
 
     def _metadata(self, image: np.ndarray, chosen: Range) -> Metadata | None:
@@ -186,20 +195,22 @@ def _progress_printer() -> OnTile:
 
 def _write_beside(job: Job, fused: Fused, settings: Settings, unit: Unit | None) -> None:
     """Writes infrared as the network saw it, the panel and the maps, as requested."""
-    out, name = settings.out, Path(job.pair.id).parent / job.target.stem
     vi = fused.sources.vi[0]
-    if settings.keep_ir:
-        deep = bits_per_sample(job.pair.ir) > 8
-        write_image(out / "ir" / f"{name}.png", fused.sources.infrared(np.uint16 if deep else np.uint8)[0])
-    if settings.panel:
-        write_image(out / "panels" / f"{name}.png", _panel(vi, fused, unit))
-    if settings.maps:
-        from fusejax.io.maps import write_maps  # Matplotlib is slow to import
+    for kind in settings.beside:
+        path, *more = files_beside(job, settings.out, kind)
+        if settings.keep_existing and all(file.exists() for file in (path, *more)):
+            continue
+        if kind == "ir":
+            deep = bits_per_sample(job.pair.ir) > 8
+            write_image(path, fused.sources.infrared(np.uint16 if deep else np.uint8)[0])
+        elif kind == "panels":
+            write_image(path, _panel(vi, fused, unit))
+        elif kind == "maps":
+            from fusejax.io.maps import write_maps  # Matplotlib is slow to import
 
-        (out / "maps" / name.parent).mkdir(parents=True, exist_ok=True)
-        write_maps(
-            out / "maps" / name.parent, name.name, fused.maps, ir=fused.ir, vi=to_float(vi), fused=to_float(fused.image)
-        )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            images = {"ir": fused.ir, "vi": to_float(vi), "fused": to_float(fused.image)}
+            write_maps(path.parent, path.stem, fused.maps, **images)
 
 
 def _caption(sources: Sources, unit: Unit | None) -> str:

@@ -11,6 +11,7 @@ from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, desc
 from fusejax.inference.time_pairing import hold_last
 from fusejax.io.frame_folder import FrameFolder, ImageFrame
 from fusejax.io.image_headers import ImageWarning
+from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pairing import list_images, size_text
 from fusejax.io.pyav import VideoError
 from fusejax.io.video import DecodedFrame, Frames, VideoFile, count_frames, is_video
@@ -157,12 +158,14 @@ def find_targets(
     folder = out.parent if named else out
     target = folder if codec is None else folder / f"{stem}{SUFFIXES[codec]}"
     shown = folder / f"{stem}_preview.mp4" if preview else None
-    if target.resolve() in (ir.resolve(), vi.resolve()):
-        raise VideoError(f"--out: {target} is one of the sources, which are never overwritten; choose another --out.")
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"--out {folder} is a file; name a folder, or a file that ends in .mkv or .mp4.")
-    frames = list(list_images(vi).values()) if codec is None else []
-    existing = [path for path in (*(target / frame_name(f) for f in frames), target, shown) if path and path.is_file()]
+    if codec is None and target.is_dir() and (target.samefile(ir) or target.samefile(vi)):
+        raise VideoError(f"--out: {target} is one of the sources, which are never overwritten; choose another --out.")
+    check_out(folder)
+    files = [target / frame_name(f) for f in list_images(vi).values()] if codec is None else [target]
+    sources = [path for source in (ir, vi) for path in (list_images(source).values() if source.is_dir() else [source])]
+    existing = check_files([*files, *([shown] if shown else [])], sources=sources)
     if existing and not overwrite:
         raise FileExistsError(f"{existing[0]} already exists; replace it with --overwrite, or choose another --out.")
     return target, shown, codec

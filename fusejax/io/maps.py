@@ -23,6 +23,15 @@ Map = Float[np.ndarray, "h w 1"]
 Source = Float[np.ndarray, "h w _"]
 
 
+def map_files(folder: Path, stem: str) -> list[Path]:
+    """The files that `write_maps` writes: the overview, then one for each map."""
+    return [folder / f"{stem}.png", *(_map_file(folder, stem, name) for name in MEANING)]
+
+
+def _map_file(folder: Path, stem: str, name: str) -> Path:
+    return folder / f"{stem}_{name}.png"
+
+
 def write_maps(folder: Path, stem: str, maps: Mapping[str, Map], *, ir: Source, vi: Source, fused: Source) -> None:
     """Writes the maps of one pair as images.
 
@@ -39,7 +48,7 @@ def write_maps(folder: Path, stem: str, maps: Mapping[str, Map], *, ir: Source, 
     """
     for name, values in maps.items():
         colored = colormaps[_COLORMAP](np.clip(values[..., 0], 0, 1))[..., :3]
-        write_image(folder / f"{stem}_{name}.png", from_float(colored.astype(np.float32), np.uint8))
+        write_image(_map_file(folder, stem, name), from_float(colored.astype(np.float32), np.uint8))
     overview = _draw_overview(maps, {"infrared": ir, "visible": vi, "fused": fused})
     save_figure(folder / f"{stem}.png", overview, dpi=110)
 

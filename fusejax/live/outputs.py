@@ -4,9 +4,11 @@ import fractions
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from fusejax.io.outputs import check_files, check_out
 from fusejax.io.video_writing import SUFFIXES, Codec, VideoWriter
 from fusejax.live.controls import Controls
 
@@ -19,21 +21,23 @@ _TICKS = 1000  # per second
 class FileOutput:
     """Writes a video file with the time of every frame; complete or absent, see `VideoWriter`."""
 
-    def __init__(self, target: Path, *, overwrite: bool):
+    def __init__(self, target: Path, *, overwrite: bool, sources: Sequence[Path] = ()):
         """Stores the target; the file is opened at the first frame.
 
         Args:
             target: file with suffix .mkv (ffv1, lossless) or .mp4 (h264).
             overwrite: replace an existing file.
+            sources: files that are read meanwhile.
 
         Raises:
-            ValueError: for other suffixes.
+            ValueError: for other suffixes, and if the file is one of the sources.
             FileExistsError: if the file exists and `overwrite` is not set.
         """
         codecs: dict[str, Codec] = {suffix: codec for codec, suffix in SUFFIXES.items()}
         if target.suffix.lower() not in codecs:
             raise ValueError(f"--out {target}: give a file that ends in .mkv (ffv1, lossless) or .mp4 (h264).")
-        if target.exists() and not overwrite:
+        check_out(target.parent)
+        if check_files([target], sources=sources) and not overwrite:
             raise FileExistsError(f"{target} already exists; replace it with --overwrite, or choose another --out.")
         self.target, self._codec = target, codecs[target.suffix.lower()]
         self._writer: VideoWriter | None = None

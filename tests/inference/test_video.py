@@ -255,7 +255,7 @@ main({[*words, "--weights", weights]!r})
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False)
     assert done.returncode == status
     left = [p.name for p in tmp_path.iterdir()]
-    assert len(left) == (number == signal.SIGKILL) and all(name.startswith(".vi.") for name in left)
+    assert len(left) == (number == signal.SIGKILL) and all(name.startswith(".fusejax-") for name in left)
     fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights)
     assert [p.name for p in tmp_path.iterdir()] == ["vi.mkv"]
     assert VideoFile(tmp_path / "vi.mkv").count == 6

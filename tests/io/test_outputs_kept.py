@@ -14,6 +14,7 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.io import unfinished
 from fusejax.io.images import write_image
 from fusejax.io.outputs import check_files, check_out, made_here, save_figure, write_complete, writing
+from fusejax.live.outputs import FileOutput
 from fusejax.web import page as web_page
 
 
@@ -226,3 +227,12 @@ def test_umask_decides_about_permissions(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_live_recording_does_not_replace_its_source(tmp_path):
+    source = touch(tmp_path / "vi.mkv")
+    (tmp_path / "o.mkv").symlink_to(source)
+    for target in (source, tmp_path / "o.mkv"):
+        with pytest.raises(ValueError, match="one of the sources"):
+            FileOutput(target, overwrite=True, sources=[source])
+    FileOutput(source, overwrite=True, sources=[tmp_path / "device"])
