@@ -22,7 +22,7 @@ _LEAST_ROWS = 4 * _MOST_TELEMETRY
 # Of a row of telemetry, more than this share of the values lies outside the scene's, and
 # neighbors differ by more than this fraction of the span on average.
 _OUTSIDE, _ROUGH = 0.1, 0.25
-_LEAST_SHARE = 0.05  # of the pixels must be left
+_LEAST_SHARE = 0.4  # of the pixels must be left; a background may be constant too
 _SAMPLES = 2**18
 _TAILS = (0.002, 0.998)
 
