@@ -27,6 +27,8 @@ class Augment(grain.transforms.RandomMap):
         config, changed = self.config, dict(pair)
         if config.pedestal:
             pair = _lifted(pair, config.pedestal, rng)
+        if config.dusk and rng.random() < config.dusk:
+            pair = _mapped(pair, "vi_y", "vi_input", 0.0, rng.uniform(0.2, 0.8))
         light = draw_light(pair["ir"], rng) if rng.random() < config.glare else 0.0
         for clean, given, added in (("ir", "ir_input", 0.0), ("vi_y", "vi_input", light)):
             gain = 1 + config.contrast * rng.uniform(-1, 1)
@@ -46,10 +48,15 @@ def _lifted(pair: dict, limit: float, rng: np.random.Generator) -> dict:
     """Half of the pairs with the infrared image on a pedestal, with less contrast above it."""
     if rng.random() < 0.5:
         return pair
-    low, gain = limit * rng.uniform(), rng.uniform(0.6, 1.0)
-    lifted = {name: _clipped(low + (1 - low) * gain * pair[name]) for name in ("ir", "ir_input")}
-    same = pair["ir"] is pair["ir_input"]
-    return pair | (lifted | {"ir_input": lifted["ir"]} if same else lifted)
+    low = limit * rng.uniform()
+    return _mapped(pair, "ir", "ir_input", low, (1 - low) * rng.uniform(0.6, 1.0))
+
+
+def _mapped(pair: dict, clean: str, given: str, low: float, gain: float) -> dict:
+    """The pair with low + gain * x in place of one source x and of the network's input of it."""
+    changed = {clean: _clipped(low + gain * pair[clean])}
+    masked = pair[given] is not pair[clean]
+    return pair | changed | {given: _clipped(low + gain * pair[given]) if masked else changed[clean]}
 
 
 def shifted(x: Plane, by: Int[np.ndarray, " 2"]) -> Plane:

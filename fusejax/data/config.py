@@ -55,6 +55,7 @@ class AugmentConfig:
         pedestal: largest brightness below which nothing in the infrared image lies, in units of the
             range; half of the infrared images are compressed to the range above a random one, like
             those of cameras that map a wide range of temperatures to gray.
+        dusk: fraction of the visible images that are darkened, by a random factor of 0.2 to 0.8.
         misalignment: largest shift of the network's infrared input along each axis, in pixels; the
             objective sees the registered pair.
     """
@@ -64,11 +65,12 @@ class AugmentConfig:
     noise: float = 0.0
     glare: float = 0.0
     pedestal: float = 0.0
+    dusk: float = 0.0
     misalignment: int = 0
 
     def __post_init__(self):
         check_at_least(self, 0, "misalignment")
-        for name in ("brightness", "contrast", "noise", "glare", "pedestal"):
+        for name in ("brightness", "contrast", "noise", "glare", "pedestal", "dusk"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"data.augment.{name} is {value}; it must be at least 0 and at most 1.")
 

@@ -41,6 +41,7 @@ class Resolved(NamedTuple):
         bands: wanted detail of every band, finest first, [b, h, w, 1].
         base: wanted brightness, Gaussian-smoothed with the largest sigma.
         noise: 1 where the finest infrared detail is noise, 0 where it is structure.
+        hot: 1 around the hottest objects, 0 elsewhere.
     """
 
     ir: Luma
@@ -48,6 +49,7 @@ class Resolved(NamedTuple):
     bands: list[Luma]
     base: Luma
     noise: Luma
+    hot: Luma
 
 
 @equal_shapes
@@ -110,6 +112,7 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
         bands=wanted,
         base=base,
         noise=1.0 - passes[0],
+        hot=hot,
     )
     return jax.tree.map(jax.lax.stop_gradient, resolved)
 
@@ -161,13 +164,13 @@ def _quantiles(x: Luma, *q: float) -> list[Float[Array, "b 1 1 1"]]:
 def _pedestal(ir: Luma, vi_y: Luma) -> Float[Array, "b 1 1 1"]:
     """Mean excess of the infrared image in the darker half of the visible one, at least 0.
 
-    All of it if the infrared image has little contrast (0.4 between its 5% and 95% quantiles), and
-    half if it has much (0.8): there it is not a pedestal but warm ground.
+    All of it if the infrared image has little contrast (0.35 between its 5% and 95% quantiles), and
+    a third if it has much (0.7): there it is not a pedestal but warm ground.
     """
     (middle,), (low, high) = _quantiles(vi_y, 0.5), _quantiles(ir, 0.05, 0.95)
     dark, axes = (vi_y <= middle).astype(ir.dtype), (1, 2, 3)
     excess = (dark * (ir - vi_y)).sum(axes, keepdims=True) / jnp.maximum(dark.sum(axes, keepdims=True), 1.0)
-    return jnp.maximum(excess, 0.0) * (1.0 - 0.5 * jnp.clip((high - low - 0.4) / 0.4, 0.0, 1.0))
+    return jnp.maximum(excess, 0.0) * (1.0 - 0.65 * jnp.clip((high - low - 0.35) / 0.35, 0.0, 1.0))
 
 
 def _headroom(vi_y: Luma, wanted: Luma) -> Luma:
@@ -175,7 +178,9 @@ def _headroom(vi_y: Luma, wanted: Luma) -> Luma:
     return vi_y**4 * jnp.maximum(gaussian_blur(overshoot**8, 5.0), 0.0) ** (1 / 8)
 
 
-def chosen_bands_loss(fused_y: Luma, resolved: Resolved, *, boost: float = 1.2, surplus: float = 0.5) -> PerImage:
+def chosen_bands_loss(
+    fused_y: Luma, resolved: Resolved, *, boost: float = 1.2, surplus: float = 0.5, hot_weight: float = 0.0
+) -> PerImage:
     """Mean over pixels, summed over bands, of the distance to the wanted detail.
 
     Missing detail, or detail of the wrong sign, counts in full; detail beyond 1.15 times the wanted
@@ -187,13 +192,16 @@ def chosen_bands_loss(fused_y: Luma, resolved: Resolved, *, boost: float = 1.2, 
         resolved: from `resolve_pair`.
         boost: factor of the wanted detail.
         surplus: weight of an excess.
+        hot_weight: additional weight of the hottest objects, which are few and small.
 
     Returns:
         One value per image, non-negative.
     """
     bands, _ = split_bands(jnp.clip(fused_y, 0.0, 1.0))
+    weight = 1.0 + hot_weight * resolved.hot
     return sum_arrays(
-        pixel_mean(_distance(f, boost * wanted, surplus)) for f, wanted in zip(bands, resolved.bands, strict=True)
+        pixel_mean(weight * _distance(f, boost * wanted, surplus))
+        for f, wanted in zip(bands, resolved.bands, strict=True)
     )
 
 
@@ -225,17 +233,19 @@ def _distance(found: Luma, wanted: Luma, surplus: float) -> Luma:
     return missing + weight * jnp.maximum(sign * found - 1.15 * size, 0.0)
 
 
-def resolved_base_loss(fused_y: Luma, resolved: Resolved) -> PerImage:
+def resolved_base_loss(fused_y: Luma, resolved: Resolved, *, hot_weight: float = 0.0) -> PerImage:
     """Mean squared distance of the smoothed fused image to the wanted base.
 
     Args:
         fused_y: fused luma in [0, 1].
         resolved: from `resolve_pair`.
+        hot_weight: additional weight of the hottest objects.
 
     Returns:
         One value per image, non-negative.
     """
-    return pixel_mean(jnp.square(gaussian_blur(fused_y, _SIGMAS[-1]) - resolved.base))
+    weight = 1.0 + hot_weight * resolved.hot
+    return pixel_mean(weight * jnp.square(gaussian_blur(fused_y, _SIGMAS[-1]) - resolved.base))
 
 
 def flat_texture_loss(fused_y: Luma, ir: Luma, vi_y: Luma, resolved: Resolved) -> PerImage:

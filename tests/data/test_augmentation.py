@@ -70,6 +70,19 @@ def test_half_of_the_infrared_images_stand_on_a_pedestal():
     assert 10 < lifted < 30
 
 
+def test_dusk_darkens_the_visible_image_only():
+    factors = []
+    for seed in range(40):
+        made, plain = augmented(seed, dusk=0.5), pair()
+        np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)
+        np.testing.assert_array_equal(made["vi_y"], made["vi_input"])
+        ratio = made["vi_y"] / plain["vi_y"]
+        np.testing.assert_allclose(ratio, ratio.mean(), rtol=1e-5)
+        factors.append(ratio.mean())
+    assert 10 < sum(f < 0.9 for f in factors) < 30
+    assert min(factors) >= 0.2
+
+
 def test_a_light_saturates_the_visible_image_only():
     made, plain = augmented(glare=1.0), pair()
     np.testing.assert_allclose(made["ir"], plain["ir"], atol=1e-6)

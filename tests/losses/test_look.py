@@ -134,6 +134,17 @@ def test_flat_texture_punishes_grain_and_nothing_else(night):
 
 
 @pytest.mark.slow
+def test_a_lost_person_costs_more_with_a_weight_for_hot_objects(night):
+    resolved = resolve(*night)
+    hot = np.asarray(resolved.hot)[0, ..., 0]
+    assert hot[44, 44] > 0.9
+    assert hot[4:24].max() < 0.1
+    for term in (chosen_bands_loss, resolved_base_loss):
+        plain, weighted = (float(term(night[1], resolved, hot_weight=w)[0]) for w in (0.0, 4.0))
+        assert weighted > 1.3 * plain
+
+
+@pytest.mark.slow
 def test_no_term_has_a_slope_through_the_sources(night):
     def total(ir):
         return chosen_bands_loss(night[1], resolve_pair(ir, night[1])).sum()
