@@ -34,6 +34,7 @@ with epy.lazy_imports():
         page,
         plan,
         report,
+        serve,
         stress,
         train,
     )
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "compare": (compare, "rank weights, fusion rules and other methods' results: --data-root DIR --out DIR"),
     "blind": (blind, "judge methods by eye, without their names: --fused NAME=DIR ... --ir DIR --vi DIR --out DIR"),
     "live": (live, "fuse cameras, streams or files as they come: --ir SOURCE --vi SOURCE"),
+    "serve": (serve, "a web service that fuses pairs of images: fusejax serve --port 8000"),
     "info": (info, "parameters, FLOPs and the resolved settings of a configuration: fusejax info CONFIG"),
     "plan": (
         plan,

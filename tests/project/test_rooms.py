@@ -18,7 +18,7 @@ FLOORS = (
     ("training", "planning"),
     ("inference", "export", "registration"),
     ("evaluation",),
-    ("report", "web", "live"),
+    ("report", "web", "live", "serve"),
     ("cli",),
 )
 FLOOR = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
