@@ -7,8 +7,11 @@ that it does not.
 
 import hashlib
 import json
+import math
+import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,12 @@ import numpy as np
 
 PROGRAM = "program.jax"
 UNSEALED = "0" * 64
+_MOST_BYTES = 2**29  # of a program; the largest network has 3 MB
+_MOST_NUMBERS = 2**31  # in one array of a program with fixed sizes
+_LONGEST = 2**16  # pixels of a side
+# Calls out of a program of `jax.export` that compute on its arguments only. Others could be given
+# addresses, or reach into this process.
+_CALLS = frozenset({"shape_assertion", "Sharding"})
 
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -32,6 +41,7 @@ def verify(path: Path) -> dict[str, Any]:
         metadata = _read_metadata(path, data)
     except Exception as error:  # the parsers of both formats raise many types for damaged files
         raise ValueError(f"{path} is damaged or was not written by fusejax export: {error}") from error
+    _check_metadata(path, metadata)
     found = str(metadata.get("sha256", "")).encode()
     if len(found) != len(UNSEALED) or data.count(found) != 1:
         raise ValueError(f"{path} has no usable checksum; it was not written by fusejax export, or is damaged.")
@@ -40,10 +50,31 @@ def verify(path: Path) -> dict[str, Any]:
     return metadata
 
 
-def _read_metadata(path: Path, data: bytes) -> dict[str, Any]:
+def _check_metadata(path: Path, metadata: Any) -> None:
+    """Raises ValueError if the metadata lack what running the program needs."""
+
+    def count(value: Any, least: int = 1) -> bool:
+        return type(value) is int and least <= value <= _LONGEST
+
+    def size(value: Any) -> bool:
+        return value is None or (isinstance(value, list) and len(value) == 2 and all(map(count, value)))
+
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path}: its metadata are {type(metadata).__name__}, not an object; it cannot be used.")
+    checks = {"size": size, "color": lambda x: isinstance(x, bool), "multiple": count, "least_side": count}
+    needed = {"size", "color"} | ({"multiple"} if path.suffix != ".onnx" else set())
+    for key, good in checks.items():
+        if key in metadata or key in needed:
+            value = metadata.get(key)
+            if not (key in metadata and good(value)):
+                raise ValueError(f"{path}: {key} is {value!r} in its metadata, which cannot be used; export it again.")
+
+
+def _read_metadata(path: Path, data: bytes) -> Any:
     if path.suffix == ".onnx":
         import onnxruntime
 
+        _refuse_external_data(data)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -60,40 +91,86 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
         metadata: metadata returned by `verify`.
         threads: number of threads for onnxruntime; None leaves the choice to onnxruntime.
 
+    Returns:
+        The program. It raises ValueError if its result is not one finite image of the size of the
+        inputs.
+
     Raises:
-        ValueError: if this version of JAX no longer reads the file.
+        ValueError: if this version of JAX no longer reads the file, or if the program does what no
+            exported network does.
     """
-    if path.suffix == ".onnx":
-        return _open_onnx(path, threads)
+    run = _open_onnx(path, threads) if path.suffix == ".onnx" else _open_stablehlo(path, metadata)
+    channels = 3 if metadata["color"] else 1
+
+    def checked(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        fused = run(ir, vi)
+        if fused.dtype != np.float32 or fused.shape != (*ir.shape[:3], channels):
+            kind, sizes = fused.dtype, "x".join(map(str, fused.shape))
+            raise ValueError(f"{path} returns {kind} {sizes} for inputs of {'x'.join(map(str, ir.shape))}.")
+        if not np.isfinite(fused).all():
+            raise ValueError(f"{path} returns values that are NaN or infinite; they would be black in the image.")
+        return np.clip(fused, 0.0, 1.0)
+
+    return checked
+
+
+def _open_stablehlo(path: Path, metadata: dict[str, Any]) -> Run:
     from jax import export
 
     with zipfile.ZipFile(path) as file:
-        content = bytearray(file.read(PROGRAM))
+        if PROGRAM not in file.namelist() or (size := file.getinfo(PROGRAM).file_size) > _MOST_BYTES:
+            found = f"unpacks to {size:,} bytes" if PROGRAM in file.namelist() else "is missing"
+            raise ValueError(f"{path} cannot be used: its program {found}; export it again.")
+        try:
+            content = bytearray(file.read(PROGRAM))
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+            raise ValueError(f"{path} cannot be used: its program cannot be unpacked ({error}).") from error
     try:
         program = export.deserialize(content)
+        text = program.mlir_module()
     except Exception as error:  # its type differs between versions of JAX; the checksum has excluded damage
         raise ValueError(_expired(path, metadata, error)) from error
+    _check_program(path, text)
+    channels, multiple = (3 if metadata["color"] else 1), metadata["multiple"]
+    shapes = [tuple(x.shape[-1:]) for x in program.in_avals]
+    if len(program.in_avals) != 2 or len(program.out_avals) != 1 or shapes != [(1,), (channels,)]:
+        raise ValueError(f"{path} has other inputs than its metadata say; export it again.")
 
     def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
         h, w = ir.shape[1:3]
-        extended = (extend(x, metadata["multiple"], metadata.get("least_side", 1)) for x in (ir, vi))
+        extended = (extend(x, multiple, metadata.get("least_side", 1)) for x in (ir, vi))
         return np.asarray(program.call(*extended))[:, :h, :w]
 
     return run
+
+
+def _check_program(path: Path, text: str) -> None:
+    """Refuses programs that call out of themselves, or hold more than any network."""
+    called = set(re.findall(r"custom_call\s+@([\w.\-$]+)", text))
+    called |= set(re.findall(r'call_target_name\s*=\s*"([^"]*)"', text))
+    if foreign := sorted(called - _CALLS):
+        raise ValueError(
+            f"{path} calls {', '.join(foreign[:4])}, which could run other code; no exported network does. "
+            "It is refused."
+        )
+    for sides in re.findall(r"tensor<((?:\d+x)+)[a-z]", text):
+        if math.prod(int(side) for side in sides.split("x") if side) > _MOST_NUMBERS:
+            raise ValueError(f"{path} holds an array of {sides[:-1]} numbers; it is refused.")
 
 
 def _expired(path: Path, metadata: dict[str, Any], error: Exception) -> str:
     """What to do with a program that this version of JAX does not read."""
     import jax
 
-    wrote = metadata.get("versions", {}).get("jax")
+    versions = metadata.get("versions")
+    wrote = versions.get("jax") if isinstance(versions, dict) else None
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     remedy = f", or install the version that wrote it: pip install jax=={wrote}" if wrote else ""
     return (
         f"{path} is intact, but JAX {jax.__version__} does not read it ({reason}). It was written "
         f"{metadata.get('written', 'at an unknown date')} with JAX {wrote or 'of an unknown version'}, and programs of "
         f"jax.export are promised for six months. Export the weights again: fusejax export --weights "
-        f"{metadata['name']} --format stablehlo --out {path} --overwrite{remedy}."
+        f"{metadata.get('name', 'NAME')} --format stablehlo --out {path} --overwrite{remedy}."
     )
 
 
@@ -105,18 +182,15 @@ def try_program(path: Path, metadata: dict[str, Any]) -> None:
         metadata: metadata returned by `verify`.
 
     Raises:
-        ValueError: if it cannot be run, or returns anything but numbers in [0, 1].
+        ValueError: if it cannot be run, or does not return one finite image.
     """
     size = metadata.get("size") or (48, 48)
     ir, vi = (np.full((1, *size, channels), 0.5, np.float32) for channels in (1, 3 if metadata["color"] else 1))
     run = open_program(path, metadata)
     try:
-        fused = run(ir, vi)
+        run(ir, vi)
     except Exception as error:
         raise ValueError(f"{path} is intact, but cannot be run here: {error}") from error
-    if fused.shape != vi.shape or not (np.isfinite(fused).all() and fused.min() >= 0 and fused.max() <= 1):
-        found = f"{fused.shape}, {fused.min()} to {fused.max()}"
-        raise ValueError(f"{path} returns {found}; expected {vi.shape} in [0, 1].")
 
 
 def _open_onnx(path: Path, threads: int | None) -> Run:
@@ -126,12 +200,37 @@ def _open_onnx(path: Path, threads: int | None) -> Run:
     if threads:
         options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    inputs = {x.name: (x.type, len(x.shape)) for x in session.get_inputs()}
+    outputs = {x.name: x.type for x in session.get_outputs()}
+    floats = "tensor(float)"
+    if inputs.get("ir") != (floats, 4) or inputs.get("vi") != (floats, 4) or outputs.get("fused") != floats:
+        raise ValueError(f"{path} takes {inputs} and returns {outputs}; expected ir and vi, and fused, of floats.")
 
     def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
         feed = {"ir": ir.transpose(0, 3, 1, 2), "vi": vi.transpose(0, 3, 1, 2)}
         return np.asarray(session.run(["fused"], feed)[0]).transpose(0, 2, 3, 1)
 
     return run
+
+
+def _refuse_external_data(data: bytes) -> None:
+    """Raises ValueError if an ONNX file keeps arrays in other files, which could be any files."""
+    if b"external" not in data and b"location" not in data:
+        return
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        tensors = list(graph.initializer) + [t.values for t in graph.sparse_initializer]
+        for node in graph.node:
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors] if attribute.HasField("t") or attribute.tensors else []
+                graphs += [attribute.g] if attribute.HasField("g") else []
+                graphs += list(attribute.graphs)
+        if any(t.data_location == onnx.TensorProto.EXTERNAL or t.external_data for t in tensors):
+            raise ValueError("it keeps data in other files, which exported files never do")
 
 
 def extend(x: np.ndarray, multiple: int, least: int) -> np.ndarray:
