@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from fusejax.io.matroska_aspect import write_aspect
 from fusejax.io.pyav import file_url, import_av
 from fusejax.io.unfinished import unfinished_file
 from fusejax.io.video import VideoFile
@@ -103,6 +104,9 @@ class VideoWriter:
                     self._copy_audio(until=None)
                     self._container.mux(self._stream.encode(None))
                     self._container.close()
+                    if self.aspect and self.partial is not None and self.target.suffix == ".mkv":
+                        context = self._stream.codec_context
+                        write_aspect(self.partial, self.aspect, (context.height, context.width))
                     self.partial.replace(self.target)
         finally:
             if self._audio is not None:
@@ -148,9 +152,7 @@ class VideoWriter:
         return frame.reformat(format=wanted)
 
     def _with_aspect(self, frame: "av.VideoFrame") -> "av.VideoFrame":
-        """Sets the aspect of a frame, which is what FFV1 stores; PyAV cannot set that of a Matroska
-        stream.
-        """
+        """Sets the aspect of a frame, which FFV1 stores."""
         if self.aspect is None:
             return frame
         if self._shape is None:

@@ -57,7 +57,26 @@ def test_the_shape_of_pixels_is_kept(tmp_path, name, codec):
     vi = encode(tmp_path / "vi.mkv", visible(3), "libx264", "yuv420p", aspect=Fraction(16, 15))
     assert VideoFile(vi).aspect == Fraction(16, 15)
     written = rewrite(vi, tmp_path / name, codec)
-    assert probed(written, "frame=sample_aspect_ratio")["frames"][0]["sample_aspect_ratio"] == "16:15"
+    assert VideoFile(written).aspect == Fraction(16, 15)
+    found = probed(written, "frame=sample_aspect_ratio", "stream=sample_aspect_ratio,display_aspect_ratio")
+    assert found["frames"][0]["sample_aspect_ratio"] == "16:15"
+    assert found["streams"][0] == {"sample_aspect_ratio": "16:15", "display_aspect_ratio": "8:5"}
+
+
+@pytest.mark.parametrize(
+    "aspect", [Fraction(4, 3), Fraction(12, 11), Fraction(301, 299), Fraction(64, 45), Fraction(1)]
+)
+def test_any_aspect_fits_into_the_header_and_the_pixels_stay(tmp_path, aspect):
+    for size in ((32, 48), (576, 720), (480, 641)):
+        path, pixels = tmp_path / "a.mkv", np.full((*size, 3), 77, np.uint8)
+        with VideoWriter(path, codec="ffv1", rate=RATE, aspect=aspect) as writer:
+            for _ in range(3):
+                writer.write(from_pixels(pixels))
+        video = VideoFile(path)
+        assert float(video.aspect) == pytest.approx(float(aspect), rel=1e-4)
+        assert video.count == 3
+        for frame in video:
+            np.testing.assert_array_equal(frame.frame.to_ndarray(format="rgb24"), pixels)
 
 
 @needs_ffmpeg
