@@ -13,7 +13,7 @@ from fusejax.inference.folder import fuse_folder
 from fusejax.inference.loading import load, weights_name
 from fusejax.inference.rules import RULES
 from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
-from fusejax.io.pairing import PairError, list_images, match_pairs, source_files
+from fusejax.io.pairing import PairError, is_pair_list, list_images, match_pairs, source_files
 from fusejax.io.panels import labeled_row, stacked
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.scores import Scores
@@ -103,7 +103,9 @@ def compare_methods(
 
 
 def _sources(root: Path) -> tuple[Path, Path]:
-    """The two image folders of a set."""
+    """The two image folders of a set; twice the same one if it holds both, or lists pairs."""
+    if is_pair_list(root):
+        return root, root
     folders = find_pair_folders(root)
     if len(folders) > 1:
         raise PairError(f"{root} holds {len(folders)} sequences; give each as a set, such as {root / min(folders)}.")

@@ -6,30 +6,26 @@ import math
 import sys
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import numpy as np
-
 from fusejax.inference.backend import Backend
-from fusejax.inference.jobs import BESIDE, Jobs, Shard, find_jobs, make_out
+from fusejax.inference.folder_ranges import find_ranges, map_ahead
+from fusejax.inference.jobs import BESIDE, Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairTask, Settings
-from fusejax.inference.pair_sources import SourceOptions, read_values
+from fusejax.inference.pair_sources import SourceOptions
 from fusejax.inference.thermal import (
     Polarity,
-    Range,
     RangeOption,
-    automatic_ranges,
     check_range,
-    describe_range,
 )
 from fusejax.io.cameras import Degrees
 from fusejax.io.cameras.frame import Frame
-from fusejax.io.image_headers import ImageWarning, bits_per_sample
+from fusejax.io.image_headers import ImageWarning
 from fusejax.io.infrared import Stored
 from fusejax.progress import track
 
@@ -109,7 +105,7 @@ def fuse_folder(
 
     Args:
         ir: infrared image, or folder; or a path with wildcards in the file name; or a CSV file that
-            lists pairs. See `fusejax.io.pairing.find_pairs`.
+            lists pairs. See `fusejax.io.pair_finding.find_pairs`.
         vi: visible image, or folder; None if the infrared files also hold the visible image, as
             radiometric JPEG files of FLIR do, or if `ir` names both.
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
@@ -193,7 +189,7 @@ def fuse_folder(
         backend.check_size(size)
     folder = out if out != jobs.todo[0].target else out.parent
     make_out(folder, jobs.todo, bits=bits)
-    ranges = _find_ranges(jobs, ir_range, sources)
+    ranges = find_ranges(jobs, ir_range, sources, threads=_THREADS, pixels=_PIXELS_IN_FLIGHT)
     settings = Settings(
         folder,
         stretch,
@@ -220,50 +216,6 @@ def fuse_folder(
     return FusedFolder(written, jobs.existing, jobs.skipped + bad)
 
 
-def _find_ranges(jobs: Jobs, ir_range: RangeOption, sources: SourceOptions) -> dict[np.dtype, Range]:
-    """The range of infrared values for each pixel type.
-
-    Types that are missing use their full range.
-    """
-    if not isinstance(ir_range, str):
-        return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
-    if ir_range == "full":
-        return {}
-    deep = [job.pair for job in jobs.every if job.layout or bits_per_sample(job.pair.ir) > 8]
-    unit = _unit(jobs, sources)
-    largest = max(math.prod(job.size) for job in jobs.every)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        ahead = min(_THREADS, _PIXELS_IN_FLIGHT // largest)
-        images = _map_ahead(pool, lambda pair: read_values(pair, sources), deep, ahead=ahead)
-        if len(deep) > 1:
-            images = track(images, len(deep), description="measuring infrared values", unit="images")
-        ranges = automatic_ranges(images, degrees=unit is not None)
-    for dtype, chosen in ranges.items():
-        if line := describe_range(chosen, dtype, unit=unit if np.issubdtype(dtype, np.floating) else None):
-            warnings.warn(line, ImageWarning, stacklevel=3)
-    return ranges
-
-
-def _unit(jobs: Jobs, sources: SourceOptions) -> Degrees | None:
-    """Unit of all temperatures, if it is known before pixels are read.
-
-    Raises:
-        ValueError: if files that are converted to degrees Celsius meet floats of unknown unit.
-    """
-    if sources.units or sources.stored == "counts":
-        return sources.units
-    measured = [job.pair.ir for job in jobs.every if job.layout and job.layout.kind == "FLIR"]
-    if not measured:
-        return None
-    other = [j.pair.ir for j in jobs.every if not j.layout and bits_per_sample(j.pair.ir) >= 32]
-    if other:
-        raise ValueError(
-            f"{measured[0]} holds temperatures and {other[0]} holds floats, which may be in another unit; give "
-            "--units, to which all are converted."
-        )
-    return "c"
-
-
 def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> tuple[list[Path], list[str]]:
     """Fuses one pair at a time while others are being read and written.
 
@@ -282,7 +234,7 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
     largest = max(math.prod(pair.job.size) for pair in pairs)
     ahead = min(_PAIRS_IN_FLIGHT, _PIXELS_IN_FLIGHT // largest)
     with ThreadPoolExecutor(_THREADS) as pool:
-        loaded = _map_ahead(pool, PairTask.read, pairs, ahead=ahead)
+        loaded = map_ahead(pool, PairTask.read, pairs, ahead=ahead)
         for pair in track(loaded, len(pairs), description="fusing", unit="pairs"):
             if pair.problem:
                 bad.append(pair.problem)
@@ -306,12 +258,3 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
     if left_out:
         warnings.warn(f"the fused images do not keep {'; '.join(left_out)}.", ImageWarning, stacklevel=3)
     return written, bad
-
-
-def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Sequence[Item], *, ahead: int):
-    """Yields results in order while the next few are computed in the background."""
-    waiting = deque(pool.submit(function, item) for item in items[:ahead])
-    for n in range(len(items)):
-        if n + ahead < len(items):
-            waiting.append(pool.submit(function, items[n + ahead]))
-        yield waiting.popleft().result()

@@ -17,7 +17,8 @@ from fusejax.io.cameras import CameraError, CameraLayout
 from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
 from fusejax.io.images import WRITTEN_SUFFIXES
 from fusejax.io.outputs import check_files, check_out
-from fusejax.io.pairing import PairError, PairPaths, find_pairs, size_text
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import PairError, PairPaths, size_text
 
 _AS_STORED = SourceOptions()
 

@@ -1,10 +1,8 @@
 """Pairing two folders of images by their names, never by order."""
 
 import dataclasses
-import fnmatch
 import functools
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,17 +12,16 @@ from fusejax.io.cameras import CameraError
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import SUFFIXES
 from fusejax.io.infrared import infrared_size
-from fusejax.io.listing import check_folder, images_of, list_images
+from fusejax.io.listing import check_folder, list_images
 from fusejax.io.matching import holds_pairs, listed, match_files, source_files, split_glob
 from fusejax.io.pair_list import is_pair_list
-from fusejax.io.pair_names import PairError, is_glob, stem_of
+from fusejax.io.pair_names import PairError, stem_of
 
 __all__ = [
     "PairError",
     "PairPaths",
     "Scan",
     "check_folder",
-    "find_pairs",
     "holds_pairs",
     "is_pair_list",
     "list_images",
@@ -120,9 +117,9 @@ def match_pairs(
     """
     ir = Path(ir)
     if is_pair_list(ir):
-        if vi is not None:
+        if vi is not None and Path(vi) != ir:
             raise PairError(f"{ir} lists pairs, so no other folder is needed; leave out {vi}.")
-        found = _checked([PairPaths(*one) for one in listed(ir)], {}, same_size=same_size, min_side=min_side)
+        found = check_headers([PairPaths(*one) for one in listed(ir)], {}, same_size=same_size, min_side=min_side)
         found.check(str(ir), skip_bad=skip_bad)
         return found.pairs, found.problems
     ir, ir_pattern = split_glob(ir, ir_pattern)
@@ -139,82 +136,9 @@ def match_pairs(
     return found.pairs, found.problems
 
 
-def find_pairs(
-    ir: Path,
-    vi: Path | None,
-    *,
-    ir_pattern: str | None = None,
-    vi_pattern: str | None = None,
-    recursive: bool = False,
-    skip_bad: bool = False,
-) -> tuple[list[PairPaths], list[str]]:
-    """Pairs of two files, two folders, one folder, one list, or one file; sizes may differ.
-
-    Args:
-        ir: infrared image or folder, path with wildcards, or CSV file that lists pairs.
-        vi: visible image or folder, or path with wildcards. Without it, `ir` is a list, a folder
-            whose file names mark both images, or holds files of cameras with both images inside,
-            which then are their own partners.
-        ir_pattern: see `match_pairs`.
-        vi_pattern: see `match_pairs`.
-        recursive: see `match_pairs`.
-        skip_bad: see `match_pairs`.
-
-    Returns:
-        The pairs, sorted by name, and one line per skipped pair.
-
-    Raises:
-        PairError: if sources are missing, identical or of different kinds; see `match_pairs`.
-        ImageError: if a single file is unreadable.
-    """
-    given = [path for path in (ir, vi) if path is not None]
-    if missing := [path for path in given if not path.exists() and not is_glob(path)]:
-        raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
-    options = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern, "recursive": recursive, "skip_bad": skip_bad}
-    if _many(ir) or is_pair_list(ir):
-        if vi is None and not is_pair_list(ir) and not (ir_pattern and vi_pattern) and not _marked(ir):
-            return _alone(ir, ir_pattern, recursive=recursive, skip_bad=skip_bad)
-        if vi is None or _many(vi):
-            partner = ir if vi is None and not is_pair_list(ir) else vi
-            return match_pairs(ir, partner, same_size=False, **options)
-    if vi is not None and _many(ir) != _many(vi):
-        folder, file = (ir, vi) if _many(ir) else (vi, ir)
-        raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
-    if vi is not None and ir.samefile(vi):
-        raise PairError(f"--ir and --vi are the same file, {ir.resolve()}; give one infrared and one visible file.")
-    infrared_size(ir)
-    if vi is not None:
-        image_size(vi)
-    return [PairPaths((vi or ir).stem, ir, vi or ir)], []
-
-
-def _many(path: Path) -> bool:
-    """Whether a path names several files."""
-    return path.is_dir() or is_glob(path)
-
-
-def _marked(folder: Path) -> bool:
-    return folder.is_dir() and holds_pairs(folder)
-
-
-def _alone(ir: Path, pattern: str | None, *, recursive: bool, skip_bad: bool) -> tuple[list[PairPaths], list[str]]:
-    """Files that are their own partners."""
-    folder, pattern = split_glob(ir, pattern)
-    names = sorted(_folders_with_images(folder)) if recursive else ["."]
-    files = [p for name in names for p in images_of(folder / name) if not pattern or fnmatch.fnmatch(p.name, pattern)]
-    if not files:
-        raise PairError(f"no file name in {folder} fits {pattern!r}; correct the pattern.")
-    pairs = [PairPaths(p.relative_to(folder).with_suffix("").as_posix(), p, p) for p in files]
-    if again := [name for name, n in Counter(p.id for p in pairs).items() if n > 1]:
-        raise PairError(f"{folder} has several files called {again[0]}; keep one of them, or choose by --ir-pattern.")
-    found = _checked(pairs, {}, same_size=False)
-    found.check(str(folder), skip_bad=skip_bad)
-    return found.pairs, found.problems
-
-
 def _scan_trees(ir: Path, vi: Path, scan: Callable[..., Scan]) -> Scan:
     """Runs `scan_pair` for all subfolders that contain images."""
-    folders = {root: _folders_with_images(root) for root in (ir, vi)}
+    folders = {root: folders_with_images(root) for root in (ir, vi)}
     found = Scan()
     for name in sorted(folders[ir] | folders[vi]):
         if missing := [root / name for root in (ir, vi) if name not in folders[root]]:
@@ -233,7 +157,7 @@ def _scan_trees(ir: Path, vi: Path, scan: Callable[..., Scan]) -> Scan:
     return found
 
 
-def _folders_with_images(root: Path) -> set[str]:
+def folders_with_images(root: Path) -> set[str]:
     check_folder(root)
     files = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return {p.parent.relative_to(root).as_posix() for p in files}
@@ -285,10 +209,12 @@ def scan_pair(
                 problems[stem_of(two)] = str(error)
                 continue
         pairs.append(PairPaths(prefix + stem_of(two), one, two, annotation))
-    return _checked(pairs, problems, same_size=same_size, min_side=min_side)
+    return check_headers(pairs, problems, same_size=same_size, min_side=min_side)
 
 
-def _checked(pairs: Sequence[PairPaths], problems: Mapping[str, str], *, same_size: bool, min_side: int = 1) -> Scan:
+def check_headers(
+    pairs: Sequence[PairPaths], problems: Mapping[str, str], *, same_size: bool, min_side: int = 1
+) -> Scan:
     """Reads every header."""
     check = functools.partial(_header_problem, same_size=same_size, min_side=min_side)
     with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk

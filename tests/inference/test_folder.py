@@ -16,7 +16,7 @@ from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
-from fusejax.inference import folder, fuse_folder
+from fusejax.inference import folder, folder_ranges, fuse_folder
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import ImageWarning, read_image, write_image
 
@@ -200,7 +200,7 @@ def test_many_pairs_of_one_size_get_a_program_of_their_own(pairs, weights, tmp_p
 @pytest.mark.parametrize("ahead", [0, 1, 8])
 def test_pairs_stay_in_order_however_many_are_read_ahead(ahead):
     with ThreadPoolExecutor(2) as pool:
-        assert list(folder._map_ahead(pool, lambda x: x * x, range(5), ahead=ahead)) == [0, 1, 4, 9, 16]
+        assert list(folder_ranges.map_ahead(pool, lambda x: x * x, range(5), ahead=ahead)) == [0, 1, 4, 9, 16]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from fusejax.data.folders import PairFolder
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.stress import choose_pairs
 from fusejax.io.images import write_image
+from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairError, match_pairs, source_files
 
 
@@ -166,7 +167,32 @@ def test_evaluate_and_stress_take_the_same_names(tmp_path, capsys):
     (tmp_path / "pairs.csv").write_text(
         "".join(["ir,vi\n", *(f"flight/DJI_{n}_T.png,flight/DJI_{n}_V.png\n" for n in "01")])
     )
-    for sources in ((folder, None), (folder / "*_T.png", folder / "*_V.png"), (tmp_path / "pairs.csv", None)):
+    listed = tmp_path / "pairs.csv"
+    for sources in (
+        (folder, None),
+        (folder, folder),
+        (listed, listed),
+        (folder / "*_T.png", folder / "*_V.png"),
+        (listed, None),
+    ):
         scores = evaluate_folders([fused], *sources, metrics=["EN"])
         assert scores.conventions["exact"][0].names == ["DJI_0_V", "DJI_1_V"]
         assert [p.vi.name for p in choose_pairs(*sources, count=None)] == ["DJI_0_V.png", "DJI_1_V.png"]
+
+
+def test_a_tree_of_camera_folders_is_one_call(tmp_path):
+    for n in range(2):
+        store(tmp_path / "DCIM" / f"{n}00MEDIA", f"DJI_{n}_T.JPG", f"DJI_{n}_V.JPG")
+    pairs, _ = find_pairs(tmp_path / "DCIM", None, recursive=True)
+    assert [p.id for p in pairs] == ["000MEDIA/DJI_0_V", "100MEDIA/DJI_1_V"]
+
+
+def test_two_kinds_of_sources_are_not_mixed(tmp_path):
+    folder, file = store(tmp_path / "a", "x.png", "y.png"), tmp_path / "a" / "x.png"
+    for sources in ((folder, file), (folder / "*.png", file), (file, folder / "*.png")):
+        with pytest.raises(PairError, match=r"is a folder but .* is not; give two files, or two folders"):
+            find_pairs(*sources)
+    with pytest.raises(PairError, match="are the same file"):
+        find_pairs(file, file)
+    with pytest.raises(PairError, match="no such file or folder"):
+        find_pairs(tmp_path / "none", None)

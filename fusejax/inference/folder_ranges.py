@@ -1,0 +1,83 @@
+"""The range of infrared values that is mapped to black and white, one for all images of a call."""
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from fusejax.inference.jobs import Jobs
+from fusejax.inference.pair_sources import SourceOptions, read_values
+from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range
+from fusejax.io.cameras import Degrees
+from fusejax.io.image_headers import ImageWarning, bits_per_sample
+from fusejax.progress import track
+
+Item, T = TypeVar("Item"), TypeVar("T")
+
+
+def find_ranges(
+    jobs: Jobs, ir_range: RangeOption, sources: SourceOptions, *, threads: int, pixels: int
+) -> dict[np.dtype, Range]:
+    """The range of infrared values for each pixel type; types that are missing use their full
+    range.
+
+    Args:
+        jobs: all pairs of the call.
+        ir_range: what the user asked for.
+        sources: how sources are read.
+        threads: number of images that are read at once.
+        pixels: most pixels that are held at once.
+
+    Raises:
+        ValueError: if temperatures meet values of unknown unit, or "full", which they have not.
+    """
+    unit = _unit(jobs, sources)
+    if not isinstance(ir_range, str):
+        return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
+    if ir_range == "full":
+        if unit is not None:
+            raise ValueError("--ir-range full has no meaning for temperatures; give two numbers LOW HIGH, or auto.")
+        return {}
+    deep = [job.pair for job in jobs.every if job.layout or bits_per_sample(job.pair.ir) > 8]
+    largest = max(math.prod(job.size) for job in jobs.every)
+    with ThreadPoolExecutor(threads) as pool:
+        ahead = min(threads, pixels // largest)
+        images = map_ahead(pool, lambda pair: read_values(pair, sources), deep, ahead=ahead)
+        if len(deep) > 1:
+            images = track(images, len(deep), description="measuring infrared values", unit="images")
+        ranges = automatic_ranges(images, degrees=unit is not None)
+    for dtype, chosen in ranges.items():
+        if line := describe_range(chosen, dtype, unit=unit if np.issubdtype(dtype, np.floating) else None):
+            warnings.warn(line, ImageWarning, stacklevel=3)
+    return ranges
+
+
+def _unit(jobs: Jobs, sources: SourceOptions) -> Degrees | None:
+    """Unit of all temperatures, if it is known before pixels are read."""
+    if sources.units or sources.stored == "counts":
+        return sources.units
+    measured = [job.pair.ir for job in jobs.every if job.layout and job.layout.kind == "FLIR"]
+    if not measured:
+        return None
+    other = [j.pair.ir for j in jobs.every if not j.layout and bits_per_sample(j.pair.ir) >= 32]
+    if other:
+        raise ValueError(
+            f"{measured[0]} holds temperatures and {other[0]} holds floats, which may be in another unit; give "
+            "--units, to which all are converted."
+        )
+    return "c"
+
+
+def map_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[Item], T], items: Sequence[Item], *, ahead: int
+) -> Iterator[T]:
+    """Yields results in order while the next few are computed in the background."""
+    waiting = deque(pool.submit(function, item) for item in items[:ahead])
+    for n in range(len(items)):
+        if n + ahead < len(items):
+            waiting.append(pool.submit(function, items[n + ahead]))
+        yield waiting.popleft().result()
