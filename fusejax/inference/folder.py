@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from fusejax.inference.backend import Backend
+from fusejax.inference.beside import BESIDE
 from fusejax.inference.folder_ranges import find_ranges, map_ahead
-from fusejax.inference.jobs import BESIDE, Shard, find_jobs, make_out
+from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, parse_memory
 from fusejax.inference.pair_files import PairTask, Settings

@@ -4,14 +4,15 @@ Finds the pairs and output files, and makes every check that needs no pixels.
 """
 
 import dataclasses
+import itertools
 import math
 import shutil
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
+from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.pair_sources import PairHeader, SourceOptions, read_pair_header
 from fusejax.io.cameras import CameraError, CameraLayout
 from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
@@ -21,9 +22,6 @@ from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairError, PairPaths, size_text
 
 _AS_STORED = SourceOptions()
-
-Beside = Literal["ir", "panels", "maps", "temperature"]
-BESIDE: tuple[Beside, ...] = ("ir", "panels", "maps", "temperature")
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
@@ -244,23 +242,6 @@ def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:
     return vi.suffix if vi.suffix.lower() in kept else ".png"
 
 
-def files_beside(job: Job, folder: Path, kind: Beside) -> list[Path]:
-    """The files that are written beside a fused image.
-
-    Args:
-        job: job of the image.
-        folder: folder for the fused images.
-        kind: "ir" for infrared as the network sees it, "panels", "temperature", or "maps": an
-            overview, then one file per map.
-    """
-    name = Path(job.pair.id).parent / job.target.stem
-    if kind != "maps":
-        return [folder / kind / f"{name}.{'tif' if kind == 'temperature' else 'png'}"]
-    from fusejax.io.maps import map_files  # Matplotlib is slow to import
-
-    return map_files(folder / kind / name.parent, name.name)
-
-
 def _check_out(
     jobs: list[Job], own: list[Job], given: Sequence[Path | None], out: Path, beside: Sequence[Beside]
 ) -> set[Path]:
@@ -271,10 +252,11 @@ def _check_out(
     for place in (out, *(folder / kind for kind in beside)):
         if place.is_dir() and any(place.samefile(source) for source in folders):
             raise PairError(f"--out: {place} is one of the sources, which are never overwritten; choose another --out.")
-    files = {job: [job.target, *(f for kind in beside for f in files_beside(job, folder, kind))] for job in jobs}
     sources = {path for job in jobs for path in (job.pair.ir, job.pair.vi)}
-    existing = set(check_files((path for paths in files.values() for path in paths), sources=sources))
-    return existing.intersection(path for job in own for path in files[job])
+    files = [[job.target, *(f for kind in beside for f in files_beside(job, folder, kind))] for job in jobs]
+    existing = set(check_files(itertools.chain(*files), sources=sources))
+    mine = {job.target for job in own}
+    return {path for paths in files if paths[0] in mine for path in paths if path in existing}
 
 
 def make_out(folder: Path, jobs: list[Job], *, bits: int | None) -> None:

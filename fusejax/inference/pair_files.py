@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from fusejax.inference.backend import Backend
+from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.isotherm import mark_above
-from fusejax.inference.jobs import Beside, Job, files_beside
+from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
 from fusejax.inference.pair_sources import SourceOptions, read_pair
 from fusejax.inference.thermal import Polarity, Range, full_range

@@ -9,7 +9,8 @@ from test_folder import stored
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.inference import fuse_folder, fuse_video
-from fusejax.inference.jobs import BESIDE, find_jobs
+from fusejax.inference.beside import BESIDE
+from fusejax.inference.jobs import find_jobs
 from fusejax.io.images import write_image
 
 
