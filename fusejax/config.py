@@ -158,7 +158,7 @@ class TrainConfig:
             raise ValueError(f"average_decay is {self.average_decay}; it must be at least 0 and below 1.")
         check_at_least(self, 1, "batch_size", "micro_batches", "steps_per_dispatch")
         check_at_least(self, 1, "log_every", "save_every", "keep_newest")
-        check_at_least(self, 0, "eval_every")
+        check_at_least(self, 0, "eval_every", "seed")
         if self.batch_size % self.micro_batches:
             raise ValueError(f"batch_size {self.batch_size} does not split into {self.micro_batches} micro-batches.")
         for name in ("log_every", "save_every", "eval_every"):

@@ -114,3 +114,8 @@ def test_settings_under_their_former_names_still_load():
     assert from_dict(ReferenceConfig, old) == config
     with pytest.raises(ValueError, match="no field 'equaled_weight'; did you mean 'equalized_weight'"):
         from_dict(ReferenceConfig, {"equaled_weight": 1})
+
+
+def test_negative_seeds_are_refused_by_name():
+    with pytest.raises(ValueError, match="seed is -1; it must be at least 0"):
+        dataclasses.replace(load_config("light"), seed=-1)

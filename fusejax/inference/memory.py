@@ -22,6 +22,7 @@ _CORES = (1024, 768, 512, 384, 256, 128, 64)
 _FLOAT = 4
 _PLANES = 5  # float planes for an image fused as a whole: both lumas, the network's copies, its result
 _RESERVE = 192 * 2**20  # bytes for compiling the network and for what the system retains
+_LARGEST_TILE = 2**16
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -34,7 +35,10 @@ def parse_memory(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?", text.strip(), flags=re.IGNORECASE)
     if not match:
         raise ValueError(f"memory is {text!r}; expected a number with K, M or G, such as 2G.")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    count = int(float(match[1]) * _UNITS[match[2].upper()])
+    if not 0 < count < 2**63:
+        raise ValueError(f"memory is {text!r}; it must be above 0 and below 2^63 bytes, such as 2G.")
+    return count
 
 
 def memory_limit(memory: int | str | None) -> int | None:
@@ -52,8 +56,8 @@ def memory_limit(memory: int | str | None) -> int | None:
 
 def check_tile(tile: str | int) -> None:
     """Raises ValueError unless `tile` is `auto`, `off` or a side in pixels."""
-    if tile not in ("auto", "off") and not (str(tile).isdecimal() and int(tile) > 0):
-        raise ValueError(f"tile is {tile!r}; expected auto, off or a side in pixels.")
+    if tile not in ("auto", "off") and not (str(tile).isdecimal() and 0 < int(tile) <= _LARGEST_TILE):
+        raise ValueError(f"tile is {tile!r}; expected auto, off or a side of up to {_LARGEST_TILE} pixels.")
 
 
 def held_bytes(vi: np.ndarray) -> int:

@@ -22,6 +22,8 @@ _HOLD_SECONDS = 0.5
 _RATE_TOLERANCE = 0.0005  # 29.97 and 30 differ by twice as much
 _CODECS: dict[str, Codec] = {suffix: codec for codec, suffix in SUFFIXES.items()}
 
+_FASTEST = 1_000_000  # frames per second
+
 
 def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None = None) -> tuple[Frames, Frames]:
     """Opens two video files, or two folders of frames.
@@ -52,6 +54,9 @@ def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None =
         raise VideoError(f"{vi} is a folder of frames; give the number of frames per second, such as --rate 30.")
     if ir_rate is not None and not ir_rate > 0:
         raise VideoError(f"--ir-rate is {ir_rate:g}; give the number of infrared frames per second, such as 9.")
+    for named, each in (("--rate", rate), ("--ir-rate", ir_rate)):
+        if each is not None and each > _FASTEST:
+            raise VideoError(f"{named} is {each:g}; give at most {_FASTEST:,} frames per second.")
     exact = [fractions.Fraction(each).limit_denominator(1001) for each in (ir_rate or rate, rate)]
     return FrameFolder(ir, exact[0]), FrameFolder(vi, exact[1])
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 
+import cv2
 import grain
 import numpy as np
 import pytest
@@ -177,3 +178,33 @@ def test_damaged_records_are_refused(tmp_path, serve):
     source._source = [{"id": b"a", "ir": image(0, 3), "vi": image(0, 3)}]
     with pytest.raises(ValueError, match=r"record 0: ir .* prepare the set again"):
         source[0]
+
+
+def test_16_bits_become_8_by_rounding(tmp_path, serve):
+    """65535 is white: divided by 256 instead of 257, it would wrap to 0."""
+    root = tmp_path / "src" / "RoadScene-master"
+    write_pairs(root / "cropinfrared", root / "crop_LR_visible", ["a"])
+    deep = np.array([[0, 1, 128, 129, 257, 32896, 65406, 65535]], np.uint16).repeat(8, 0)
+    for path in root.rglob("a.*"):
+        path.unlink()
+    for folder in ("cropinfrared", "crop_LR_visible"):
+        cv2.imwrite(str(root / folder / "a.png"), deep)
+    serve(RoadScene, make_zip(tmp_path / "src", tmp_path / "m.zip"))
+    prepare("roadscene", data_dir=str(tmp_path / "data"))
+    pair = open_tfds("roadscene", data_dir=str(tmp_path / "data"))[0]
+    np.testing.assert_array_equal(pair["ir"][0, :, 0], [0, 0, 0, 1, 1, 128, 254, 255])
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_missing_folders_and_broken_archives_are_one_line(tmp_path, kind):
+    manual = tmp_path / "archives"
+    if kind == "zip":
+        manual.mkdir()
+        (manual / "LLVIP.zip").write_bytes(b"no zip")
+    command = [sys.executable, "-m", "fusejax.data.tfds", "llvip", "--data-dir", str(tmp_path / "d")]
+    done = subprocess.run([*command, "--manual-dir", str(manual)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("fusejax.data.tfds: ")
+    assert ("LLVIP.zip is not a complete zip file" if kind == "zip" else "put it into the manual folder") in said

@@ -173,3 +173,14 @@ def test_the_named_memory_is_kept(tmp_path):
     said = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert int(said.stdout.split("MiB below the limit:")[1]) > 0, said.stdout
+
+
+@pytest.mark.parametrize("text", ["0", "0G", "0.0001K", "99999999999999G"])
+def test_a_memory_of_nothing_or_beyond_all_machines_is_refused(text):
+    with pytest.raises(ValueError, match=r"memory is '.*'; it must be above 0"):
+        parse_memory(text)
+
+
+def test_absurd_tiles_are_refused():
+    with pytest.raises(ValueError, match="tile is '99999999999999999999'; expected auto, off or a side of up to 65536"):
+        memory.check_tile("99999999999999999999")

@@ -162,8 +162,11 @@ def _unpack(dl_manager: tfds.download.DownloadManager, archive) -> Path:
     TensorFlow.
     """
     target = Path(dl_manager.download_dir) / "unpacked" / Path(archive).name
-    with zipfile.ZipFile(archive) as file:
-        file.extractall(target)
+    try:
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(target)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive} is not a complete zip file ({error}); download it again.") from error
     return target
 
 
@@ -176,7 +179,10 @@ def _only_folder(extracted: Path) -> Path:
 
 
 def _manual_file(dl_manager: tfds.download.DownloadManager, name: str, builder: tfds.core.DatasetBuilder) -> Path:
-    path = Path(dl_manager.manual_dir) / name
+    try:
+        path = Path(dl_manager.manual_dir) / name
+    except AssertionError as error:  # of TFDS: there is no such folder
+        raise ValueError(f"{error} {builder.MANUAL_DOWNLOAD_INSTRUCTIONS} Give it as --manual-dir DIR.") from error
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing. {builder.MANUAL_DOWNLOAD_INSTRUCTIONS}")
     return path
