@@ -1,25 +1,21 @@
 """Files that are written beside a fused image."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from fusejax.inference.jobs import Job
+from typing import Literal
 
 Beside = Literal["ir", "panels", "maps", "temperature"]
 BESIDE: tuple[Beside, ...] = ("ir", "panels", "maps", "temperature")
 
 
-def files_beside(job: "Job", folder: Path, kind: Beside) -> list[Path]:
+def files_beside(name: Path, folder: Path, kind: Beside) -> list[Path]:
     """The files that are written beside a fused image.
 
     Args:
-        job: job of the image.
+        name: name of the image relative to the folder, without its suffix.
         folder: folder for the fused images.
         kind: "ir" for infrared as the network sees it, "panels", "temperature", or "maps": an
             overview, then one file per map.
     """
-    name = Path(job.pair.id).parent / job.target.stem
     if kind != "maps":
         return [folder / kind / f"{name}.{'tif' if kind == 'temperature' else 'png'}"]
     from fusejax.io.maps import map_files  # Matplotlib is slow to import

@@ -65,6 +65,11 @@ class Job:
     size: tuple[int, int]
     layout: CameraLayout | None = None
 
+    @property
+    def name(self) -> Path:
+        """Name of the fused image relative to the folder, without its suffix."""
+        return Path(self.pair.id).parent / self.target.stem
+
 
 @dataclasses.dataclass(frozen=True)
 class Jobs:
@@ -253,7 +258,7 @@ def _check_out(
         if place.is_dir() and any(place.samefile(source) for source in folders):
             raise PairError(f"--out: {place} is one of the sources, which are never overwritten; choose another --out.")
     sources = {path for job in jobs for path in (job.pair.ir, job.pair.vi)}
-    files = [[job.target, *(f for kind in beside for f in files_beside(job, folder, kind))] for job in jobs]
+    files = [[job.target, *(f for kind in beside for f in files_beside(job.name, folder, kind))] for job in jobs]
     existing = set(check_files(itertools.chain(*files), sources=sources))
     mine = {job.target for job in own}
     return {path for paths in files if paths[0] in mine for path in paths if path in existing}

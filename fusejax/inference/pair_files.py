@@ -155,7 +155,7 @@ class PairTask:
             image = mark_above(image, values, settings.above)
         metadata = self._metadata(image, chosen)
         if settings.temperature:
-            (path,) = files_beside(self.job, settings.out, "temperature")
+            (path,) = files_beside(self.job.name, settings.out, "temperature")
             assert self._unit is not None
             if not (settings.keep_existing and path.exists()):
                 write_temperatures(path, values, self._unit, metadata)
@@ -198,7 +198,7 @@ def _write_beside(job: Job, fused: Fused, settings: Settings, unit: Unit | None)
     """Writes infrared as the network saw it, the panel and the maps, as requested."""
     vi = fused.sources.vi[0]
     for kind in settings.beside:
-        path, *more = files_beside(job, settings.out, kind)
+        path, *more = files_beside(job.name, settings.out, kind)
         if settings.keep_existing and all(file.exists() for file in (path, *more)):
             continue
         if kind == "ir":
