@@ -3,30 +3,41 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
+    from fusejax.inference.align import Aligned, Aligner
     from fusejax.inference.backend import Backend, Differentiable
     from fusejax.inference.exported import ExportedFile
     from fusejax.inference.folder import FusedFolder, fuse_folder
     from fusejax.inference.foreign import ForeignOnnx
+    from fusejax.inference.frames import Frame, FrameFuser, FrameRange, FrameSource, FusedFrame, Recording
     from fusejax.inference.fuser import Fuser
     from fusejax.inference.loading import fuse, load
     from fusejax.inference.pair_arrays import Fused
     from fusejax.inference.rules import Rule
     from fusejax.inference.temporal import TemporalState, initial_state, settle
-    from fusejax.inference.video import FusedVideo, fuse_video
+    from fusejax.inference.video import FusedVideo, fuse_frames, fuse_video
 
 __all__ = [
+    "Aligned",
+    "Aligner",
     "Backend",
     "Differentiable",
     "ExportedFile",
     "ForeignOnnx",
+    "Frame",
+    "FrameFuser",
+    "FrameRange",
+    "FrameSource",
     "Fused",
     "FusedFolder",
+    "FusedFrame",
     "FusedVideo",
     "Fuser",
+    "Recording",
     "Rule",
     "TemporalState",
     "fuse",
     "fuse_folder",
+    "fuse_frames",
     "fuse_video",
     "initial_state",
     "load",

@@ -21,6 +21,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.pair_arrays import (
     Fused,
     Sources,
@@ -170,6 +171,7 @@ class Backend(Protocol):
         stretch: bool = False,
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
+        align: Aligner | None = None,
     ) -> Shaped[np.ndarray, "..."]:
         """Fuses one pair, or a batch with a leading axis.
 
@@ -179,11 +181,13 @@ class Backend(Protocol):
             stretch: see `fusejax.fuse`.
             ir_range: see `fusejax.fuse`.
             ir_polarity: see `fusejax.fuse`.
+            align: see `fusejax.fuse`.
 
         Returns:
             Array with the shape and type of `vi`: color in, color out.
         """
-        return self.fuse_pair(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity).image
+        options: dict[str, Any] = {"stretch": stretch, "ir_range": ir_range, "ir_polarity": ir_polarity}
+        return self.fuse_pair(ir, vi, align=align, **options).image
 
     def fuse_pair(
         self,
@@ -193,6 +197,7 @@ class Backend(Protocol):
         stretch: bool = False,
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
+        align: Aligner | None = None,
         bits: Literal[8, 16] | None = None,
         maps: bool = False,
         exact_size: bool = False,
@@ -205,6 +210,7 @@ class Backend(Protocol):
             stretch: see `fuse`.
             ir_range: see `fuse`.
             ir_polarity: see `fuse`.
+            align: see `fuse`.
             bits: 8 or 16 for an integer image of this depth; by default the type of `vi`.
             maps: also compute the network's maps, for the whole image.
             exact_size: see `fuse_sources`.
@@ -215,10 +221,10 @@ class Backend(Protocol):
         Raises:
             ValueError: see `fuse`; and if there are no maps.
         """
-        ir_range, dtype = check_range(ir_range), integer_type(bits)
-        ir, vi = (_on_host(x, name) for x, name in ((ir, "ir"), (vi, "vi")))
-        check_pair(ir, vi)
-        sources = make_sources(ir, vi, ir_range, ir_polarity)
+        ir_range, dtype, align = check_range(ir_range), integer_type(bits), align or AsRead()
+        ir, vi = (on_host(x, name) for x, name in ((ir, "ir"), (vi, "vi")))
+        check_pair(ir, vi, any_size=align.any_size)
+        sources = make_sources(ir, vi, ir_range, ir_polarity, align)
         if maps:
             fused_y, by_name = self.fuse_with_maps(sources)
         else:
@@ -226,12 +232,13 @@ class Backend(Protocol):
             tile = self.tile_side(sources)
             fused_y, by_name = self.fuse_sources(sources, exact_size=exact_size, tile=tile), {}
         image, fused_y = finish(sources, fused_y, stretch=stretch, dtype=dtype or vi.dtype)
-        if ir.ndim < 4:
-            fused_y, by_name = fused_y[0], {name: values[0] for name, values in by_name.items()}
-        return Fused(image.reshape(vi.shape), fused_y, by_name, sources)
+        if vi.ndim < 4:
+            image, fused_y, by_name = image[0], fused_y[0], {name: values[0] for name, values in by_name.items()}
+        return Fused(image[..., 0] if vi.ndim == 2 else image, fused_y, by_name, sources)
 
 
-def _on_host(image: Any, name: str) -> np.ndarray:
+def on_host(image: Any, name: str) -> np.ndarray:
+    """An image as a NumPy array; ValueError with advice inside a transformation of JAX."""
     if isinstance(image, jax.core.Tracer):
         raise ValueError(
             f"{name} is traced by a transformation of JAX (jit, grad, vmap, ...), but images are converted, colored "

@@ -11,12 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.beside import BESIDE
 from fusejax.inference.folder_ranges import find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
-from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.memory import check_tile, memory_limit
 from fusejax.inference.pair_files import PairTask, Settings
 from fusejax.inference.pair_sources import SourceOptions
 from fusejax.inference.thermal import (
@@ -79,6 +80,7 @@ def fuse_folder(
     quality: int = 95,
     weights: str | Path | Backend = "light",
     resize: Literal["ir"] | None = None,
+    align: Aligner | None = None,
     keep_ir: bool = False,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
@@ -132,6 +134,8 @@ def fuse_folder(
         quality: quality of JPEG and WebP files, 1 to 100.
         weights: see `fusejax.load`, or what it returns.
         resize: "ir" resamples each infrared image to the size of the visible image.
+        align: a step that may change every pair before it is fused, see
+            `fusejax.inference.Aligner`.
         keep_ir: also write the infrared images as the network saw them to OUT/ir.
         ir_range: see `fusejax.fuse`; in `units`, or in the values of the files.
         ir_polarity: see `fusejax.fuse`.
@@ -160,9 +164,10 @@ def fuse_folder(
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is {quality}; it must be from 1 to 100.")
     sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
-    ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
+    ir_range, limit = check_range(ir_range), memory_limit(memory)
     check_tile(tile)
     beside = tuple(kind for kind, wanted in zip(BESIDE, (keep_ir, panel, maps, temperature), strict=True) if wanted)
+    align = chosen_aligner(align, resize)
     jobs = find_jobs(
         ir,
         vi,
@@ -171,6 +176,7 @@ def fuse_folder(
         ir_pattern=ir_pattern,
         vi_pattern=vi_pattern,
         format=format,
+        any_size=align.any_size,
         resize=resize is not None,
         bits=bits,
         recursive=recursive,
@@ -204,6 +210,7 @@ def fuse_folder(
         above=above,
         metadata=metadata,
         quality=quality,
+        align=align,
     )
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+from jaxtyping import Shaped
 
 from fusejax.inference.jobs import Jobs
 from fusejax.inference.pair_sources import SourceOptions, read_values
-from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range
+from fusejax.inference.thermal import RangeOption, Ranges, choose_ranges
 from fusejax.io.cameras import Degrees
 from fusejax.io.image_headers import ImageWarning, bits_per_sample
 from fusejax.progress import track
@@ -19,11 +20,8 @@ from fusejax.progress import track
 Item, T = TypeVar("Item"), TypeVar("T")
 
 
-def find_ranges(
-    jobs: Jobs, ir_range: RangeOption, sources: SourceOptions, *, threads: int, pixels: int
-) -> dict[np.dtype, Range]:
-    """The range of infrared values for each pixel type; types that are missing use their full
-    range.
+def find_ranges(jobs: Jobs, ir_range: RangeOption, sources: SourceOptions, *, threads: int, pixels: int) -> Ranges:
+    """The range of infrared values for each pixel type; "auto" measures all files together.
 
     Args:
         jobs: all pairs of the call.
@@ -36,24 +34,27 @@ def find_ranges(
         ValueError: if temperatures meet values of unknown unit, or "full", which they have not.
     """
     unit = _unit(jobs, sources)
-    if not isinstance(ir_range, str):
-        return {np.dtype(t): ir_range for t in (np.uint8, np.uint16, np.float32, np.float64)}
-    if ir_range == "full":
-        if unit is not None:
-            raise ValueError("--ir-range full has no meaning for temperatures; give two numbers LOW HIGH, or auto.")
-        return {}
+    if ir_range == "full" and unit is not None:
+        raise ValueError("--ir-range full has no meaning for temperatures; give two numbers LOW HIGH, or auto.")
+    with ThreadPoolExecutor(threads) as pool:
+        images = _deep_images(jobs, sources, pool, threads=threads, pixels=pixels)
+        ranges = choose_ranges(ir_range, images, unit=unit)
+    for line in ranges.lines():
+        warnings.warn(line, ImageWarning, stacklevel=3)
+    return ranges
+
+
+def _deep_images(
+    jobs: Jobs, sources: SourceOptions, pool: ThreadPoolExecutor, *, threads: int, pixels: int
+) -> Iterator[Shaped[np.ndarray, "h w 1"]]:
+    """The infrared images of more than 8 bits, and those of cameras."""
     deep = [job.pair for job in jobs.every if job.layout or bits_per_sample(job.pair.ir) > 8]
     largest = max(math.prod(job.size) for job in jobs.every)
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = min(threads, pixels // largest)
-        images = map_ahead(pool, lambda pair: read_values(pair, sources), deep, ahead=ahead)
-        if len(deep) > 1:
-            images = track(images, len(deep), description="measuring infrared values", unit="images")
-        ranges = automatic_ranges(images, degrees=unit is not None)
-    for dtype, chosen in ranges.items():
-        if line := describe_range(chosen, dtype, unit=unit if np.issubdtype(dtype, np.floating) else None):
-            warnings.warn(line, ImageWarning, stacklevel=3)
-    return ranges
+    ahead = min(threads, pixels // largest)
+    images = map_ahead(pool, lambda pair: read_values(pair, sources), deep, ahead=ahead)
+    if len(deep) > 1:
+        images = track(images, len(deep), description="measuring infrared values", unit="images")
+    yield from images
 
 
 def _unit(jobs: Jobs, sources: SourceOptions) -> Degrees | None:

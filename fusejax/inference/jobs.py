@@ -97,6 +97,7 @@ def find_jobs(
     ir_pattern: str | None = None,
     vi_pattern: str | None = None,
     format: str | None = None,
+    any_size: bool = False,
     resize: bool = False,
     bits: int | None = None,
     recursive: bool = False,
@@ -117,7 +118,8 @@ def find_jobs(
         vi_pattern: see `find_pairs`.
         format: suffix of the fused images without its dot; by default that of the visible images
             if it is lossless, else png.
-        resize: whether infrared images may differ in size from the visible ones.
+        any_size: whether infrared images may differ in size from the visible ones.
+        resize: whether they are resampled, so that their aspect ratios must be the same.
         bits: bit depth of the fused images; by default that of the visible images.
         recursive: also pair images in subfolders, and keep the folder structure in `out`.
         overwrite: replace existing fused images.
@@ -149,7 +151,9 @@ def find_jobs(
         lines = "\n  ".join(bad[:_SHOWN])
         raise PairError(f"{len(bad)} of {len(pairs)} pairs cannot be used:\n  {lines}\nSkip them with --skip-bad.")
     skipped, pairs = skipped + bad, list(headers)
-    problems = {p.id: text for p in pairs if (text := _size_problem(p, *headers[p][:2], resize=resize))}
+    problems = {
+        p.id: text for p in pairs if (text := _size_problem(p, *headers[p][:2], any_size=any_size, resize=resize))
+    }
     if problems and not skip_bad:
         lines = "\n  ".join(list(problems.values())[:_SHOWN])
         raise PairError(
@@ -202,8 +206,10 @@ def _headers(
     return {pair: x for pair, x in found.items() if not isinstance(x, str)}, bad
 
 
-def _size_problem(pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, resize: bool) -> str | None:
-    if ir == vi:
+def _size_problem(
+    pair: PairPaths, ir: tuple[int, int], vi: tuple[int, int], *, any_size: bool, resize: bool
+) -> str | None:
+    if ir == vi or (any_size and not resize):
         return None
     text = f"{pair.ir} is {size_text(ir)} but {pair.vi} is {size_text(vi)}"
     if not resize:

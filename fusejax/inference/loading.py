@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from fusejax.inference import exported, foreign
+from fusejax.inference.align import Aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.rules import RULES, Rule
@@ -96,6 +97,7 @@ def fuse(
     stretch: bool = False,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
+    align: Aligner | None = None,
 ) -> Shaped[np.ndarray, "..."]:
     """Fuses an infrared and a visible image of the same scene, registered to each other.
 
@@ -117,6 +119,8 @@ def fuse(
             `fusejax.inference.thermal.automatic_ranges`. Frames of a video are comparable only if
             all use the same range.
         ir_polarity: "white" if hot is bright in `ir`, "black" if hot is dark.
+        align: a step that may change each pair before it is fused, such as a registration; see
+            `fusejax.inference.Aligner`.
 
     Returns:
         Array with the shape and data type of `vi`: color in, color out.
@@ -133,4 +137,4 @@ def fuse(
         ((48, 64, 3), dtype('uint8'))
     """
     backend = _loaded(str(weights)) if isinstance(weights, str | Path) else weights
-    return backend.fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity)
+    return backend.fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity, align=align)

@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from fusejax.inference.align import Aligner, check_aligned
 from fusejax.inference.thermal import (
     Polarity,
     Range,
     RangeOption,
-    automatic_ranges,
-    describe_range,
-    full_range,
+    choose_ranges,
     to_unit,
 )
 from fusejax.io.images import as_infrared, from_float, to_float
@@ -42,12 +41,14 @@ class Sources:
         vi: [b, h, w, 1 or 3], uint8, uint16, or float in [0, 1].
         ir_range: values of `ir` that map to 0 and 1.
         polarity: whether hot is white or black in `ir`.
+        mask: [b, h, w, 1], share of the fused image in the result, see `Aligned`; None for 1.
     """
 
     ir: np.ndarray
     vi: np.ndarray
     ir_range: Range = (0.0, 1.0)
     polarity: Polarity = "white"
+    mask: Planes | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,11 +80,17 @@ class Sources:
 
         return dataclasses.replace(self, ir=shrink(self.ir), vi=shrink(self.vi)).luma()
 
+    def strip(self, rows: slice) -> tuple[Planes, Planes]:
+        """`luma` of some rows; not computed again if `planes` is cached."""
+        if "planes" in self.__dict__:
+            return self.planes[0][:, rows], self.planes[1][:, rows]
+        return self.luma(rows)
+
     def have_contrast(self) -> Bool[np.ndarray, "b 1 1 1"]:
         """Whether each pair holds more than noise in at least one of its images."""
         least, greatest = np.full((1, 1, 1, 2), np.inf), np.full((1, 1, 1, 2), -np.inf)
         for rows in self._strips():
-            luma = np.concatenate(self.luma(rows), axis=-1)
+            luma = np.concatenate(self.strip(rows), axis=-1)
             least = np.minimum(least, luma.min(axis=(1, 2), keepdims=True))
             greatest = np.maximum(greatest, luma.max(axis=(1, 2), keepdims=True))
         return (greatest - least).max(axis=-1, keepdims=True) > _LEAST_SPAN
@@ -92,8 +99,18 @@ class Sources:
         """The infrared images as the network sees them, converted to uint8 or uint16."""
         images = np.empty((*self.vi.shape[:3], 1), dtype)
         for rows in self._strips():
-            images[:, rows] = from_float(self.luma(rows)[0], dtype)
+            images[:, rows] = from_float(self.strip(rows)[0], dtype)
         return images
+
+    def blended(self, fused_y: Planes) -> Planes:
+        """The visible luma where `mask` is 0, and the fused luma where it is 1."""
+        if self.mask is None:
+            return fused_y
+        blend = np.empty_like(fused_y)
+        for rows in self._strips():
+            vi_y = self.strip(rows)[1]
+            blend[:, rows] = vi_y + self.mask[:, rows] * (fused_y[:, rows] - vi_y)
+        return blend
 
     def colored(self, fused_y: Planes, dtype: np.dtype) -> np.ndarray:
         """Images with the fused luma and the colors of `vi`, in the shape of `vi`.
@@ -137,8 +154,11 @@ class Fused:
         return self.sources.planes[0].reshape(self.luma.shape)
 
 
-def check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
-    """Raises ValueError for types, shapes and values that cannot be fused; names what was given."""
+def check_pair(ir: np.ndarray, vi: np.ndarray, *, any_size: bool = False) -> None:
+    """Raises ValueError for types, shapes and values that cannot be fused; names what was given.
+
+    Sizes may differ if a later step is known to make them equal.
+    """
     for name, x in (("ir", ir), ("vi", vi)):
         if x.dtype not in (np.uint8, np.uint16) and not np.issubdtype(x.dtype, np.floating):
             raise ValueError(f"{name} is {x.dtype}; expected uint8, uint16 or float in [0, 1].")
@@ -150,28 +170,52 @@ def check_pair(ir: np.ndarray, vi: np.ndarray) -> None:
             raise ValueError(f"{name} has values that are not finite; replace them first.")
     if np.issubdtype(vi.dtype, np.floating) and not (vi.min() >= 0 and vi.max() <= 1):
         raise ValueError(f"vi has values from {vi.min():g} to {vi.max():g}; floats must lie in [0, 1].")
-    ir_size, vi_size = (x.shape[:2] if x.ndim < 4 else x.shape[:3] for x in (ir, vi))
-    if ir_size != vi_size or (ir.ndim == 4) != (vi.ndim == 4):
-        sizes = [_size_text(size) for size in (ir_size, vi_size)]
-        raise ValueError(f"ir is {sizes[0]} but vi is {sizes[1]} (width x height); register the pair first.")
+    if (ir.ndim == 4) != (vi.ndim == 4) or (ir.ndim == 4 and len(ir) != len(vi)):
+        raise ValueError(f"ir is {_size_text(ir)} but vi is {_size_text(vi)}; every image needs its partner.")
+    if not any_size and _size(ir) != _size(vi):
+        text = f"ir is {_size_text(ir)} but vi is {_size_text(vi)} (width x height)"
+        raise ValueError(f"{text}; register the pair first.")
 
 
-def _size_text(size: tuple[int, ...]) -> str:
+def _size(x: np.ndarray) -> tuple[int, ...]:
+    return x.shape[:2] if x.ndim < 4 else x.shape[1:3]
+
+
+def _size_text(x: np.ndarray) -> str:
     """Width x height, and the number of images of a batch."""
-    text = f"{size[-1]}x{size[-2]}"
-    return text if len(size) == 2 else f"{size[0]} images of {text}"
+    size = _size(x)
+    return f"{len(x)} images of {size[1]}x{size[0]}" if x.ndim == 4 else f"{size[1]}x{size[0]}"
 
 
-def make_sources(ir: np.ndarray, vi: np.ndarray, ir_range: RangeOption, polarity: Polarity) -> Sources:
-    """Checks a pair, or batch of pairs, and finds the range of its infrared values.
+def make_sources(
+    ir: np.ndarray,
+    vi: np.ndarray,
+    ir_range: RangeOption,
+    polarity: Polarity,
+    align: Aligner,
+) -> Sources:
+    """Checks a pair, or batch of pairs, finds the range of its infrared values, and aligns it.
 
     A range chosen by `auto` is reported in a warning.
     """
-    vi = vi if vi.ndim >= 3 else vi[..., None]
-    ir = ir if ir.ndim >= 3 else ir[..., None]
+    ir, vi = (x if x.ndim >= 3 else x[..., None] for x in (ir, vi))
     chosen = _choose_range(ir, ir_range)
     ir, vi = (x if x.ndim == 4 else x[None] for x in (ir, vi))
-    return Sources(ir, vi, chosen, polarity)
+    return align_all(ir, vi, align, ir_range=chosen, polarity=polarity)
+
+
+def align_all(
+    ir: np.ndarray, vi: np.ndarray, align: Aligner, *, ir_range: Range, polarity: Polarity, name: str | None = None
+) -> Sources:
+    """The sources of pairs [b, h, w, c] after the step `align`."""
+    pairs = [check_aligned(align(*pair, name=name), name=name) for pair in zip(ir, vi, strict=True)]
+    if all(pair.mask is None for pair in pairs):
+        mask = None
+    else:
+        mask = np.stack([np.ones((*p.vi.shape[:2], 1), np.float32) if p.mask is None else p.mask for p in pairs])
+    if len(pairs) == 1:  # large images are not copied
+        return Sources(pairs[0].ir[None], pairs[0].vi[None], ir_range, polarity, mask)
+    return Sources(np.stack([p.ir for p in pairs]), np.stack([p.vi for p in pairs]), ir_range, polarity, mask)
 
 
 def _to_unit_visible(vi: np.ndarray) -> Float[np.ndarray, "b h w c"]:
@@ -183,19 +227,15 @@ def _to_luma(x: Float[np.ndarray, "b h w c"]) -> Planes:
 
 
 def _choose_range(ir: np.ndarray, ir_range: RangeOption) -> Range:
-    if not isinstance(ir_range, str):
-        return ir_range
-    chosen = full_range(ir.dtype)
-    if ir_range == "auto" and ir.dtype != np.uint8:
-        planes = ir.reshape(-1, *ir.shape[-3:])  # every image of a batch
-        chosen = automatic_ranges(map(as_infrared, planes))[ir.dtype]
-        if line := describe_range(chosen, ir.dtype):
-            warnings.warn(line, stacklevel=5)
-    elif np.issubdtype(ir.dtype, np.floating) and not (ir.min() >= 0 and ir.max() <= 1):
+    if ir_range == "full" and np.issubdtype(ir.dtype, np.floating) and not (ir.min() >= 0 and ir.max() <= 1):
         raise ValueError(
             f"ir has values from {ir.min():g} to {ir.max():g}; floats must lie in [0, 1], or choose another ir_range."
         )
-    return chosen
+    images = ir.reshape(-1, *ir.shape[-3:]) if ir.dtype != np.uint8 else ()  # every image of a batch
+    ranges = choose_ranges(ir_range, map(as_infrared, images))
+    for line in ranges.lines():
+        warnings.warn(line, stacklevel=5)
+    return ranges.of(ir.dtype)
 
 
 def stretch_range(fused_y: Plane) -> Plane:
@@ -220,6 +260,7 @@ def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
 
 def finish(sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Planes]:
     """Color images and their luma, which is stretched by `stretch` if the pair has contrast."""
+    fused_y = sources.blended(fused_y)
     if stretch:
         fused_y = np.where(sources.have_contrast(), stretch_range(fused_y), fused_y)
     return sources.colored(fused_y, dtype), fused_y

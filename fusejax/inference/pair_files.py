@@ -9,13 +9,14 @@ from typing import Literal
 import jax
 import numpy as np
 
+from fusejax.inference.align import Aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.isotherm import mark_above
 from fusejax.inference.jobs import Job
-from fusejax.inference.pair_arrays import Fused, Sources, finish, integer_type
+from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish, integer_type
 from fusejax.inference.pair_sources import SourceOptions, read_pair
-from fusejax.inference.thermal import Polarity, Range, full_range
+from fusejax.inference.thermal import Polarity, Range, Ranges
 from fusejax.inference.tiles import OnTile
 from fusejax.io.cameras import Camera, CameraError, Unit
 from fusejax.io.cameras.units import SYMBOLS
@@ -41,7 +42,7 @@ class Settings:
     stretch: bool
     bits: Literal[8, 16] | None
     polarity: Polarity
-    ranges: dict[np.dtype, Range]
+    ranges: Ranges
     beside: tuple[Beside, ...]
     keep_existing: bool
     skip_bad: bool
@@ -49,6 +50,7 @@ class Settings:
     above: float | None
     metadata: bool
     quality: int
+    align: Aligner
 
     @property
     def maps(self) -> bool:
@@ -83,9 +85,7 @@ class PairTask:
         self._camera: Camera | None = None
 
     def read(self) -> "PairTask":
-        """Reads the pixels, resamples infrared to the size of the visible image, converts to
-        floats.
-        """
+        """Reads the pixels, aligns the pair, and converts it to floats."""
         pair = self.job.pair
         try:
             images = read_pair(pair, self._settings.sources)
@@ -96,10 +96,10 @@ class PairTask:
             self.problem = str(error)
             return self
         self.advice = images.note or _advice(pair, images.ir, images.vi)
-        ir = as_infrared(images.ir)
-        chosen = self._settings.ranges.get(ir.dtype, full_range(ir.dtype))
         self._unit, self._camera = images.unit, images.camera
-        self._sources = Sources(ir[None], images.vi[None], chosen, self._settings.polarity)
+        step = {"ir_range": self._settings.ranges.of(images.ir.dtype), "polarity": self._settings.polarity}
+        sources = align_all(images.ir[None], images.vi[None], self._settings.align, name=pair.id, **step)
+        self._sources = dataclasses.replace(sources, ir=as_infrared(sources.ir[0])[None])
         self._tile = None if self._settings.maps else self._backend.tile_side(self._sources)
         if self._tile is None:
             self._sources.planes  # noqa: B018 - caches them, while the network works on another pair

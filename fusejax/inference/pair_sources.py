@@ -1,4 +1,4 @@
-"""Reads the two images of a pair onto one pixel grid: two files, or one file of a camera."""
+"""Reads the two images of a pair: two files, or one file of a camera."""
 
 import dataclasses
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from fusejax.io.cameras import (
 )
 from fusejax.io.cameras.frame import Field, Frame
 from fusejax.io.image_headers import ImageError, image_size
-from fusejax.io.images import as_infrared, read_image, resample, upright
+from fusejax.io.images import as_infrared, read_image, upright
 from fusejax.io.infrared import Stored, read_infrared, turned_size, unit_problem
 from fusejax.io.pairing import PairPaths
 
@@ -45,7 +45,7 @@ class SourceOptions:
 
 
 class PairImages(NamedTuple):
-    """A pair on one pixel grid.
+    """A pair as it was read, on one pixel grid if it comes from one file.
 
     Attributes:
         ir: [h, w, c] infrared as read: uint8, uint16 or float.
@@ -55,8 +55,8 @@ class PairImages(NamedTuple):
         note: what was assumed about the unit, if anything.
     """
 
-    ir: Shaped[np.ndarray, "h w _"]
-    vi: Shaped[np.ndarray, "h w _"]
+    ir: Shaped[np.ndarray, "_ _ _"]
+    vi: Shaped[np.ndarray, "_ _ _"]
     unit: Unit | None = None
     camera: Camera | None = None
     note: str | None = None
@@ -71,7 +71,7 @@ class PairHeader(NamedTuple):
     """What is known about a pair before its pixels are decoded.
 
     Attributes:
-        ir: height and width of the infrared image as `read_pair` gives it, before it is resampled.
+        ir: height and width of the infrared image as `read_pair` gives it.
         vi: height and width of the visible image.
         layout: content of the infrared file, if it is that of a camera.
     """
@@ -101,7 +101,7 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
 
 
 def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
-    """Reads both images; the infrared one gets the size of the visible one.
+    """Reads both images; those of one file are cut to their common field and have equal sizes.
 
     Raises:
         ImageError: see `read_infrared` and `read_image`.
@@ -111,8 +111,7 @@ def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
         return _read_one_file(pair, options)
     vi = read_image(pair.vi)
     ir = read_infrared(pair.ir, stored=options.stored, wanted=options.units, degrees=options.degrees)
-    values = resample(ir.values, height=vi.shape[0], width=vi.shape[1])
-    return PairImages(values, vi, ir.unit, ir.camera, ir.note)
+    return PairImages(ir.values, vi, ir.unit, ir.camera, ir.note)
 
 
 def read_values(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "h w 1"]:

@@ -5,10 +5,11 @@ range. Dividing such values by the largest value of the file type would give the
 uniform image.
 """
 
+import dataclasses
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import cv2
@@ -160,6 +161,53 @@ def describe_range(chosen: Range, dtype: np.dtype | type, *, unit: Degrees | Non
         f"infrared values {low:g} to {high:g} are mapped to black and white; "
         f"set another range with ir_range (--ir-range {low:g} {high:g}, or full)."
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranges:
+    """The infrared values that map to black and white, for each data type.
+
+    Attributes:
+        given: a range for all types; None if it depends on the type.
+        measured: ranges found in images; other types use their full range.
+        unit: unit of floats, if they are temperatures.
+    """
+
+    given: Range | None = None
+    measured: Mapping[np.dtype, Range] = dataclasses.field(default_factory=dict)
+    unit: Degrees | None = None
+
+    def of(self, dtype: np.dtype | type) -> Range:
+        """(low, high) for infrared images of this type."""
+        return self.given or self.measured.get(np.dtype(dtype), full_range(dtype))
+
+    def lines(self) -> list[str]:
+        """States the measured ranges, unless they are those of the type."""
+        lines = []
+        for dtype, chosen in self.measured.items():
+            unit = self.unit if np.issubdtype(dtype, np.floating) else None
+            lines.append(describe_range(chosen, dtype, unit=unit))
+        return [line for line in lines if line]
+
+
+def choose_ranges(
+    ir_range: RangeOption, images: Iterable[Shaped[np.ndarray, "h w 1"]], *, unit: Degrees | None = None
+) -> Ranges:
+    """What the option `ir_range` means for these images.
+
+    Args:
+        ir_range: checked option.
+        images: infrared images of one camera, read only for "auto".
+        unit: unit of floats, if they are temperatures.
+
+    Returns:
+        The ranges; the caller reports `Ranges.lines`.
+    """
+    if not isinstance(ir_range, str):
+        return Ranges(given=ir_range)
+    if ir_range == "full":
+        return Ranges()
+    return Ranges(measured=automatic_ranges(images, degrees=unit is not None), unit=unit)
 
 
 def to_unit(

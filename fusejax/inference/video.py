@@ -6,16 +6,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-
+from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
+from fusejax.inference.frames import FixedRange, Frame, FrameFuser, FusedFrame
 from fusejax.inference.loading import opened
-from fusejax.inference.memory import check_tile, parse_memory
-from fusejax.inference.pair_arrays import Sources
-from fusejax.inference.temporal import initial_state, settle
-from fusejax.inference.thermal import Polarity, Range, RangeOption, check_range, to_unit
+from fusejax.inference.memory import check_tile, memory_limit
+from fusejax.inference.temporal import check_temporal
+from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range
 from fusejax.inference.time_pairing import find_offset
 from fusejax.inference.video_plan import (
     check_fit,
@@ -27,17 +26,12 @@ from fusejax.inference.video_plan import (
     pair_by_time,
     pair_frames,
 )
-from fusejax.io.frame_folder import ImageFrame
 from fusejax.io.image_headers import ImageWarning
-from fusejax.io.images import resample, write_image
+from fusejax.io.images import write_image
 from fusejax.io.panels import labeled_row
-from fusejax.io.pyav import VideoError
-from fusejax.io.video import DecodedFrame, VideoFile
 from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
 from fusejax.ops.color import recolor
 from fusejax.progress import track
-
-Frame = ImageFrame | DecodedFrame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +69,7 @@ def fuse_video(
     temporal: float = 0.0,
     preview: bool = False,
     resize: Literal["ir"] | None = None,
+    align: Aligner | None = None,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
     overwrite: bool = False,
@@ -108,6 +103,7 @@ def fuse_video(
             moves, see `fusejax.inference.temporal`; 0 fuses every frame independently.
         preview: also write NAME_preview.mp4, infrared | visible | fused.
         resize: "ir" resamples infrared frames to the size of the visible frames.
+        align: a step that may change every pair of frames, see `fusejax.inference.Aligner`.
         ir_range: see `fusejax.fuse`; one range for all frames, determined from frames over the
             whole video.
         ir_polarity: see `fusejax.fuse`.
@@ -123,15 +119,15 @@ def fuse_video(
         OSError: if files already exist or cannot be written.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
-    ir_range, limit = check_range(ir_range), parse_memory(memory) if memory else None
+    ir_range, limit = check_range(ir_range), memory_limit(memory)
     check_tile(tile)
-    if not 0 <= temporal < np.inf:
-        raise VideoError(f"temporal is {temporal:g}; it must be a time in seconds, 0 or more.")
+    check_temporal(temporal)
+    align = chosen_aligner(align, resize)
     sources = open_sources(ir, vi, rate, ir_rate)
     by_time = offset != 0 or differ_in_rate(*sources)
-    check_fit(*sources, resize=resize is not None, by_time=by_time)
+    check_fit(*sources, any_size=align.any_size, by_time=by_time)
     target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
-    chosen = find_range(sources[0], ir_range)
+    chosen = FixedRange(Ranges(given=find_range(sources[0], ir_range)))
     backend = opened(weights, tile=tile, memory=limit)
     backend.check_size(sources[1].size)
     moved = find_offset(*sources) if isinstance(offset, str) else offset
@@ -139,72 +135,59 @@ def fuse_video(
         text = " but ".join(f"{each.path} has {float(each.rate):g} frames per second" for each in sources)
         warnings.warn(f"{text}; every visible frame gets the latest infrared frame.", ImageWarning, stacklevel=2)
     pairs = pair_by_time(*sources, moved) if by_time else pair_frames(*sources)
-    fused = _fused(backend, pairs, chosen, ir_polarity, temporal)
-    number, left_out, visible_rate = 0, 0, sources[1].rate
+    fuser = FrameFuser(backend, temporal=temporal, ir_range=chosen, ir_polarity=ir_polarity, align=align, on_work=_say)
+    number, left_out, visible = 0, 0, sources[1]
     with ExitStack() as stack:
         writer = side = None
         if codec is not None:
-            like = sources[1] if isinstance(sources[1], VideoFile) else None
-            writer = stack.enter_context(VideoWriter(target, codec=codec, rate=visible_rate, like=like))
+            writer = stack.enter_context(VideoWriter(target, codec=codec, rate=visible.rate, like=visible.file))
         if shown is not None:
-            aspect = sources[1].aspect if isinstance(sources[1], VideoFile) else None
-            side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible_rate, aspect=aspect))
-        for found in track(fused, sources[1].count, description="fusing", unit="frames"):
-            if found is None:
+            side = stack.enter_context(VideoWriter(shown, codec="h264", rate=visible.rate, aspect=visible.aspect))
+        fused = track(fuse_frames(pairs, fuser), visible.count, description="fusing", unit="frames")
+        for index, (frame, result) in enumerate(fused):
+            if result is None:
                 left_out += 1
                 continue
-            unit, visible, fused_y = found
             if side is not None:
-                side.write(_side_by_side(unit, visible, fused_y))
-            result = visible.with_luma(fused_y)
-            if writer is not None and isinstance(result, np.ndarray):
-                frame = from_pixels(result)
-                frame.pts, frame.time_base = number + left_out, 1 / visible_rate
-                writer.write(frame)
-            elif writer is not None:
-                writer.write(result)
-            elif isinstance(visible, ImageFrame) and isinstance(result, np.ndarray):
-                write_image(target / frame_name(visible.path), result)
+                side.write(_side_by_side(frame, result), index=index)
+            image = frame.with_luma(result.luma)
+            if writer is not None:
+                writer.write(image, index=index)
+            else:  # frames of a folder
+                write_image(target / frame_name(frame.path), image)
             number += 1
     return FusedVideo(target, shown, number, writer.audio if writer else None, left_out, moved)
 
 
-def _fused(
-    backend: Backend,
-    pairs: Iterable[tuple[Frame | None, Frame]],
-    chosen: Range,
-    polarity: Polarity,
-    temporal: float,
-) -> Iterator[tuple[np.ndarray, Frame, np.ndarray] | None]:
-    """Yields for every frame: infrared in [0, 1], the visible frame, the fused luma; None for a
-    visible frame without infrared.
+def fuse_frames(
+    pairs: Iterable[tuple[Frame | None, Frame]], fuser: FrameFuser
+) -> Iterator[tuple[Frame, FusedFrame | None]]:
+    """Fuses pairs of frames in their order.
+
+    Args:
+        pairs: infrared and visible frames, such as `zip` of two `fusejax.io.ArrayFrames`; an
+            infrared frame may be missing.
+        fuser: fuses them; one for every pair of sources.
+
+    Yields:
+        Every visible frame with the result; None without an infrared frame.
     """
-    state, before, said, tile = None, 0.0, None, None
     for infrared, visible in pairs:
         if infrared is None:
-            yield None
-            continue
-        vi_y = visible.luma()
-        ir = resample(infrared.infrared(), height=vi_y.shape[0], width=vi_y.shape[1])
-        unit = to_unit(ir, chosen, polarity=polarity)
-        planes = Sources(unit[None], vi_y[None])
-        if said is None:
-            tile = backend.tile_side(planes)
-            said = backend.describe_work(planes, tile=tile, exact_size=True) or ""
-            print(said, file=sys.stderr, flush=True)
-        fused_y = backend.fuse_sources(planes, exact_size=True, tile=tile)
-        if temporal:
-            state = state or initial_state(*vi_y.shape[:2])
-            state, settled = settle(state, unit[None], vi_y[None], fused_y, visible.seconds - before, temporal)
-            fused_y, before = np.asarray(settled), visible.seconds
-        yield unit, visible, fused_y[0]
+            yield visible, None
+        else:
+            yield visible, fuser.fuse_luma(infrared.infrared(), visible.luma(), visible.seconds)
 
 
-def _side_by_side(unit: np.ndarray, visible: Frame, fused_y: np.ndarray):
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _side_by_side(visible: Frame, result: FusedFrame) -> Any:
     """A frame of infrared | visible | fused, cropped to even sides, as required by H.264."""
     color = visible.rgb()
-    row = labeled_row({"infrared": unit, "visible": color, "fused": recolor(fused_y, color)})
+    row = labeled_row({"infrared": result.ir, "visible": color, "fused": recolor(result.luma, color)})
     frame = from_pixels(row[: row.shape[0] // 2 * 2, : row.shape[1] // 2 * 2])
-    if isinstance(visible, DecodedFrame):
-        frame.pts, frame.time_base = visible.frame.pts, visible.frame.time_base
+    if visible.stamp is not None:
+        frame.pts, frame.time_base = visible.stamp
     return frame

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
+import numpy as np
+
+from fusejax.inference.frames import Frame, Recording
 from fusejax.inference.jobs import lossless_suffix
-from fusejax.inference.thermal import Range, RangeOption, automatic_ranges, describe_range, full_range
+from fusejax.inference.thermal import Range, RangeOption, choose_ranges
 from fusejax.inference.time_pairing import hold_last
-from fusejax.io.frame_folder import FrameFolder, ImageFrame
+from fusejax.io.frame_folder import FrameFolder
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pairing import list_images, size_text
 from fusejax.io.pyav import VideoError
-from fusejax.io.video import DecodedFrame, Frames, VideoFile, count_frames, is_video
+from fusejax.io.video import VideoFile, count_frames, is_video
 from fusejax.io.video_writing import SUFFIXES, Codec
 
 _SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
@@ -25,7 +28,7 @@ _CODECS: dict[str, Codec] = {suffix: codec for codec, suffix in SUFFIXES.items()
 _FASTEST = 1_000_000  # frames per second
 
 
-def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None = None) -> tuple[Frames, Frames]:
+def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None = None) -> tuple[Recording, Recording]:
     """Opens two video files, or two folders of frames.
 
     Args:
@@ -61,18 +64,18 @@ def open_sources(ir: Path, vi: Path, rate: float | None, ir_rate: float | None =
     return FrameFolder(ir, exact[0]), FrameFolder(vi, exact[1])
 
 
-def differ_in_rate(ir: Frames, vi: Frames) -> bool:
+def differ_in_rate(ir: Recording, vi: Recording) -> bool:
     """Whether two videos have different frame rates."""
     return abs(ir.rate / vi.rate - 1) > _RATE_TOLERANCE
 
 
-def check_fit(ir: Frames, vi: Frames, *, resize: bool, by_time: bool = False) -> None:
+def check_fit(ir: Recording, vi: Recording, *, any_size: bool, by_time: bool = False) -> None:
     """Checks whether two videos can be fused.
 
     Args:
         ir: infrared video.
         vi: visible video.
-        resize: whether sizes may differ.
+        any_size: whether sizes may differ.
         by_time: whether frames are paired by their time stamps alone, see `pair_by_time`.
 
     Raises:
@@ -83,7 +86,7 @@ def check_fit(ir: Frames, vi: Frames, *, resize: bool, by_time: bool = False) ->
         for alone, source in ((stems[0] - stems[1], ir), (stems[1] - stems[0], vi)):
             if alone:
                 raise VideoError(f"{len(alone)} frames are only in {source.path}, such as {min(alone)}.")
-    if ir.size != vi.size and not resize:
+    if ir.size != vi.size and not any_size:
         raise VideoError(
             f"{ir.path} is {size_text(ir.size)} but {vi.path} is {size_text(vi.size)} (width x height); "
             "register the videos first, or resample infrared with --resize ir."
@@ -96,7 +99,7 @@ def check_fit(ir: Frames, vi: Frames, *, resize: bool, by_time: bool = False) ->
             )
 
 
-def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFrame, ImageFrame | DecodedFrame]]:
+def pair_frames(ir: Recording, vi: Recording) -> Iterator[tuple[Frame, Frame]]:
     """Pairs frames by their time since the first frame.
 
     Raises:
@@ -115,9 +118,7 @@ def pair_frames(ir: Frames, vi: Frames) -> Iterator[tuple[ImageFrame | DecodedFr
         yield left, right
 
 
-def pair_by_time(
-    ir: Frames, vi: Frames, offset: float
-) -> Iterator[tuple[ImageFrame | DecodedFrame | None, ImageFrame | DecodedFrame]]:
+def pair_by_time(ir: Recording, vi: Recording, offset: float) -> Iterator[tuple[Frame | None, Frame]]:
     """Pairs every visible frame with the latest infrared frame, which is held for at least half a
     second.
 
@@ -181,14 +182,11 @@ def frame_name(visible: Path) -> str:
     return f"{visible.stem}{lossless_suffix(visible)}"
 
 
-def find_range(ir: Frames, ir_range: RangeOption) -> Range:
+def find_range(ir: Recording, ir_range: RangeOption) -> Range:
     """One range for all frames; for `auto`, from frames spread over the whole video."""
-    if not isinstance(ir_range, str):
-        return ir_range
-    first = next(iter(ir.sample(1))).infrared()
-    if ir_range == "full" or first.dtype.name == "uint8":
-        return full_range(first.dtype)
-    chosen = automatic_ranges(frame.infrared() for frame in ir.sample(_SAMPLED))[first.dtype]
-    if line := describe_range(chosen, first.dtype):
+    dtype = next(iter(ir.sample(1))).infrared().dtype
+    frames = ir.sample(_SAMPLED) if dtype != np.uint8 else ()
+    ranges = choose_ranges(ir_range, (frame.infrared() for frame in frames))
+    for line in ranges.lines():
         warnings.warn(line, ImageWarning, stacklevel=3)
-    return chosen
+    return ranges.of(dtype)

@@ -4,11 +4,13 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.io.annotations import AnnotationError, Boxes, read_boxes
+    from fusejax.io.frame_arrays import ArrayFrames
     from fusejax.io.images import ImageError, from_float, image_size, read_image, to_float, write_image
     from fusejax.io.pairing import PairError, PairPaths, match_pairs
 
 __all__ = [
     "AnnotationError",
+    "ArrayFrames",
     "Boxes",
     "ImageError",
     "PairError",

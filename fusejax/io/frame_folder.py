@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from fusejax.io.frame_arrays import ArrayFrame, Plane
 from fusejax.io.image_headers import image_size
-from fusejax.io.images import as_infrared, as_visible, from_float, read_image, read_thermal, to_float
+from fusejax.io.images import as_infrared, read_image, read_thermal
 from fusejax.io.pairing import list_images
 from fusejax.io.pyav import VideoError
-from fusejax.ops.color import recolor, rgb_to_luma
-
-Plane = Float[np.ndarray, "h w 1"]
 
 
 def natural_key(path: Path) -> tuple[list[tuple[str, int]], str]:
@@ -44,9 +42,11 @@ class ImageFrame:
     seconds: float
     path: Path
 
+    stamp = None
+
     @functools.cached_property
-    def _pixels(self) -> Shaped[np.ndarray, "h w c"]:
-        return read_image(self.path)
+    def _shown(self) -> ArrayFrame:
+        return ArrayFrame(self.seconds, read_image(self.path))
 
     def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
         """The stored values, one channel."""
@@ -54,23 +54,23 @@ class ImageFrame:
 
     def luma(self) -> Plane:
         """BT.601 luma in [0, 1]."""
-        pixels = to_float(self._pixels)
-        return rgb_to_luma(pixels) if pixels.shape[-1] == 3 else pixels
+        return self._shown.luma()
 
     def with_luma(self, fused_y: Plane) -> Shaped[np.ndarray, "h w c"]:
         """An image of the same data type with different luma."""
-        gray = self._pixels.shape[-1] == 1
-        return from_float(fused_y if gray else recolor(fused_y, to_float(self._pixels)), self._pixels.dtype)
+        return self._shown.with_luma(fused_y)
 
     def rgb(self) -> Float[np.ndarray, "h w 3"]:
         """RGB for display, in [0, 1]."""
-        return as_visible(to_float(self._pixels))
+        return self._shown.rgb()
 
 
 class FrameFolder:
     """A folder of images that are the frames of a video, in the order of the numbers in their
     names.
     """
+
+    file = aspect = None
 
     def __init__(self, path: Path, rate: fractions.Fraction):
         """Lists the images; `rate` is in frames per second."""

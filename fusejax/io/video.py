@@ -49,6 +49,11 @@ class DecodedFrame:
         self._depth = self.frame.format.components[0].bits
 
     @property
+    def stamp(self) -> tuple[Any, Any]:
+        """Time stamp and its unit, for a frame that is shown at the same moment."""
+        return self.frame.pts, self.frame.time_base
+
+    @property
     def kind(self) -> str:
         """Size and depth, which are the same for all frames of a video."""
         return f"{self.frame.width}x{self.frame.height}, {8 if self._depth == 8 else 16} bits"
@@ -146,6 +151,11 @@ class VideoFile:
             first = next(upright(path, [first]))
         self.rate, self.count, self._timed = found.rate, found.count, found.timed
         self.size, self.aspect = (first.height, first.width), 1 / aspect if turned and aspect else aspect
+
+    @property
+    def file(self) -> "VideoFile":
+        """The file, whose sound, field order and pixel aspect a fused video keeps."""
+        return self
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         number, kind, clock = 0, None, Clock(self.rate, timed=self._timed)

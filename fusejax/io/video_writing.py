@@ -79,17 +79,23 @@ class VideoWriter:
         self.target.parent.mkdir(parents=True, exist_ok=True)
         return self
 
-    def write(self, frame: "av.VideoFrame") -> None:
-        """Adds a frame; without a time stamp, it follows the previous one by one interval.
+    def write(self, frame: "av.VideoFrame | np.ndarray", *, index: int | None = None) -> None:
+        """Adds a frame.
+
+        Args:
+            frame: a frame, or pixels as `from_pixels` takes them.
+            index: number of intervals since the first frame, if the frame has no time stamp; by
+                default it follows the previous one.
 
         Raises:
             OSError: if the file cannot be written; names the file.
         """
+        frame = from_pixels(frame) if isinstance(frame, np.ndarray) else frame
         with self._named_errors():
             if self._written == 0:
                 self._open(frame)
             if frame.pts is None:
-                frame.pts, frame.time_base = self._written, 1 / self.rate
+                frame.pts, frame.time_base = self._written if index is None else index, 1 / self.rate
             self._copy_audio(until=frame.time)
             self._container.mux(self._stream.encode(self._with_aspect(self._in_format(frame))))
         self._written += 1

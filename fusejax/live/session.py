@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from fusejax.inference.align import chosen_aligner
 from fusejax.inference.backend import Backend
-from fusejax.inference.pair_arrays import Sources
+from fusejax.inference.frames import FrameFuser
 from fusejax.inference.temporal import initial_state, settle
-from fusejax.inference.thermal import Polarity, RangeOption, check_range, to_unit
-from fusejax.io.images import from_float, resample
+from fusejax.inference.thermal import Polarity, RangeOption, check_range
+from fusejax.io.images import from_float
 from fusejax.io.pairing import size_text
 from fusejax.io.pyav import VideoError
 from fusejax.io.video_writing import from_pixels
@@ -91,21 +92,26 @@ class Session:
         Args:
             ir: infrared source.
             vi: visible source.
-            backend: network, see `fusejax.load`.
+            backend: what fuses, see `fusejax.load`.
             outputs: takers of the frames.
             controls: settings that others may change while the session runs.
             options: see `LiveOptions`.
         """
         self.options, self.controls = options or LiveOptions(), controls or Controls(Settings())
         self.statistics, self.outputs = Statistics(), list(outputs)
-        self._backend, self._range = backend, LiveRange(check_range(self.options.ir_range))
+        self._frames = FrameFuser(
+            backend,
+            ir_range=LiveRange(check_range(self.options.ir_range)),
+            ir_polarity=self.options.ir_polarity,
+            align=chosen_aligner(None, self.options.resize),
+        )
         self._partners = Partners(offset=self.options.offset, bound=self.options.hold)
         self._waiting: deque[LiveFrame] = deque()
         self._arrived = Condition()
         self.ir = Source(ir, self._partners.put, timeout=self.options.timeout)
         self.vi = Source(vi, self._take, timeout=self.options.timeout)
-        self._size, self._state, self._before = (0, 0), None, 0.0
-        self._interval, self._tile = 1 / 30, None
+        self._size, self._before = (0, 0), 0.0
+        self._interval = 1 / 30
 
     def run(self) -> Summary:
         """Works until a file ends, `controls.stop` is set, or nothing comes any more.
@@ -165,10 +171,7 @@ class Session:
                 "register the cameras first, or resample infrared with --resize ir."
             )
         vi_y = vi.luma()
-        self._backend.check_size(self._size)
-        planes = Sources(vi_y[None], vi_y[None])
-        self._tile = self._backend.tile_side(planes)
-        self._backend.fuse_sources(planes, exact_size=True, tile=self._tile)
+        self._frames.warm_up(*self._size)
         settle(initial_state(*self._size), vi_y[None], vi_y[None], vi_y[None], 0.0, 0.1)
         with self._arrived:
             self._waiting.clear()
@@ -201,27 +204,18 @@ class Session:
             self.statistics.drop("without an infrared frame")
             return False
         picture, thermal = visible.picture, infrared.picture.infrared()
-        height, width = self._size
         if (picture.frame.height, picture.frame.width) != self._size or (
             not self.options.resize and thermal.shape[:2] != self._size
         ):
             self.statistics.drop("of another size")
             return False
-        chosen = self._range.of(thermal, infrared.seconds)
-        unit = to_unit(resample(thermal, height=height, width=width), chosen, polarity=self.options.ir_polarity)
-        settings, vi_y = self.controls.settings, picture.luma()
-        planes = Sources(unit[None], vi_y[None])
-        fused_y = self._backend.fuse_sources(planes, exact_size=True, tile=self._tile)
-        if settings.temporal:
-            state = self._state or initial_state(*self._size)
-            self._state, settled = settle(
-                state, unit[None], vi_y[None], fused_y, max(0.0, step), float(settings.temporal)
-            )
-            fused_y = np.asarray(settled)
+        settings = self.controls.settings
+        self._frames.temporal = float(settings.temporal)
+        fused = self._frames.fuse_luma(thermal, picture.luma(), visible.seconds)
         if settings.view == "infrared":
-            shown = from_pixels(from_float(unit, np.uint8))
+            shown = from_pixels(from_float(fused.ir, np.uint8))
         else:
-            shown = picture.frame if settings.view == "visible" else picture.with_luma(fused_y[0])
+            shown = picture.frame if settings.view == "visible" else picture.with_luma(fused.luma)
         for output in self.outputs:
             output.show(shown, visible.seconds)
         self.statistics.show(visible.due, time.monotonic())

@@ -143,7 +143,7 @@ def test_settling_is_told_the_time_since_the_frame_before(videos, weights, tmp_p
         intervals.append(interval)
         return state, fused_y
 
-    monkeypatch.setattr("fusejax.inference.video.settle", note)
+    monkeypatch.setattr("fusejax.inference.frames.settle", note)
     fuse_video(videos / "ir.mkv", videos / "vi.mkv", tmp_path, weights=weights, temporal=0.3)
     assert intervals == pytest.approx([0, 0.04, 0.04, 0.04, 0.04, 0.04])
 

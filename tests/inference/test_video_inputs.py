@@ -90,7 +90,7 @@ def test_targets_are_checked_before_any_work(root, tmp_path):
         fuse_video(*given, tmp_path / "a.avi")
     with pytest.raises(VideoError, match=r"h264 needs the suffix \.mp4"):
         fuse_video(*given, tmp_path / "a.mkv", codec="h264")
-    with pytest.raises(VideoError, match="temporal is -1"):
+    with pytest.raises(ValueError, match="temporal is -1"):
         fuse_video(*given, tmp_path, temporal=-1.0)
     (tmp_path / "vi.mkv").write_text("mine")
     with pytest.raises(FileExistsError, match=r"vi\.mkv already exists.*--overwrite"):
