@@ -24,7 +24,7 @@ B_FRAMES = {"bf": "2", "x264-params": "b-adapt=0:scenecut=0"}
 def pair_of(path):
     """Both sources of a file."""
     left, right = VideoFile(path), VideoFile(path)
-    check_fit(left, right, resize=False)
+    check_fit(left, right, any_size=False)
     return list(pair_frames(left, right))
 
 
@@ -95,7 +95,7 @@ def test_b_frames_without_presentation_times_keep_their_order_and_distance(tmp_p
 def test_infrared_with_b_frames_in_avi_pairs_with_any_visible_video(tmp_path):
     ir = VideoFile(encode(tmp_path / "ir.avi", gray(), "libx264", "yuv420p", options=B_FRAMES))
     vi = VideoFile(encode(tmp_path / "vi.mkv", visible(), "ffv1", "yuv422p"))
-    check_fit(ir, vi, resize=False)
+    check_fit(ir, vi, any_size=False)
     assert len(list(pair_frames(ir, vi))) == 12
 
 
@@ -157,7 +157,7 @@ def test_open_groups_that_were_cut_have_the_frames_that_decode(tmp_path):
             ffmpeg("-ss", "2", "-i", tmp_path / f"{name}.mkv", "-c", "copy", tmp_path / f"{name}_cut{suffix}")
     for suffix in (".mkv", ".mp4"):
         ir, vi = (VideoFile(tmp_path / f"{name}_cut{suffix}") for name in "ab")
-        check_fit(ir, vi, resize=False)
+        check_fit(ir, vi, any_size=False)
         assert ir.rate == vi.rate == 10
         assert len(list(pair_frames(ir, vi))) == count_frames(ir)
 
