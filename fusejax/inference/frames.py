@@ -183,7 +183,7 @@ class FrameFuser:
 
     def __init__(
         self,
-        weights: str | Path | Backend = "light",
+        weights: str | Path | Backend,
         *,
         temporal: float = 0.0,
         ir_range: RangeOption | FrameRange = "auto",
