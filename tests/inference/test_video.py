@@ -209,7 +209,7 @@ def test_raw_thermal_has_one_range_for_the_whole_video(weights, tmp_path, pairs)
     chosen = (float(min(c.min() for c in counts)), 11000.0)
     again = fuse_video(ir, vi, tmp_path / "set", weights=weights, ir_range=chosen)
     left, right = (rgb_to_luma(np.stack(rgb_frames(x.written)).astype(np.float32)) for x in (fused, again))
-    assert np.abs(left - right).max() <= 2  # the lowest 0.01 % are outliers for auto
+    assert np.abs(left - right).max() <= 2.5  # the lowest 0.01 % are outliers for auto; colors are rounded
 
 
 class Interrupt(BaseException):
