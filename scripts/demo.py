@@ -26,7 +26,8 @@ def main(options: DemoOptions) -> None:
     fuse_command(
         FuseOptions(ir=source / "ir", vi=source / "vi", out=fused, weights=options.weights, panel=True, overwrite=True)
     )
-    evaluate_command(EvaluateOptions(fused=(fused,), ir=source / "ir", vi=source / "vi", out=options.out / "scores"))
+    given = ((str(fused),),)
+    evaluate_command(EvaluateOptions(fused=given, ir=source / "ir", vi=source / "vi", out=options.out / "scores"))
     print(f"The panels (infrared | visible | fused | fused in color) are in {fused}")
 
 

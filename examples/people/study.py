@@ -27,7 +27,7 @@ from people.patches import Fuse, Patches, cut_patches, image_kinds, joined
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.io.images import from_float, to_float
 from fusejax.progress import track
-from fusejax.report.tables import markdown_table
+from fusejax.report.markdown import markdown_table
 from fusejax.typing import Pair, Params
 
 _COPIES = 3

@@ -8,11 +8,17 @@ import tyro
 
 from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
+from fusejax.evaluation.ablation import Ablation
 from fusejax.evaluation.grids import draw_grids
-from fusejax.evaluation.pages import write_ablation_pages
-from fusejax.evaluation.run import reference_scores, run_ablation
-from fusejax.evaluation.tables import markdown, write_csv
-from fusejax.io.outputs import check_out, write_complete
+from fusejax.evaluation.results import Scores
+from fusejax.evaluation.run import evaluate_runs, run_ablation
+from fusejax.io.outputs import check_out
+from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
+from fusejax.report.page import write_page
+from fusejax.report.ranking import rank
+from fusejax.report.tables import Table, score_table
+
+_NOTE = "Images and scores are those of the first seed; table.md lists the means over the seeds."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +28,7 @@ class AblateOptions:
     Attributes:
         config: a file with get_ablation(), or the name of a shipped ablation.
         data_root: folder that holds the sets.
-        out: folder for runs, scores, table.md, table.csv and grids.
+        out: folder for runs, metrics.csv, metrics.json, table.md, table.tex and grids.
         seeds: number of seeds; each variant is trained once per seed.
         full_size: use the papers' network sizes and training lengths, for an accelerator, instead
             of the smaller ones that a CPU can handle.
@@ -51,18 +57,28 @@ def ablate_command(options: AblateOptions) -> str:
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
     ablation = ablation.only(options.only or ablation.variants.keys()).times_as_long(options.length)
     check_out(options.out)
-    results = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
-    references = reference_scores(ablation, data_root=options.data_root, out=options.out)
-    text = markdown(ablation, results, references)
-    write_complete(options.out / "table.md", text)
-    write_csv(options.out / "table.csv", ablation, results, references)
+    scores = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
+    tables = [ablation_table(ablation, each) for each in scores]
+    text = write_tables(options.out, scores, tables, head=f"# {ablation.title}")
     print(text)
-    print(f"written to {options.out}: table.md, table.csv, {len(grids)} image grids")
+    print(f"written to {options.out}: {', '.join((*TABLE_FILES, *SCORE_FILES))}, {len(grids)} image grids")
     if options.page:
-        for path in write_ablation_pages(ablation, data_root=options.data_root, out=options.out):
-            print(f"page: {path}")
+        for name in ablation.scored_on:
+            result = evaluate_runs(ablation, name, data_root=options.data_root, out=options.out)
+            place = options.out / "pages" / name.replace("/", "_")
+            print(f"page: {write_page(place, result, title=f'{ablation.title}: {name}', note=_NOTE)}")
     return text
+
+
+def ablation_table(ablation: Ablation, scores: Scores) -> Table:
+    """The table of one set: the variants compete; the plain average and the bound are listed."""
+    inside = scores.convention == "regions"  # no rank: the plain average is best in two of the three columns
+    ranking = None if inside else rank([scores.select(methods=[m for m in scores.methods if m in ablation.variants])])
+    table = score_table(scores, ranking)
+    note = ablation.scored_on[scores.name]
+    where = "inside the boxes, and MSE over the whole images; errors on [0, 1]; " if inside else ""
+    return dataclasses.replace(table, caption=f"({note}) {where}{table.caption}", notes=[])
 
 
 def run(arguments: list[str]) -> None:

@@ -1,16 +1,21 @@
 """`fusejax compare`: one table of methods over several sets, with ranks, a plot and images."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from fusejax.cli.parsing import parse
-from fusejax.evaluation.comparison import ComparedSet, compare_methods, comparison_grid
-from fusejax.evaluation.comparison_tables import Means, comparison_tables, mean_ranks, means_of, read_rows, write_means
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
+from fusejax.evaluation.comparison import compare_methods, comparison_grid
+from fusejax.evaluation.results import Evaluation
 from fusejax.io.images import write_image
-from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
-from fusejax.report.plots import plot_distributions
-from fusejax.report.rank_plot import plot_ranks
+from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
+from fusejax.report.known_rows import Rows, read_rows
+from fusejax.report.page import check_page, write_page
+from fusejax.report.plots import plot_distributions, plot_ranks
+from fusejax.report.ranking import Ranking, rank
+from fusejax.report.tables import rank_table, score_table
 from fusejax.weights.files import shipped_weights
 
 _DISTRIBUTIONS = "distributions.png"
@@ -22,81 +27,109 @@ class CompareOptions:
 
     Attributes:
         data_root: folder that holds the sets.
-        out: folder for fused images, table.md, table.csv, ranks.png, distributions and image grids.
-            Existing fused images are kept.
+        out: folder for fused images, metrics.csv, metrics.json, table.md, table.tex, ranks.png,
+            distributions and image grids. Existing fused images are kept.
         sets: pair folders below `data_root`; each path leads to the folder with the two image
             folders.
-        weights: shipped names, .safetensors files or folders of runs; by default all shipped
-            weights.
+        weights: what fuses: shipped names, .safetensors files, runs, exported or other .onnx or
+            .stablehlo files; NAME=WEIGHTS gives another name. By default all shipped weights.
         rules: fusion rules that need no weights: `average` and `maximum`.
-        others: folders with the results of other methods, each with one subfolder per set; the
-            folder name is the method name.
+        others: folders with the results of other methods, DIR or NAME=DIR, each with one subfolder
+            per set.
         rows: CSV or Markdown file of means measured elsewhere; they are ranked with the others.
         convention: which toolkit's metric definitions to use.
+        metrics: names of the metrics to compute; by default the nine usual ones.
+        ir_range: infrared values that map to black and white, as in `fusejax fuse`: auto, full, or
+            two numbers LOW HIGH.
         shown: number of pairs of each set, from the first, to draw in a grid.
+        page: folder for a results page per set, PAGE/SET/index.html.
         overwrite: fuse again instead of keeping existing images, and replace the tables.
     """
 
     data_root: Path
     out: Path
     sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
-    weights: tuple[str, ...] | None = None
+    weights: Repeated | None = None
     rules: tuple[Literal["average", "maximum"], ...] = ("average", "maximum")
-    others: tuple[Path, ...] = ()
+    others: Repeated = ()
     rows: Path | None = None
-    convention: Literal["exact", "cddfuse", "tang", "vifb", "look"] = "cddfuse"
+    convention: ConventionName = "exact"
+    metrics: tuple[str, ...] | None = None
+    ir_range: tuple[str, ...] = ("auto",)
     shown: int = 2
+    page: Path | None = None
     overwrite: bool = False
 
 
-def compare_command(options: CompareOptions) -> dict[str, Means]:
+def compare_command(options: CompareOptions) -> list[Evaluation]:
     """Compares, prints the tables and writes all files.
+
+    Returns:
+        The scores on each set.
 
     Raises:
         ValueError: before any work, if something cannot be used.
         FileExistsError: before any work, if `out` already holds a comparison.
     """
-    check_out(options.out)
-    table, folders = options.out / "table.md", [_place(name, options) for name in options.sets]
-    refuse_existing(check_files([table]), overwrite=options.overwrite)
-    beside = [options.out / name for name in ("table.csv", "ranks.png")]
-    beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
-    refuse_existing(beside, overwrite=options.overwrite)
-    rows = read_rows(options.rows) if options.rows is not None else None
+    _check(options)
+    known = {} if options.rows is None else read_rows(options.rows, convention=options.convention)
     compared = compare_methods(
         options.data_root,
         options.sets,
         options.out,
-        weights=shipped_weights() if options.weights is None else options.weights,
+        weights=shipped_weights() if options.weights is None else flat(options.weights),
         rules=options.rules,
-        others={folder.name: folder for folder in options.others},
+        others=flat(options.others),
         convention=options.convention,
+        metrics=options.metrics,
+        ir_range=parse_range(options.ir_range),
         overwrite=options.overwrite,
     )
-    sets = means_of(compared, rows)
-    text = comparison_tables(sets, convention=options.convention)
-    write_means(options.out / "table.csv", sets)
-    overall = mean_ranks(sets)
-    plot_ranks(options.out / "ranks.png", overall, {name: mean_ranks({name: sets[name]}) for name in sets})
-    for each in compared:
-        _draw(each, options)
-    write_complete(table, text)  # last: its presence says that the comparison is complete
+    for result in compared:
+        _draw(result, options)
+    text = _write(compared, known, options)
     print(text)
-    print(f"written to {options.out}: table.md, table.csv, ranks.png, distributions and grids of each set")
-    return sets
+    if options.page is not None:
+        for result in compared:
+            name = result.scores[0].name
+            print(f"page: {write_page(_place(options.page, name), result, title=f'Comparison on {name}')}")
+    files = ", ".join((*TABLE_FILES, *SCORE_FILES, "ranks.png"))
+    print(f"written to {options.out}: {files}, distributions and grids of each set")
+    return compared
 
 
-def _draw(compared: ComparedSet, options: CompareOptions) -> None:
-    place = _place(compared.name, options)
-    plot_distributions(place / _DISTRIBUTIONS, compared.scores)
-    for stem in compared.scores[0].names[: options.shown]:
-        path = place / "grids" / f"{stem.replace('/', '_')}.png"
+def _check(options: CompareOptions) -> None:
+    check_out(options.out)
+    refuse_existing(check_files([options.out / "table.md"]), overwrite=options.overwrite)
+    beside = [options.out / name for name in (*SCORE_FILES, "table.tex", "ranks.png")]
+    folders = [_place(options.out, name) for name in options.sets]
+    beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
+    refuse_existing(beside, overwrite=options.overwrite)
+    for name in options.sets if options.page is not None else ():
+        check_page(_place(options.page, name), overwrite=options.overwrite)
+
+
+def _write(compared: Sequence[Evaluation], known: Rows, options: CompareOptions) -> str:
+    """Ranks, then writes the tables; table.md says that the comparison is complete."""
+    scores = [result.scores[0] for result in compared]
+    overall, by_set = rank(scores, known=known), [rank([each], known=known) for each in scores]
+    named: dict[str, Ranking] = dict(zip((each.name for each in scores), by_set, strict=True))
+    plot_ranks(options.out / "ranks.png", overall, named)
+    tables = [score_table(each, ranking, known=known) for each, ranking in zip(scores, by_set, strict=True)]
+    return write_tables(options.out, scores, [rank_table(overall, scores), *tables])
+
+
+def _draw(result: Evaluation, options: CompareOptions) -> None:
+    place = _place(options.out, result.scores[0].name)
+    plot_distributions(place / _DISTRIBUTIONS, result.scores[0])
+    for name in result.names[: options.shown]:
+        path = place / "grids" / f"{name.replace('/', '_')}.png"
         if options.overwrite or not path.exists():  # of an interrupted run, or not of this tool
-            write_image(path, comparison_grid(compared, stem))
+            write_image(path, comparison_grid(result, name, ir_range=parse_range(options.ir_range)))
 
 
-def _place(name: str, options: CompareOptions) -> Path:
-    return options.out / name.replace("/", "_")
+def _place(folder: Path, name: str) -> Path:
+    return folder / name.replace("/", "_")
 
 
 def run(arguments: list[str]) -> None:

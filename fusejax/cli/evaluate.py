@@ -1,30 +1,26 @@
-"""`fusejax evaluate`: scores folders of fused images against their sources."""
+"""`fusejax evaluate`: scores folders of fused images, or weights, against the sources."""
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import tyro
-from rich.console import Console
-
-from fusejax.cli.parsing import parse
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.evaluation.folder import evaluate_folders, method_names
-from fusejax.evaluation.regions import write_regions
+from fusejax.evaluation.folder import evaluate_folders
+from fusejax.evaluation.methods import Method, fuse_methods, name_methods
+from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.video import evaluate_videos, with_frames
-from fusejax.inference.folder import fuse_folder
-from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
+from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.io.unfinished import unfinished_folder
-from fusejax.metrics import undefined_reason
+from fusejax.report.files import SCORE_FILES, TABLE_FILES, print_tables, write_tables
 from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions
-from fusejax.report.scores import Scores, write_scores
-from fusejax.report.tables import comparison_markdown, terminal_table
+from fusejax.report.ranking import rank
+from fusejax.report.tables import Table, score_table
 
-_FILE_WIDTH = 240
-_EXISTING = ("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "regions.csv")
+_FIGURE = "distributions.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +31,10 @@ class EvaluateOptions:
         ir: folder of infrared images. Without --vi: one folder whose file names mark both images
             (_T and _V), or a CSV file with the columns ir and vi.
         vi: folder of visible images.
-        fused: folder of fused images, gray or color, 8 or 16 bit; repeat --fused for each further
-            method.
-        weights: weights that fuse the sources first: shipped name, .safetensors file, run, or
-            exported .onnx or .stablehlo file; repeat --weights for more.
+        fused: folders of fused images, gray or color, 8 or 16 bit: DIR or NAME=DIR, where NAME is
+            shown in the tables.
+        weights: what fuses the sources first: shipped names, .safetensors files, runs, exported or
+            other .onnx or .stablehlo files; NAME=WEIGHTS gives another name.
         convention: which toolkit's metric definitions to use, one or more.
         metrics: names of the metrics to compute; by default the nine usual ones. Each convention
             computes those of them that it defines.
@@ -46,26 +42,31 @@ class EvaluateOptions:
             the boxes.
         box_classes: names of the object classes that count, ignoring case; no name means all
             classes.
+        ir_range: infrared values that map to black and white, as in `fusejax fuse`: auto, full, or
+            two numbers LOW HIGH. Scores compare with the infrared image after that.
+        ir_polarity: `black` if hot is dark in the infrared images.
         resize: `ir` resamples each infrared image to the size of the visible image.
         temporal: instead score videos, or folders with the frames of a video, over time: flicker,
             warping errors, motion.
         skip_bad: skip images that are missing in a folder or do not match their sources, and list
             them.
         out: folder for metrics.csv and metrics.json with every convention, method and image,
-            comparison.md and distributions.png (further conventions: distributions_NAME.png); with
-            boxes also regions.csv.
+            table.md and table.tex with means, ranks and 95% intervals, and distributions.png
+            (further conventions: distributions_NAME.png).
         page: folder for a results page, index.html, with tables, charts and images.
         overwrite: replace existing files in `out` and `page`.
     """
 
     ir: Path
     vi: Path | None = None
-    fused: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
-    weights: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    convention: tuple[Literal["exact", "cddfuse", "tang", "vifb", "look"], ...] = ("exact",)
+    fused: Repeated = ()
+    weights: Repeated = ()
+    convention: tuple[ConventionName, ...] = ("exact",)
     metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES
+    ir_range: tuple[str, ...] = ("auto",)
+    ir_polarity: Literal["white", "black"] = "white"
     resize: Literal["ir"] | None = None
     temporal: bool = False
     skip_bad: bool = False
@@ -75,116 +76,98 @@ class EvaluateOptions:
 
 
 def evaluate_command(options: EvaluateOptions) -> list[Scores]:
-    """Scores, prints the table and writes the files.
+    """Scores, prints the tables and writes the files.
+
+    Returns:
+        The scores by convention; with boxes, followed by those inside them.
 
     Raises:
         ValueError: before any work, if the folders do not match.
         OSError: before any work, if `out` cannot be written or already holds scores.
     """
-    if options.temporal:
-        return _evaluate_videos(options)
-    with unfinished_folder(Path(tempfile.gettempdir())) as made:
-        by_weights = {made / name: options.weights[n] for n, name in enumerate(_names(options.weights))}
-        folders = [*options.fused, *by_weights]
-        if not folders:
-            raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
-        if options.out is not None:
-            _check_out(options.out, _sources(options), overwrite=options.overwrite)
-        if options.page is not None:
-            check_page(options.page, overwrite=options.overwrite)
-        for folder, weights in by_weights.items():
-            fuse_folder(
-                options.ir, options.vi, folder, weights=weights, resize=options.resize, skip_bad=options.skip_bad
-            )
-        return _evaluate(options, folders)
-
-
-def _evaluate_videos(options: EvaluateOptions) -> list[Scores]:
-    if options.vi is None:
-        raise ValueError("--vi is missing; --temporal needs the infrared and the visible video.")
-    if options.weights:
+    fused = flat(options.fused)
+    methods = name_methods(weights=flat(options.weights), folders=fused)
+    if not methods:
+        raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
+    if options.temporal and options.weights:
         raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
+    _check(options, methods)
+    if options.temporal:
+        if options.vi is None:
+            raise ValueError("--vi is missing; --temporal needs the infrared and the visible video.")
+        scores = evaluate_videos(fused, options.ir, options.vi)
+        _report([scores], options, unit="transitions between frames")
+        if options.page is not None:
+            print(f"page: {write_page(options.page, with_frames(scores, fused, options.ir, options.vi))}")
+        return [scores]
+    with unfinished_folder(Path(tempfile.gettempdir())) as made:
+        result = _evaluate(options, methods, made)
+        _report(result.tables, options)
+        if options.page is not None:
+            print(f"page: {write_page(options.page, result)}")
+    return result.tables
+
+
+def _check(options: EvaluateOptions, methods: Sequence[Method]) -> None:
     if options.page is not None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
-        _check_out(options.out, _sources(options), overwrite=options.overwrite)
-    scores = evaluate_videos(options.fused, options.ir, options.vi)
-    _report({"temporal": scores}, options.out, unit="transitions between frames")
-    if options.page is not None:
-        print(f"page: {write_page(options.page, with_frames(scores, options.fused, options.ir, options.vi))}")
-    return scores
+        check_out(options.out)
+        names = (*SCORE_FILES, *TABLE_FILES, *_figures(options.convention))
+        sources = [options.ir, options.vi, *(method.folder for method in methods)]
+        existing = check_files([options.out / name for name in names], sources=[path for path in sources if path])
+        refuse_existing(existing, overwrite=options.overwrite)
 
 
-def _sources(options: EvaluateOptions) -> list[Path]:
-    return [path for path in (*options.fused, options.ir, options.vi) if path is not None]
+def _figures(conventions: Sequence[str]) -> list[str]:
+    return [_FIGURE, *(f"distributions_{name}.png" for name in conventions[1:])]
 
 
-def _names(weights: Sequence[str]) -> list[str]:
-    return method_names([Path(name) for name in weights])
-
-
-def _evaluate(options: EvaluateOptions, folders: Sequence[Path]) -> list[Scores]:
+def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -> Evaluation:
+    shared = {
+        "ir_range": parse_range(options.ir_range),
+        "ir_polarity": options.ir_polarity,
+        "resize": options.resize,
+        "skip_bad": options.skip_bad,
+    }
     result = evaluate_folders(
-        folders,
+        fuse_methods(methods, options.ir, options.vi, made, **shared),
         options.ir,
         options.vi,
         convention=options.convention,
         metrics=options.metrics,
         boxes=options.boxes,
         box_classes=options.box_classes,
-        resize=options.resize,
-        skip_bad=options.skip_bad,
+        **shared,
     )
     for line in result.skipped:
         print(f"skipped: {line}")
-    _report(result.conventions, options.out)
-    if result.regions:
-        _report_regions(result.regions, len(result.methods[0].names), options)
-    if options.page is not None:
-        print(f"page: {write_page(options.page, result)}")
-    return result.methods
+    return result
 
 
-def _check_out(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None:
-    check_out(out)
-    files = [*(out / name for name in _EXISTING), *sorted(out.glob("distributions_*.png"))]
-    refuse_existing(check_files(files, sources=sources), overwrite=overwrite)
-
-
-def _console() -> Console:
-    console = Console()
-    if not console.is_terminal:
-        console.width = _FILE_WIDTH  # Rich assumes 80 columns there and truncates the numbers
-    return console
-
-
-def _report_regions(rows: list[Scores], images: int, options: EvaluateOptions) -> None:
-    console, counted = _console(), len(rows[0].names)
-    classes = ", ".join(options.box_classes) or "all classes"
-    skipped = f"{images - counted} of {images} skipped because they have no boxes"
-    console.print(f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}")
-    console.print(terminal_table(rows, width=console.width))
-    if options.out is not None:
-        write_regions(options.out / "regions.csv", rows)
-
-
-def _report(conventions: Mapping[str, Sequence[Scores]], out: Path | None, *, unit: str = "images") -> None:
-    console = _console()
-    for name, methods in conventions.items():
-        console.print(f"means over {len(methods[0].names)} {unit}, convention {name!r}")
-        console.print(terminal_table(methods, width=console.width))
-        for scores in methods:
-            for metric, count in scores.left_out().items():
-                values = f"{count} of {len(scores.names)} {unit}"
-                reason = undefined_reason(metric)
-                console.print(f"{scores.method}: {metric} omits {values}; it is undefined where {reason}")
-    if out is None:
+def _report(scores: Sequence[Scores], options: EvaluateOptions, *, unit: str = "images") -> None:
+    tables = [_table(each, unit) for each in scores]
+    if scores[-1].convention == "regions":
+        tables[-1] = _region_table(scores[-1], len(scores[0].images), options)
+    print_tables(tables)
+    if options.out is None:
         return
-    write_scores(out, conventions)
-    write_complete(out / "comparison.md", "\n".join(map(comparison_markdown, conventions.values())))
-    for n, (name, methods) in enumerate(conventions.items()):
-        plot_distributions(out / (f"distributions_{name}.png" if n else "distributions.png"), methods)
-    console.print(f"written to {out}")
+    shown = [each for each in scores if each.convention != "regions"]
+    for each, name in zip(shown, _figures([each.convention for each in shown]), strict=True):
+        plot_distributions(options.out / name, each)
+    write_tables(options.out, scores, tables)
+    print(f"written to {options.out}")
+
+
+def _table(scores: Scores, unit: str) -> Table:
+    return score_table(scores, rank([scores]) if len(scores.methods) > 1 else None, unit=unit)
+
+
+def _region_table(scores: Scores, images: int, options: EvaluateOptions) -> Table:
+    counted, classes = len(scores.images), ", ".join(options.box_classes) or "all classes"
+    skipped = f"{images - counted} of {images} skipped because they have no boxes"
+    caption = f"inside boxes of {classes}: means over {counted} images, errors on [0, 1]; {skipped}"
+    return dataclasses.replace(score_table(scores), caption=caption, notes=[])
 
 
 def run(arguments: list[str]) -> None:

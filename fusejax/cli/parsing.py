@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import tyro
 
@@ -84,3 +84,15 @@ def parse_range(words: tuple[str, ...]) -> RangeOption:
     except ValueError as error:
         raise ValueError(f"--ir-range is {' '.join(words)!r}; give auto, full, or two numbers LOW HIGH.") from error
     return low, high
+
+
+ConventionName = Literal["exact", "cddfuse", "tang", "vifb", "look"]
+"""Names of `fusejax.metrics.CONVENTIONS`, which imports JAX."""
+
+Repeated = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
+"""A flag with several values that may also be repeated."""
+
+
+def flat(given: Repeated) -> list[str]:
+    """The values of a repeated flag, in their order."""
+    return [value for group in given for value in group]

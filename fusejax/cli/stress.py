@@ -3,15 +3,17 @@
 import dataclasses
 from pathlib import Path
 
-import tyro
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
+from fusejax.evaluation.methods import name_methods
+from fusejax.evaluation.results import CLEAN
+from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders, write_inputs
+from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.report.curves import curve_name, draw_curves, draw_grid
+from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
+from fusejax.report.markdown import markdown
+from fusejax.report.tables import Table, condition_table
 
-from fusejax.cli.parsing import parse
-from fusejax.evaluation.stress import CHANGE, METRICS, stress_folders, write_inputs
-from fusejax.evaluation.stress_figures import curve_name, draw_curves, draw_grid
-from fusejax.evaluation.stress_tables import markdown, write_csv
-from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
-
-_TABLE, _CSV, _GRID = "stress.md", "stress.csv", "grid.png"
+_GRID = "grid.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +24,19 @@ class StressOptions:
         ir: folder of infrared images. Without --vi: one folder whose file names mark both images
             (_T and _V), or a CSV file with the columns ir and vi.
         vi: folder of visible images of the same sizes.
-        out: folder for stress.md, stress.csv, the curves and the grid of images.
-        weights: shipped names, .safetensors files, folders of runs, or exported files (.onnx,
-            .stablehlo).
-        fused: NAME=DIR with another method's results for the degraded inputs: DIR/clean/a.png,
-            DIR/ir_blur_1/a.png and so on.
+        out: folder for table.md, table.tex, metrics.csv, metrics.json, the curves and the grid of
+            images.
+        weights: what fuses: shipped names, .safetensors files, runs, exported or other .onnx or
+            .stablehlo files; NAME=WEIGHTS gives another name.
+        fused: DIR or NAME=DIR with another method's results for the degraded inputs:
+            DIR/clean/a.png, DIR/ir_blur_1/a.png and so on.
         write_inputs: also write the degraded inputs to this folder, for methods that run elsewhere;
             adversarial noise is computed for the first of the weights.
         degradations: names of the degradations to apply; by default all.
         pairs: number of pairs to use, spread evenly over the folder; by default all.
         convention: which toolkit's metric definitions to use.
+        ir_range: infrared values that map to black and white, as in `fusejax fuse`: auto, full, or
+            two numbers LOW HIGH.
         metrics: metrics to compute; by default four that compare with both sources.
         overwrite: replace existing files in `out`.
     """
@@ -39,12 +44,13 @@ class StressOptions:
     ir: Path
     vi: Path | None = None
     out: Path | None = None
-    weights: tuple[str, ...] = ()
-    fused: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    weights: Repeated = ()
+    fused: Repeated = ()
     write_inputs: Path | None = None
     degradations: tuple[str, ...] | None = None
     pairs: int | None = None
-    convention: str = "exact"
+    convention: ConventionName = "exact"
+    ir_range: tuple[str, ...] = ("auto",)
     metrics: tuple[str, ...] = METRICS
     overwrite: bool = False
 
@@ -56,47 +62,57 @@ def stress_command(options: StressOptions) -> None:
         ValueError: before any work, if folders, weights or names cannot be used.
         OSError: before any work, if files already exist.
     """
-    fused = dict(_name_and_folder(text) for text in options.fused)
+    weights, fused = flat(options.weights), flat(options.fused)
     if options.out is None and options.write_inputs is None:
         raise ValueError("Give --out DIR for the results, --write-inputs DIR for the degraded inputs, or both.")
     if options.out is not None:
         check_out(options.out)
-        sources = [path for path in (options.ir, options.vi, *fused.values()) if path is not None]
+        sources = [options.ir, options.vi, *(m.folder for m in name_methods(folders=fused))]
+        sources = [path for path in sources if path]
         curves = [options.out / curve_name(metric) for metric in (*options.metrics, CHANGE)]
-        existing = check_files([options.out / _TABLE, options.out / _GRID], sources=sources)
-        existing += check_files([options.out / _CSV, *curves], sources=sources, own=True)
+        existing = check_files([options.out / name for name in ("table.md", _GRID)], sources=sources)
+        beside = [options.out / name for name in (*SCORE_FILES, "table.tex")]
+        existing += check_files([*beside, *curves], sources=sources, own=True)
         refuse_existing(existing, overwrite=options.overwrite)
+    shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": parse_range(options.ir_range)}
     if options.write_inputs is not None:
-        weights = options.weights[0] if options.weights else None
-        chosen = {"weights": weights, "kinds": options.degradations, "pairs": options.pairs}
-        count = write_inputs(options.ir, options.vi, options.write_inputs, **chosen)
+        attacked = weights[0] if weights else None
+        count = write_inputs(options.ir, options.vi, options.write_inputs, weights=attacked, **shared)
         print(f"{count} conditions written to {options.write_inputs}")
     if options.out is None:
         return
     result = stress_folders(
         options.ir,
         options.vi,
-        weights=options.weights,
+        weights=weights,
         fused=fused,
-        kinds=options.degradations,
-        pairs=options.pairs,
         convention=options.convention,
         metrics=options.metrics,
+        **shared,
     )
-    text = markdown(result)
-    write_csv(options.out / _CSV, result)
-    curves = draw_curves(options.out, result)
-    draw_grid(options.out / _GRID, result)
-    write_complete(options.out / _TABLE, text)
-    print(text.partition("\n## Every strength")[0])
-    print(f"written to {options.out}: {_TABLE}, {_CSV}, {_GRID}, {', '.join(path.name for path in curves)}")
+    curves = draw_curves(options.out, result.scores, result.groups)
+    draw_grid(options.out / _GRID, result.examples)
+    summary, strengths = stress_tables(result)
+    head = "\n\n".join(result.notes)
+    write_tables(options.out, [result.scores], [summary, strengths], head=head)
+    print(markdown([summary], head=head))
+    files = (*TABLE_FILES, *SCORE_FILES, _GRID, *(path.name for path in curves))
+    print(f"written to {options.out}: {', '.join(files)}")
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
-    name, sign, folder = text.partition("=")
-    if not (name and sign and folder):
-        raise ValueError(f"--fused is {text!r}; expected NAME=DIR.")
-    return name, Path(folder)
+def stress_tables(result: StressResult) -> tuple[Table, Table]:
+    """Means per degradation, averaged over its strengths, and per strength."""
+    scores = result.scores
+    places = {name: n for n, name in enumerate(scores.conditions)}
+    summary, strengths = {(CLEAN,): [0]}, {(CLEAN, ""): [0]}
+    for group in result.groups:
+        summary[group.title,] = [places[name] for name in group.conditions]
+        for name, label in zip(group.conditions, group.labels, strict=True):
+            strengths[group.title, f"{label} {group.unit}" if label else ""] = [places[name]]
+    return (
+        condition_table(scores, summary, ["degradation"]),
+        condition_table(scores, strengths, ["degradation", "strength"]),
+    )
 
 
 def run(arguments: list[str]) -> None:

@@ -1,43 +1,22 @@
 """Comparing methods on the same pairs: weights, simple fusion rules, results of other programs."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from fusejax.data.folders import find_pair_folders
-from fusejax.evaluation.folder import evaluate_folders
-from fusejax.inference.folder import fuse_folder
-from fusejax.inference.loading import load, weights_name
+from fusejax.evaluation.folder import evaluate_folders, metrics_by_convention
+from fusejax.evaluation.methods import Given, GivenBackends, fuse_methods, name_methods
+from fusejax.evaluation.results import Evaluation
+from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.inference.loading import opened
 from fusejax.inference.rules import RULES
-from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
-from fusejax.io.pairing import PairError, is_pair_list, list_images, match_pairs, source_files
-from fusejax.io.panels import labeled_row, stacked
-from fusejax.ops.color import rgb_to_luma
-from fusejax.report.scores import Scores
+from fusejax.inference.thermal import RangeOption
+from fusejax.io.images import read_image, to_float
+from fusejax.io.pairing import PairError, PairPaths, is_pair_list
+from fusejax.io.panels import RgbImage, labeled_row, stacked
 
 _COLUMNS = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class ComparedSet:
-    """Result of a comparison on one set of pairs.
-
-    Attributes:
-        name: name of the set.
-        scores: scores of every method, per image.
-        fused: folder of each method's images.
-        ir: folder of the infrared images.
-        vi: folder of the visible images.
-    """
-
-    name: str
-    scores: list[Scores]
-    fused: dict[str, Path]
-    ir: Path
-    vi: Path
 
 
 def compare_methods(
@@ -45,12 +24,14 @@ def compare_methods(
     sets: Sequence[str],
     out: str | Path,
     *,
-    weights: Sequence[str] = (),
+    weights: GivenBackends = (),
     rules: Sequence[str] = (),
-    others: Mapping[str, str | Path] | None = None,
-    convention: str = "cddfuse",
+    others: Given = (),
+    convention: str = "exact",
+    metrics: Sequence[str] | None = None,
+    ir_range: RangeOption = "auto",
     overwrite: bool = False,
-) -> list[ComparedSet]:
+) -> list[Evaluation]:
     """Fuses sets of pairs with weights and rules, and scores them with other methods' results.
 
     Fused images are written to OUT/SET/METHOD (a "/" in SET becomes "_"). Existing images are kept,
@@ -61,12 +42,13 @@ def compare_methods(
         sets: pair folders below `data_root`; each path leads to the folder with the two image
             folders.
         out: folder for the fused images.
-        weights: what to compare, see `fusejax.load`; the name of the file or folder is the method
-            name.
+        weights: what fuses, see `fusejax.load`; NAME=WEIGHTS gives another name.
         rules: names of `RULES`.
-        others: folders of other methods' results by method name, with images FOLDER/SET/STEM.png,
-            or FOLDER/STEM.png if there is only one set.
+        others: folders of other methods' results, DIR or NAME=DIR, with images DIR/SET/STEM.png, or
+            DIR/STEM.png if there is only one set.
         convention: which toolkit's metric definitions to use.
+        metrics: names of the metrics; by default the usual ones.
+        ir_range: values of the infrared images that map to black and white, see `fusejax.fuse`.
         overwrite: fuse again instead of keeping existing images.
 
     Returns:
@@ -78,27 +60,22 @@ def compare_methods(
     """
     if unknown := [rule for rule in rules if rule not in RULES]:
         raise ValueError(f"Unknown rule {unknown[0]!r}; the rules are {', '.join(RULES)}.")
-    named = {weights_name(w): w for w in weights}
-    others = {name: Path(folder) for name, folder in (others or {}).items()}
-    methods = [*(weights_name(w) for w in weights), *rules, *others]
+    methods = name_methods(weights=weights, rules=rules, folders=others)
     if not methods or not sets:
         raise ValueError("Nothing to compare: give at least one set, and weights, rules or folders of results.")
-    if len(set(methods)) < len(methods):
-        raise ValueError(f"Two methods have the same name: {', '.join(methods)}; rename one.")
-    backends = {method: load(each) for method, each in named.items()}
+    metrics_by_convention([convention], metrics)
+    fusing = [method for method in methods if method.weights is not None]
+    fusing = [dataclasses.replace(method, weights=opened(method.weights)) for method in fusing]  # before any work
     sources = {name: _sources(Path(data_root) / name) for name in sets}
-    results = {name: {other: _results(folder, name, sets) for other, folder in others.items()} for name in sets}
+    theirs = {name: {m.name: _results(m.folder, name, sets) for m in methods if m.folder} for name in sets}
     found = []
     for name, (ir, vi) in sources.items():
         place = Path(out) / name.replace("/", "_")
-        fused = {method: place / method for method in (*named, *rules)} | results[name]
-        for method, backend in backends.items():
-            fuse_folder(ir, vi, fused[method], weights=backend, overwrite=overwrite, skip_existing=not overwrite)
-        for rule in rules:
-            apply_rule(rule, ir, vi, fused[rule])
-        scores = evaluate_folders(list(fused.values()), ir, vi, convention=convention).methods
-        renamed = [dataclasses.replace(s, method=method) for method, s in zip(fused, scores, strict=True)]
-        found.append(ComparedSet(name, renamed, fused, ir, vi))
+        options = {"overwrite": overwrite, "skip_existing": not overwrite, "ir_range": ir_range}
+        folders = fuse_methods(fusing, ir, vi, place, **options) | theirs[name]
+        found.append(
+            evaluate_folders(folders, ir, vi, convention=convention, metrics=metrics, ir_range=ir_range, name=name)
+        )
     return found
 
 
@@ -121,43 +98,21 @@ def _results(folder: Path, name: str, sets: Sequence[str]) -> Path:
     raise PairError(f"{folder} has no subfolder {name} with the results for that set.")
 
 
-def apply_rule(rule: str, ir: Path, vi: Path, out: Path) -> None:
-    """Writes the gray 8-bit image of one of `RULES` for every pair of two folders.
-
-    Args:
-        rule: name of the rule.
-        ir: folder of infrared images.
-        vi: folder of visible images.
-        out: folder to write to; existing images are replaced.
-
-    Raises:
-        ValueError: if the rule is unknown.
-        PairError: if the folders do not hold pairs.
-    """
-    if rule not in RULES:
-        raise ValueError(f"Unknown rule {rule!r}; the rules are {', '.join(RULES)}.")
-    pairs, _ = match_pairs(ir, vi)
-    for pair in pairs:
-        ir_y, vi_y = to_float(as_infrared(read_image(pair.ir))), to_float(as_visible(read_image(pair.vi)))
-        # Rounds the sources to whole levels first, as evaluators read them; halves then round to
-        # even everywhere.
-        planes = (from_float(y, np.uint8).astype(np.float64) for y in (ir_y, rgb_to_luma(vi_y)))
-        write_image(out / f"{pair.id}.png", np.round(RULES[rule](*planes)).astype(np.uint8))
-
-
-def comparison_grid(compared: ComparedSet, stem: str) -> UInt8[np.ndarray, "_ _ 3"]:
+def comparison_grid(found: Evaluation, name: str, *, ir_range: RangeOption = "auto") -> RgbImage:
     """One pair and the result of every method, side by side with the names above.
 
     Args:
-        compared: result on the set.
-        stem: name of the pair.
+        found: scores and files of the set.
+        name: name of the pair.
+        ir_range: see `compare_methods`.
 
     Returns:
         8-bit RGB: infrared, visible, then the methods in the order of the scores.
     """
-    sources = dict(zip(("infrared", "visible"), source_files(compared.ir, compared.vi, quiet=True), strict=True))
-    fused = {name: list_images(folder) for name, folder in compared.fused.items()}
-    images = {name: to_float(read_image(files[stem])) for name, files in (sources | fused).items()}
+    pair = PairPaths(name, found.ir[name], found.vi[name])
+    sources = read_sources(pair, find_ranges([pair], ir_range, quiet=True))
+    images = dict(zip(("infrared", "visible"), sources, strict=True))
+    images |= {method: to_float(read_image(files[name])) for method, files in found.fused.items()}
     names = list(images)
     rows = [names[n : n + _COLUMNS] for n in range(0, len(names), _COLUMNS)]
-    return stacked([labeled_row({name: images[name] for name in row}) for row in rows])
+    return stacked([labeled_row({label: images[label] for label in row}) for row in rows])

@@ -20,7 +20,7 @@ Source = Literal["ir", "vi", "both"]
 Pixels = UInt8[np.ndarray, "h w _"]
 
 SEED = 0
-CLEAN = "clean"
+
 
 
 @dataclasses.dataclass(frozen=True)

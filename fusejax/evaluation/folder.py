@@ -1,5 +1,6 @@
 """Scoring folders of fused images against their sources."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,22 +10,25 @@ import numpy as np
 from jaxtyping import Float
 
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.evaluation.loop import Sample, score_samples, spread_sizes
+from fusejax.evaluation.loop import Sample, SampleScores, make_sample, score_samples, spread_sizes
+from fusejax.evaluation.methods import Given, name_methods
 from fusejax.evaluation.regions import REGION_METRICS, read_region_boxes, region_table
+from fusejax.evaluation.results import CLEAN, Evaluation, Scores, printable
+from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.inference.thermal import Polarity, RangeOption, Ranges
 from fusejax.io.image_headers import ImageError, image_size
-from fusejax.io.images import as_infrared, as_visible, read_image, resample, to_float
-from fusejax.io.pairing import PairError, list_images, size_text, source_files
+from fusejax.io.images import read_image
+from fusejax.io.pairing import PairError, PairPaths, list_images, size_text, source_files
 from fusejax.metrics import CONVENTIONS
 from fusejax.metrics.evaluation import chosen_metrics, defined_metrics
 from fusejax.progress import track
-from fusejax.report.scores import FolderScores, Scores
 
 Files = dict[str, Path]
 _SHOWN = 8
 
 
 def evaluate_folders(
-    fused: Sequence[str | Path],
+    fused: Given,
     ir: str | Path,
     vi: str | Path | None,
     *,
@@ -32,16 +36,20 @@ def evaluate_folders(
     metrics: Sequence[str] | None = None,
     boxes: str | Path | None = None,
     box_classes: Sequence[str] = OBJECT_CLASSES,
+    ir_range: RangeOption = "auto",
+    ir_polarity: Polarity = "white",
+    name: str = "",
     resize: Literal["ir"] | None = None,
     skip_bad: bool = False,
-) -> FolderScores:
+) -> Evaluation:
     """Scores the fused images of one or more methods; images are matched by file stem.
 
     Progress is reported on standard error. Images of all sizes share a few compiled functions,
     which are kept for later processes.
 
     Args:
-        fused: one folder of fused images per method, gray or color, 8 or 16 bit.
+        fused: one folder of fused images per method, gray or color, 8 or 16 bit, as a mapping by
+            name, or a list of DIR or NAME=DIR.
         ir: folder of infrared images; see `fusejax.io.match_pairs` for lists, wildcards and names.
         vi: folder of visible images; None if `ir` names both.
         convention: which toolkit's metric definitions to use: one or more names of
@@ -52,6 +60,10 @@ def evaluate_folders(
             the boxes.
         box_classes: names of the object classes that count, ignoring case; no name means all
             classes.
+        ir_range: values of the infrared images that map to black and white, with which they were
+            fused, see `fusejax.fuse`. "auto" chooses one range for all, as `fuse_folder` does.
+        ir_polarity: whether hot is "white" or "black" in the infrared images.
+        name: name of the set of images.
         resize: "ir" resamples each infrared image to the size of the visible image.
         skip_bad: skip images that are missing in a folder or do not match their sources, for all
             methods.
@@ -65,11 +77,11 @@ def evaluate_folders(
     names = metrics_by_convention([convention] if isinstance(convention, str) else convention, metrics)
     if not fused:
         raise PairError("No folder of fused images given; give at least one: --fused DIR.")
-    fused = [Path(folder) for folder in fused]
+    folders = {method.name: method.folder for method in name_methods(folders=fused) if method.folder is not None}
     ir_sources, vi_sources = source_files(ir, vi)
     sources = {"infrared": ir_sources, "visible": vi_sources}
-    methods = {name: list_images(folder) for name, folder in zip(method_names(fused), fused, strict=True)}
-    problems = _problems(methods, dict(zip(methods, fused, strict=True)), sources, resize=resize is not None)
+    methods = {method: list_images(folder) for method, folder in folders.items()}
+    problems = _problems(methods, folders, sources, resize=resize is not None)
     common = set.intersection(*(set(files) for files in (*sources.values(), *methods.values())))
     usable = sorted(common - problems.keys())
     if problems and (not skip_bad or not usable):
@@ -78,11 +90,57 @@ def evaluate_folders(
             f"{len(problems)} images cannot be scored (sizes are width x height):\n  {lines}\nScores need the same "
             "stems and sizes everywhere; skip other images with --skip-bad, or resample infrared with --resize ir."
         )
-    kept = [{stem: files[stem] for stem in usable} for files in (*sources.values(), *methods.values())]
+    kept = [{printable(stem): files[stem] for stem in usable} for files in (*sources.values(), *methods.values())]
     ir_files, vi_files, method_files = kept[0], kept[1], dict(zip(methods, kept[2:], strict=True))
     found_boxes = {} if boxes is None else read_region_boxes(Path(boxes), ir_files, box_classes)
-    scores, regions = _score(method_files, ir_files, vi_files, found_boxes, metrics=names)
-    return FolderScores(scores, regions, list(problems.values()), ir_files, vi_files, method_files)
+    pairs = {stem: PairPaths(stem, ir_files[stem], vi_files[stem]) for stem in ir_files}
+    read = partial(
+        _read_sample,
+        methods=list(method_files.values()),
+        boxes=found_boxes,
+        ranges=find_ranges(list(pairs.values()), ir_range),
+        polarity=ir_polarity,
+    )
+    order = spread_sizes({stem: image_size(vi_files[stem]) for stem in sorted(ir_files)})
+    samples = score_samples((partial(read, pairs[stem]) for stem in order), names)
+    scored = track(samples, len(order), description="scoring", unit="pairs")
+    found = dict(zip(order, scored, strict=True))
+    scores, regions = collect_scores(list(methods), dict(sorted(found.items())), names, name=name)
+    return Evaluation(scores, regions, list(problems.values()), ir_files, vi_files, method_files)
+
+
+def collect_scores(
+    methods: Sequence[str],
+    found: Mapping[str, SampleScores],
+    metrics: Mapping[str, Sequence[str]],
+    *,
+    condition: str = CLEAN,
+    name: str = "",
+) -> tuple[list[Scores], Scores | None]:
+    """The table from the scores of every image.
+
+    Args:
+        methods: names of the methods.
+        found: scores by image.
+        metrics: names of the metrics by convention.
+        condition: name of the condition.
+        name: name of the set of images.
+
+    Returns:
+        Scores by convention, and scores inside the boxes if an image has any.
+    """
+    images = tuple(found)
+    tables = []
+    for convention, names in metrics.items():
+        values = [[scores.conventions[convention][metric] for metric in names] for scores in found.values()]
+        stacked = np.array(values, np.float64).transpose(2, 0, 1)[:, None]  # [methods, 1, images, metrics]
+        tables.append(Scores(tuple(methods), images, tuple(names), stacked, convention, (condition,), name))
+    boxed = [image for image in images if found[image].regions]
+    if not boxed:
+        return tables, None
+    inside = {metric: np.stack([found[image].regions[metric] for image in boxed], axis=1) for metric in REGION_METRICS}
+    regions = region_table(methods, boxed, inside, name=name)
+    return tables, dataclasses.replace(regions, conditions=(condition,))
 
 
 def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -109,21 +167,6 @@ def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | N
         raise ValueError(f"{', '.join(missing)}: none of the conventions {', '.join(conventions)} defines it.")
     chosen = {name: tuple(m for m in metrics if m in defined) for name, defined in known.items()}
     return {name: names for name, names in chosen.items() if names}
-
-
-def method_names(folders: Sequence[Path]) -> list[str]:
-    """Names of the folders, with as many parents as needed to make them unique.
-
-    Raises:
-        PairError: if a folder is given twice.
-    """
-    paths = [folder.resolve() for folder in folders]
-    if len(set(paths)) < len(paths):
-        raise PairError(f"--fused gives the same folder twice: {', '.join(map(str, folders))}.")
-    depth = 1
-    while len({p.parts[-depth:] for p in paths}) < len(paths):
-        depth += 1
-    return ["/".join(p.parts[-depth:]) for p in paths]
 
 
 def _problems(
@@ -154,49 +197,13 @@ def _size_problem(fused: Path, ir: Path, vi: Path, *, resize: bool) -> str | Non
     return ", ".join(f"{path} is {size_text(size)}" for path, size in sizes.items())
 
 
-def _score(
-    methods: Mapping[str, Files],
-    ir: Files,
-    vi: Files,
-    boxes: Mapping[str, Float[np.ndarray, "n 4"]],
-    *,
-    metrics: Mapping[str, tuple[str, ...]],
-) -> tuple[dict[str, list[Scores]], list[Scores]]:
-    """Scores by convention and inside boxes; handles all methods of a pair at once, so that
-    quantities of the sources are computed only once.
-    """
-    order = spread_sizes({stem: image_size(vi[stem]) for stem in sorted(ir)})
-    samples = (partial(_read_sample, stem, methods, ir, vi, boxes.get(stem)) for stem in order)
-    scored = track(score_samples(samples, metrics), len(order), description="scoring", unit="pairs")
-    found = dict(zip(order, scored, strict=True))
-    stems = sorted(found)
-    scores = {
-        convention: [
-            Scores(
-                method,
-                convention,
-                stems,
-                {m: np.array([found[s].conventions[convention][m][n] for s in stems]) for m in names},
-            )
-            for n, method in enumerate(methods)
-        ]
-        for convention, names in metrics.items()
-    }
-    boxed = sorted(boxes)
-    inside = {m: np.stack([found[s].regions[m] for s in boxed], axis=1) for m in REGION_METRICS} if boxed else {}
-    return scores, region_table(list(methods), boxed, inside) if boxed else []
-
-
 def _read_sample(
-    stem: str, methods: Mapping[str, Files], ir: Files, vi: Files, boxes: Float[np.ndarray, "n 4"] | None
+    pair: PairPaths,
+    *,
+    methods: Sequence[Files],
+    boxes: Mapping[str, Float[np.ndarray, "n 4"]],
+    ranges: Ranges,
+    polarity: Polarity,
 ) -> Sample:
-    fused = [to_float(read_image(files[stem])) for files in methods.values()]
-    channels = max(x.shape[-1] for x in fused)
-    visible = read_image(vi[stem])
-    infrared = resample(as_infrared(read_image(ir[stem])), height=visible.shape[0], width=visible.shape[1])
-    return Sample(
-        fused=np.stack([as_visible(x) if channels == 3 else x for x in fused]),
-        ir=to_float(infrared),
-        vi=to_float(visible),
-        boxes=boxes,
-    )
+    ir, vi = read_sources(pair, ranges, polarity=polarity)
+    return make_sample([read_image(fused[pair.id]) for fused in methods], ir, vi, boxes.get(pair.id))

@@ -7,7 +7,7 @@ and score, since reading, compiling and computing all release Python's global lo
 import dataclasses
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -17,6 +17,7 @@ from jaxtyping import Float
 from fusejax.evaluation.programs import Programs, scoring_program
 from fusejax.evaluation.regions import REGION_METRICS, region_mask, region_scores
 from fusejax.inference.compilation import keep_compilations
+from fusejax.io.images import as_visible, to_float
 from fusejax.ops.arrays import check_pixels
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.extent import bucket
@@ -45,6 +46,29 @@ class Sample:
     ir: Float[np.ndarray, "h w 1"]
     vi: Float[np.ndarray, "h w c2"]
     boxes: Float[np.ndarray, "n 4"] | None = None
+
+
+def make_sample(
+    fused: Sequence[np.ndarray],
+    ir: Float[np.ndarray, "h w 1"],
+    vi: Float[np.ndarray, "h w c"],
+    boxes: Float[np.ndarray, "n 4"] | None = None,
+) -> Sample:
+    """A sample from the images of several methods, of which some may be gray and others in color.
+
+    Args:
+        fused: [h, w, 1 or 3] of each method; integers of 8 or 16 bits, or floats in [0, 1].
+        ir: infrared in [0, 1].
+        vi: visible in [0, 1].
+        boxes: see `Sample`.
+
+    Returns:
+        The sample; all its fused images are in color if one is.
+    """
+    planes = [x if np.issubdtype(x.dtype, np.floating) else to_float(x) for x in fused]
+    colored = any(x.shape[-1] == 3 for x in planes)
+    stack = np.stack([as_visible(x) if colored else x for x in planes])
+    return Sample(fused=stack, ir=ir, vi=vi, boxes=boxes)
 
 
 @dataclasses.dataclass(frozen=True)

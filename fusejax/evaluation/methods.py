@@ -1,179 +1,134 @@
-"""Methods under test: networks, exported files, and folders of external results."""
+"""Methods to score: a name, and what fuses or the folder with what it has fused."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
+from fusejax.evaluation.results import printable
+from fusejax.inference.backend import Backend
+from fusejax.inference.folder import fuse_folder
+from fusejax.inference.loading import weights_name
+from fusejax.io.pairing import PairError
 
-from fusejax.evaluation.attack import Pixels, adversarial_pair
-from fusejax.evaluation.conditions import CLEAN, Condition, degrade
-from fusejax.inference.backend import Backend, Differentiable
-from fusejax.inference.loading import load, weights_name
-from fusejax.io.images import read_image
-from fusejax.io.pairing import PairError, list_images
+Given = Sequence[str | Path] | Mapping[str, str | Path]
+"""NAME=PATH or PATH, or paths by name."""
 
-Sources = tuple[Pixels, Pixels]
+GivenBackends = Sequence[str | Path | Backend] | Mapping[str, str | Path | Backend]
+"""Likewise, for what `fusejax.load` loads; or backends."""
 
 
 @dataclasses.dataclass(frozen=True)
-class CleanPair:
-    """A pair as read from its files.
+class Method:
+    """One method.
 
     Attributes:
-        name: file stem.
-        ir: [h, w, 1], 8 bit.
-        vi: [h, w, 1 or 3], 8 bit.
+        name: name in tables, unique among the methods of a study.
+        weights: what fuses, see `fusejax.load`, or a backend; None for images that exist.
+        folder: folder with the images that it has fused; None for `weights`.
     """
 
     name: str
-    ir: Pixels
-    vi: Pixels
+    weights: str | Backend | None = None
+    folder: Path | None = None
 
 
-def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Differentiable | None) -> Sources:
-    """The sources of a pair under a condition.
+def name_methods(*, weights: GivenBackends = (), rules: Sequence[str] = (), folders: Given = ()) -> list[Method]:
+    """Names methods, the same way for every command.
+
+    NAME=PATH gives a name. Otherwise it is that of the folder or file without suffix; where several
+    would have the same, it is the last part of their paths that differs.
 
     Args:
-        pair: clean pair.
-        condition: condition to apply; None for the clean pair.
-        attacked: network for which adversarial noise is computed; needed only for that.
+        weights: what fuses.
+        rules: names of rules, likewise.
+        folders: folders of fused images.
 
     Returns:
-        Infrared and visible image.
-    """
-    if condition is None:
-        return pair.ir, pair.vi
-    if condition.source == "both" and attacked is not None:
-        return adversarial_pair(attacked, pair.ir, pair.vi, condition, name=pair.name)
-    return degrade(pair.ir, pair.vi, condition, name=pair.name)
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A method whose fused images are compared."""
-
-    @property
-    def name(self) -> str:
-        """Name of the method in the results."""
-        ...
-
-    @property
-    def attacked(self) -> Differentiable | None:
-        """Network for which adversarial noise is computed; None if there is none."""
-        ...
-
-    def can(self, condition: Condition | None) -> bool:
-        """Whether there are fused images under this condition (None: for clean pairs)."""
-        ...
-
-    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
-        """The fused image of degraded sources, [h, w, 1 or 3], 8 or 16 bit."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightsMethod:
-    """A network or an exported file that is run here.
-
-    Attributes:
-        name: name in tables.
-        fuser: fuser of the method.
-        attacked: network for which adversarial noise is computed: its own, or that of other weights
-            for an exported file, which has no gradient; None if there is none.
-    """
-
-    name: str
-    fuser: Backend
-    attacked: Differentiable | None
-
-    def can(self, condition: Condition | None) -> bool:
-        """See `Method`."""
-        return condition is None or condition.source != "both" or self.attacked is not None
-
-    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
-        """See `Method`."""
-        del pair, condition
-        if sources is None:
-            raise ValueError(f"{self.name} needs sources to fuse.")
-        ir, vi = sources
-        return self.fuser.fuse_pair(ir, vi, ir_range="full").image
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderMethod:
-    """Images that were fused elsewhere from the inputs written by `write_inputs`.
-
-    Attributes:
-        name: name in tables.
-        files: fused images by condition name (or "clean") and file stem.
-        attacked: None, since the adversarial noise was computed when the inputs were written.
-    """
-
-    name: str
-    files: Mapping[str, Mapping[str, Path]]
-    attacked: None = None
-
-    def can(self, condition: Condition | None) -> bool:
-        """See `Method`."""
-        return _folder_name(condition) in self.files
-
-    def fused(self, pair: CleanPair, condition: Condition | None, sources: Sources | None) -> np.ndarray:
-        """See `Method`."""
-        del sources
-        path = self.files[_folder_name(condition)][pair.name]
-        pixels = read_image(path)
-        if pixels.shape[:2] != pair.vi.shape[:2]:
-            raise PairError(
-                f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, its sources are {pair.vi.shape[1]}x{pair.vi.shape[0]}."
-            )
-        return pixels
-
-
-def _folder_name(condition: Condition | None) -> str:
-    return CLEAN if condition is None else condition.name
-
-
-def load_weights_methods(weights: Sequence[str | Path]) -> list[WeightsMethod]:
-    """Loads weights and exported files, in the order given.
+        The methods: weights, rules, folders, each in the order given.
 
     Raises:
-        ValueError: if two have the same name, or a file cannot be used.
+        PairError: if a path is given twice, or two methods have the same name.
     """
-    names = [weights_name(w) for w in weights]
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"--weights names {', '.join(sorted(repeated))} twice; give the files different names.")
-    backends = [load(w) for w in weights]
-    first = next((backend.network for backend in backends if backend.network is not None), None)
+    fusing = [*_named(weights), *_named(rules)]
+    given = [*fusing, *_named(folders)]
+    places = [_place(item) for name, item in given]
+    unnamed = [place for (name, _), place in zip(given, places, strict=True) if not name]
+    if len(set(unnamed)) < len(unnamed):
+        raise PairError(f"The same method is given twice: {', '.join(unnamed)}.")
+    found = dict(zip(unnamed, _distinct(unnamed), strict=True))
+    names = [name or found[place] for (name, _), place in zip(given, places, strict=True)]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise PairError(f"Two methods are called {', '.join(repeated)}; give one another name: NAME={places[-1]}.")
     return [
-        WeightsMethod(name, backend, backend.network or first) for name, backend in zip(names, backends, strict=True)
+        Method(name, weights=item) if n < len(fusing) else Method(name, folder=Path(str(item)))
+        for n, (name, (_, item)) in enumerate(zip(names, given, strict=True))
     ]
 
 
-def open_folder_method(name: str, folder: Path, conditions: Sequence[Condition], stems: Sequence[str]) -> FolderMethod:
-    """Finds the fused images in a folder with one subfolder per condition.
+def _named(given: GivenBackends) -> list[tuple[str, str | Backend]]:
+    """Names, empty if none is given, and paths or backends."""
+    if isinstance(given, Mapping):
+        return [(name, str(item) if isinstance(item, Path) else item) for name, item in given.items()]
+    return [_split(str(item)) if isinstance(item, str | Path) else ("", item) for item in given]
+
+
+def _place(item: str | Backend) -> str:
+    if not isinstance(item, str):
+        return item.name
+    return str(Path(item).resolve()) if Path(item).exists() else item
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Name, empty if none is given, and path. A path that exists is one, whatever it contains."""
+    match = re.fullmatch(r"([^=/:]+)=(.+)", text, re.S)
+    return ("", text) if match is None or Path(text).exists() else (printable(match[1]), match[2])
+
+
+def _distinct(paths: Sequence[str]) -> list[str]:
+    """One name for each path, different from each other as far as the paths are."""
+    parts = [_parts(path) for path in paths]
+    base = [weights_name(path) for path in paths]
+    names = list(base)
+    for name in set(base):
+        alike = [n for n, other in enumerate(base) if other == name]
+        shortest = min(len(parts[n]) for n in alike)
+        choices = [[parts[n][-depth] for n in alike] for depth in range(1, shortest + 1)]
+        if len(alike) > 1 and (found := next((c for c in choices if len(set(c)) > 1), None)):
+            for n, part in zip(alike, found, strict=True):
+                names[n] = part
+    depth = 1
+    while len(set(names)) < len(names) and depth < max(map(len, parts)):  # the paths differ at several places
+        depth += 1
+        names = ["/".join(p[-depth:]) for p in parts]
+    return [printable(name) for name in names]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Parts of a path; of weights that are no path, their name."""
+    return Path(path).parts or (path,)
+
+
+def fuse_methods(methods: Sequence[Method], ir: Path, vi: Path | None, out: Path, **options: Any) -> dict[str, Path]:
+    """Folders with the fused images of methods; those with weights fuse into OUT/NAME first.
 
     Args:
-        name: name in tables.
-        folder: folder with `clean` and one subfolder per condition; missing conditions are skipped.
-        conditions: conditions to look for.
-        stems: file stems of the pairs.
+        methods: the methods.
+        ir: folder of infrared images.
+        vi: folder of visible images; None if `ir` names both.
+        out: folder for the fused images.
+        **options: options of `fuse_folder`.
 
     Returns:
-        The method.
-
-    Raises:
-        PairError: if `clean` is missing, no condition is present, or an image is missing.
+        Folder by name of the method.
     """
-    wanted = [CLEAN, *(condition.name for condition in conditions)]
-    files = {name: list_images(folder / name) for name in wanted if (folder / name).is_dir()}
-    if CLEAN not in files or len(files) < 2:
-        raise PairError(
-            f"{folder} needs a folder {CLEAN} and one per condition, such as {wanted[1]}, with the images fused "
-            "from the inputs written by --write-inputs."
-        )
-    for condition, found in files.items():
-        if missing := [stem for stem in stems if stem not in found]:
-            raise PairError(f"{folder / condition} has no image for {', '.join(missing[:8])}.")
-    return FolderMethod(name, files)
+    folders = {}
+    for method in methods:
+        if method.weights is None:
+            assert method.folder is not None
+            folders[method.name] = method.folder
+            continue
+        folders[method.name] = out / method.name.replace("/", "_")
+        fuse_folder(ir, vi, folders[method.name], weights=method.weights, **options)
+    return folders

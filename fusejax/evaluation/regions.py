@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from fusejax.evaluation.results import Scores
 from fusejax.io.annotations import AnnotationError, find_annotation, of_classes, read_boxes
 from fusejax.io.images import image_size
-from fusejax.io.outputs import write_rows
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
 from fusejax.ops.boxes import rasterize
-from fusejax.report.scores import Scores
 from fusejax.typing import Extent, Luma
 
 # Columns. MSE is the plain one against both sources; errors are on the range [0, 1].
@@ -100,31 +99,19 @@ def read_region_boxes(
 
 
 def region_table(
-    methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "rows n"]]
-) -> list[Scores]:
-    """One `Scores` each for the methods, the plain average and the bound, which holds only the
-    errors.
+    methods: Sequence[str], names: Sequence[str], values: Mapping[str, Float[np.ndarray, "rows n"]], *, name: str = ""
+) -> Scores:
+    """Scores of the methods, the plain average and the bound, which holds only the errors.
 
     Args:
         methods: names of the methods.
         names: names of the images.
         values: values of `REGION_METRICS` in the order of `region_scores`, one column per image.
-    """
-    rows = [
-        Scores(row, "regions", list(names), {name: v[n] for name, v in values.items()})
-        for n, row in enumerate((*methods, AVERAGE, BOUND))
-    ]
-    del rows[-1].values["ROI-SSIM"]
-    return rows
+        name: name of the set.
 
-
-def write_regions(path: Path, rows: Sequence[Scores]) -> None:
-    """Writes one line per image and table row, in full precision; cells without a value are
-    empty.
+    Returns:
+        The scores, under the convention "regions".
     """
-    lines: list[list[str]] = [["name", "method", *REGION_METRICS]]
-    for n, name in enumerate(rows[0].names):
-        for row in rows:
-            cells = (repr(float(row.values[m][n])) if m in row.values else "" for m in REGION_METRICS)
-            lines.append([name, row.method, *cells])
-    write_rows(path, lines)
+    stacked = np.stack([values[metric] for metric in REGION_METRICS], axis=-1)[:, None]
+    rows = dict(zip((*methods, AVERAGE, BOUND), stacked, strict=True))  # the average may be a method itself
+    return Scores(tuple(rows), tuple(names), REGION_METRICS, np.stack(list(rows.values())), "regions", name=name)

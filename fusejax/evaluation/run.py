@@ -1,8 +1,6 @@
 """Training and scoring the variants of an ablation."""
 
 import dataclasses
-import json
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.data.folders import PairFolder
+from fusejax.data.folders import PairFolder, find_modalities
 from fusejax.evaluation.ablation import Ablation, run_folder
-from fusejax.evaluation.loop import Sample, score_samples
-from fusejax.evaluation.regions import AVERAGE, BOUND
-from fusejax.evaluation.validation import Validation
+from fusejax.evaluation.folder import collect_scores, evaluate_folders
+from fusejax.evaluation.loop import Sample, make_sample, score_samples
+from fusejax.evaluation.methods import fuse_methods, name_methods
+from fusejax.evaluation.regions import AVERAGE
+from fusejax.evaluation.results import Evaluation, Scores, joined, printable
+from fusejax.evaluation.score_files import read_scores, write_scores
+from fusejax.evaluation.validation import CONVENTION, Validation
 from fusejax.inference.fuser import Fuser
 from fusejax.io.annotations import of_classes
 from fusejax.io.images import to_float
-from fusejax.io.outputs import write_complete
+from fusejax.io.pairing import PairError
 from fusejax.metrics import USUAL
 from fusejax.metrics.region import average_fusion
 from fusejax.ops.color import rgb_to_luma
@@ -27,22 +29,14 @@ from fusejax.progress import track
 from fusejax.training.loop import fit
 from fusejax.typing import Pair
 
-CONVENTION = "cddfuse"
-
-SetScores = dict[str, dict[str, float]]
-"""Pair folder -> metric -> mean over its pairs."""
-
-Results = dict[str, list[SetScores]]
-"""Variant -> its scores, one entry per seed."""
-
-References = dict[str, SetScores]
-"""Scores of the plain average and the lower bound of the errors, under these names."""
+_SCORES = "metrics.csv"
 
 
-def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) -> Results:
+def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) -> list[Scores]:
     """Trains and scores every variant with every seed; finished runs are not repeated.
 
-    Each run has a folder below OUT/runs, with its scores in scores.json.
+    Each run has a folder below OUT/runs, with its scores in metrics.csv. Sets with boxes also have
+    the scores of the plain average and the lower bound of the errors.
 
     Args:
         ablation: ablation to run.
@@ -51,7 +45,8 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
         seeds: number of runs of each variant, with the seeds 0, 1, ...
 
     Returns:
-        The scores of all runs.
+        The scores of all runs by set; the conditions are the seeds. Sets with boxes are followed by
+        the scores inside them (convention "regions").
 
     Raises:
         ValueError: if a folder holds a run of a different configuration; delete it, or choose
@@ -59,32 +54,30 @@ def run_ablation(ablation: Ablation, *, data_root: Path, out: Path, seeds: int) 
     """
     for preparation in ablation.preparations:
         preparation.prepare()
-    results: Results = {name: [] for name in ablation.variants}
+    tables: list[Scores] = []
     for seed in range(seeds):
         for n, (name, config) in enumerate(ablation.variants.items()):
             run = run_folder(out, name, seed)
-            scores = run / "scores.json"
-            if not scores.exists():
+            if not (run / _SCORES).exists():
                 number, total = seed * len(ablation.variants) + n + 1, seeds * len(ablation.variants)
                 print(f"run {number} of {total}: {name}, seed {seed}", flush=True)
                 seeded = dataclasses.replace(config, seed=seed)
                 fit(seeded, run, validate=Validation.of(seeded))
-                found, _ = score_sets(Fuser.load(run).fuse_luma, ablation, data_root)
-                write_complete(scores, json.dumps(found, indent=1) + "\n")
-            results[name].append(json.loads(scores.read_text()))
-    return results
-
-
-def reference_scores(ablation: Ablation, *, data_root: Path, out: Path) -> References:
-    """Scores of the plain average, and the smallest possible errors, on the sets with boxes.
-
-    They are computed once and kept in OUT/references.json.
-    """
-    path, boxed = out / "references.json", {name: ablation.scored_on[name] for name in ablation.boxed}
-    if not path.exists():
-        average, least = score_sets(average_fusion, dataclasses.replace(ablation, scored_on=boxed), data_root)
-        write_complete(path, json.dumps({AVERAGE: average, BOUND: least}, indent=1) + "\n")
-    return json.loads(path.read_text())
+                fuse = Fuser.load(run).fuse_luma
+                write_scores(run, score_sets(fuse, ablation, data_root, method=name, condition=f"seed {seed}"))
+            tables += [table.select(methods=[name]) for table in read_scores(run / _SCORES)]
+    references = out / "references"
+    if ablation.boxed and not (references / _SCORES).exists():
+        boxed = dataclasses.replace(ablation, scored_on={name: ablation.scored_on[name] for name in ablation.boxed})
+        write_scores(references, score_sets(average_fusion, boxed, data_root, method=AVERAGE, condition="seed 0"))
+    tables += read_scores(references / _SCORES) if ablation.boxed else []
+    parts: dict[tuple[str, str], list[Scores]] = {
+        (name, convention): [] for name in ablation.scored_on for convention in (CONVENTION, "regions")
+    }
+    for table in tables:
+        if table.name in ablation.scored_on:
+            parts[table.name, table.convention].append(table)
+    return [joined(found) for found in parts.values() if found]
 
 
 def open_pairs(ablation: Ablation, name: str, data_root: Path) -> PairFolder:
@@ -99,31 +92,30 @@ def _object_boxes(pair: Pair) -> np.ndarray:
     return pair["boxes"][of_classes([str(label) for label in pair["labels"]], OBJECT_CLASSES)]
 
 
-def score_sets(fuse: Callable[..., Any], ablation: Ablation, data_root: Path) -> tuple[SetScores, SetScores]:
+def score_sets(
+    fuse: Callable[..., Any], ablation: Ablation, data_root: Path, *, method: str, condition: str
+) -> list[Scores]:
     """Scores a fusion function on every set of an ablation.
 
     Args:
         fuse: function from infrared and visible luma [1, h, w, 1] in [0, 1] to fused luma.
         ablation: ablation whose `scored_on` and `boxed` are used.
         data_root: folder that holds the sets.
+        method: name of the function in the scores.
+        condition: name of the condition, its seed.
 
     Returns:
-        Means over the pairs of each set (`USUAL`; with boxes also `REGION_METRICS`), and means of
-        the smallest possible errors inside the boxes.
+        Scores on each set (`USUAL`), followed by those inside the boxes if it has any.
     """
-    scores, least = {}, {}
+    tables: list[Scores] = []
     for name in ablation.scored_on:
-        pairs, found, bounds = open_pairs(ablation, name, data_root), defaultdict(list), defaultdict(list)
-        samples = score_samples(_samples(fuse, pairs), {CONVENTION: USUAL})
-        for sample in track(samples, len(pairs), description=f"scoring {name}", unit="pairs"):
-            for metric in USUAL:
-                found[metric].append(sample.conventions[CONVENTION][metric][0])
-            for metric, rows in sample.regions.items():
-                found[metric].append(rows[0])
-                bounds[metric].append(rows[-1])
-        bounds.pop("ROI-SSIM", None)
-        scores[name], least[name] = ({k: float(np.nanmean(v)) for k, v in x.items()} for x in (found, bounds))
-    return scores, least
+        pairs, metrics = open_pairs(ablation, name, data_root), {CONVENTION: USUAL}
+        samples = score_samples(_samples(fuse, pairs), metrics)
+        scored = track(samples, len(pairs), description=f"scoring {name}", unit="pairs")
+        found = dict(zip((printable(pair.id) for pair in pairs.pairs), scored, strict=True))
+        usual, regions = collect_scores([method], found, metrics, condition=condition, name=name)
+        tables += [*usual, *([] if regions is None else [regions])]
+    return tables
 
 
 def _samples(fuse: Callable[..., Any], pairs: PairFolder) -> Iterator[Callable[[], Sample]]:
@@ -131,4 +123,30 @@ def _samples(fuse: Callable[..., Any], pairs: PairFolder) -> Iterator[Callable[[
         pair = pairs[n]
         ir, vi_y = to_float(pair["ir"]), rgb_to_luma(to_float(pair["vi"]))
         fused_y = np.asarray(fuse(ir[None], vi_y[None]))
-        yield partial(Sample, fused=fused_y, ir=ir, vi=vi_y, boxes=_object_boxes(pair))
+        yield partial(make_sample, [*fused_y], ir, vi_y, _object_boxes(pair))
+
+
+def evaluate_runs(ablation: Ablation, name: str, *, data_root: Path, out: Path) -> Evaluation:
+    """Fuses the pairs of a set with the runs of seed 0, and scores the files.
+
+    They are written to OUT/fused; existing images are kept.
+
+    Args:
+        ablation: ablation whose runs are below `out`.
+        name: an entry of `scored_on`.
+        data_root: folder that holds the sets.
+        out: folder of the ablation.
+
+    Returns:
+        Scores and files, as needed by pages.
+
+    Raises:
+        PairError: if the set does not have folders of infrared and visible images.
+    """
+    folder = ablation.folder(name, data_root)
+    if (sources := find_modalities(folder)) is None:
+        raise PairError(f"{folder} has no folders of infrared and visible images, which a page needs.")
+    methods = name_methods(weights={variant: run_folder(out, variant, 0) for variant in ablation.variants})
+    place = out / "fused" / name.replace("/", "_")
+    folders = fuse_methods(methods, *sources, place, skip_existing=True)
+    return evaluate_folders(folders, *sources, convention=CONVENTION, name=name)

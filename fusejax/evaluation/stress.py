@@ -3,24 +3,21 @@
 import dataclasses
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
-from fusejax.evaluation.conditions import CLEAN, CONDITIONS, KINDS, SEED, Condition
-from fusejax.evaluation.loop import Sample, score_samples
-from fusejax.evaluation.methods import (
-    CleanPair,
-    Method,
-    Sources,
-    degraded_inputs,
-    load_weights_methods,
-    open_folder_method,
-)
-from fusejax.io.images import as_infrared, as_visible, from_float, read_image, to_float, write_image
+from fusejax.evaluation.attack import STEPS
+from fusejax.evaluation.conditions import CONDITIONS, KINDS, SEED, Condition
+from fusejax.evaluation.loop import Sample, make_sample, score_samples
+from fusejax.evaluation.methods import Given, GivenBackends, Method, name_methods
+from fusejax.evaluation.results import CLEAN, Group, Scores, printable
+from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods
+from fusejax.inference.thermal import RangeOption, Ranges
+from fusejax.io.images import from_float, to_float, write_image
 from fusejax.io.outputs import check_out, write_complete
 from fusejax.io.pairing import PairPaths, match_pairs
 from fusejax.metrics.evaluation import chosen_metrics
@@ -35,29 +32,35 @@ METRICS = ("MI", "VIF", "Qabf", "SSIM")
 _SHOWN_LEVEL = 3
 
 
+_EXPLAINED = (
+    f"The noise has seed {SEED}. Scores are computed against the clean sources, so copying a degradation is not "
+    "rewarded. `change` is the root mean squared difference of the fused luma from the same method's result for the "
+    "clean pair, in levels of 255. MI and VIF are sums over the sources: if one is lost, a mere copy of the other can "
+    "score higher than the clean pair."
+)
+_ATTACK = (
+    f"Adversarial noise: {STEPS} steps of projected gradient ascent on the squared distance of the fused luma from "
+    "that of the clean pair, with both sources changed by at most the strength (maximum norm), for each network; "
+    "methods without gradient get the noise computed for the first network."
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class StressResult:
     """Scores of methods under conditions.
 
     Attributes:
-        methods: names of the methods.
-        pairs: file stems of the pairs.
-        conditions: conditions that were tested.
-        convention: convention of the metrics.
-        values: arrays [methods, 1 + conditions, pairs] by metric; index 0 of the conditions is the
-            clean pair. "change" is the root mean squared difference of the fused luma from the
-            same method's result for the clean pair, in levels of 255. NaN where there is no image
-            or no value.
+        scores: scores of the methods; the first condition is that of clean pairs. The first metric,
+            "change", is the root mean squared difference of the fused luma from the same method's
+            result for the clean pair, in levels of 255.
+        groups: the degradations with their strengths.
         examples: 8-bit images of the first pair by condition (clean first): degraded infrared and
             visible images, then the fused images by method.
-        notes: notes for the reader, one per line.
+        notes: sentences for the reader.
     """
 
-    methods: list[str]
-    pairs: list[str]
-    conditions: tuple[Condition, ...]
-    convention: str
-    values: dict[str, Float[np.ndarray, "m c n"]]
+    scores: Scores
+    groups: list[Group]
     examples: dict[str, dict[str, np.ndarray]]
     notes: list[str]
 
@@ -83,27 +86,29 @@ def stress_folders(
     ir: str | Path,
     vi: str | Path | None,
     *,
-    weights: Sequence[str | Path] = (),
-    fused: Mapping[str, str | Path] | None = None,
+    weights: GivenBackends = (),
+    fused: Given = (),
     kinds: Sequence[str] | None = None,
     pairs: int | None = None,
     convention: str = "exact",
     metrics: Sequence[str] = METRICS,
+    ir_range: RangeOption = "auto",
 ) -> StressResult:
     """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
 
     Progress is reported on standard error.
 
     Args:
-        ir: folder of infrared images. Raw thermal counts must be mapped to 8 bits first (`fusejax
-            fuse --keep-ir` writes such images).
+        ir: folder of infrared images.
         vi: folder of visible images of the same sizes; see `fusejax.io.match_pairs` for names.
-        weights: shipped names, .safetensors files, folders of runs, or exported files.
-        fused: folders of images fused elsewhere from the output of `write_inputs`, by method name.
+        weights: what fuses, see `fusejax.load`; NAME=WEIGHTS gives another name.
+        fused: folders of images fused elsewhere from the output of `write_inputs`, DIR or NAME=DIR.
         kinds: names of degradations (`fusejax.evaluation.conditions.KINDS`); by default all.
         pairs: number of pairs to use, spread evenly over the folder; by default all.
         convention: which toolkit's metric definitions to use.
         metrics: names of the metrics; the default ones compare with both sources.
+        ir_range: values of the infrared images that map to black and white, see `fusejax.fuse`.
+            Degradations are applied after that.
 
     Returns:
         The scores.
@@ -112,35 +117,51 @@ def stress_folders(
         ValueError: if there is nothing to test, or folders, weights or names cannot be used.
     """
     conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
-    stems = [pair.id for pair in chosen]
-    methods: list[Method] = [*load_weights_methods(weights)]
-    methods.extend(open_folder_method(k, Path(v), conditions, stems) for k, v in (fused or {}).items())
-    if not methods or not metrics:
+    named = name_methods(weights=weights, folders=fused)
+    if not named or not metrics:
         raise ValueError("Nothing to test: give --weights or --fused, and at least one metric.")
+    stems, asked = [pair.id for pair in chosen], chosen_metrics(convention, metrics)
+    methods = open_methods(named, conditions, stems)
     shape = len(methods), 1 + len(conditions), len(chosen)
-    values = {name: np.full(shape, np.nan) for name in (CHANGE, *metrics)}
+    values = np.full((*shape, 1 + len(asked)), np.nan)
     examples: dict[str, dict[str, np.ndarray]] = {}
     waiting: deque[_Fused] = deque()
+    ranges = find_ranges(chosen, ir_range)
 
     def samples() -> Iterator[Callable[[], Sample]]:
-        fused = _fuse_all(methods, chosen, conditions)
-        for step in track(fused, shape[1] * shape[2], description="stressing", unit="conditions"):
+        steps = _fuse_all(methods, _read(chosen, ranges), conditions)
+        for step in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
             if step.number[0] == 0 and step.sources and _is_shown(step.condition):
-                examples[CLEAN if step.condition is None else step.condition.name] = step.sources | step.images
+                examples[_title(step.condition)] = step.sources | step.images
             if step.images:
                 waiting.append(step)
-                yield partial(_sample, step)
+                ir, vi = to_float(step.pair.ir), to_float(step.pair.vi)
+                yield partial(make_sample, list(step.images.values()), ir, vi)
 
-    for found in score_samples(samples(), {convention: chosen_metrics(convention, metrics)}):
+    names = [method.name for method in methods]
+    for found in score_samples(samples(), {convention: asked}):
         step = waiting.popleft()
         n, c = step.number
-        for place, (name, change) in enumerate(step.changes.items()):
-            m = [method.name for method in methods].index(name)
-            values[CHANGE][m, c, n] = change
-            for metric, scores in found.conventions[convention].items():
-                values[metric][m, c, n] = scores[place]
-    notes = _notes(methods, conditions)
-    return StressResult([m.name for m in methods], stems, conditions, convention, values, examples, notes)
+        rows = [names.index(name) for name in step.changes]
+        values[rows, c, n, 0] = list(step.changes.values())
+        values[rows, c, n, 1:] = np.stack([found.conventions[convention][metric] for metric in asked], axis=-1)
+    labels = (CLEAN, *(condition.name for condition in conditions))
+    scores = Scores(tuple(names), tuple(map(printable, stems)), (CHANGE, *asked), values, convention, labels)
+    return StressResult(scores, _groups(conditions), examples, _notes(methods, conditions))
+
+
+def _groups(conditions: Sequence[Condition]) -> list[Group]:
+    by_title: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        by_title.setdefault(condition.title, []).append(condition)
+    return [
+        Group(title, tuple(c.name for c in found), tuple(c.shown for c in found), KINDS[found[0].kind].unit)
+        for title, found in by_title.items()
+    ]
+
+
+def _title(condition: Condition | None) -> str:
+    return CLEAN if condition is None else ", ".join(filter(None, (condition.title, condition.amount)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,9 +177,9 @@ class _Fused:
 
 
 def _fuse_all(
-    methods: Sequence[Method], pairs: Sequence[PairPaths], conditions: Sequence[Condition]
+    methods: Sequence[Tested], pairs: Iterator[CleanPair], conditions: Sequence[Condition]
 ) -> Iterator[_Fused]:
-    for n, pair in enumerate(_read(pairs)):
+    for n, pair in enumerate(pairs):
         clean: dict[str, np.ndarray] = {}
         for c, condition in enumerate((None, *conditions)):
             able = [method for method in methods if method.can(condition)]
@@ -172,14 +193,7 @@ def _fuse_all(
             yield _Fused((n, c), pair, condition, shown, images, changes)
 
 
-def _sample(step: _Fused) -> Sample:
-    planes = [to_float(image) for image in step.images.values()]
-    colored = any(x.shape[-1] == 3 for x in planes)
-    stack = np.stack([as_visible(x) if colored else x for x in planes])
-    return Sample(fused=stack, ir=to_float(step.pair.ir), vi=to_float(step.pair.vi))
-
-
-def _sources(methods: Sequence[Method], pair: CleanPair, condition: Condition | None) -> dict[int, Sources]:
+def _sources(methods: Sequence[Tested], pair: CleanPair, condition: Condition | None) -> dict[int, Sources]:
     """Degraded sources by the identity of the network for which they are made. They are all the
     same except for adversarial noise, which folders have received in advance.
     """
@@ -211,6 +225,7 @@ def write_inputs(
     weights: str | Path | None = None,
     kinds: Sequence[str] | None = None,
     pairs: int | None = None,
+    ir_range: RangeOption = "auto",
 ) -> int:
     """Writes the degraded pairs, for methods that run elsewhere.
 
@@ -224,6 +239,7 @@ def write_inputs(
             there is none.
         kinds: see `stress_folders`.
         pairs: see `stress_folders`.
+        ir_range: see `stress_folders`.
 
     Returns:
         Number of conditions written, including the clean one.
@@ -236,10 +252,11 @@ def write_inputs(
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty; give a new folder for the degraded inputs.")
     check_out(out, option="--write-inputs")
-    attacked = load_weights_methods([weights])[0].attacked if weights is not None else None
+    attacked = None if weights is None else open_methods([Method("", str(weights))], (), ())[0].attacked
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
     chosen, every = choose_pairs(ir, vi, count=pairs), (None, *conditions)
-    steps = ((pair, condition) for pair in _read(chosen) for condition in every)
+    ranges = find_ranges(chosen, ir_range)
+    steps = ((pair, condition) for pair in _read(chosen, ranges) for condition in every)
     for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
         folder = out / (CLEAN if condition is None else condition.name)
         for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
@@ -250,11 +267,10 @@ def write_inputs(
     return len(every)
 
 
-def _read(pairs: Sequence[PairPaths]) -> Iterator[CleanPair]:
+def _read(pairs: Sequence[PairPaths], ranges: Ranges) -> Iterator[CleanPair]:
     for pair in pairs:
-        images = as_infrared(read_image(pair.ir)), read_image(pair.vi)
-        eight = [x if x.dtype == np.uint8 else from_float(to_float(x), np.uint8) for x in images]
-        yield CleanPair(pair.id, *eight)
+        ir, vi = (from_float(x, np.uint8) for x in read_sources(pair, ranges))
+        yield CleanPair(pair.id, ir, vi)
 
 
 def _change(image: np.ndarray, clean: np.ndarray) -> float:
@@ -267,8 +283,8 @@ def _is_shown(condition: Condition | None) -> bool:
     return condition is None or condition.level == min(_SHOWN_LEVEL, len(KINDS[condition.kind].strengths))
 
 
-def _notes(methods: Sequence[Method], conditions: Sequence[Condition]) -> list[str]:
-    notes = []
+def _notes(methods: Sequence[Tested], conditions: Sequence[Condition]) -> list[str]:
+    notes = [_EXPLAINED, *([_ATTACK] if any(condition.source == "both" for condition in conditions) else [])]
     for method in methods:
         missing = [condition.name for condition in conditions if not method.can(condition)]
         if missing:

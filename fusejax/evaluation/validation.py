@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 from fusejax.config import TrainConfig
 from fusejax.data.folders import JoinedSource
 from fusejax.data.pipeline import open_validation
-from fusejax.evaluation.loop import Sample, score_samples
+from fusejax.evaluation.loop import Sample, make_sample, score_samples
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import to_float
 from fusejax.io.panels import RgbImage, labeled_row
@@ -93,4 +93,4 @@ class Validation:
             if len(drawn) < _PANELS and jax.process_index() == 0:
                 images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
                 drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
-            yield partial(Sample, fused=fused_y, ir=ir, vi=vi_y)
+            yield partial(make_sample, [*fused_y], ir, vi_y)

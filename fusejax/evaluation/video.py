@@ -1,12 +1,13 @@
 """Scoring fused videos over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from fusejax.evaluation.folder import method_names
+from fusejax.evaluation.methods import Given, name_methods
+from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.inference.compilation import keep_compilations
 from fusejax.io.frame_folder import FrameFolder
 from fusejax.io.pairing import size_text
@@ -14,42 +15,41 @@ from fusejax.io.pyav import VideoError
 from fusejax.io.video import Frames, VideoFile, count_frames
 from fusejax.metrics import TEMPORAL_METRICS, evaluate_video
 from fusejax.progress import track
-from fusejax.report.scores import FolderScores, Scores
 
 
-def evaluate_videos(fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> list[Scores]:
+def evaluate_videos(fused: Given, ir: str | Path, vi: str | Path) -> Scores:
     """Scores the temporal stability of fused videos, see `fusejax.metrics.evaluate_video`.
 
     Progress is reported on standard error.
 
     Args:
-        fused: one video per method, or a folder of frames in the order of their names.
+        fused: one video per method, or a folder of frames in the order of their names; FILE or
+            NAME=FILE.
         ir: infrared video, or folder of frames.
         vi: visible video, or folder of frames.
 
     Returns:
-        For each method, one value per transition from one frame to the next; NaN if undefined.
+        One value per transition from one frame to the next, under the convention "temporal".
 
     Raises:
         ValueError: if videos cannot be read or differ in size or length.
     """
     if not fused:
         raise VideoError("No fused video given; give at least one: --fused FILE.")
-    paths = [Path(path) for path in fused]
-    names = method_names(paths)
+    named = {method.name: method.folder for method in name_methods(folders=fused) if method.folder is not None}
     sources = [_open(Path(path)) for path in (ir, vi)]
-    methods = [_open(path) for path in paths]
-    _check(sources + methods)
+    videos = [_open(path) for path in named.values()]
+    _check(sources + videos)
     keep_compilations()
-    scores = []
-    for name, method in zip(names, methods, strict=True):
-        values = evaluate_video(_frames(method, sources, name))
-        steps = [f"{n:06d}" for n in range(1, 1 + len(next(iter(values.values()))))]
-        scores.append(Scores(name, "temporal", steps, {metric: values[metric] for metric in TEMPORAL_METRICS}))
-    return scores
+    values = []
+    for name, video in zip(named, videos, strict=True):
+        found = evaluate_video(_frames(video, sources, name))
+        values.append(np.stack([found[metric] for metric in TEMPORAL_METRICS], axis=-1))
+    steps = tuple(f"{n:06d}" for n in range(1, 1 + len(values[0])))
+    return Scores(tuple(named), steps, tuple(TEMPORAL_METRICS), np.stack(values)[:, None].astype(float), "temporal")
 
 
-def with_frames(scores: Sequence[Scores], fused: Sequence[str | Path], ir: str | Path, vi: str | Path) -> FolderScores:
+def with_frames(scores: Scores, fused: Given, ir: str | Path, vi: str | Path) -> Evaluation:
     """Scores of transitions with the files of the frames that they lead to, as needed by pages.
 
     Args:
@@ -59,19 +59,19 @@ def with_frames(scores: Sequence[Scores], fused: Sequence[str | Path], ir: str |
         vi: folder of visible frames.
 
     Returns:
-        The scores, under the convention "temporal".
+        The scores with the files.
 
     Raises:
         ValueError: if one of them is not a folder of frames.
     """
-    folders = [Path(path) for path in (ir, vi, *fused)]
+    named = {method.name: method.folder for method in name_methods(folders=fused) if method.folder is not None}
+    folders = [Path(ir), Path(vi), *named.values()]
     for path in folders:
         if not path.is_dir():
             raise VideoError(f"{path} is not a folder of frames; a page needs images: extract them first.")
-    names = scores[0].names
-    files = [dict(zip(names, FrameFolder(path, Fraction(1)).files[1:], strict=True)) for path in folders]
-    methods = {s.method: found for s, found in zip(scores, files[2:], strict=True)}
-    return FolderScores({"temporal": list(scores)}, [], [], files[0], files[1], methods)
+    steps = scores.images
+    files = [dict(zip(steps, FrameFolder(path, Fraction(1)).files[1:], strict=True)) for path in folders]
+    return Evaluation([scores], None, [], files[0], files[1], dict(zip(named, files[2:], strict=True)))
 
 
 def _open(path: Path) -> Frames:

@@ -30,7 +30,7 @@ _SOFTWARE = "fusejax"
 _MARKS = {
     ".png": (b"tEXtSoftware\0fusejax",),
     ".html": (GENERATOR.encode(),),
-    ".csv": (b"set,method,", b"method,source,degradation,"),
+    ".csv": (b"set,convention,method,condition,", b"set,method,", b"method,source,degradation,"),
 }
 _HEAD_BYTES = 4096
 
@@ -154,13 +154,14 @@ def write_complete(path: str | os.PathLike, data: bytes | memoryview | str) -> N
 
     Args:
         path: file to write, local or remote; its folder is created if needed.
-        data: content of the file; text is stored as UTF-8.
+        data: content of the file; text is stored as UTF-8, with escapes for what it cannot hold
+            (bytes of file names in other encodings).
 
     Raises:
         OSError: if the file cannot be written; names the file.
     """
     with writing(path) as hidden, hidden.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        file.write(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,10 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from fusejax.ops.arrays import equal_shapes
-from fusejax.ops.extent import Size, continue_axis, continue_border, valid_size, where_large
+from fusejax.ops.extent import Size, continue_axis, continue_border, masked, valid_size, where_large
 from fusejax.ops.filters import Padding, sobel
 from fusejax.ops.numerics import divide, image_mean, image_sum, safe_sqrt, to_levels, undefined
 from fusejax.options import checked_options
@@ -202,8 +202,8 @@ def qabf(
         extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, 0..0.975, higher is better; NaN if no source has an edge (only black
-        images, since the zero border makes an edge around all others).
+        One value per image, 0..0.975, higher is better; NaN if no source has an edge: both are
+        constant. (The toolkits count the edge that the zero border makes around them.)
 
     Example:
         >>> import jax
@@ -231,7 +231,21 @@ def qabf(
     for source in (ir, vi_y):
         strength, angle = strength_and_angle(source)
         kept, weight = kept + image_sum(preserved(strength, angle), size), weight + image_sum(strength, size)
-    return divide(kept, weight)
+    return jnp.where(varies(ir, size) | varies(vi_y, size), divide(kept, weight), jnp.nan)
+
+
+def varies(x: Luma, size: Size) -> Bool[Array, " b"]:
+    """Whether an image has an edge inside: whether it is not constant.
+
+    Args:
+        x: the images, in any range.
+        size: size of the images.
+
+    Returns:
+        One value per image.
+    """
+    plane = x[..., 0]
+    return masked(plane, size, jnp.inf).min((1, 2)) < masked(plane, size, -jnp.inf).max((1, 2))
 
 
 def _sigmoid(x: Array, top: float, slope: float, middle: float) -> Array:

@@ -114,7 +114,7 @@ def entropy(fused: Luma, ir: Luma | None = None, vi_y: Luma | None = None, *, ex
     """
     size = valid_size(fused, extent)
     levels = _integer_levels(fused, size)
-    return _entropy_nats(joint_histogram(levels, levels, size).sum(2)) / math.log(2.0)
+    return jnp.abs(_entropy_nats(joint_histogram(levels, levels, size).sum(2))) / math.log(2.0)  # no negative zero
 
 
 @checked_options

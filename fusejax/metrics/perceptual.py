@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from fusejax.metrics.edges import edge_vectors
+from fusejax.metrics.edges import edge_vectors, varies
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.extent import Size, masked, valid_size
 from fusejax.ops.filters import separable_correlate
@@ -152,7 +152,8 @@ def qcv(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
         extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, in levels squared, lower is better; NaN if no source has an edge.
+        One value per image, in levels squared, lower is better; NaN if no source has an edge: both
+        are constant.
 
     Example:
         >>> import jax
@@ -169,7 +170,7 @@ def qcv(fused: Luma, ir: Luma, vi_y: Luma, *, stretched: bool = False, extent: E
         seen = _sensitivity_filtered(source - target, size, _mannos_sakrison, 8.0)
         error = error + image_sum(saliency * _block_sums(seen * seen) / _BLOCK**2)
         weight = weight + image_sum(saliency)
-    return divide(error, weight)
+    return jnp.where(varies(ir, size) | varies(vi_y, size), divide(error, weight), jnp.nan)
 
 
 def _block_sums(x: Float[Array, "b h w"]) -> Float[Array, "b rows columns"]:

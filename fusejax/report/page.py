@@ -12,32 +12,20 @@ import jinja2
 import markupsafe
 import numpy as np
 
+from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.io.images import ImageWarning, image_size
 from fusejax.io.outputs import GENERATOR, check_files, check_out, refuse_existing, write_complete
-from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS, higher_is_better
+from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS
 from fusejax.progress import track
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
 from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
-from fusejax.report.ranking import Ranking, bootstrap_ranking
-from fusejax.report.scores import FolderScores, Scores
-from fusejax.report.tables import ranks
+from fusejax.report.ranking import Ranking, better_high, rank
+from fusejax.report.tables import Table, score_table
 
 PAGE = "index.html"
 _OVER_TIME = "temporal stability of videos; an image stands for the transition to it from the previous frame"
 # Images are stored losslessly up to this number of pixels in all layers together: some 25 MB.
 _LOSSLESS_PIXELS = 16e6
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cell:
-    """A mean in the table: its text, the value to sort by, its rank, and whether the difference
-    from the best could be due to chance.
-    """
-
-    text: str
-    value: float | None
-    place: str
-    level: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +35,15 @@ class _View:
     name: str
     summary: str
     metrics: list[dict[str, str]]
-    rows: list[tuple[str, list[_Cell], str]]
+    table: Table
+    values: list[list[float | None]]
     ranking: Ranking
     rank_chart: Chart
     charts: list[Chart]
     worst: dict[str, dict[str, list[str]]]
-    left_out: list[str]
 
 
-def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused images", note: str = "") -> Path:
+def write_page(folder: str | Path, result: Evaluation, *, title: str = "Fused images", note: str = "") -> Path:
     """Writes a page of results, FOLDER/index.html.
 
     The file contains everything, with images as WebP of at most 1280 pixels per side, and makes no
@@ -70,7 +58,7 @@ def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused 
     Returns:
         The path of the file.
     """
-    views = [_view(name, methods) for name, methods in result.conventions.items()]
+    views = [_view(scores) for scores in result.scores]
     linked = [name for method in views[0].worst.values() for names in method.values() for name in names]
     shown = shown_images(result.names, linked)
     return write_html(
@@ -78,7 +66,7 @@ def write_page(folder: str | Path, result: FolderScores, *, title: str = "Fused 
         "page.html",
         title=title,
         note=note,
-        methods=[scores.method for scores in result.methods],
+        methods=result.scores[0].methods,
         count=len(result.names),
         views=views,
         skipped=result.skipped,
@@ -116,38 +104,35 @@ def check_page(folder: Path, *, overwrite: bool, own: bool = False) -> None:
     refuse_existing(existing, overwrite=overwrite, option="--page")
 
 
-def _stored(result: FolderScores, shown: Sequence[str]) -> str:
+def _stored(result: Evaluation, shown: Sequence[str]) -> str:
     losses = "losslessly" if _lossless(result, shown) else "with slight losses: judge noise in the original files"
     return f"Images are stored with at most {LONGEST} pixels per side, {losses}."
 
 
-def _lossless(result: FolderScores, shown: Sequence[str]) -> bool:
+def _lossless(result: Evaluation, shown: Sequence[str]) -> bool:
     """Whether the images are few and small enough to be stored losslessly."""
     sizes = (image_size(result.vi[name]) for name in shown)
     return sum(h * w for h, w in sizes) * (2 + len(result.fused)) <= _LOSSLESS_PIXELS
 
 
-def _view(convention: str, methods: Sequence[Scores]) -> _View:
-    ranking = bootstrap_ranking(methods)
-    metrics = list(methods[0].values)
-    columns = {name: _column(methods, name, ranking) for name in metrics}
-    rows = [(s.method, [columns[m][n] for m in metrics], f"{ranking.mean[n]:.2f}") for n, s in enumerate(methods)]
-    worst = {s.method: {m: worst_images(s, m, better_high=higher_is_better(m)) for m in metrics} for s in methods}
-    left_out = [
-        f"{s.method}: {metric} is undefined for {count} of {len(s.names)} images, which are excluded from its mean."
-        for s in methods
-        for metric, count in s.left_out().items()
-    ]
+def _view(scores: Scores) -> _View:
+    ranking = rank([scores])
+    means = scores.means()[:, 0]
+    worst = {
+        method: {m: worst_images(scores, method, m, higher=better_high(m)) for m in scores.metrics}
+        for method in scores.methods
+    }
+    known = scores.convention in CONVENTIONS
     return _View(
-        name=convention,
-        summary=CONVENTIONS[convention].summary if convention in CONVENTIONS else _OVER_TIME,
-        metrics=[_described(name) for name in metrics],
-        rows=rows,
+        name=scores.convention,
+        summary=CONVENTIONS[scores.convention].summary if known else _OVER_TIME,
+        metrics=[_described(name) for name in scores.metrics],
+        table=score_table(scores, ranking),
+        values=[[v if math.isfinite(v) else None for v in row] for row in means.tolist()],
         ranking=ranking,
-        rank_chart=rank_chart(methods, ranking),
-        charts=[chart for name in metrics if (chart := distribution_chart(methods, name))],
+        rank_chart=rank_chart(ranking),
+        charts=[chart for name in scores.metrics if (chart := distribution_chart(scores, name))],
         worst=worst,
-        left_out=left_out,
     )
 
 
@@ -155,32 +140,12 @@ def _described(metric: str) -> dict[str, str]:
     info = (METRICS | TEMPORAL_METRICS)[metric]
     return {
         "name": metric,
-        "arrow": "↑" if higher_is_better(metric) else "↓",
+        "arrow": "↑" if better_high(metric) else "↓",
         "title": f"{info.title}, {info.values}; {info.better} is better",
     }
 
 
-def _column(methods: Sequence[Scores], metric: str, ranking: Ranking) -> list[_Cell]:
-    means = np.array([scores.means()[metric] for scores in methods])
-    places = ranks(means, metric=metric)
-    cells = []
-    for n, (mean, place) in enumerate(zip(means, places, strict=True)):
-        defined = math.isfinite(mean)
-        mark = "best" if place < 2 else "second" if place < 3 else ""
-        several = len(methods) > 1 and defined
-        level = several and mark != "best" and bool(ranking.level[metric][n])
-        cells.append(
-            _Cell(
-                f"{mean:#.4g}".rstrip(".") if defined else "–",
-                float(mean) if defined else None,
-                mark if several else "",
-                level,
-            )
-        )
-    return cells
-
-
-def _data(result: FolderScores, shown: Sequence[str]) -> dict[str, Any]:
+def _data(result: Evaluation, shown: Sequence[str]) -> dict[str, Any]:
     """The data that the page's script reads."""
     images, lossless = [], _lossless(result, shown)
     for name in track(shown, len(shown), description="embedding images", unit="pairs"):
@@ -188,13 +153,13 @@ def _data(result: FolderScores, shown: Sequence[str]) -> dict[str, Any]:
             warnings.simplefilter("ignore", ImageWarning)  # already shown when the images were scored
             images.append({"name": name, "layers": _layers(result, name, lossless=lossless)})
     scores = {
-        convention: {s.method: {m: _numbers(v) for m, v in s.values.items()} for s in methods}
-        for convention, methods in result.conventions.items()
+        s.convention: {method: {m: _numbers(s.of(method, m)) for m in s.metrics} for method in s.methods}
+        for s in result.scores
     }
-    return {"images": images, "scores": scores, "names": result.names}
+    return {"images": images, "scores": scores, "names": list(result.names)}
 
 
-def _layers(result: FolderScores, name: str, *, lossless: bool) -> list[dict[str, str]]:
+def _layers(result: Evaluation, name: str, *, lossless: bool) -> list[dict[str, str]]:
     visible = result.vi[name]
     encode = partial(data_uri, lossless=lossless)
     layers = [

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from matplotlib.ticker import MaxNLocator
 
+from fusejax.evaluation.results import Scores
 from fusejax.report.ranking import Ranking
-from fusejax.report.scores import Scores
 
 WIDTH = 320
 """Width of a chart; each row is `ROW` pixels high."""
@@ -82,34 +82,39 @@ class Chart:
         return ROW * len(self.rows) + 24
 
 
-def distribution_chart(methods: Sequence[Scores], metric: str) -> Chart | None:
+def distribution_chart(scores: Scores, metric: str) -> Chart | None:
     """Quartiles (bar), 5th and 95th percentiles (line), median (mark) and the values of single
     images.
 
     Args:
-        methods: scores of the methods, all with the metric.
+        scores: scores of the methods.
         metric: name of the metric.
 
     Returns:
         The chart; None if no method has a value.
     """
-    finite = [s.values[metric][np.isfinite(s.values[metric])] for s in methods]
-    every = np.concatenate(finite)
+    values = {method: scores.of(method, metric) for method in scores.methods}
+    every = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     if not every.size:
         return None
     scale = Scale(float(every.min()), float(every.max()))
-    rows = [_distribution(n, s, metric, scale) for n, s in enumerate(methods) if len(finite[n])]
+    rows = [
+        _distribution(n, method, v, scores.images, scale)
+        for n, (method, v) in enumerate(values.items())
+        if np.isfinite(v).any()
+    ]
     return Chart(metric, rows, scale.ticks)
 
 
-def _distribution(color: int, scores: Scores, metric: str, scale: Scale) -> Row:
-    values = scores.values[metric]
+def _distribution(
+    color: int, method: str, values: Float[np.ndarray, " n"], images: Sequence[str], scale: Scale
+) -> Row:
     finite = np.flatnonzero(np.isfinite(values))
     low, first, median, third, high = np.quantile(values[finite], (0.05, 0.25, 0.5, 0.75, 0.95))
     some = finite[_spread(len(finite))]
-    text = f"{scores.method}: median {median:.4g}, middle half {first:.4g} to {third:.4g}"
-    dots = [(scale(float(values[n])), scores.names[n]) for n in some]
-    return Row(scores.method, color, (scale(low), scale(high)), (scale(first), scale(third)), scale(median), dots, text)
+    text = f"{method}: median {median:.4g}, middle half {first:.4g} to {third:.4g}"
+    dots = [(scale(float(values[n])), images[n]) for n in some]
+    return Row(method, color, (scale(low), scale(high)), (scale(first), scale(third)), scale(median), dots, text)
 
 
 def _spread(count: int) -> Int[np.ndarray, " n"]:
@@ -117,21 +122,20 @@ def _spread(count: int) -> Int[np.ndarray, " n"]:
     return np.unique(np.linspace(0, count - 1, min(count, _MOST_DOTS)).round().astype(int))
 
 
-def rank_chart(methods: Sequence[Scores], ranking: Ranking) -> Chart:
+def rank_chart(ranking: Ranking) -> Chart:
     """Mean rank (mark) and its 95% interval (bar).
 
     Args:
-        methods: scores in the order of the ranking.
         ranking: ranking of the methods.
 
     Returns:
         The chart, best method first.
     """
-    scale = Scale(1.0, float(max(len(methods), 2)), whole=True)
+    scale = Scale(1.0, float(max(len(ranking.methods), 2)), whole=True)
     rows = []
-    for n in np.argsort(ranking.mean, kind="stable"):
+    for n in ranking.order:
         low, mean, high = (float(values[n]) for values in (ranking.low, ranking.mean, ranking.high))
         ends = scale(low), scale(high)
-        text = f"{methods[n].method}: mean rank {mean:.2f}, {low:.2f} to {high:.2f}"
-        rows.append(Row(methods[n].method, int(n), ends, ends, scale(mean), [], text))
+        text = f"{ranking.methods[n]}: mean rank {mean:.2f}, {low:.2f} to {high:.2f}"
+        rows.append(Row(ranking.methods[n], n, ends, ends, scale(mean), [], text))
     return Chart("mean rank", rows, scale.ticks)

@@ -1,67 +1,137 @@
-"""Uncertainty of a ranking of methods: a bootstrap over the images on which they were scored."""
+"""The ranking of methods, and its uncertainty: a bootstrap over the images that were scored."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from fusejax.evaluation.results import Scores, finite_mean
 from fusejax.metrics import higher_is_better
-from fusejax.report.scores import Scores
+
+Known = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Means that were measured elsewhere, by set, method and metric."""
 
 _DRAWS = 2000
 _SEED = 0
 _TAILS = (0.025, 0.975)
 
+# Lower is better for what no metric measures: the difference from the result of clean sources.
+_LOWER = ("change",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Mean ranks of methods over their metrics, and the differences that could be due to chance.
+    """Mean ranks of methods over metrics and sets, and the differences that could be due to chance.
 
     Attributes:
+        methods: names of the methods that every set has.
         mean: mean rank of each method; 1 is best.
         low: lower end of the bootstrap's 95% interval.
         high: upper end of the interval.
         ahead: fraction of the draws in which the row's method has a better mean rank than the
             column's; a tie counts one half, and the diagonal is 0.5.
-        level: whether the difference from the best method could be due to chance, by metric and
-            method: the 95% interval of the paired difference contains 0. True for the best method.
+        tied: whether the difference from the best method could be due to chance, by set and
+            metric: the 95% interval of the paired difference contains 0. True for the best method.
+            False for means that were measured elsewhere, whose images cannot be paired.
     """
 
+    methods: tuple[str, ...]
     mean: Float[np.ndarray, " m"]
     low: Float[np.ndarray, " m"]
     high: Float[np.ndarray, " m"]
     ahead: Float[np.ndarray, "m m"]
-    level: dict[str, Bool[np.ndarray, " m"]]
+    tied: dict[tuple[str, str], Bool[np.ndarray, " m"]]
+
+    @property
+    def order(self) -> list[int]:
+        """Indices of the methods, best first."""
+        return np.argsort(self.mean, kind="stable").tolist()
 
 
-def bootstrap_ranking(methods: Sequence[Scores], *, draws: int = _DRAWS) -> Ranking:
-    """Draws the images with replacement and ranks the methods again for each draw (Efron 1979).
-
-    The scores of all methods for one image are drawn together, so that hard images do not count as
-    differences between methods.
+def better_high(metric: str) -> bool:
+    """Whether larger values are better, also for what only a study measures.
 
     Args:
-        methods: scores with the same images and metrics.
+        metric: name of a metric, or "change".
+
+    Returns:
+        True if higher is better.
+    """
+    return metric not in _LOWER and higher_is_better(metric)
+
+
+def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = _DRAWS) -> Ranking:
+    """Ranks methods by their means, and again for each random draw of the images (Efron 1979).
+
+    The images of each set are drawn with replacement; the scores of all methods for one image are
+    drawn together, so that hard images do not count as differences between methods. Scores under
+    several conditions (strengths, seeds) are averaged first, image by image.
+
+    Args:
+        tables: scores of one or more sets; the methods that all of them have are ranked, in the
+            metrics that all of their methods have.
+        known: further means; they have no images, so they are the same in every draw.
         draws: number of bootstrap samples.
 
     Returns:
         The ranking of the means over all images, and its uncertainty.
     """
-    metrics = list(methods[0].values)
-    values = np.stack([[scores.values[name] for name in metrics] for scores in methods])  # [m, k, n]
-    signs = np.array([1.0 if higher_is_better(name) else -1.0 for name in metrics])
-    signed = values * signs[None, :, None]
-    count = values.shape[-1]
-    rng = np.random.default_rng(_SEED)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-    found = _weighted_means(signed, weights)  # [draws, m, k]
-    whole = _weighted_means(signed, np.ones((1, count)))[0]
-    ranked = _ranks(found).mean(axis=2)
+    known = known or {}
+    names = [(*t.methods, *(k for k in known.get(t.name, {}) if k not in t.methods)) for t in tables]
+    methods = tuple(name for name in names[0] if all(name in others for others in names))
+    wholes, ranks, tied = [], [], {}
+    for number, table in enumerate(tables):
+        metrics = shared_metrics(table, known)
+        whole, found = _draw(table, methods, metrics, known.get(table.name, {}), draws=draws, seed=_SEED + number)
+        measured = np.array([method in table.methods for method in methods])
+        for k, metric in enumerate(metrics):
+            paired = measured & measured[np.argmax(whole[:, k])]
+            tied[table.name, metric] = paired & _tied_with_best(found[:, :, k], whole[:, k])
+        wholes.append(_ranks(whole[None])[0])
+        ranks.append(_ranks(found))
+    ranked = np.concatenate(ranks, axis=2).mean(axis=2)
     ahead = (ranked[:, :, None] < ranked[:, None, :]) + 0.5 * (ranked[:, :, None] == ranked[:, None, :])
     low, high = np.quantile(ranked, _TAILS, axis=0)
-    level = {name: _level_with_best(found[:, :, k], whole[:, k]) for k, name in enumerate(metrics)}
-    return Ranking(_ranks(whole[None])[0].mean(axis=1), low, high, ahead.mean(axis=0), level)
+    return Ranking(methods, np.concatenate(wholes, axis=1).mean(axis=1), low, high, ahead.mean(axis=0), tied)
+
+
+def shared_metrics(table: Scores, known: Known) -> list[str]:
+    """Metrics of a table that all means measured elsewhere on its set have, too.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    rows = [row for method, row in known.get(table.name, {}).items() if method not in table.methods]
+    metrics = [metric for metric in table.metrics if all(metric in row for row in rows)]
+    if not metrics:
+        raise ValueError(f"{table.name}: the rows share no metric with {', '.join(table.metrics)}.")
+    return metrics
+
+
+def _draw(
+    table: Scores,
+    methods: Sequence[str],
+    metrics: Sequence[str],
+    known: Mapping[str, Mapping[str, float]],
+    *,
+    draws: int,
+    seed: int,
+) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "d m k"]]:
+    """Means over all images, and over the images of each draw; larger is better, -inf undefined."""
+    signs = np.array([1.0 if better_high(metric) else -1.0 for metric in metrics])
+    columns = [table.metrics.index(metric) for metric in metrics]
+    values = finite_mean(table.values[..., columns], axis=1)  # [methods, images, metrics]
+    count = values.shape[1]
+    rows = [
+        values[table.methods.index(method)]
+        if method in table.methods
+        else np.tile([known[method][metric] for metric in metrics], (count, 1))
+        for method in methods
+    ]
+    signed = np.stack(rows).transpose(0, 2, 1) * signs[None, :, None]
+    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    return _weighted_means(signed, np.ones((1, count)))[0], _weighted_means(signed, weights.astype(np.float64))
 
 
 def _weighted_means(values: Float[np.ndarray, "m k n"], weights: Float[np.ndarray, "d n"]) -> np.ndarray:
@@ -79,7 +149,7 @@ def _ranks(means: Float[np.ndarray, "d m k"]) -> Float[np.ndarray, "d m k"]:
     return 1 + above + (equal - 1) / 2
 
 
-def _level_with_best(found: Float[np.ndarray, "d m"], whole: Float[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
+def _tied_with_best(found: Float[np.ndarray, "d m"], whole: Float[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
     best = int(np.argmax(whole))
     if not np.isfinite(whole[best]):
         return np.zeros(len(whole), bool)

@@ -13,6 +13,7 @@ from typing import Any
 
 from etils import epath
 
+from fusejax.io.outputs import write_complete
 from fusejax.io.run_log import is_remote
 
 LOCK_FILE = "train.lock"
@@ -78,7 +79,9 @@ class _Lock:
     def acquire(self, say: Callable[[str], None]) -> None:
         if self._create():
             return
-        holder = self._read()
+        if (holder := self._read()) is None:  # perhaps it is just being written
+            time.sleep(_SETTLE_SECONDS)
+            holder = self._read()
         if holder is not None and self._is_alive(holder, say):
             raise WorkdirInUse(
                 f"{self._path.parent} is in use by process {holder.get('pid')} on host "
@@ -127,12 +130,7 @@ class _Lock:
         if is_remote(self._path):
             self._path.write_text(json.dumps(self._content))
             return
-        temporary = self._path.with_name(f".{LOCK_FILE}.{self._content['token']}")
-        try:
-            temporary.write_text(json.dumps(self._content))
-            temporary.replace(self._path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_complete(self._path, json.dumps(self._content))
 
     def _read(self) -> dict[str, Any] | None:
         """The content of the lock; None if it is gone or unreadable (because its writer was

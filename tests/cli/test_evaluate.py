@@ -1,21 +1,20 @@
 """`fusejax evaluate` end to end on synthetic pairs, and with every kind of invalid input."""
 
 import csv
-import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from fusing import save_tiny_weights
-from rich.console import Console
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
+from fusejax.cli.main import main
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.score_files import read_scores
 from fusejax.inference import fuse_folder
 from fusejax.io.images import read_image, write_image
 from fusejax.metrics import evaluate
-from fusejax.report.scores import Scores
-from fusejax.report.tables import comparison_markdown, ranks, terminal_table
 
 FEW = ("EN", "SD", "SF", "SCD")
 
@@ -36,8 +35,18 @@ def fused(pairs, tmp_path_factory):
     return out
 
 
-def options(pairs, *folders, **changes):
-    return EvaluateOptions(**({"fused": folders, "ir": pairs / "ir", "vi": pairs / "vi", "metrics": FEW} | changes))
+def options(pairs, *folders, weights=(), **changes):
+    given = {"fused": tuple((str(folder),) for folder in folders), "weights": tuple((str(w),) for w in weights)}
+    return EvaluateOptions(**(given | {"ir": pairs / "ir", "vi": pairs / "vi", "metrics": FEW} | changes))
+
+
+def make(folder):
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def records(out):
+    return {(r["convention"], r["method"]): r for r in json.loads((out / "metrics.json").read_text())}
 
 
 def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
@@ -45,7 +54,7 @@ def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
     assert "cddfuse" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [r["name"] for r in rows] == ["day_000000", "day_000002", "night_000001"]
-    assert list(rows[0]) == ["convention", "method", "name", *FEW]
+    assert list(rows[0]) == ["set", "convention", "method", "condition", "name", *FEW]
     assert {(r["convention"], r["method"]) for r in rows} == {("cddfuse", fused.name)}
     for row in rows:
         planes = [
@@ -54,11 +63,13 @@ def test_scores_are_those_of_the_library(pairs, fused, tmp_path, capsys):
         expected = evaluate(*planes, convention="cddfuse", metrics=FEW)
         for metric in FEW:
             assert float(row[metric]) == pytest.approx(float(expected[metric][0]), rel=1e-6)
-    document = json.loads((tmp_path / "metrics.json").read_text())["cddfuse"][fused.name]
-    assert set(document["per_image"]) == set(scores.names)
+    document = records(tmp_path)["cddfuse", fused.name]
+    assert set(document["per_image"]) == set(scores.images)
     assert document["mean"]["SD"] == pytest.approx(np.mean([float(r["SD"]) for r in rows]))
-    assert document["mean"] == pytest.approx(scores.means())
-    assert read_image(tmp_path / "distributions.png").size > 10_000
+    assert document["mean"] == pytest.approx(scores.mean(fused.name))
+    (read,) = read_scores(tmp_path / "metrics.csv")
+    assert (read.methods, read.images, read.metrics) == (scores.methods, scores.images, scores.metrics)
+    np.testing.assert_array_equal(read.values, scores.values)
 
 
 def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
@@ -67,21 +78,21 @@ def test_undefined_scores_are_counted_and_left_out(pairs, tmp_path, capsys):
     flat = tmp_path / "copy" / "day_000000.png"
     write_image(flat, np.full((40, 48), 7, np.uint8))
     (scores,) = evaluate_command(options(pairs, tmp_path / "copy", metrics=("EN", "SCD"), out=tmp_path / "o"))
-    assert scores.left_out()["SCD"] >= 2  # a copy of a source has no difference to correlate
-    assert np.isfinite(scores.means()["EN"])
-    assert "SCD omits" in capsys.readouterr().out
-    document = json.loads((tmp_path / "o" / "metrics.json").read_text())["exact"]["copy"]
-    assert document["left_out_of_mean"]["SCD"] == scores.left_out()["SCD"]
+    ((method, metric, count),) = scores.left_out()
+    assert (method, metric) == ("copy", "SCD")
+    assert count >= 2  # a copy of a source has no difference to correlate
+    assert np.isfinite(scores.mean("copy")["EN"])
+    assert f"copy: the mean of SCD omits {count} of 3 images" in capsys.readouterr().out
+    assert records(tmp_path / "o")["exact", "copy"]["left_out_of_mean"] == {"SCD": count}
 
 
 @pytest.mark.slow
 def test_weights_fuse_the_sources_before_they_are_scored(pairs, tmp_path):
     weights = save_tiny_weights(tmp_path)
     fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "fused", weights=weights)
-    ready, made = evaluate_command(options(pairs, tmp_path / "fused", weights=(weights,)))
-    assert (ready.method, made.method) == ("fused", "tiny.safetensors")
-    for metric in FEW:
-        np.testing.assert_array_equal(made.values[metric], ready.values[metric])
+    (scores,) = evaluate_command(options(pairs, tmp_path / "fused", weights=(weights,)))
+    assert scores.methods == ("tiny", "fused")
+    np.testing.assert_array_equal(scores.values[0], scores.values[1])
     with pytest.raises(ValueError, match="Nothing to score"):
         evaluate_command(options(pairs))
 
@@ -91,45 +102,60 @@ def test_methods_are_compared(pairs, fused, tmp_path):
         write_image(tmp_path / "a" / "mean" / path.name, read_image(path) // 2)
         write_image(tmp_path / "b" / "mean" / path.name, read_image(path)[..., :1])
     folders = (fused, tmp_path / "a" / "mean", tmp_path / "b" / "mean")
-    results = evaluate_command(options(pairs, *folders, out=tmp_path / "o"))
-    assert len({r.method for r in results}) == 3
-    text = (tmp_path / "o" / "comparison.md").read_text()
-    assert "convention `exact`" in text
+    (scores,) = evaluate_command(options(pairs, *folders, out=tmp_path / "o"))
+    assert scores.methods == (fused.name, "a", "b")  # the parts in which the paths differ
+    text = (tmp_path / "o" / "table.md").read_text()
+    assert "convention exact" in text
     assert text.count("**") >= 2 * len(FEW)
+    best = max(scores.methods, key=lambda method: scores.mean(method)["SD"])
+    (line,) = [x for x in (tmp_path / "o" / "table.tex").read_text().splitlines() if x.startswith(f"{best} &")]
+    assert f"\\textbf{{{scores.mean(best)['SD']:.2f}}}" in line
     rows = list(csv.DictReader((tmp_path / "o" / "metrics.csv").open()))
-    assert (
-        [r["method"] for r in rows[::3]]
-        == [r.method for r in results]
-        == list(json.loads((tmp_path / "o" / "metrics.json").read_text())["exact"])
+    assert tuple(r["method"] for r in rows[::3]) == scores.methods
+    assert [method for _, method in records(tmp_path / "o")] == list(scores.methods)
+
+
+def test_names_are_given_and_no_folder_of_this_machine_is_told(pairs, fused, tmp_path, capsys):
+    arguments = ["evaluate", "--ir", str(pairs / "ir"), "--vi", str(pairs / "vi"), "--metrics", "EN"]
+    names = [f"mine={fused}", str(tmp_path / "again")]
+    for path in fused.glob("*.png"):
+        write_image(tmp_path / "again" / path.name, read_image(path))
+    weights = ["--weights", "x=average", "--weights", "maximum"]
+    main([*arguments, "--fused", *names, *weights, "--out", str(tmp_path / "o")])
+    said = capsys.readouterr().out
+    files = ("metrics.csv", "metrics.json", "table.md", "table.tex")
+    written = "".join((tmp_path / "o" / name).read_text() for name in files)
+    assert "convention exact" in said
+    for text in (said.replace(str(tmp_path), ""), written):
+        assert "tmp" not in text
+        assert all(name in text for name in ("x", "maximum", "mine", "again"))
+    (scores,) = read_scores(tmp_path / "o" / "metrics.csv")
+    assert scores.methods == ("x", "maximum", "mine", "again")
+    with pytest.raises(SystemExit):
+        main([*arguments, "--fused", f"x={fused}", "--weights", "x=average"])
+    assert "Two methods are called x; give one another name" in capsys.readouterr().err
+
+
+def test_raw_thermal_is_scored_as_the_network_saw_it(pairs, tmp_path):
+    """Counts of 14 bits, and degrees in a float TIFF: the scene of the 8-bit images."""
+    for path in (pairs / "ir").iterdir():
+        levels = read_image(path)[..., 0].astype(np.float64)
+        write_image(tmp_path / "counts" / path.name, (7000 + 4 * levels).astype(np.uint16))
+        cv2.imwrite(str(make(tmp_path / "degrees") / f"{path.stem}.tif"), (levels / 10 - 5).astype(np.float32))
+    expected = None
+    for kind, ends in (("ir", ("full",)), ("counts", ("7000", "8020")), ("degrees", ("-5", "20.5"))):
+        sources = pairs if kind == "ir" else tmp_path
+        (scores,) = evaluate_command(options(pairs, ir=sources / kind, weights=("average",), ir_range=ends))
+        expected = scores.values if expected is None else expected
+        np.testing.assert_allclose(scores.values, expected, rtol=2e-3)
+    with pytest.warns(UserWarning, match="mapped to black and white"):
+        (raw,) = evaluate_command(options(pairs, ir=tmp_path / "counts", weights=("average",), metrics=("MI", "CC")))
+    folder = tmp_path / "fused"
+    fuse_folder(tmp_path / "counts", pairs / "vi", folder, weights="average")
+    (full,) = evaluate_command(
+        options(pairs, folder, ir=tmp_path / "counts", ir_range=("full",), metrics=("MI", "CC"))
     )
-
-
-def test_ranks_share_ties_and_put_undefined_last():
-    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 3.0, np.nan]), metric="EN"), [1.5, 3, 1.5, 4])
-    np.testing.assert_array_equal(ranks(np.array([3.0, 1.0, 2.0]), metric="MSE"), [3, 1, 2])
-
-
-def test_comparison_marks_best_and_second():
-    def scores(name, en, mse):
-        return Scores(name, "exact", ["x"], {"EN": np.array([en]), "MSE": np.array([mse])})
-
-    text = comparison_markdown([scores("a", 7.0, 3.0), scores("b", 6.0, 1.0), scores("c", 5.0, 2.0)])
-    assert "| a | **7.0000** | 3.0000 | 2.00 |" in text
-    assert "| b | <u>6.0000</u> | **1.0000** | 1.50 |" in text
-
-
-def test_narrow_terminals_get_a_row_for_each_metric():
-    scores = [Scores(name, "exact", ["x"], {m: np.array([123.4567]) for m in FEW}) for name in ("first", "second")]
-
-    def printed(width):
-        console = Console(width=width, record=True, file=io.StringIO())
-        console.print(terminal_table(scores, width=width))
-        return [line.split() for line in console.export_text().splitlines() if "123.4567" in line]
-
-    assert [line[1] for line in printed(80)] == ["first", "second"]
-    narrow = printed(36)
-    assert [line[1] for line in narrow] == list(FEW)
-    assert all(line.count("123.4567") == 2 for line in narrow)
+    assert full.mean("fused")["MI"] < 0.7 * raw.mean("average")["MI"], "the image that the network never saw"
 
 
 def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
@@ -143,15 +169,15 @@ def test_folders_that_do_not_fit_are_refused(pairs, fused, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty has no images"):
         evaluate_command(options(pairs, tmp_path / "empty"))
-    with pytest.raises(ValueError, match="gives the same folder twice"):
+    with pytest.raises(ValueError, match="The same method is given twice"):
         evaluate_command(options(pairs, fused, fused))
 
 
 @pytest.mark.slow
 def test_conventions_score_what_they_define(pairs, fused):
     (scores,) = evaluate_command(options(pairs, fused, convention=("vifb",), metrics=None))
-    assert "EN" in scores.values
-    assert "SCD" not in scores.values
+    assert "EN" in scores.metrics
+    assert "SCD" not in scores.metrics
     for metrics, message in (((), "No metric given"), (("EN", "XX"), "does not define XX")):
         with pytest.raises(ValueError, match=message):
             evaluate_command(options(pairs, fused, metrics=metrics))
@@ -159,13 +185,12 @@ def test_conventions_score_what_they_define(pairs, fused):
 
 def test_several_conventions_in_one_call(pairs, fused, tmp_path, capsys):
     asked = options(pairs, fused, convention=("vifb", "cddfuse"), metrics=("EN", "EI", "MSE"), out=tmp_path)
-    (scores,) = evaluate_command(asked)
+    vifb, cddfuse = evaluate_command(asked)
     printed = capsys.readouterr().out
-    assert "convention 'vifb'" in printed and "convention 'cddfuse'" in printed
-    assert list(scores.values) == ["EN", "EI"]
-    assert {p.name for p in tmp_path.iterdir()} == {
-        *("metrics.csv", "metrics.json", "comparison.md", "distributions.png", "distributions_cddfuse.png")
-    }
+    assert "convention vifb" in printed and "convention cddfuse" in printed
+    assert (vifb.metrics, cddfuse.metrics) == (("EN", "EI"), ("EN", "MSE"))
+    tables = ("metrics.csv", "metrics.json", "table.md", "table.tex")
+    assert {p.name for p in tmp_path.iterdir()} == {*tables, "distributions.png", "distributions_cddfuse.png"}
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     assert [r["convention"] for r in rows] == ["vifb"] * 3 + ["cddfuse"] * 3
     assert rows[0]["MSE"] == "" and rows[3]["EI"] == "" and float(rows[3]["MSE"]) > 0
@@ -194,5 +219,5 @@ def test_bad_images_are_left_out_and_infrared_is_resampled(pairs, fused, tmp_pat
     (scores,) = evaluate_command(
         options(pairs, tmp_path / "few", ir=tmp_path / "ir", metrics=("EN",), resize="ir", skip_bad=True)
     )
-    assert len(scores.names) == 2
+    assert len(scores.images) == 2
     assert "skipped: " in capsys.readouterr().out

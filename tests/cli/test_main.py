@@ -41,7 +41,7 @@ def test_both_commands_from_the_shell(pairs, weights, tmp_path):
     assert "fusing 3/3" in result.stderr
     result = run("evaluate", "--fused", tmp_path / "f", *sources, "--metrics", "EN", "SD", "--out", tmp_path / "s")
     assert result.returncode == 0, result.stderr
-    assert "convention 'exact'" in result.stdout
+    assert "convention exact" in result.stdout
     result = run("fuse", *sources, "--out", tmp_path / "f", "--weights", weights)
     assert result.returncode == 2
     assert "already exist" in result.stderr

@@ -1,13 +1,13 @@
 """`fusejax ablate`: runs, scores, table and grids; finished runs are not repeated."""
 
-import csv
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fusing import save_tiny_weights
 
+from fusejax.cli.ablate import ablation_table
 from fusejax.cli.main import main
 from fusejax.config import load_ablation, load_config, shipped_configs
 from fusejax.data.folders import PairFolder
@@ -16,8 +16,9 @@ from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.evaluation import run as run_module
 from fusejax.evaluation.ablation import Ablation, run_folder
 from fusejax.evaluation.regions import AVERAGE, BOUND, REGION_METRICS, region_mask
-from fusejax.evaluation.run import open_pairs, reference_scores, score_sets
-from fusejax.evaluation.tables import markdown, ranked, write_csv
+from fusejax.evaluation.results import Scores
+from fusejax.evaluation.run import open_pairs, run_ablation, score_sets
+from fusejax.evaluation.score_files import read_scores
 from fusejax.io.images import read_image, to_float
 from fusejax.metrics import USUAL
 from fusejax.metrics.region import roi_mse, roi_ssim
@@ -29,27 +30,35 @@ CONFIG = str(Path(__file__).parents[1] / "configs" / "tiny_ablation.py")
 TINY = load_config(str(Path(__file__).parents[1] / "configs" / "tiny.py"))
 
 
-def results(*means):
-    """One set of metrics per seed and variant; every metric has the given value."""
-    return {f"v{n}": [{"val": dict.fromkeys(USUAL, m)} for m in seeds] for n, seeds in enumerate(means)}
+def results(*means, metrics=USUAL, convention="cddfuse"):
+    """Scores of variants v0, v1, ... with one mean for each seed; every metric has that value."""
+    values = np.array(means, float)[:, :, None, None] * np.ones((1, 1, 2, len(metrics)))
+    seeds = tuple(f"seed {n}" for n in range(len(means[0])))
+    return Scores(tuple(f"v{n}" for n in range(len(means))), ("1", "2"), metrics, values, convention, seeds, "val")
 
 
-def test_means_spreads_and_ranks():
-    table = ranked(results((1.0, 3.0), (5.0, 5.0), (0.0, 0.0)), "val")
-    assert table["v0"]["EN"] == (2.0, 1.0, 2.0)
-    assert [table[f"v{n}"]["SSIM"][2] for n in range(3)] == [2.0, 1.0, 3.0]
-
-
-def test_table_and_csv_say_the_same(tmp_path):
+def test_the_table_has_means_spreads_and_ranks_over_the_seeds():
     what = Ablation("Title", {"v0": TINY, "v1": TINY}, {"val": "made up"})
-    found = results((1.0, 3.0), (5.0, 5.0))
-    text = markdown(what, found)
-    assert "over 2 seeds, convention `cddfuse`" in text and "**val** (made up)" in text
-    assert "| v0 | 2.000 ± 1.000 |" in text and text.strip().endswith("| 1.00 |")
-    write_csv(tmp_path / "t.csv", what, found)
-    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
-    assert len(rows) == 2 * len(USUAL)
-    assert (float(rows[0]["mean"]), float(rows[0]["standard_deviation"]), rows[0]["seeds"]) == (2.0, 1.0, "2")
+    table = ablation_table(what, results((1.0, 3.0), (5.0, 5.0)))
+    assert table.name == "val" and table.caption.startswith("(made up) mean ± standard deviation over 2 seeds")
+    assert "convention cddfuse" in table.caption
+    v0, v1 = table.rows
+    assert {cell.text for cell in v0[1:-1]} == {"2.000 ± 1.000"}  # the standard deviation of the seeds, not n - 1
+    assert v0[-1].text.startswith("2.00 (") and v1[-1].text.startswith("1.00 (")
+    assert {cell.mark for cell in v1[1:-1]} == {"best"}
+
+
+def test_the_plain_average_and_the_bound_do_not_compete():
+    found = results((1.0,), (9.0,))
+    found = dataclasses.replace(found, methods=("v0", AVERAGE))
+    what = Ablation("Title", {"v0": TINY}, {"val": "made up"})
+    mine, average = ablation_table(what, found).rows
+    assert [cell.mark for cell in average] == [""] * len(average) and average[-1].text == ""
+    assert mine[-1].text == "1.00 (1.00 to 1.00)"
+    inside = results((1.0,), (9.0,), metrics=REGION_METRICS, convention="regions")
+    table = ablation_table(what, inside)
+    assert table.header == ["method", "ROI-SSIM ↑", "ROI-MSE ↓", "MSE ↓"] and not table.has_marks
+    assert "inside the boxes" in table.caption
 
 
 @pytest.mark.slow
@@ -59,13 +68,20 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
     arguments = ["ablate", CONFIG, *folders, "--seeds", "2"]
     main(arguments)
     printed = capsys.readouterr().out
-    assert "Tiny networks; mean ± standard deviation over 2 seeds" in printed
+    assert "# Tiny networks" in printed and "mean ± standard deviation over 2 seeds" in printed
     assert (tmp_path / "out" / "table.md").read_text() in printed
     (grid,) = (tmp_path / "out" / "grids").glob("*.png")
     height, width, _ = read_image(grid).shape
     assert width == 2 * 56 + 4 and height >= 3 * 48  # the sources and two variants
-    scores = [json.loads((run_folder(tmp_path / "out", "per axis", s) / "scores.json").read_text()) for s in (0, 1)]
-    assert all(np.isfinite(list(s["val"].values())).all() for s in scores) and scores[0] != scores[1]
+    runs = [read_scores(run_folder(tmp_path / "out", "per axis", seed) / "metrics.csv") for seed in (0, 1)]
+    assert [(one.methods, one.conditions, one.name) for (one,) in runs] == [
+        (("per axis",), (f"seed {seed}",), "val") for seed in (0, 1)
+    ]
+    assert all(np.isfinite(one.values).all() for (one,) in runs)
+    assert (runs[0][0].values != runs[1][0].values).any()
+    (scores,) = read_scores(tmp_path / "out" / "metrics.csv")
+    assert (scores.methods, scores.conditions) == (("conventional", "per axis"), ("seed 0", "seed 1"))
+    np.testing.assert_array_equal(scores.values[1, 1], runs[1][0].values[0, 0])
 
     trained = []
 
@@ -79,7 +95,7 @@ def test_the_command_trains_scores_and_draws_once(tmp_path, monkeypatch, capsys)
     page = (tmp_path / "out" / "pages" / "val" / "index.html").read_text(encoding="utf-8")
     assert "Tiny networks: val" in page
     assert all(name in page for name in ("conventional", "per axis", "day_000000", "night_000001"))
-    (run_folder(tmp_path / "out", "per axis", 1) / "scores.json").unlink()
+    (run_folder(tmp_path / "out", "per axis", 1) / "metrics.csv").unlink()
     main(arguments)
     assert trained == [run_folder(tmp_path / "out", "per axis", 1)]
 
@@ -107,48 +123,43 @@ def boxed(tmp_path):
 @pytest.mark.slow
 def test_sets_with_boxes_are_scored_inside_them(boxed, tmp_path):
     write_synthetic_folder(tmp_path / "val", count=1, size=(48, 56))
-    found, least = score_sets(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path)
-    assert list(found["val"]) == list(USUAL) and least["val"] == {}
-    assert list(found["made"]) == [*USUAL, *REGION_METRICS]
+    usual, made, inside = score_sets(lambda ir, vi_y: (ir + 3 * vi_y) / 4, boxed, tmp_path, method="m", condition="s")
+    assert [(x.name, x.convention, x.conditions) for x in (usual, made, inside)] == [
+        ("val", "cddfuse", ("s",)), ("made", "cddfuse", ("s",)), ("made", "regions", ("s",))
+    ]  # fmt: skip
+    assert (usual.metrics, inside.metrics) == (USUAL, REGION_METRICS)
+    assert inside.methods == ("m", AVERAGE, BOUND) and len(made.images) == 3 and len(inside.images) == 2
     values = []
     for pair in PairFolder(tmp_path / "made", boxes=True):
         ir, vi_y = to_float(pair["ir"])[None], rgb_to_luma(to_float(pair["vi"]))[None]
         mask = region_mask(pair["boxes"], height=48, width=56)
         values.append([metric((ir + 3 * vi_y) / 4, ir, vi_y, mask)[0] for metric in (roi_ssim, roi_mse)])
-    np.testing.assert_allclose(
-        [found["made"]["ROI-SSIM"], found["made"]["ROI-MSE"]], np.mean(values[1:], axis=0), rtol=1e-5
-    )
+    mine, average, bound = (inside.mean(method) for method in inside.methods)
+    np.testing.assert_allclose([mine["ROI-SSIM"], mine["ROI-MSE"]], np.mean(values[1:], axis=0), rtol=1e-5)
     assert np.isnan(values[0]).all()
     # (9 + 1) / 32 of (I - V)^2 for these shares, 1 / 4 at least
-    assert least["made"] == pytest.approx({m: 0.8 * found["made"][m] for m in ("ROI-MSE", "MSE")}, rel=1e-5)
+    for metric in ("ROI-MSE", "MSE"):
+        assert bound[metric] == pytest.approx(0.8 * mine[metric], rel=1e-5)
+        assert average[metric] == pytest.approx(bound[metric], rel=1e-6)
+    assert np.isnan(bound["ROI-SSIM"])
 
 
-def test_the_average_and_the_bound_are_listed_with_the_variants(boxed, tmp_path):
-    references = reference_scores(boxed, data_root=tmp_path, out=tmp_path)
-    assert references == json.loads((tmp_path / "references.json").read_text())
-    average, bound = references[AVERAGE]["made"], references[BOUND]["made"]
-    assert {m: average[m] for m in bound} == pytest.approx(bound, rel=1e-6) and list(bound) == ["ROI-MSE", "MSE"]
-    made = dict.fromkeys((*USUAL, *REGION_METRICS), 1.0)
-    results = {"v0": [{"val": dict.fromkeys(USUAL, 2.0), "made": made}]}
-    text = markdown(boxed, results, references)
-    assert "| v0 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 | 1.0000 ± 0.0000 |\n" in text
-    errors = f"{bound['ROI-MSE']:.4f} | {bound['MSE']:.4f} |\n"
-    assert f"| plain average | {average['ROI-SSIM']:.4f} | {errors}| lower bound |  | {errors}" in text
-    assert f"| plain average | {average['EN']:.3f} |" in text and text.count("lower bound") == 1
-    assert text.index("**val**") < text.index("**made** (w)") < text.index("plain average")
-    write_csv(tmp_path / "t.csv", boxed, results, references)
-    rows = list(csv.DictReader((tmp_path / "t.csv").open()))
-    assert len(rows) == len(USUAL) + 2 * len(made) + 2
-    assert [(r["folder"], r["variant"], r["metric"]) for r in rows[-2:]] == [
-        ("made", BOUND, m) for m in ("ROI-MSE", "MSE")
-    ]
-    assert float(rows[-1]["mean"]) == bound["MSE"] and rows[-1]["rank"] == ""
+@pytest.mark.slow
+def test_sets_with_boxes_list_the_average_and_the_bound(boxed, tmp_path, monkeypatch):
+    """Every run is scored once, the average and the bound once for all runs."""
+    write_synthetic_folder(tmp_path / "val", count=1, size=(48, 56))
 
+    def fit(config, run, validate):
+        run.mkdir(parents=True)
+        Path(save_tiny_weights(run)).rename(run / "weights.safetensors")
 
-def test_region_errors_rank_the_lower_the_better():
-    scores = [{m: float(n) for m in REGION_METRICS} for n in range(2)]
-    table = ranked({f"v{n}": [{"made": s}] for n, s in enumerate(scores)}, "made")
-    assert [table["v0"][m][2] for m in REGION_METRICS] == [2.0, 1.0, 1.0]
+    monkeypatch.setattr(run_module, "fit", fit)
+    usual, made, inside = run_ablation(boxed, data_root=tmp_path, out=tmp_path / "out", seeds=2)
+    assert usual.methods == ("v0",) and made.methods == ("v0", AVERAGE) and inside.methods == ("v0", AVERAGE, BOUND)
+    assert inside.conditions == made.conditions == ("seed 0", "seed 1")
+    assert np.isnan(made.values[1, 1]).all() and np.isfinite(inside.values[1, 0]).all()
+    again = run_ablation(boxed, data_root=tmp_path / "gone", out=tmp_path / "out", seeds=2)
+    np.testing.assert_array_equal(again[2].values, inside.values)
 
 
 def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):

@@ -1,19 +1,19 @@
 """Comparing methods: what is fused, scored and ranked, and rows measured elsewhere."""
 
-import csv
 import math
-from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from fusejax.cli.compare import CompareOptions, compare_command
 from fusejax.data.synthetic import write_synthetic_folder
-from fusejax.evaluation.comparison import ComparedSet, apply_rule, compare_methods
-from fusejax.evaluation.comparison_tables import comparison_tables, mean_ranks, means_of, read_rows, write_means
+from fusejax.evaluation.comparison import compare_methods
+from fusejax.evaluation.score_files import read_scores
+from fusejax.inference.folder import fuse_folder
 from fusejax.io.images import read_image, write_image
 from fusejax.metrics import evaluate
-from fusejax.report.scores import Scores
+from fusejax.report.known_rows import read_rows
 
 SET = "streets/val"
 
@@ -33,7 +33,10 @@ def compared(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     rows = out / "rows.md"
     rows.write_text(f"## {SET} (2 pairs)\n\n| row | EN | SSIM |\n|---|---|---|\n| known | 9.5 | 0.1 (1 pair) |\n")
-    options = CompareOptions(root, out, (SET,), weights=("light",), others=(root / "copies",), rows=rows, shown=1)
+    weights, others = (("light", "other=average"),), ((f"theirs={root / 'copies'}",),)
+    options = CompareOptions(
+        root, out, (SET,), weights=weights, others=others, rows=rows, shown=1, page=out / "page", convention="cddfuse"
+    )
     return options, compare_command(options)
 
 
@@ -42,24 +45,44 @@ def unit_pairs(root):
         yield tuple(read_image(path)[None] / np.float32(255) for path in (ir, root / SET / "vi" / ir.name))
 
 
+METHODS = ("light", "other", "average", "maximum", "theirs")
+
+
 @pytest.mark.slow
 def test_every_method_is_fused_scored_and_ranked(compared, root):
-    options, sets = compared
-    assert list(sets[SET]) == ["light", "average", "maximum", "copies", "known"]
-    assert sets[SET]["known"] == {"EN": 9.5, "SSIM": 0.1}  # only what all rows have is compared
+    options, ((result),) = compared
+    (scores,) = result.scores
+    assert (scores.methods, scores.name, scores.convention) == (METHODS, SET, "cddfuse")
     place = options.out / "streets_val"
-    for method in ("light", "average", "maximum"):
+    for method in METHODS[:4]:
         assert len(list((place / method).glob("*.png"))) == 2
+    np.testing.assert_array_equal(scores.values[1], scores.values[2])  # "other" is the average, too
     copied = [evaluate(ir, ir, vi, metrics=("EN",), convention="cddfuse")["EN"][0] for ir, vi in unit_pairs(root)]
-    assert sets[SET]["copies"]["EN"] == pytest.approx(np.mean(copied), abs=1e-3)
+    assert scores.mean("theirs")["EN"] == pytest.approx(np.mean(copied), rel=1e-6)
     text = (options.out / "table.md").read_text()
-    assert "| known | **9.500** | 0.100 |" in text
-    lines = list(csv.DictReader((options.out / "table.csv").open()))
-    assert [line["method"] for line in lines] == list(sets[SET])
-    assert read_rows(options.out / "table.csv") == sets
-    for name in ("ranks.png", "streets_val/distributions.png", "streets_val/grids/day_000000.png"):
-        assert read_image(options.out / name).std() > 5
-    assert read_image(options.out / "streets_val/grids/day_000000.png").shape[1] == 3 * 56 + 2 * 4
+    assert "| known | **9.500** | 0.1000 |" in text  # only the metrics that all rows have are compared
+    assert "with its 95% interval" in text and "Measured elsewhere: known." in text
+    assert r"\begin{tabular}" in (options.out / "table.tex").read_text()
+    (read,) = read_scores(options.out / "metrics.csv")
+    np.testing.assert_array_equal(read.values, scores.values)
+    assert "Comparison on streets/val" in (options.out / "page" / "streets_val" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_grid_shows_sources_and_methods_in_their_order(compared, root):
+    options, (result,) = compared
+    grid = read_image(options.out / "streets_val/grids/day_000000.png")
+    ir, vi = (read_image(root / SET / kind / "day_000000.png") for kind in ("ir", "vi"))
+    files = [result.fused[name]["day_000000"] for name in METHODS]
+    for n, shown in enumerate([ir, vi, *map(read_image, files)]):
+        row, column = divmod(n, 3)
+        image = np.broadcast_to(shown, (48, 56, 3)).copy()
+        band = grid[row * grid.shape[0] // 3 : (row + 1) * grid.shape[0] // 3]
+        distance = cv2.matchTemplate(band, image, cv2.TM_SQDIFF)
+        top, left = np.unravel_index(distance.argmin(), distance.shape)
+        assert left == column * (56 + 4)
+        assert distance.min() < 48 * 56 * 3 / 10  # all but a few pixels are equal
+        assert (band[:top, left : left + 56] < 128).any(), "a caption above each image"
 
 
 @pytest.mark.slow
@@ -71,31 +94,19 @@ def test_a_finished_comparison_is_not_replaced_and_its_images_are_kept(compared)
 
 def test_rules_are_what_their_names_say(root, tmp_path):
     for rule, function in (("average", np.mean), ("maximum", np.max)):
-        apply_rule(rule, root / SET / "ir", root / SET / "vi", tmp_path / rule)
+        fuse_folder(root / SET / "ir", root / SET / "vi", tmp_path / rule, weights=rule)
         ir, vi = (read_image(root / SET / kind / "night_000001.png").astype(float) for kind in ("ir", "vi"))
-        luma = np.round(vi @ [0.299, 0.587, 0.114])
-        expected = np.round(function([ir[..., 0], luma], axis=0))
-        fused = read_image(tmp_path / rule / "night_000001.png")[..., 0]
-        np.testing.assert_array_equal(fused, expected)
+        expected = function([ir[..., 0], vi @ [0.299, 0.587, 0.114]], axis=0)
+        fused = read_image(tmp_path / rule / "night_000001.png") @ np.array([0.299, 0.587, 0.114])
+        inside = (fused > 2) & (fused < 253)  # where no color had to be clipped
+        assert np.abs(fused - expected)[inside].max() <= 1
 
 
-def test_ranks_are_means_over_metrics_and_sets_and_ties_share():
-    sets = {
-        "a": {"x": {"EN": 3.0, "CE": 1.0}, "y": {"EN": 2.0, "CE": 2.0}, "z": {"EN": 2.0, "CE": 3.0}},
-        "b": {"x": {"EN": 1.0}, "y": {"EN": 2.0}, "only here": {"EN": 9.0}},
-    }
-    # of x and y alone, since z lacks set b: x is 1, 1 and 2, y is 2, 2 and 1
-    assert mean_ranks(sets) == pytest.approx({"x": 4 / 3, "y": 5 / 3})
-    assert mean_ranks({"a": sets["a"]}) == pytest.approx({"x": 1.0, "y": 2.25, "z": 2.75})  # CE: lower is better
-    assert "| y | 2.000 | 2.000 |" in comparison_tables({"a": sets["a"]}, convention="exact")
-
-
-def test_rows_are_read_as_they_were_written(tmp_path):
-    sets = {"a/b": {"m": {"EN": 1.25, "SD": math.nan}, "n": {"EN": 2.5, "SD": 3.0}}}
-    write_means(tmp_path / "t.csv", sets)
+def test_rows_are_read_as_older_versions_wrote_them(tmp_path):
+    (tmp_path / "t.csv").write_text("set,method,EN,SD\na/b,m,1.25,undefined\na/b,n,2.5,3.0\n")
     found = read_rows(tmp_path / "t.csv")
-    assert found["a/b"]["n"] == sets["a/b"]["n"]
-    assert math.isnan(found["a/b"]["m"]["SD"])
+    assert found["a/b"]["n"] == {"EN": 2.5, "SD": 3.0}
+    assert found["a/b"]["m"]["EN"] == 1.25 and math.isnan(found["a/b"]["m"]["SD"])
 
 
 def test_tables_of_a_model_card_are_rows(tmp_path):
@@ -121,7 +132,9 @@ def test_files_without_means_are_refused(tmp_path):
     [
         ({"rules": ("median",)}, "Unknown rule 'median'; the rules are average, maximum"),
         ({"rules": ()}, "Nothing to compare"),
-        ({"rules": ("average", "average")}, "Two methods have the same name: average, average"),
+        ({"rules": ("average", "average")}, "The same method is given twice: average, average"),
+        ({"weights": ("average=light",)}, "Two methods are called average; give one another name"),
+        ({"metrics": ("XX",)}, "does not define XX"),
         ({"weights": ("nothing",)}, "No weights at nothing"),
         ({"others": {"other": "elsewhere"}}, "elsewhere has no subfolder streets/val"),
     ],
@@ -130,13 +143,3 @@ def test_what_cannot_be_compared_is_said_before_any_work(root, tmp_path, options
     with pytest.raises(ValueError, match=message):
         compare_methods(root, [SET, "streets/val/."], tmp_path, **({"rules": ("average",)} | options))
     assert not list(tmp_path.iterdir())
-
-
-def test_rows_that_share_no_metric_are_refused():
-    scores = Scores("ours", "exact", ["p"], {"EN": np.array([1.0])})
-    compared = ComparedSet("a", [scores], {}, Path(), Path())
-    assert means_of([compared], {"a": {"theirs": {"EN": 2.0}, "ours": {"EN": 9.0}}}) == {
-        "a": {"ours": {"EN": 1.0}, "theirs": {"EN": 2.0}}
-    }
-    with pytest.raises(ValueError, match="a: the rows share no metric with EN"):
-        means_of([compared], {"a": {"theirs": {"SD": 2.0}}})

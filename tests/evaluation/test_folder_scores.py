@@ -13,12 +13,13 @@ def test_values_and_files_belong_together(tmp_path):
         for name in ("x", "y"):
             write_image(tmp_path / kind / f"{name}.png", rng.integers(0, 256, (20, 24), dtype=np.uint8))
     found = evaluate_folders([tmp_path / "a", tmp_path / "b"], tmp_path / "ir", tmp_path / "vi", metrics=["SD", "CC"])
-    assert found.names == ["x", "y"] and list(found.conventions) == ["exact"]
-    assert [scores.method for scores in found.methods] == list(found.fused) == ["a", "b"]
-    for scores in found.methods:
-        for n, name in enumerate(scores.names):
-            files = found.fused[scores.method][name], found.ir[name], found.vi[name]
-            assert files[0] == tmp_path / scores.method / f"{name}.png"
+    (scores,) = found.scores
+    assert found.names == ("x", "y") and scores.convention == "exact" and found.regions is None
+    assert scores.methods == tuple(found.fused) == ("a", "b")
+    for method in scores.methods:
+        for n, name in enumerate(scores.images):
+            files = found.fused[method][name], found.ir[name], found.vi[name]
+            assert files[0] == tmp_path / method / f"{name}.png"
             expected = evaluate(*map(read_image, files), metrics=["SD", "CC"])
             for metric, value in expected.items():
-                np.testing.assert_allclose(scores.values[metric][n], value, rtol=1e-5)
+                np.testing.assert_allclose(scores.of(method, metric)[n], value, rtol=1e-5)

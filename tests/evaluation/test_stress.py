@@ -1,6 +1,5 @@
 """The stress study end to end on synthetic pairs with a tiny network."""
 
-import csv
 import json
 
 import numpy as np
@@ -11,6 +10,7 @@ from fusejax.cli.stress import StressOptions, stress_command
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.evaluation.attack import adversarial_pair
 from fusejax.evaluation.conditions import Condition
+from fusejax.evaluation.score_files import read_scores
 from fusejax.evaluation.stress import choose_pairs, stress_folders, write_inputs
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import read_image, to_float, write_image
@@ -64,8 +64,8 @@ def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_pat
         ir,
         vi,
         tmp_path / "out",
-        weights=(weights,),
-        fused=(f"theirs={tmp_path / 'fused'}",),
+        weights=((weights,),),
+        fused=((f"theirs={tmp_path / 'fused'}",),),
         degradations=KINDS,
         metrics=("MI", "SSIM"),
     )
@@ -73,18 +73,22 @@ def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_pat
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert table
     assert not any("**" in line for line in table)  # the two methods are level everywhere
-    rows = list(csv.DictReader((tmp_path / "out" / "stress.csv").open()))
-    assert len(rows) == 2 * written * 2
-    mine, theirs = ([r for r in rows if r["method"] == name] for name in ("tiny", "theirs"))
-    for a, b in zip(mine, theirs, strict=True):
-        assert [a[k] for k in ("degradation", "level", "pair")] == [b[k] for k in ("degradation", "level", "pair")]
-        for metric in ("change", "MI", "SSIM"):
-            assert float(a[metric]) == pytest.approx(float(b[metric]), abs=1e-6)
-    assert {float(r["change"]) for r in mine if r["degradation"] == "clean"} == {0.0}
-    assert all(float(r["change"]) > 0 for r in mine if r["degradation"] != "clean")
-    for name in ("grid.png", "curves_MI.png", "stress.md"):
-        assert (tmp_path / "out" / name).stat().st_size > 2000
-    with pytest.raises(FileExistsError, match=r"stress\.md already exists; use --overwrite"):
+    (scores,) = read_scores(tmp_path / "out" / "metrics.csv")
+    assert (scores.methods, scores.metrics) == (("tiny", "theirs"), ("change", "MI", "SSIM"))
+    assert scores.conditions == ("clean", *(c["folder"] for c in described))
+    np.testing.assert_allclose(scores.values[0], scores.values[1], atol=1e-6)
+    assert (scores.values[:, 0, :, 0] == 0).all() and (scores.values[:, 1:, :, 0] > 0).all()
+    for name in ("clean", "vi_dead_1"):  # R15: the root of the mean square, of the luma that is in the files
+        a, b = (read_image(tmp_path / "fused" / x / "night_000001.png") for x in (name, "clean"))
+        change = np.sqrt(np.mean(np.square(rgb_to_luma(to_float(a)) - rgb_to_luma(to_float(b))), dtype=np.float64))
+        found = scores.of("tiny", "change", name)[scores.images.index("night_000001")]
+        assert found == pytest.approx(255 * change, abs=1e-4)
+    grid = read_image(tmp_path / "out" / "grid.png")
+    assert grid.shape[0] > 3 * 150  # six conditions in two blocks of thumbnails
+    assert {path.name for path in (tmp_path / "out").glob("curves_*")} == {
+        f"curves_{metric}.png" for metric in scores.metrics
+    }
+    with pytest.raises(FileExistsError, match=r"table\.md already exists; use --overwrite"):
         stress_command(options)
 
 
@@ -98,9 +102,10 @@ def test_scores_are_against_the_clean_sources(pairs, tmp_path):
     result = stress_folders(
         pairs / "ir", pairs / "vi", fused={"copy": copies}, kinds=("gaussian_noise",), metrics=("CC",)
     )
-    noisy = result.values["CC"][0].mean(axis=1)[:5]  # clean, then the four strengths on infrared
+    means = result.scores.means()[0]
+    noisy = means[:5, 1]  # clean, then the four strengths on infrared
     assert (np.diff(noisy) < 0).all()
-    levels = result.values["change"][0].mean(axis=1)[:5]
+    levels = means[:5, 0]
     np.testing.assert_allclose(levels[1:], (5, 10, 20, 40), rtol=0.25)  # clipped at black
 
 
@@ -109,10 +114,10 @@ def test_what_does_not_fit_is_refused(pairs, tmp_path):
     for changes, message in (
         ({"degradations": ("rain",)}, "rain; known are gaussian_noise"),
         ({}, "Nothing to test"),
-        ({"fused": ("a",)}, "expected NAME=DIR"),
-        ({"fused": (f"a={tmp_path}",)}, "needs a folder clean and one per condition"),
+        ({"fused": (("a",),)}, "a needs a folder clean"),
+        ({"fused": ((f"a={tmp_path}",),)}, "needs a folder clean and one per condition"),
         ({"out": None}, "Give --out DIR"),
-        ({"pairs": 0, "weights": ("light",)}, "pairs is 0"),
+        ({"pairs": 0, "weights": (("light",),)}, "pairs is 0"),
     ):
         with pytest.raises(ValueError, match=message):
             stress_command(StressOptions(ir, vi, **({"out": tmp_path / "o"} | changes)))
@@ -127,3 +132,11 @@ def test_pairs_are_spread_over_the_folder(tmp_path):
     names = [pair.id for pair in choose_pairs(tmp_path / "ir", tmp_path / "vi", count=None)]
     chosen = [pair.id for pair in choose_pairs(tmp_path / "ir", tmp_path / "vi", count=3)]
     assert chosen == names[::2]
+
+
+def test_raw_thermal_is_degraded_after_its_range_is_chosen(pairs, tmp_path):
+    for path in (pairs / "ir").iterdir():
+        write_image(tmp_path / "ir" / path.name, (5000 + 3 * read_image(path).astype(int)).astype(np.uint16))
+    kinds = {"weights": ("average",), "kinds": ("gaussian_noise",), "metrics": ("CC",)}
+    raw = stress_folders(tmp_path / "ir", pairs / "vi", ir_range=(5000, 5765), **kinds)
+    np.testing.assert_allclose(raw.scores.values, stress_folders(pairs / "ir", pairs / "vi", **kinds).scores.values)

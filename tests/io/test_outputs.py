@@ -9,8 +9,9 @@ import pytest
 from disk_damage import no_room
 from matplotlib.figure import Figure
 
-from fusejax.io.outputs import check_out, errors_naming, save_figure, write_complete, write_rows
-from fusejax.report.scores import Scores, write_scores
+from fusejax.evaluation.results import Scores
+from fusejax.evaluation.score_files import write_scores
+from fusejax.io.outputs import check_out, errors_naming, save_figure, write_complete, write_rows, writing
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
@@ -40,12 +41,13 @@ def test_a_full_disk_keeps_the_old_file_and_names_it(tmp_path):
 
 def test_scores_are_complete_or_not_there(tmp_path):
     names = [f"image {n}" for n in range(500)]
-    scores = Scores("method", "exact", names, {"EN": np.linspace(0, 1, 500)})
+    values = np.linspace(0, 1, 500).reshape(1, 1, 500, 1)
+    scores = Scores(("method",), tuple(names), ("EN",), values, "exact")
     with no_room(), pytest.raises(OSError, match=r"File too large: '.*metrics\.csv'"):
-        write_scores(tmp_path / "new", {"exact": [scores]})
+        write_scores(tmp_path / "new", [scores])
     assert not list((tmp_path / "new").iterdir())
-    write_scores(tmp_path / "new", {"exact": [scores]})
-    assert json.loads((tmp_path / "new" / "metrics.json").read_text())["exact"]["method"]["images"] == 500
+    write_scores(tmp_path / "new", [scores])
+    assert json.loads((tmp_path / "new" / "metrics.json").read_text())[0]["images"] == 500
 
 
 def test_rows_and_figures_are_what_was_given(tmp_path):
@@ -60,3 +62,22 @@ def test_errors_name_the_file_that_is_written_in_the_end(tmp_path):
         (tmp_path / "missing" / "part").write_text("x")
     with pytest.raises(OSError, match="No space left on device: 'end'"), errors_naming("end"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_reader_during_the_write_sees_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "a.txt"
+    write_complete(path, "old")
+    with writing(path) as hidden:
+        hidden.write_bytes(b"ne")
+        assert path.read_text() == "old", "while a part is written"
+        hidden.write_bytes(b"new")
+    with path.open() as reader:
+        write_complete(path, "newer")
+        assert reader.read() == "new", "opened before"
+    assert path.read_text() == "newer" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    write_complete(tmp_path / "a.txt", f"{name}\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"caf\\udce9\n"

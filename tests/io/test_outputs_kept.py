@@ -187,7 +187,7 @@ def test_weights_are_not_exported_onto_themselves(tmp_path, capsys):
     assert path.read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["ranks.png", "table.csv", "val/distributions.png"])
+@pytest.mark.parametrize("name", ["ranks.png", "metrics.csv", "val/distributions.png"])
 def test_a_comparison_keeps_foreign_files(tmp_path, capsys, name):
     path = touch(tmp_path / "out" / name)
     with pytest.raises(SystemExit):

@@ -176,7 +176,7 @@ def test_evaluate_and_stress_take_the_same_names(tmp_path, capsys):
         (listed, None),
     ):
         scores = evaluate_folders([fused], *sources, metrics=["EN"])
-        assert scores.conventions["exact"][0].names == ["DJI_0_V", "DJI_1_V"]
+        assert scores.names == ("DJI_0_V", "DJI_1_V")
         assert [p.vi.name for p in choose_pairs(*sources, count=None)] == ["DJI_0_V.png", "DJI_1_V.png"]
 
 

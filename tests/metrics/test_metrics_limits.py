@@ -72,13 +72,26 @@ def test_undefined_metrics_are_nan_and_the_rest_of_the_batch_is_not():
 def test_constant_images():
     constant = np.full(SHAPE, 100.0)
     got = {name: float(v[0]) for name, v in evaluate(*arrays(constant, constant, constant), metrics=SMALL).items()}
-    assert {name for name, value in got.items() if np.isnan(value)} == {"NMI", "CC", "SCD", "VIF"}
+    expected = {"NMI", "CC", "SCD", "VIF", "Qabf", "Qcv"} & {*SMALL}
+    assert {name for name, value in got.items() if np.isnan(value)} == expected
+    assert not np.signbit(got["EN"])
     assert [got[n] for n in ("EN", "SD", "SF", "AG", "EI", "MI", "MSE")] == [0, 0, 0, 0, 0, 0, 0]
     np.testing.assert_allclose(got["SSIM"], 1.0, rtol=1e-6)
     assert got["PSNR"] == np.inf
-    black = evaluate(*arrays(0 * constant, 0 * constant, 0 * constant), metrics=("Qabf", "Qcv", "Nabf", "Qcb"))
+    names = ("Qabf", "Qcv", "Nabf", "Qcb")
+    black = evaluate(*arrays(0 * constant, 0 * constant, 0 * constant), metrics=names)
     assert np.isnan(black["Qabf"]).all() and np.isnan(black["Qcv"]).all()
     assert (black["Nabf"] == 0).all() and (black["Qcb"] == 1).all()
+
+
+def test_no_edge_is_kept_where_the_sources_are_constant():
+    """Whatever the fused image and their level; the border around them is no edge."""
+    noise = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.float64)
+    for ir, vi in ((7, 100), (7, 7), (0, 255)):
+        found = evaluate(*arrays(noise, np.full(SHAPE, ir), np.full(SHAPE, vi)), metrics=("Qabf", "Qcv"))
+        assert np.isnan(found["Qabf"]).all() and np.isnan(found["Qcv"]).all()
+    found = evaluate(*arrays(noise, np.full(SHAPE, 7), noise), metrics=("Qabf", "Qcv"))
+    assert np.isfinite(found["Qabf"]).all() and np.isfinite(found["Qcv"]).all()
 
 
 def test_cddfuse_takes_a_flat_source_as_fully_kept():

@@ -12,13 +12,14 @@ from etils import epath
 from PIL import Image
 
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.video import with_frames
 from fusejax.io.images import read_image, write_image
 from fusejax.report import page_images
 from fusejax.report.page import check_page, write_page
-from fusejax.report.page_charts import Scale
+from fusejax.report.page_charts import Scale, distribution_chart, rank_chart
+from fusejax.report.ranking import rank
 from fusejax.report.run_page import write_run_page
-from fusejax.report.scores import FolderScores, Scores
 
 VOID = {"img", "meta", "link", "input", "br", "line", "rect", "circle"}
 NAMES = ("VIF", "EN", "MSE", "SD", "SF", "AG", "MI", "SSIM", "Qabf")  # wider than a phone
@@ -63,13 +64,12 @@ def result(tmp_path_factory):
     write_image(root / "fused1" / "maps" / f"{stems[0]}_alpha.png", np.full((40, 56), 99, np.uint8))
     rng = np.random.default_rng(0)
 
-    def scores(method, convention, shift):
-        values = {m: rng.standard_normal(7) + shift for m in NAMES}
-        values["VIF"][2] = np.nan
-        return Scores(method, convention, stems, values)
-
-    conventions = {c: [scores(m, c, n) for n, m in enumerate(METHODS)] for c in ("exact", "cddfuse")}
-    return FolderScores(conventions, [], ["a: no infrared image"], *sources, fused)
+    scores = []
+    for convention in ("exact", "cddfuse"):
+        values = rng.standard_normal((3, 1, 7, len(NAMES))) + np.arange(3)[:, None, None, None]
+        values[:, :, 2, NAMES.index("VIF")] = np.nan
+        scores.append(Scores(METHODS, tuple(stems), NAMES, values, convention))
+    return Evaluation(scores, None, ["a: no infrared image"], *sources, fused)
 
 
 @pytest.fixture(scope="module")
@@ -102,31 +102,59 @@ def test_the_numbers_are_those_of_the_scores(written, result):
     data = json.loads(outline(written).data)
     assert list(data["scores"]) == ["exact", "cddfuse"]
     assert list(data["scores"]["exact"]) == list(METHODS)
-    for scores in result.methods:
-        stored = data["scores"]["exact"][scores.method]
+    for method in METHODS:
+        stored = data["scores"]["exact"][method]
         assert list(stored) == list(NAMES)
         assert stored["VIF"][2] is None
-        np.testing.assert_allclose(stored["EN"], scores.values["EN"], rtol=1e-5)
+        np.testing.assert_allclose(stored["EN"], result.scores[0].of(method, "EN"), rtol=1e-5)
     layers = [layer["id"] for layer in data["images"][0]["layers"]]
     assert layers == ["infrared", "visible", *(f"fused:{m}" for m in METHODS), "map:mean:alpha"]
 
 
 def test_best_and_second_best_are_marked(written, result):
     text = written.read_text(encoding="utf-8")
-    means = {s.method: s.means()["EN"] for s in result.methods}
+    means = {method: result.scores[0].mean(method)["EN"] for method in METHODS}
     best, second = sorted(means, key=means.get, reverse=True)[:2]
     for method, mark in ((best, "best"), (second, "second")):
         assert f'class="{mark}" data-value="{means[method]}"' in text
-    least = min(s.means()["MSE"] for s in result.methods)
+    least = min(result.scores[0].mean(method)["MSE"] for method in METHODS)
     assert f'class="best" data-value="{least}"' in text
 
 
+def test_the_bars_of_the_ranks_are_their_intervals(written, result):
+    """R8: bars from the lower to the upper end of the bootstrap's interval, not at the mean."""
+    ranking = rank([result.scores[0]])
+    chart = rank_chart(ranking)
+    scale = Scale(1.0, 3.0, whole=True)
+    text = written.read_text(encoding="utf-8")
+    assert [row.method for row in chart.rows] == [METHODS[n] for n in np.argsort(ranking.mean, kind="stable")]
+    assert (ranking.high > ranking.low).any()
+    for row in chart.rows:
+        n = METHODS.index(row.method)
+        ends = scale(ranking.low[n]), scale(ranking.high[n])
+        assert row.box == row.line == ends
+        assert row.middle == scale(ranking.mean[n])
+        assert f'<rect class="bar" x="{ends[0]}" width="{max(ends[1] - ends[0], 1):.1f}"' in text
+
+
+def test_distribution_bars_are_quartiles(result):
+    chart = distribution_chart(result.scores[0], "VIF")
+    values = result.scores[0].of("mean", "VIF")
+    values = values[np.isfinite(values)]
+    every = result.scores[0].values[..., NAMES.index("VIF")]
+    scale = Scale(np.nanmin(every), np.nanmax(every))
+    row = chart.rows[1]
+    assert row.box == tuple(scale(v) for v in np.quantile(values, (0.25, 0.75)))
+    assert row.line == tuple(scale(v) for v in np.quantile(values, (0.05, 0.95)))
+    assert row.middle == scale(np.median(values)) and len(row.dots) == 6
+
+
 def test_worst_images_and_those_that_are_shown(result, monkeypatch):
-    scores = result.methods[0]
-    worst = page_images.worst_images(scores, "VIF", better_high=True)
+    scores, method = result.scores[0], METHODS[0]
+    worst = page_images.worst_images(scores, method, "VIF", higher=True)
     assert len(worst) == 5
-    assert scores.names[2] not in worst
-    values = dict(zip(scores.names, scores.values["VIF"], strict=True))
+    assert scores.images[2] not in worst
+    values = dict(zip(scores.images, scores.of(method, "VIF"), strict=True))
     assert [values[n] for n in worst] == sorted(v for v in values.values() if np.isfinite(v))[:5]
     names = [str(n) for n in range(100)]
     monkeypatch.setattr(page_images, "MOST_IMAGES", 10)
@@ -161,17 +189,18 @@ def test_pages_are_not_replaced_unasked(written, tmp_path):
 def test_a_page_shows_videos_over_time(result, tmp_path):
     """A value belongs to the transition to a frame, so the first frame has none."""
     names = result.names
-    steps = [f"{n:06d}" for n in range(1, len(names))]
-    scores = [Scores(m, "temporal", steps, {"flicker": np.arange(6.0)}) for m in METHODS]
+    steps = tuple(f"{n:06d}" for n in range(1, len(names)))
+    values = np.broadcast_to(np.arange(6.0)[:, None], (3, 1, 6, 1)).copy()
+    scores = Scores(METHODS, steps, ("flicker",), values, "temporal")
     folders = [next(iter(files.values())).parent for files in (result.ir, result.vi, *result.fused.values())]
-    found = with_frames(scores, folders[2:], *folders[:2])
+    found = with_frames(scores, dict(zip(METHODS, folders[2:], strict=True)), *folders[:2])
     assert found.vi[steps[0]] == result.vi[names[1]]
     assert found.fused["dark"][steps[-1]] == result.fused["dark"][names[-1]]
     text = write_page(tmp_path, found).read_text(encoding="utf-8")
     assert "flicker ↓" in text
     assert "the transition to it" in text
     with pytest.raises(ValueError, match="is not a folder of frames"):
-        with_frames(scores, folders[2:], folders[0], tmp_path / "video.mp4")
+        with_frames(scores, dict(zip(METHODS, folders[2:], strict=True)), folders[0], tmp_path / "video.mp4")
 
 
 def test_a_page_of_a_run_holds_its_figure_and_latest_panels(tmp_path):
@@ -213,10 +242,10 @@ def test_the_page_works_in_a_browser(browser, written, result, width, scheme):
 
     rows = "#table div:not([hidden]) tbody th"
     page.click("#table thead button:has-text('EN')")
-    order = sorted(result.methods, key=lambda s: -s.means()["EN"])
-    assert page.locator(rows).all_inner_texts()[:3] == [s.method for s in order]
+    order = sorted(METHODS, key=lambda method: -result.scores[0].mean(method)["EN"])
+    assert page.locator(rows).all_inner_texts()[:3] == order
     page.click("#table thead button:has-text('EN')")
-    assert page.locator(rows).all_inner_texts()[:3] == [s.method for s in reversed(order)]
+    assert page.locator(rows).all_inner_texts()[:3] == order[::-1]
 
     page.focus("#stage")
     page.keyboard.press("ArrowRight")
@@ -234,9 +263,9 @@ def test_the_page_works_in_a_browser(browser, written, result, width, scheme):
     page.wait_for_function(f"document.getElementById('name').value === '{name}'")
     page.select_option("#convention", "cddfuse")
     assert page.locator("#table [data-convention=exact]").is_hidden()
-    n, method = result.names.index(name), result.conventions["cddfuse"][0]
+    n = result.names.index(name)
     shown = page.locator("#scores tbody tr").first.locator("td").all_inner_texts()
-    assert float(shown[1]) == pytest.approx(method.values["EN"][n], rel=1e-3)
+    assert float(shown[1]) == pytest.approx(result.scores[1].of(METHODS[0], "EN")[n], rel=1e-3)
 
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.click("#theme")

@@ -39,6 +39,36 @@ def test_the_lock_of_a_dead_process_is_taken_over_at_once(tmp_path):
         assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getpid()
 
 
+def test_of_two_takeovers_of_one_dead_lock_the_later_one_wins(tmp_path, monkeypatch):
+    held(tmp_path, process=f"{os.getpid()} 1", token="other")
+    first, second = (workdir_lock._Lock(epath.Path(tmp_path) / LOCK_FILE) for _ in range(2))
+    monkeypatch.setattr(workdir_lock.time, "sleep", lambda seconds: second._write())  # while the first one settles
+    with pytest.raises(WorkdirInUse, match=f"has just been locked by process {os.getpid()}"):
+        first.acquire(print)
+    assert json.loads((tmp_path / LOCK_FILE).read_text())["token"] == second._content["token"]
+
+
+def test_a_reader_never_sees_a_part_of_a_lock(tmp_path):
+    """Whoever has opened the file before a beat reads the lock before it."""
+    lock = workdir_lock._Lock(epath.Path(tmp_path) / LOCK_FILE)
+    lock.acquire(print)
+    for beats in range(3):
+        with (tmp_path / LOCK_FILE).open() as reader:
+            lock._content["beats"] = beats + 1
+            lock._write()
+            assert json.loads(reader.read())["beats"] == beats
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+def test_a_lock_that_is_being_created_is_not_taken_over(tmp_path, monkeypatch):
+    """It is empty for a moment; then its holder has written it."""
+    (tmp_path / LOCK_FILE).touch()
+    other = workdir_lock._Lock(epath.Path(tmp_path) / LOCK_FILE)
+    monkeypatch.setattr(workdir_lock.time, "sleep", lambda seconds: other._write())
+    with pytest.raises(WorkdirInUse, match="in use by process"), hold_workdir(epath.Path(tmp_path), print):
+        pytest.fail("entered")
+
+
 def test_a_reused_process_number_is_not_mistaken(tmp_path):
     held(tmp_path, process=f"{os.getpid()} 1", token="other")
     with hold_workdir(epath.Path(tmp_path), print):

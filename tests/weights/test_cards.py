@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from fusejax.data.folders import PairFolder
-from fusejax.evaluation.comparison_tables import read_rows
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import from_float, to_float
 from fusejax.metrics import evaluate
 from fusejax.models import build
 from fusejax.ops.color import rgb_to_luma
+from fusejax.report.known_rows import read_rows
 from fusejax.weights.files import load_weights, shipped_weights
 
 pytestmark = pytest.mark.optimized
