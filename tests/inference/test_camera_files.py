@@ -12,6 +12,7 @@ from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.parsing import parse
 from fusejax.inference import fuse_folder
 from fusejax.inference.pair_sources import SourceOptions, read_pair
+from fusejax.inference.thermal import automatic_ranges, to_unit
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.io.infrared import read_infrared
 from fusejax.io.pairing import PairPaths
@@ -273,3 +274,55 @@ def test_a_real_file_without_a_visible_image_is_named(data_root, tmp_path, weigh
     path = data_root / "cameras" / "flir_e60bx_no_visible.jpg"
     with pytest.raises(ValueError, match=r"flir_e60bx_no_visible\.jpg \(FLIR E60bx\) holds no visible image; give its"):
         fuse("--ir", path, "--out", tmp_path / "o", weights=weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "webp"])
+def test_a_folder_is_fused_into_any_format_with_its_metadata(tmp_path, weights, kind):
+    for name in ("ir", "vi"):
+        (tmp_path / name).mkdir()
+    for n in range(2):
+        (tmp_path / "ir" / f"{n}.jpg").write_bytes(dji_jpeg(counts_of(square(128, 160))))
+        data = jpeg(rgb_of(square(128, 160)), exif=make_exif(make="DJI", model="M4T", gps=(36, 119)))
+        (tmp_path / "vi" / f"{n}.jpg").write_bytes(data)
+    sizes = {}
+    for quality in (95, 30):
+        words = ["--ir", tmp_path / "ir", "--vi", tmp_path / "vi", "--out", tmp_path / f"{quality}", "--format", kind]
+        with pytest.warns(ImageWarning, match="are mapped to black and white"):
+            written = fuse(*words, "--quality", quality, weights=weights)
+        assert [p.name for p in written] == [f"0.{kind}", f"1.{kind}"]
+        with Image.open(written[1]) as image:
+            assert image.size == (160, 128) and image.getexif()[0x0110] == "M4T"
+            assert image.getexif().get_ifd(0x8825)[4] == (119.0, 0.0, 0.0)
+        sizes[quality] = written[1].stat().st_size
+    assert (sizes[30] < sizes[95]) == (kind in ("jpg", "webp"))
+    with pytest.warns(ImageWarning, match="are mapped to black and white"):
+        (bare, _) = fuse(*words[:4], "--out", tmp_path / "bare", "--format", kind, "--no-metadata", weights=weights)
+    with Image.open(bare) as image:
+        assert not dict(image.getexif()) or (kind == "tif" and 0x0110 not in image.getexif())
+        assert "xmp" not in image.info
+
+
+def test_deep_images_do_not_fit_into_shallow_formats(tmp_path, weights):
+    write_image(tmp_path / "ir.png", counts_of(square(40, 48)))
+    write_image(tmp_path / "vi.png", 257 * rgb_of(square(40, 48)).astype(np.uint16))
+    words = ["--ir", tmp_path / "ir.png", "--vi", tmp_path / "vi.png", "--out", tmp_path / "o"]
+    with pytest.raises(ValueError, match=r"--format jpg supports 8 bits only, but .*vi\.png has 16 bits"):
+        fuse(*words, "--format", "jpg", weights=weights)
+    with pytest.raises(ValueError, match="has another suffix than --format jpg"):
+        fuse(*words[:4], "--out", tmp_path / "o.png", "--format", "jpg", weights=weights)
+    with pytest.raises(ValueError, match="quality is 0; it must be from 1 to 100"):
+        fuse(*words, "--quality", 0, weights=weights)
+
+
+@pytest.mark.parametrize("offset", [0, 8000, 20000])
+def test_ten_bits_in_a_file_of_sixteen_keep_their_target(tmp_path, offset):
+    """The same scene in 8 bits, all of which it uses, and as 10-bit counts above an offset."""
+    rng = np.random.default_rng(0)
+    eight = np.clip(60 + 40 * rng.standard_normal((240, 320)), 0, 200)
+    eight[100:112, 150:162] = 255
+    counts = (offset + np.round(4 * eight)).astype(np.uint16)[..., None]
+    chosen = automatic_ranges([counts])[np.dtype(np.uint16)]
+    target = 255 * to_unit(counts, chosen)[100:112, 150:162].mean()
+    around = 255 * to_unit(counts, chosen)[60:100, 100:200].mean()
+    assert abs(target - 255) <= 5 and abs(around - eight[60:100, 100:200].mean()) <= 5
