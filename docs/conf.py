@@ -32,7 +32,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"  # docs/make/notebooks.py has executed them
 nb_render_image_options = {"width": "100%"}
 # Headings of cards and tables differ in level on purpose; `json`-like blocks need no colors.
-suppress_warnings = ["misc.highlighting_failure", "myst.header"]
+suppress_warnings = ["misc.highlighting_failure", "myst.header", "toc.empty_glob"]
 
 default_role = "code"
 autodoc_member_order = "bysource"
@@ -40,6 +40,7 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_use_rtype = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # shapes of arrays are no markup
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 88
 

@@ -3,17 +3,20 @@
 #
 #   sbatch --nodes 4 --gpus-per-node 8 scripts/run_slurm.sh angularfuse --workdir RUN --data.root DIR
 #
-# Run it from the repository, prepared by scripts/setup_venv.sh with the CUDA build of JAX, on a file system that all
-# nodes share. Slurm sends SIGTERM 120 s before the time limit or a preemption; `fusejax train` then saves at the next
-# step and exits with 75, and the job is requeued. The job ends with any other exit code that training returns.
+# Run it from the repository, on a file system that all nodes share, after
+#   bash scripts/setup_venv.sh "" "jax[cuda13]"
+# The job takes whole nodes, since reading the data needs their cores; add --time as your cluster asks. Slurm sends
+# SIGTERM 120 s before the time limit or a preemption; `fusejax train` then saves at the next step and exits with 75,
+# and the job is requeued. The job ends with any other exit code that training returns.
 #SBATCH --job-name fusejax
 #SBATCH --ntasks-per-node 1
+#SBATCH --exclusive
 #SBATCH --requeue
 #SBATCH --open-mode append
 #SBATCH --signal TERM@120
 set -uo pipefail
 if [ $# -lt 1 ]; then
-  sed -n '2,8p' "$0" >&2
+  sed -n '2,11p' "$0" >&2
   exit 2
 fi
 code=0

@@ -85,24 +85,25 @@ def draw_loss(name: str, path: Path) -> str | None:
     pair = {name: scene()[name] for name in ("ir", "vi_y", "boxes", "boxes_valid")}
     objective = ObjectiveConfig((TermConfig(name),))
 
-    def value(fused: Any) -> Any:
+    # The pair is an argument, since XLA would spend minutes on computing with constants.
+    def value(fused: Any, pair: Any) -> Any:
         given = {**pair, "fused_y": fused, "key": jax.random.key(0)}
         return evaluate_objective(objective, given, Progress(0, 0, 1.0))[0].sum()
 
     start = (pair["ir"] + pair["vi_y"]) / 2
     gradient = jax.jit(jax.value_and_grad(value))
-    first, slope = gradient(start)
+    first, slope = gradient(start, pair)
     optimizer = optax.adam(0.01)
 
     @jax.jit
-    def step(fused: Any, state: Any) -> Any:
-        updates, state = optimizer.update(jax.grad(value)(fused), state)
+    def step(fused: Any, state: Any, pair: Any) -> Any:
+        updates, state = optimizer.update(jax.grad(value)(fused, pair), state)
         return jnp.clip(optax.apply_updates(fused, updates), 0, 1), state
 
     fused, state = start, optimizer.init(start)
     for _ in range(STEPS):
-        fused, state = step(fused, state)
-    last = float(value(fused))
+        fused, state = step(fused, state, pair)
+    last = float(gradient(fused, pair)[0])
     panels = [
         ("infrared I", plane(pair["ir"]), "gray"),
         ("visible V", plane(pair["vi_y"]), "gray"),
@@ -121,13 +122,14 @@ def draw_metric(name: str, path: Path) -> str:
     metric: Callable = exact.metrics[name]
 
     @jax.jit
-    def value_and_slope(fused: Any) -> Any:
-        return jax.value_and_grad(lambda f: metric(f, pair["ir"], pair["vi_y"]).sum())(fused)
+    def value_and_slope(fused: Any, ir: Any, vi_y: Any) -> Any:
+        return jax.value_and_grad(lambda f: metric(f, ir, vi_y).sum())(fused)
 
-    scores = {title: float(value_and_slope(image)[0]) for title, image in images.items()}
+    sources = pair["ir"], pair["vi_y"]
+    scores = {title: float(value_and_slope(image, *sources)[0]) for title, image in images.items()}
     ranked = sorted(scores, key=lambda title: scores[title], reverse=higher_is_better(name))
     panels = [(f"{place + 1}. {t}, {scores[t]:.4g}", plane(images[t]), "gray") for place, t in enumerate(ranked)]
-    slope = value_and_slope(images["average"])[1]
+    slope = value_and_slope(images["average"], *sources)[1]
     best = f"Best of the six here: {ranked[0]}; worst: {ranked[-1]}."
     if not np.isfinite(slope).all() or not np.any(np.asarray(slope)):
         draw(panels, path, columns=3)

@@ -212,11 +212,13 @@ def api_page(module: str, name: str) -> str:
     if not (inspect.isclass(public) or callable(public)):
         listed = "\n".join(f"- `{key}`" for key in public)
         return f"{title}\nA `{type(public).__name__}` with these entries:\n\n{listed}\n"
+    again = "   :no-index:\n" if module == "fusejax" else ""  # the room has the entry of the index
     if inspect.isclass(public):
-        return f"{title}\n```{{eval-rst}}\n.. autoclass:: {module}.{name}\n   :members:\n   :show-inheritance:\n```\n"
+        options = f"   :members:\n   :show-inheritance:\n{again}"
+        return f"{title}\n```{{eval-rst}}\n.. autoclass:: {module}.{name}\n{options}```\n"
     if not getattr(public, "__doc__", None) or not inspect.getmodule(public):
         return f"{title}\n{summary_of(public)}\n"
-    return f"{title}\n```{{eval-rst}}\n.. autofunction:: {module}.{name}\n```\n"
+    return f"{title}\n```{{eval-rst}}\n.. autofunction:: {module}.{name}\n{again}```\n"
 
 
 def help_of(command: str) -> str:

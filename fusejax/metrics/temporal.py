@@ -33,17 +33,17 @@ _STATIC_BLUR, _STATIC_LEVELS, _STATIC_SIDE = 2.0, 1.0, 25
 def evaluate_video(frames: Iterable[Frame]) -> dict[str, Float[np.ndarray, " n"]]:
     """Scores a fused video; keeps three frames in memory.
 
-    flicker: for the mixes c of two frames (see `fusejax.ops.local_mix`) and the mean f of their
-        features, mean |(c' - c) f| over static regions: the change that does not come from the
-        sources.
-    static: mean |F' - F| over static regions, which includes the noise of the sources.
-    WE: mean |F' - warp(F)| where the flow is consistent, mean over the flows of both sources.
-    flowD: mean Euclidean distance in RGB between F' and warp(F), with the flow of the visible
-        video.
-    BiSWE: mean |F - warp(neighbor)| over the channels, with the flow of the fused video, where the
-        flows of both sources are consistent; sum over both neighbors.
-    MS2R: with the second difference D of the flow over three frames, the mean of
-        |D(F) - D(source)| over pixels, components and sources.
+    - flicker: for the mixes c of two frames (see `fusejax.ops.local_mix`) and the mean f of their
+      features, mean |(c' - c) f| over static regions: the change that does not come from the
+      sources.
+    - static: mean |F' - F| over static regions, which includes the noise of the sources.
+    - WE: mean |F' - warp(F)| where the flow is consistent, mean over the flows of both sources.
+    - flowD: mean Euclidean distance in RGB between F' and warp(F), with the flow of the visible
+      video.
+    - BiSWE: mean |F - warp(neighbor)| over the channels, with the flow of the fused video, where
+      the flows of both sources are consistent; sum over both neighbors.
+    - MS2R: with the second difference D of the flow over three frames, the mean of
+      |D(F) - D(source)| over pixels, components and sources.
 
     Args:
         frames: (fused, ir, vi) in order, each [h, w, 1] or [h, w, 3], uint8, uint16 or float in [0,
