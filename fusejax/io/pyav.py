@@ -28,3 +28,18 @@ def file_url(path: str | os.PathLike) -> str:
         path: path of a file.
     """
     return f"file:{os.fspath(path)}"
+
+
+def open_file(path: str | os.PathLike) -> Any:
+    """Opens a video file for reading.
+
+    Titles and other texts of the file may be in any encoding; what is not UTF-8 in them is
+    replaced, since PyAV would refuse the whole file.
+
+    Args:
+        path: path of a file.
+
+    Returns:
+        PyAV's container; use it in a `with` block.
+    """
+    return import_av().open(file_url(path), metadata_errors="replace")

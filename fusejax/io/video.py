@@ -15,7 +15,7 @@ from jaxtyping import Float, Shaped
 from fusejax.io.frame_folder import FrameFolder, Plane
 from fusejax.io.images import as_infrared, from_float, to_float
 from fusejax.io.pixel_formats import has_luma_plane, plain
-from fusejax.io.pyav import VideoError, file_url, import_av
+from fusejax.io.pyav import VideoError, import_av, open_file
 from fusejax.io.video_orientation import turn_of, upright
 from fusejax.io.video_times import Clock, survey
 from fusejax.ops.color import recolor, rgb_to_luma
@@ -222,9 +222,11 @@ class VideoFile:
         av = import_av()
         failure = av.error.FFmpegError  # modules may be gone when an unfinished generator is closed
         try:
-            with av.open(file_url(self.path)) as container:
+            with open_file(self.path) as container:
                 if not container.streams.video:
                     raise VideoError(f"{self.path} has no video stream; give a file with one.")
+                if container.streams.video[0].codec_context is None:
+                    raise VideoError(f"{self.path} has a codec that FFmpeg does not know; convert it first.")
                 yield container, container.streams.video[0]
         except failure as error:
             text = f"{self.path} cannot be read as a video ({error.strerror}); copy or export it again."

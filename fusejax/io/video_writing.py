@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fusejax.io.matroska_aspect import write_aspect
-from fusejax.io.pyav import file_url, import_av
+from fusejax.io.pyav import file_url, import_av, open_file
 from fusejax.io.unfinished import unfinished_file
 from fusejax.io.video import VideoFile
 from fusejax.io.video_orientation import filter_graph
@@ -170,7 +170,7 @@ class VideoWriter:
         """Prepares to copy the first audio stream, packet by packet."""
         if self.like is None:
             return
-        source = import_av().open(file_url(self.like.path))
+        source = open_file(self.like.path)
         stream = source.streams.audio[0] if source.streams.audio else None
         if stream is None or (self.codec == "h264" and stream.codec_context.name not in _MP4_AUDIO):
             self.audio = stream and f"audio ({stream.codec_context.name}) is not copied, since MP4 does not support it"

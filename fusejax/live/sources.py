@@ -184,8 +184,10 @@ class Source(threading.Thread):
         address, av = self.address, import_av()
         options = {} if address.is_file or address.format else _STREAM_OPTIONS
         patience = self._timeout, self._timeout
-        with av.open(address.url, format=address.format, timeout=patience, options=options) as container:
-            if not container.streams.video:
+        with av.open(
+            address.url, format=address.format, timeout=patience, options=options, metadata_errors="replace"
+        ) as container:
+            if not container.streams.video or container.streams.video[0].codec_context is None:
                 raise VideoError("there is no video in it")
             stream = container.streams.video[0]
             if address.is_file:

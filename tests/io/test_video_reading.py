@@ -211,3 +211,55 @@ def test_rows_from_bottom_to_top_are_read_from_the_top(tmp_path):
     rows = np.frombuffer(memoryview(read.planes[0]), np.uint8).reshape(read.height, -1)[:, : read.width]
     expected = np.frombuffer(memoryview(frame.planes[0]), np.uint8).reshape(frame.height, -1)[::-1, : frame.width]
     np.testing.assert_array_equal(rows, expected)
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path):
+    path = encode(tmp_path / "a.avi", gray(3), "ffv1", "gray")
+    with av.open(str(path)) as before, av.open(str(tmp_path / "b.avi"), "w") as after:
+        after.metadata["title"] = "Warmebild"
+        copy = after.add_stream_from_template(before.streams.video[0])
+        for packet in before.demux(before.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = copy
+                after.mux(packet)
+    data = (tmp_path / "b.avi").read_bytes()
+    assert data.count(b"Warmebild") == 1
+    (tmp_path / "b.avi").write_bytes(data.replace(b"Warmebild", "Wärmebild".encode("latin-1")))
+    np.testing.assert_array_equal(lumas(tmp_path / "b.avi"), lumas(path))
+
+
+def test_an_unknown_codec_is_named(tmp_path):
+    path = encode(tmp_path / "a.avi", gray(3), "ffv1", "gray")
+    path.write_bytes(path.read_bytes().replace(b"FFV1", b"qqqq"))
+    with pytest.raises(VideoError, match=r"a\.avi"):
+        VideoFile(path)
+
+
+def test_damaged_files_are_read_or_refused_by_name(tmp_path, rng):
+    made = [
+        encode(tmp_path / "a.mkv", counts(4), "ffv1", "gray16le"),
+        encode(tmp_path / "a.mp4", visible(4), "libx264", "yuv420p"),
+        encode(tmp_path / "a.avi", gray(4), "rawvideo", "yuyv422"),
+        encode(tmp_path / "a.ts", visible(4), "mpeg2video", "yuv420p"),
+        encode(tmp_path / "a.mov", counts(4), "png", "gray16be"),
+    ]
+    refused = []
+    for number in range(60):
+        source = made[number % len(made)]
+        data = bytearray(source.read_bytes())
+        if number % 3:
+            for place in rng.integers(0, len(data) if number % 2 else min(600, len(data)), 12):
+                data[place] = rng.integers(256)
+        else:
+            del data[rng.integers(len(data)) :]
+        path = tmp_path / f"damaged{source.suffix}"
+        path.write_bytes(data)
+        try:
+            video = VideoFile(path)
+            for frame in video:
+                frame.luma()
+            list(video.sample(1))
+        except VideoError as error:
+            refused.append(str(error))
+    assert 5 < len(refused) < 60
+    assert all("damaged." in text for text in refused)
