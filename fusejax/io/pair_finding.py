@@ -12,6 +12,8 @@ from fusejax.io.pair_list import is_pair_list
 from fusejax.io.pair_names import is_glob
 from fusejax.io.pairing import PairError, PairPaths, check_headers, folders_with_images, match_pairs
 
+_SEQUENCES = (".seq", ".csq", ".ats", ".sfmov")
+
 
 def find_pairs(
     ir: Path,
@@ -44,6 +46,11 @@ def find_pairs(
     given = [path for path in (ir, vi) if path is not None]
     if missing := [path for path in given if not path.exists() and not is_glob(path)]:
         raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
+    if sequences := [path for path in given if path.suffix.lower() in _SEQUENCES]:
+        raise PairError(
+            f"{sequences[0]} is a sequence of FLIR's, which is not read; export its frames as radiometric JPEG or "
+            "32-bit TIFF with FLIR's software."
+        )
     options = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern, "recursive": recursive, "skip_bad": skip_bad}
     if is_pair_list(ir):
         return match_pairs(ir, vi, same_size=False, **options)

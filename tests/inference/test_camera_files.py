@@ -11,7 +11,7 @@ from PIL import Image
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.parsing import parse
 from fusejax.inference import fuse_folder
-from fusejax.inference.pair_sources import SourceOptions, read_pair
+from fusejax.inference.pair_sources import SourceOptions, read_pair, read_pair_header
 from fusejax.inference.thermal import automatic_ranges, to_unit
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.io.infrared import read_infrared
@@ -326,3 +326,13 @@ def test_ten_bits_in_a_file_of_sixteen_keep_their_target(tmp_path, offset):
     target = 255 * to_unit(counts, chosen)[100:112, 150:162].mean()
     around = 255 * to_unit(counts, chosen)[60:100, 100:200].mean()
     assert abs(target - 255) <= 5 and abs(around - eight[60:100, 100:200].mean()) <= 5
+
+
+@pytest.mark.parametrize("name", ["dji_m3t_R.JPG", "dji_m2ea_R.JPG", "dji_h20t_R.JPG", "dji_xts_R.jpg"])
+def test_real_dji_files_are_infrared_sources_though_their_picture_be_cut_off(data_root, tmp_path, name):
+    write_image(tmp_path / "vi.png", rgb_of(square(512, 640)))
+    pair = PairPaths("a", data_root / "cameras" / name, tmp_path / "vi.png")
+    header = read_pair_header(pair, SourceOptions())
+    assert header.ir == header.vi == (512, 640)
+    images = read_pair(pair, SourceOptions())
+    assert images.unit == "counts" and images.ir.dtype == np.uint16 and images.ir.shape == (512, 640, 1)

@@ -196,3 +196,6 @@ def test_two_kinds_of_sources_are_not_mixed(tmp_path):
         find_pairs(file, file)
     with pytest.raises(PairError, match="no such file or folder"):
         find_pairs(tmp_path / "none", None)
+    (tmp_path / "a.csq").write_bytes(b"FFF\0")
+    with pytest.raises(PairError, match=r"a\.csq is a sequence of FLIR's, which is not read; export its frames"):
+        find_pairs(tmp_path / "a.csq", None)

@@ -11,13 +11,12 @@ from fusejax.io.cameras import dji, fff, flir
 from fusejax.io.cameras.camera_file import Alignment, Camera, CameraError, CameraFile
 from fusejax.io.cameras.fff import FlirError, Record
 from fusejax.io.cameras.radiometry import RadiometryError, to_kelvin
-from fusejax.io.cameras.segments import JPEG, Segment, app, frame_size, segments
+from fusejax.io.cameras.segments import Segment, app, frame_size, segments
 
 _EXIF = b"Exif\0\0"
 _MAKE, _MODEL, _SERIAL, _ORIENTATION = 0x010F, 0x0110, 0xA431, 0x0112
 _EXIF_IFD = 0x8769
 _AGAIN = "copy it from the camera again, or export its temperatures to a 32-bit TIFF and give that as --ir"
-_MARKER = 2  # bytes
 
 Size = tuple[int, int]
 
@@ -112,10 +111,9 @@ def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: 
 
 def _open(path: Path) -> _Opened | None:
     with path.open("rb") as file:
-        if file.read(_MARKER) != JPEG:
-            return None
-        file.seek(0)
-        found = list(segments(file.read()))
+        found = list(segments(file))
+    if not found:
+        return None
     exif = _exif(found)
     try:
         container = fff.join(found)

@@ -1,9 +1,9 @@
 """The segments of a JPEG file: what cameras store beside the picture."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-_START, _SCAN, _END = 0xD8, 0xDA, 0xD9
+_SCAN, _END = 0xDA, 0xD9
 _ALONE = (0x01, *range(0xD0, 0xD8))  # markers without a length
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _APP = 0xE0
@@ -24,35 +24,31 @@ class Segment(NamedTuple):
     whole: bool = True
 
 
-def segments(data: bytes) -> Iterator[Segment]:
+def segments(file: BinaryIO) -> Iterator[Segment]:
     """The segments before the picture, in the order of the file.
 
     Args:
-        data: a JPEG file; anything else has no segments.
+        file: a JPEG file, at its start; anything else has no segments. What follows the segments is
+            not read, and neither is what follows a byte that is no marker.
 
     Yields:
-        Each segment up to, and without, the start of the scan. What follows a byte that is no
-        marker is not read.
+        Each segment up to, and without, the start of the scan.
     """
-    if data[:2] != JPEG:
+    if file.read(len(JPEG)) != JPEG:
         return
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
+    while (mark := file.read(2))[:1] == b"\xff" and len(mark) == 2:
+        while mark[1] == 0xFF and (following := file.read(1)):  # fill bytes
+            mark = mark[:1] + following
+        marker = mark[1]
         if marker in (_SCAN, _END):
             return
         if marker in _ALONE:
-            at += 2
             continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        length = int.from_bytes(file.read(2), "big")
         if length < 2:
             return
-        part = data[at + 4 : at + 2 + length]
+        part = file.read(length - 2)
         yield Segment(marker, part, len(part) == length - 2)
-        at += 2 + length
 
 
 def app(number: int) -> int:

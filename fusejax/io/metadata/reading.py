@@ -55,7 +55,7 @@ def read_metadata(path: str | os.PathLike) -> Metadata:
         head = file.read(8)
         if head[:2] == JPEG:
             file.seek(0)
-            found = _from_jpeg(list(segments(file.read())))
+            found = _from_jpeg(list(segments(file)))
         elif head == PNG:
             found = _from_png(_chunks(file.read()))
         elif head[:4] in MAGIC:
