@@ -11,6 +11,7 @@ from PIL import Image
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.folder import FusedFolder, ImageFormat, fuse_folder
 from fusejax.inference.jobs import parse_shard
+from fusejax.inference.styles import Style
 from fusejax.inference.video import fuse_video
 from fusejax.io.cameras import Degrees
 from fusejax.io.cameras.frame import Frame
@@ -25,7 +26,7 @@ _IMAGES_ONLY = (
     *("ir_pattern", "vi_pattern", "units", "temperature", "above", "format"),
 )
 # Options of images that differ from None by default.
-_IMAGES_DEFAULTS = {"frame": "vi", "ir_unit": "auto", "metadata": True, "quality": 95}
+_IMAGES_DEFAULTS = {"frame": "vi", "ir_unit": "auto", "metadata": True, "quality": 95, "style": "fused"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,10 @@ class FuseOptions:
         quality: quality of jpg and webp, 1 to 100.
         weights: shipped name, .safetensors file, or folder of a finished run.
         resize: `ir` resamples each infrared image to the size of the visible image.
+        strength: 0 gives the visible image, 1 the network's result, and up to 2 warmer targets.
+        style: fused; or overlay (a palette of the infrared image over the visible one) or edges
+            (infrared edges in the visible image), which use no network. With --ir-range, equal
+            colors of overlay mean equal temperatures in all images.
         keep_ir: also write the infrared images as the network saw them to OUT/ir, for `fusejax
             evaluate`.
         ir_range: infrared values that map to black and white: LOW HIGH, `full` (the range of the
@@ -109,6 +114,8 @@ class FuseOptions:
     quality: int = 95
     weights: str = "light"
     resize: Literal["ir"] | None = None
+    strength: float = 1.0
+    style: Style = "fused"
     keep_ir: bool = False
     ir_range: tuple[str, ...] = ("auto",)
     ir_polarity: Literal["white", "black"] = "white"

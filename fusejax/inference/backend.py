@@ -26,10 +26,12 @@ from fusejax.inference.pair_arrays import (
     Fused,
     Sources,
     check_pair,
+    check_strength,
     finish,
     integer_type,
     make_sources,
 )
+from fusejax.inference.styles import Style, check_style
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import OnTile
 from fusejax.ops.arrays import as_array
@@ -172,6 +174,8 @@ class Backend(Protocol):
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
         align: Aligner | None = None,
+        strength: float = 1.0,
+        style: Style = "fused",
     ) -> Shaped[np.ndarray, "..."]:
         """Fuses one pair, or a batch with a leading axis.
 
@@ -182,12 +186,15 @@ class Backend(Protocol):
             ir_range: see `fusejax.fuse`.
             ir_polarity: see `fusejax.fuse`.
             align: see `fusejax.fuse`.
+            strength: see `fusejax.fuse`.
+            style: see `fusejax.fuse`.
 
         Returns:
-            Array with the shape and type of `vi`: color in, color out.
+            Array with the shape and type of `vi`: color in, color out; RGB for styles other than
+            "fused".
         """
         options: dict[str, Any] = {"stretch": stretch, "ir_range": ir_range, "ir_polarity": ir_polarity}
-        return self.fuse_pair(ir, vi, align=align, **options).image
+        return self.fuse_pair(ir, vi, align=align, strength=strength, style=style, **options).image
 
     def fuse_pair(
         self,
@@ -198,6 +205,8 @@ class Backend(Protocol):
         ir_range: RangeOption = "auto",
         ir_polarity: Polarity = "white",
         align: Aligner | None = None,
+        strength: float = 1.0,
+        style: Style = "fused",
         bits: Literal[8, 16] | None = None,
         maps: bool = False,
         exact_size: bool = False,
@@ -211,6 +220,8 @@ class Backend(Protocol):
             ir_range: see `fuse`.
             ir_polarity: see `fuse`.
             align: see `fuse`.
+            strength: see `fuse`.
+            style: see `fuse`.
             bits: 8 or 16 for an integer image of this depth; by default the type of `vi`.
             maps: also compute the network's maps, for the whole image.
             exact_size: see `fuse_sources`.
@@ -224,17 +235,21 @@ class Backend(Protocol):
         ir_range, dtype, align = check_range(ir_range), integer_type(bits), align or AsRead()
         ir, vi = (on_host(x, name) for x, name in ((ir, "ir"), (vi, "vi")))
         check_pair(ir, vi, any_size=align.any_size)
-        sources = make_sources(ir, vi, ir_range, ir_polarity, align)
-        if maps:
+        sources = make_sources(ir, vi, ir_range, ir_polarity, align, check_strength(strength))
+        if style != "fused":
+            check_style(style, strength=strength, stretch=stretch, maps=maps)
+            fused_y, by_name = sources.planes[1], {}
+        elif maps:
             fused_y, by_name = self.fuse_with_maps(sources)
         else:
             self.check_size(sources.size)
             tile = self.tile_side(sources)
             fused_y, by_name = self.fuse_sources(sources, exact_size=exact_size, tile=tile), {}
-        image, fused_y = finish(sources, fused_y, stretch=stretch, dtype=dtype or vi.dtype)
+        image, fused_y = finish(sources, fused_y, stretch=stretch, dtype=dtype or vi.dtype, style=style)
         if vi.ndim < 4:
             image, fused_y, by_name = image[0], fused_y[0], {name: values[0] for name, values in by_name.items()}
-        return Fused(image[..., 0] if vi.ndim == 2 else image, fused_y, by_name, sources)
+        flat = vi.ndim == 2 and style == "fused"
+        return Fused(image[..., 0] if flat else image, fused_y, by_name, sources)
 
 
 def on_host(image: Any, name: str) -> np.ndarray:

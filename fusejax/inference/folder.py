@@ -18,8 +18,10 @@ from fusejax.inference.folder_ranges import find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, memory_limit
+from fusejax.inference.pair_arrays import check_strength
 from fusejax.inference.pair_files import PairTask, Settings
 from fusejax.inference.pair_sources import SourceOptions
+from fusejax.inference.styles import Style, check_style
 from fusejax.inference.thermal import (
     Polarity,
     RangeOption,
@@ -81,6 +83,8 @@ def fuse_folder(
     weights: str | Path | Backend = "light",
     resize: Literal["ir"] | None = None,
     align: Aligner | None = None,
+    strength: float = 1.0,
+    style: Style = "fused",
     keep_ir: bool = False,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
@@ -136,6 +140,8 @@ def fuse_folder(
         resize: "ir" resamples each infrared image to the size of the visible image.
         align: a step that may change every pair before it is fused, see
             `fusejax.inference.Aligner`.
+        strength: see `fusejax.fuse`.
+        style: see `fusejax.fuse`.
         keep_ir: also write the infrared images as the network saw them to OUT/ir.
         ir_range: see `fusejax.fuse`; in `units`, or in the values of the files.
         ir_polarity: see `fusejax.fuse`.
@@ -163,6 +169,7 @@ def fuse_folder(
     ir, vi, out = Path(ir), Path(vi) if vi is not None else None, Path(out)
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is {quality}; it must be from 1 to 100.")
+    check_style(style, strength=check_strength(strength), stretch=stretch, maps=maps)
     sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
     ir_range, limit = check_range(ir_range), memory_limit(memory)
     check_tile(tile)
@@ -211,6 +218,8 @@ def fuse_folder(
         metadata=metadata,
         quality=quality,
         align=align,
+        strength=strength,
+        style=style,
     )
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
@@ -250,6 +259,9 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
             if pair.advice and not advised:
                 advised = True
                 warnings.warn(pair.advice, ImageWarning, stacklevel=3)
+            if pair.empty and "empty" not in said:
+                said.add("empty")
+                warnings.warn(pair.empty, ImageWarning, stacklevel=3)
             exact_size = pair.job.size in exact
             line = pair.describe_work(exact_size=exact_size)
             if line is not None and line not in said:

@@ -1,5 +1,6 @@
 """Fusing frames one after the other: files, folders, arrays and live cameras are the same thing."""
 
+import dataclasses
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from jaxtyping import Float, Shaped
 from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.backend import Backend, on_host
 from fusejax.inference.loading import opened
-from fusejax.inference.pair_arrays import Sources, align_all, check_pair
+from fusejax.inference.pair_arrays import Sources, align_all, check_pair, check_strength
 from fusejax.inference.temporal import TemporalState, check_temporal, initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, Ranges, check_range, choose_ranges
 from fusejax.io.image_headers import ImageWarning
@@ -179,6 +180,7 @@ class FrameFuser:
         temporal: time constant in seconds with which the network's decision settles where nothing
             moves, see `fusejax.inference.temporal`; 0 fuses every frame independently. It may be
             changed between frames.
+        strength: 0 for the visible image, 1 for the network's result, up to 2; likewise.
     """
 
     def __init__(
@@ -189,6 +191,7 @@ class FrameFuser:
         ir_range: RangeOption | FrameRange = "auto",
         ir_polarity: Polarity = "white",
         align: Aligner | None = None,
+        strength: float = 1.0,
         on_work: Callable[[str], None] | None = None,
     ):
         """Loads the weights and stores the options.
@@ -200,13 +203,14 @@ class FrameFuser:
                 later ones are not known yet. A `FrameRange` may follow the frames instead.
             ir_polarity: see `fusejax.fuse`.
             align: see `fusejax.inference.Aligner`.
+            strength: see `fusejax.fuse`; the attribute may be changed between frames.
             on_work: called with a line that says why the first frame of a size takes long.
 
         Raises:
             ValueError: if an option or the weights cannot be used.
         """
         check_temporal(temporal)
-        self.temporal = temporal
+        self.temporal, self.strength = temporal, check_strength(strength)
         self._backend, self._polarity, self._align = opened(weights), ir_polarity, align or AsRead()
         self._range = ir_range if hasattr(ir_range, "of") else FixedRange(ir_range)
         self._on_work = on_work
@@ -282,6 +286,7 @@ class FrameFuser:
     def _fuse(self, ir: np.ndarray, vi: np.ndarray, time: float):
         chosen = self._range.of(as_infrared(ir), time)
         sources = align_all(ir[None], vi[None], self._align, ir_range=chosen, polarity=self._polarity)
+        sources = dataclasses.replace(sources, strength=self.strength)
         size = sources.size
         fused_y = self._backend.fuse_sources(sources, exact_size=True, tile=self._tile(sources))
         if size != self._size or time < self._before:

@@ -12,6 +12,7 @@ from fusejax.inference.align import Aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.rules import RULES, Rule
+from fusejax.inference.styles import Style
 from fusejax.inference.thermal import Polarity, RangeOption
 
 _SUFFIXES = (".safetensors", *exported.SUFFIXES)
@@ -98,6 +99,8 @@ def fuse(
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
     align: Aligner | None = None,
+    strength: float = 1.0,
+    style: Style = "fused",
 ) -> Shaped[np.ndarray, "..."]:
     """Fuses an infrared and a visible image of the same scene, registered to each other.
 
@@ -121,9 +124,14 @@ def fuse(
         ir_polarity: "white" if hot is bright in `ir`, "black" if hot is dark.
         align: a step that may change each pair before it is fused, such as a registration; see
             `fusejax.inference.Aligner`.
+        strength: 0 for the visible image, 1 for the network's result, up to 2 for warmer targets.
+        style: "fused"; "overlay", a palette of the infrared image over the visible one; "edges",
+            infrared edges in the visible image. The last two use no network.
 
     Returns:
-        Array with the shape and data type of `vi`: color in, color out.
+        Array with the shape and data type of `vi`: color in, color out; RGB for styles other than
+        "fused". Where the infrared image has no content, such as constant borders, the visible
+        image is kept.
 
     Raises:
         ValueError: for unequal sizes, unsupported shapes or types, NaN, and floats outside [0, 1]
@@ -137,4 +145,5 @@ def fuse(
         ((48, 64, 3), dtype('uint8'))
     """
     backend = _loaded(str(weights)) if isinstance(weights, str | Path) else weights
-    return backend.fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity, align=align)
+    look: dict[str, Any] = {"strength": strength, "style": style}
+    return backend.fuse(ir, vi, stretch=stretch, ir_range=ir_range, ir_polarity=ir_polarity, align=align, **look)

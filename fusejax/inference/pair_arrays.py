@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from fusejax.inference.align import Aligner, check_aligned
+from fusejax.inference.align import Aligned, Aligner, check_aligned
+from fusejax.inference.content import empty_weight
+from fusejax.inference.styles import Style, styled
 from fusejax.inference.thermal import (
     Polarity,
     Range,
@@ -41,7 +43,9 @@ class Sources:
         vi: [b, h, w, 1 or 3], uint8, uint16, or float in [0, 1].
         ir_range: values of `ir` that map to 0 and 1.
         polarity: whether hot is white or black in `ir`.
-        mask: [b, h, w, 1], share of the fused image in the result, see `Aligned`; None for 1.
+        mask: [b, h, w, 1], share of the fused image in the result, see `Aligned`; None for 1. Where
+            it is 0, the network sees the visible image twice.
+        strength: 0 for the visible image, 1 for the fused one, up to 2 for warmer targets.
     """
 
     ir: np.ndarray
@@ -49,6 +53,7 @@ class Sources:
     ir_range: Range = (0.0, 1.0)
     polarity: Polarity = "white"
     mask: Planes | None = None
+    strength: float = 1.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -58,8 +63,11 @@ class Sources:
     def luma(self, rows: Index = slice(None), columns: Index = slice(None)) -> tuple[Planes, Planes]:
         """Infrared and visible luma of a window, float32 in [0, 1]."""
         ir, vi = (x[:, rows][:, :, columns] for x in (self.ir, self.vi))
-        ir = to_unit(ir, self.ir_range, polarity=self.polarity)
-        return _to_luma(ir), _to_luma(_to_unit_visible(vi))
+        ir_y = _to_luma(to_unit(ir, self.ir_range, polarity=self.polarity))
+        vi_y = _to_luma(_to_unit_visible(vi))
+        if self.mask is not None:
+            ir_y = vi_y + self.mask[:, rows][:, :, columns] * (ir_y - vi_y)
+        return ir_y, vi_y
 
     @functools.cached_property
     def planes(self) -> tuple[Planes, Planes]:
@@ -78,7 +86,8 @@ class Sources:
             small = [cv2.resize(x, (width, height), interpolation=cv2.INTER_AREA) for x in exact]
             return np.stack(small).reshape(len(images), height, width, -1)
 
-        return dataclasses.replace(self, ir=shrink(self.ir), vi=shrink(self.vi)).luma()
+        mask = None if self.mask is None else shrink(self.mask)
+        return dataclasses.replace(self, ir=shrink(self.ir), vi=shrink(self.vi), mask=mask).luma()
 
     def strip(self, rows: slice) -> tuple[Planes, Planes]:
         """`luma` of some rows; not computed again if `planes` is cached."""
@@ -103,13 +112,14 @@ class Sources:
         return images
 
     def blended(self, fused_y: Planes) -> Planes:
-        """The visible luma where `mask` is 0, and the fused luma where it is 1."""
-        if self.mask is None:
+        """V + strength mask (F - V), clipped: visible where `mask` is 0, fused where it is 1."""
+        if self.mask is None and self.strength == 1:
             return fused_y
         blend = np.empty_like(fused_y)
         for rows in self._strips():
             vi_y = self.strip(rows)[1]
-            blend[:, rows] = vi_y + self.mask[:, rows] * (fused_y[:, rows] - vi_y)
+            share = np.float32(self.strength) * (1 if self.mask is None else self.mask[:, rows])
+            blend[:, rows] = np.clip(vi_y + share * (fused_y[:, rows] - vi_y), 0, 1)
         return blend
 
     def colored(self, fused_y: Planes, dtype: np.dtype) -> np.ndarray:
@@ -193,6 +203,7 @@ def make_sources(
     ir_range: RangeOption,
     polarity: Polarity,
     align: Aligner,
+    strength: float = 1.0,
 ) -> Sources:
     """Checks a pair, or batch of pairs, finds the range of its infrared values, and aligns it.
 
@@ -201,21 +212,50 @@ def make_sources(
     ir, vi = (x if x.ndim >= 3 else x[..., None] for x in (ir, vi))
     chosen = _choose_range(ir, ir_range)
     ir, vi = (x if x.ndim == 4 else x[None] for x in (ir, vi))
-    return align_all(ir, vi, align, ir_range=chosen, polarity=polarity)
+    return align_all(ir, vi, align, ir_range=chosen, polarity=polarity, strength=strength)
 
 
 def align_all(
-    ir: np.ndarray, vi: np.ndarray, align: Aligner, *, ir_range: Range, polarity: Polarity, name: str | None = None
+    ir: np.ndarray,
+    vi: np.ndarray,
+    align: Aligner,
+    *,
+    ir_range: Range,
+    polarity: Polarity,
+    name: str | None = None,
+    strength: float = 1.0,
 ) -> Sources:
-    """The sources of pairs [b, h, w, c] after the step `align`."""
-    pairs = [check_aligned(align(*pair, name=name), name=name) for pair in zip(ir, vi, strict=True)]
+    """The sources of pairs [b, h, w, c] after the step `align`, without areas that are empty."""
+    pairs = [
+        without_empty(check_aligned(align(*pair, name=name), name=name)) for pair in zip(ir, vi, strict=True)
+    ]
     if all(pair.mask is None for pair in pairs):
         mask = None
     else:
         mask = np.stack([np.ones((*p.vi.shape[:2], 1), np.float32) if p.mask is None else p.mask for p in pairs])
     if len(pairs) == 1:  # large images are not copied
-        return Sources(pairs[0].ir[None], pairs[0].vi[None], ir_range, polarity, mask)
-    return Sources(np.stack([p.ir for p in pairs]), np.stack([p.vi for p in pairs]), ir_range, polarity, mask)
+        return Sources(pairs[0].ir[None], pairs[0].vi[None], ir_range, polarity, mask, strength)
+    images = (np.stack([p.ir for p in pairs]), np.stack([p.vi for p in pairs]))
+    return Sources(*images, ir_range, polarity, mask, strength)
+
+
+def without_empty(pair: Aligned) -> Aligned:
+    """Masks areas of the infrared image that have no content, see `empty_weight`."""
+    weight = empty_weight(pair.ir)
+    if weight is None:
+        return pair
+    return pair._replace(mask=1 - weight if pair.mask is None else pair.mask * (1 - weight))
+
+
+def check_strength(strength: float) -> float:
+    """Returns the option.
+
+    Raises:
+        ValueError: if it is not in 0..2.
+    """
+    if not 0 <= strength <= 2:
+        raise ValueError(f"strength is {strength:g}; give 0 (the visible image) to 2, where 1 is the network's own.")
+    return float(strength)
 
 
 def _to_unit_visible(vi: np.ndarray) -> Float[np.ndarray, "b h w c"]:
@@ -258,8 +298,17 @@ def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
     return np.dtype(np.uint8 if bits == 8 else np.uint16)
 
 
-def finish(sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype) -> tuple[np.ndarray, Planes]:
-    """Color images and their luma, which is stretched by `stretch` if the pair has contrast."""
+def finish(
+    sources: Sources, fused_y: Planes, *, stretch: bool, dtype: np.dtype, style: Style = "fused"
+) -> tuple[np.ndarray, Planes]:
+    """Color images and their luma, which is stretched by `stretch` if the pair has contrast.
+
+    Styles other than "fused" show the sources in RGB, see `fusejax.inference.styles`.
+    """
+    if style != "fused":
+        shown = [styled(ir, vi, style) for ir, vi in zip(sources.planes[0], _to_unit_visible(sources.vi), strict=True)]
+        rgb = np.stack(shown)
+        return (rgb.astype(dtype) if np.issubdtype(dtype, np.floating) else from_float(rgb, dtype)), rgb_to_luma(rgb)
     fused_y = sources.blended(fused_y)
     if stretch:
         fused_y = np.where(sources.have_contrast(), stretch_range(fused_y), fused_y)

@@ -16,6 +16,7 @@ from fusejax.inference.isotherm import mark_above
 from fusejax.inference.jobs import Job
 from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish, integer_type
 from fusejax.inference.pair_sources import SourceOptions, read_pair
+from fusejax.inference.styles import Style
 from fusejax.inference.thermal import Polarity, Range, Ranges
 from fusejax.inference.tiles import OnTile
 from fusejax.io.cameras import Camera, CameraError, Unit
@@ -51,6 +52,8 @@ class Settings:
     metadata: bool
     quality: int
     align: Aligner
+    strength: float
+    style: Style
 
     @property
     def maps(self) -> bool:
@@ -72,10 +75,11 @@ class PairTask:
         job: the job to do.
         problem: why the pair could not be read, if it may be skipped.
         advice: a warning about unusual sources.
+        empty: a line about areas of the infrared image without content, where there are some.
     """
 
     def __init__(self, job: Job, settings: Settings, backend: Backend):
-        self.job, self.problem, self.advice = job, None, None
+        self.job, self.problem, self.advice, self.empty = job, None, None, None
         self._settings, self._backend = settings, backend
         self._sources: Sources | None = None
         self._tile: int | None = None
@@ -98,7 +102,10 @@ class PairTask:
         self.advice = images.note or _advice(pair, images.ir, images.vi)
         self._unit, self._camera = images.unit, images.camera
         step = {"ir_range": self._settings.ranges.of(images.ir.dtype), "polarity": self._settings.polarity}
+        step["strength"] = self._settings.strength
         sources = align_all(images.ir[None], images.vi[None], self._settings.align, name=pair.id, **step)
+        if sources.mask is not None and (share := float((sources.mask < 0.5).mean())) > 0:
+            self.empty = f"{pair.ir} shows nothing in {share:.1%} of its area; the visible image is kept there."
         self._sources = dataclasses.replace(sources, ir=as_infrared(sources.ir[0])[None])
         self._tile = None if self._settings.maps else self._backend.tile_side(self._sources)
         if self._tile is None:
@@ -118,7 +125,9 @@ class PairTask:
         """
         assert self._sources is not None
         try:
-            if self._settings.maps:
+            if self._settings.style != "fused":
+                self._fused_y = self._sources.planes[1]
+            elif self._settings.maps:
                 self._fused_y, self._maps = self._backend.fuse_with_maps(self._sources)
             else:
                 self._fused_y = self._backend.fuse_sources(
@@ -143,7 +152,7 @@ class PairTask:
         assert sources is not None
         assert fused_y is not None
         dtype = integer_type(settings.bits) or sources.vi.dtype
-        images, fused_y = finish(sources, fused_y, stretch=settings.stretch, dtype=dtype)
+        images, fused_y = finish(sources, fused_y, stretch=settings.stretch, dtype=dtype, style=settings.style)
         fused = Fused(images[0], fused_y[0], {name: values[0] for name, values in self._maps.items()}, sources)
         self._sources = self._fused_y = None
         self._maps = {}

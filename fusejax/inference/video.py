@@ -70,6 +70,7 @@ def fuse_video(
     preview: bool = False,
     resize: Literal["ir"] | None = None,
     align: Aligner | None = None,
+    strength: float = 1.0,
     ir_range: RangeOption = "auto",
     ir_polarity: Polarity = "white",
     overwrite: bool = False,
@@ -104,6 +105,7 @@ def fuse_video(
         preview: also write NAME_preview.mp4, infrared | visible | fused.
         resize: "ir" resamples infrared frames to the size of the visible frames.
         align: a step that may change every pair of frames, see `fusejax.inference.Aligner`.
+        strength: see `fusejax.fuse`.
         ir_range: see `fusejax.fuse`; one range for all frames, determined from frames over the
             whole video.
         ir_polarity: see `fusejax.fuse`.
@@ -135,7 +137,8 @@ def fuse_video(
         text = " but ".join(f"{each.path} has {float(each.rate):g} frames per second" for each in sources)
         warnings.warn(f"{text}; every visible frame gets the latest infrared frame.", ImageWarning, stacklevel=2)
     pairs = pair_by_time(*sources, moved) if by_time else pair_frames(*sources)
-    fuser = FrameFuser(backend, temporal=temporal, ir_range=chosen, ir_polarity=ir_polarity, align=align, on_work=_say)
+    look: dict[str, Any] = {"temporal": temporal, "strength": strength}
+    fuser = FrameFuser(backend, ir_range=chosen, ir_polarity=ir_polarity, align=align, on_work=_say, **look)
     number, left_out, visible = 0, 0, sources[1]
     with ExitStack() as stack:
         writer = side = None
