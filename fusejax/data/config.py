@@ -1,6 +1,7 @@
 """Configuration of the training data: plain data, which does not import JAX."""
 
 import dataclasses
+import math
 from typing import Literal
 
 from fusejax.options import check_at_least, check_choices
@@ -96,6 +97,9 @@ class DataConfig:
             auxiliary, in this order); if empty, all pairs count equally.
         validation: pair folders relative to `root`, including the split, that are scored during
             training; none if empty.
+        ir_range: infrared values that map to black and white in `folders` and `validation`, for raw
+            counts and temperatures: the numbers that `fusejax fuse` prints for them. None for
+            display images.
         crop: side of the square training crop in pixels.
         patch_stride: distance in pixels between patches of `crop` pixels on a fixed grid from the
             top left corner, into which pairs are cut; each patch is a training sample (CrossFuse:
@@ -127,6 +131,7 @@ class DataConfig:
     alignment: str = ""
     shares: tuple[float, ...] = ()
     validation: tuple[str, ...] = ()
+    ir_range: tuple[float, float] | None = None
     crop: int = 128
     patch_stride: int = 0
     flips: bool = True
@@ -145,6 +150,8 @@ class DataConfig:
         for name, least in (("crop", 1), ("patch_stride", 0), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")
+        if self.ir_range is not None and not -math.inf < self.ir_range[0] < self.ir_range[1] < math.inf:
+            raise ValueError(f"data.ir_range is {self.ir_range}; give two numbers LOW HIGH, LOW below HIGH.")
         if self.alignment and not self.auxiliary:
             raise ValueError("data.alignment is set; set data.auxiliary to the folder from which its patches are cut.")
         if any(share <= 0 for share in self.shares):

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Shaped
 
 from fusejax.io.annotations import read_boxes
-from fusejax.io.images import as_infrared, as_visible, read_image
+from fusejax.io.images import as_infrared, as_visible, from_float, read_image
+from fusejax.io.infrared import read_infrared
 from fusejax.io.pairing import (
     PairError,
     PairPaths,
@@ -139,6 +141,8 @@ class PairFolder:
         boxes: whether elements also have `boxes`, float32 [n, 4], x1, y1, x2, y2 in pixels, and
             `labels`, a tuple of n names, from the folder found by `find_annotations`; n is 0 for
             pairs without annotation.
+        ir_range: values of the infrared files that map to black and white, for raw counts and
+            temperatures; `ir` is uint16 then. By default, the files hold display images.
 
     Attributes:
         pairs: paths of the usable pairs.
@@ -157,6 +161,7 @@ class PairFolder:
         skip_bad: bool = False,
         min_side: int = 1,
         boxes: bool = False,
+        ir_range: tuple[float, float] | None = None,
     ):
         found = Scan()
         if listed := is_pair_list(Path(root)):
@@ -170,14 +175,14 @@ class PairFolder:
         found.check(str(root), skip_bad=skip_bad)
         self.pairs: Sequence[PairPaths] = found.pairs
         self.skipped: Sequence[str] = found.problems
-        self._boxes = boxes
+        self._boxes, self._ir_range = boxes, ir_range
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Pair:
         pair = self.pairs[index]
-        ir, vi = as_infrared(read_image(pair.ir)), as_visible(read_image(pair.vi))
+        ir, vi = self._read_infrared(pair.ir), as_visible(read_image(pair.vi))
         if ir.shape[:2] != vi.shape[:2]:  # changed since the headers were read
             sizes = size_text(ir.shape[:2]), size_text(vi.shape[:2])
             raise PairError(f"{pair.id}: ir is {sizes[0]} but vi is {sizes[1]}; register the pair first.")
@@ -188,6 +193,13 @@ class PairFolder:
                 found = read_boxes(pair.annotation, size=ir.shape[:2], stems=(pair.vi.stem, pair.ir.stem))
                 element["boxes"], element["labels"] = found.xyxy, found.labels
         return element
+
+    def _read_infrared(self, path: Path) -> Shaped[np.ndarray, "h w 1"]:
+        if self._ir_range is None:
+            return as_infrared(read_image(path))
+        low, high = self._ir_range
+        unit = (as_infrared(read_infrared(path).values).astype(np.float64) - low) / (high - low)
+        return from_float(np.clip(unit, 0, 1).astype(np.float32), np.uint16)
 
 
 class JoinedSource:

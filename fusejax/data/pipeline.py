@@ -52,6 +52,7 @@ def open_sources(config: DataConfig) -> list:
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
         options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop, "boxes": boxes}
+        options |= {"ir_range": config.ir_range}
         sources += [PairFolder(Path(config.root) / folder, **options) for folder in config.folders or ("",)]
     if config.tfds:
         from fusejax.data.tfds import open_tfds  # slow to import, and few runs need it
@@ -99,10 +100,14 @@ def open_validation(config: DataConfig) -> JoinedSource | None:
 
     Returns:
         The pairs of all folders; None if no folder is configured.
+
+    Raises:
+        PairError: if a folder has pairs that cannot be used.
     """
     if not config.validation:
         return None
-    return JoinedSource(PairFolder(Path(config.root) / f, skip_bad=config.skip_bad) for f in config.validation)
+    options = {"skip_bad": config.skip_bad, "ir_range": config.ir_range}
+    return JoinedSource(PairFolder(Path(config.root) / f, **options) for f in config.validation)
 
 
 def training_batches(

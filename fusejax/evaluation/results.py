@@ -46,7 +46,7 @@ class Scores:
         if len(set(self.methods)) < len(self.methods):
             raise ValueError(f"Two methods have the same name: {', '.join(self.methods)}; rename one (NAME=...).")
 
-    def of(self, method: str, metric: str, condition: str | None = None) -> Float[np.ndarray, " images"]:
+    def of(self, method: str, metric: str, *, condition: str | None = None) -> Float[np.ndarray, " images"]:
         """Values of one method in one metric.
 
         Args:
@@ -65,7 +65,14 @@ class Scores:
         return finite_mean(self.values, axis=2)
 
     def mean(self, method: str) -> dict[str, float]:
-        """Means of one method by metric, over all images and conditions."""
+        """Means of one method over all images and conditions.
+
+        Args:
+            method: name of the method.
+
+        Returns:
+            Mean by metric; NaN where no value is finite.
+        """
         row = finite_mean(self.means()[self.methods.index(method)], axis=0)
         return dict(zip(self.metrics, row.tolist(), strict=True))
 

@@ -10,7 +10,7 @@ from fusejax.inference.pair_sources import SourceOptions, read_pair, read_values
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, choose_ranges, to_unit
 from fusejax.io.cameras import read_camera_layout
 from fusejax.io.image_headers import bits_per_sample
-from fusejax.io.images import ImageWarning, as_infrared, to_float
+from fusejax.io.images import ImageWarning, as_infrared, resample, to_float
 from fusejax.io.pairing import PairPaths
 from fusejax.progress import track
 
@@ -64,5 +64,6 @@ def read_sources(
         Infrared and visible image, float32 in [0, 1]; hot is bright.
     """
     images = read_pair(pair, _READ)
-    ir = as_infrared(images.ir)
+    height, width = images.vi.shape[:2]
+    ir = as_infrared(resample(images.ir, height=height, width=width))
     return to_unit(ir, ranges.of(ir.dtype), polarity=polarity), to_float(images.vi)

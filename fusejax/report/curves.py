@@ -84,7 +84,7 @@ def _draw_strengths(axis: Axes, scores: Scores, group: Group, metric: str) -> No
     shown = (scores.conditions[0], *group.conditions)
     places = np.arange(len(shown))
     for m, method in enumerate(scores.methods):
-        values = np.stack([scores.of(method, metric, condition) for condition in shown])
+        values = np.stack([scores.of(method, metric, condition=condition) for condition in shown])
         if not np.isfinite(values[1:]).any():
             continue
         mean, error = mean_and_error(values)
@@ -99,7 +99,7 @@ def _draw_strengths(axis: Axes, scores: Scores, group: Group, metric: str) -> No
 def _draw_single(axis: Axes, scores: Scores, groups: Sequence[Group], metric: str) -> None:
     width = 0.8 / len(scores.methods)
     for m, method in enumerate(scores.methods):
-        values = np.stack([scores.of(method, metric, group.conditions[0]) for group in groups])
+        values = np.stack([scores.of(method, metric, condition=group.conditions[0]) for group in groups])
         mean, error = mean_and_error(values)
         places = np.arange(len(groups)) + width * (m - (len(scores.methods) - 1) / 2)
         bars = {"yerr": error, "error_kw": {"elinewidth": 0.8}}

@@ -3,9 +3,11 @@
 
 import re
 
+import cv2
 import numpy as np
 import pytest
 
+from fusejax.data.config import DataConfig
 from fusejax.data.folders import JoinedSource, PairFolder, find_pair_folders
 from fusejax.io.images import write_image
 from fusejax.io.pairing import PairError, list_images, match_pairs
@@ -243,3 +245,20 @@ def test_folders_without_images_say_what_they_hold(tmp_path):
             list_images(tmp_path / suffix)
     with pytest.raises(PairError, match=r"x\.webp is a file; expected a folder"):
         list_images(tmp_path / "a" / "x.webp")
+
+
+def test_raw_thermal_is_read_with_a_given_range(tmp_path):
+    """Counts and degrees of one scene become the same image, in steps of 1 / 65535."""
+    scene = np.random.default_rng(0).random((8, 9))
+    write_image(tmp_path / "vi" / "a.png", np.zeros((8, 9, 3), np.uint8))
+    write_image(tmp_path / "vi" / "b.png", np.zeros((8, 9, 3), np.uint8))
+    counts = np.round(7000 + 1000 * scene).astype(np.uint16)
+    write_image(tmp_path / "ir" / "a.png", counts)
+    cv2.imwrite(str(tmp_path / "ir" / "b.tif"), (counts / 10).astype(np.float32))
+    found = PairFolder(tmp_path, ir_range=(7200, 7800))[0]["ir"]
+    assert found.dtype == np.uint16
+    np.testing.assert_allclose(found[..., 0] / 65535, np.clip((counts - 7200.0) / 600, 0, 1), atol=1e-5)
+    degrees = PairFolder(tmp_path, ir_range=(720, 780))[1]["ir"]
+    np.testing.assert_allclose(degrees.astype(int), found.astype(int), atol=2)
+    with pytest.raises(ValueError, match=r"data\.ir_range is \(2\.0, 1\.0\); give two numbers LOW HIGH"):
+        DataConfig(ir_range=(2.0, 1.0))

@@ -81,7 +81,7 @@ def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_pat
     for name in ("clean", "vi_dead_1"):  # R15: the root of the mean square, of the luma that is in the files
         a, b = (read_image(tmp_path / "fused" / x / "night_000001.png") for x in (name, "clean"))
         change = np.sqrt(np.mean(np.square(rgb_to_luma(to_float(a)) - rgb_to_luma(to_float(b))), dtype=np.float64))
-        found = scores.of("tiny", "change", name)[scores.images.index("night_000001")]
+        found = scores.of("tiny", "change", condition=name)[scores.images.index("night_000001")]
         assert found == pytest.approx(255 * change, abs=1e-4)
     grid = read_image(tmp_path / "out" / "grid.png")
     assert grid.shape[0] > 3 * 150  # six conditions in two blocks of thumbnails
