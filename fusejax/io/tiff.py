@@ -5,36 +5,15 @@ interpretation and orientation, and the others wrongly without an error. Of thei
 decompression is used, which sees bytes and no pixels.
 """
 
-import io
-import lzma
-import struct
-import zlib
 from typing import BinaryIO
 
 import numpy as np
 import simplejpeg
 from jaxtyping import Shaped, UInt8
-from PIL import Image
 
+from fusejax.io.tiff_compression import check_compression, decompress
 from fusejax.io.tiff_layout import FLOAT, PACKED_IN_RECTANGLES, SIGNED, UNSIGNED, TiffLayout, block_bytes
 
-_NONE, _DEFLATE, _LZMA, _ZSTD = 1, (8, 32946), 34925, 50000
-_FAX, _BY_LIBTIFF = (2, 3, 4), (2, 3, 4, 5, 32773)
-_NAMES = {
-    6: "old-style JPEG",
-    32809: "ThunderScan",
-    33003: "JPEG 2000",
-    33005: "JPEG 2000",
-    34661: "JBIG",
-    34676: "SGI LogLuv",
-    34677: "SGI LogLuv",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    34892: "lossy JPEG",
-    50001: "WebP",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _MEANINGS = {4: "a mask", 8: "CIE Lab", 9: "ICC Lab", 10: "ITU Lab", 32803: "a raw color mosaic", 34892: "linear raw"}
 _COLOR_CHANNELS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
@@ -87,9 +66,7 @@ def check_kind(layout: TiffLayout) -> int:
     Raises:
         ValueError: if they are not; says what they are and how to save them.
     """
-    if layout.compression not in (_NONE, *_DEFLATE, _LZMA, _ZSTD, *_BY_LIBTIFF, PACKED_IN_RECTANGLES):
-        name = _NAMES.get(layout.compression, f"method {layout.compression}")
-        raise ValueError(f"it is compressed with {name}, which cannot be read; save it with LZW or Deflate")
+    check_compression(layout.compression)
     if layout.photometric not in _COLOR_CHANNELS:
         meaning = _MEANINGS.get(layout.photometric, f"of kind {layout.photometric}")
         raise ValueError(f"its pixels are {meaning}, which is not read; save it as gray or RGB")
@@ -131,7 +108,7 @@ def _decode_blocks(file: BinaryIO, layout: TiffLayout) -> Pixels:
         if start == 0:  # GDAL leaves out blocks without data
             continue
         file.seek(start)
-        wanted = min(length, block_bytes(layout, held)) if layout.compression == _NONE else length
+        wanted = min(length, block_bytes(layout, held)) if layout.compression == 1 else length
         block = _decode_block(file.read(max(wanted, 0)), layout, held)
         if out is None:
             out = np.zeros((h, w, layout.samples), block.dtype)
@@ -151,7 +128,7 @@ def _decode_block(data: bytes, layout: TiffLayout, rows: int) -> Pixels:
         data = data.translate(_REVERSED)
     if layout.photometric == _YCBCR and not layout.planar:
         return _subsampled(data, layout, rows)
-    raw = _decompress(data, layout, block_bytes(layout, rows), rows)
+    raw = decompress(data, layout, block_bytes(layout, rows), rows)
     if layout.bits in (8, 16, 32, 64):
         kind = {UNSIGNED: "u", SIGNED: "i", FLOAT: "f"}[layout.kind]
         return _undo_predictor(raw, layout, rows, kind).reshape(rows, width, channels)
@@ -183,55 +160,6 @@ def _undo_predictor(raw: bytes, layout: TiffLayout, rows: int, kind: str) -> Sha
     return values.reshape(rows, -1)
 
 
-def _decompress(data: bytes, layout: TiffLayout, size: int, rows: int) -> bytes:
-    """Exactly `size` bytes."""
-    code = layout.compression
-    try:
-        if code in _DEFLATE:
-            data = zlib.decompressobj().decompress(data, size)
-        elif code == _LZMA:
-            data = lzma.LZMADecompressor().decompress(data, size)
-        elif code == _ZSTD:
-            data = _decompress_zstd(data, size)
-        elif code in _BY_LIBTIFF:
-            data = _decompress_by_libtiff(data, layout, size, rows)
-    except (zlib.error, lzma.LZMAError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"its pixels are damaged ({error})") from error
-    if len(data) < size:
-        raise ValueError(f"its pixels are damaged or truncated: {len(data)} of {size} bytes of a block")
-    return data[:size]
-
-
-def _decompress_zstd(data: bytes, size: int) -> bytes:
-    try:
-        import imagecodecs
-    except ImportError as error:
-        raise ValueError(
-            "it is compressed with ZSTD, which cannot be read; save it with LZW or Deflate, or install imagecodecs"
-        ) from error
-    try:
-        return bytes(imagecodecs.zstd_decode(data, out=size))
-    except RuntimeError as error:
-        raise ValueError(f"its pixels are damaged ({error})") from error
-
-
-def _decompress_by_libtiff(data: bytes, layout: TiffLayout, size: int, rows: int) -> bytes:
-    """Lets Pillow's libtiff decompress one block, wrapped as a gray image of bytes.
-
-    For fax compression, which has to know the width, the image has one bit per pixel.
-    """
-    fax = layout.compression in _FAX
-    width, bits = (layout.block[1], 1) if fax else (size // max(rows, 1), 8)
-    tags = {256: width, 257: rows, 258: bits, 259: layout.compression, 262: 1, 273: 8, 277: 1, 278: rows}
-    tags |= {279: len(data)} | ({292: layout.fax_options} if layout.compression == 3 else {})
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    padding = bytes(len(data) % 2)
-    head = struct.pack("<2sHI", b"II", 42, 8 + len(data) + len(padding))
-    file = io.BytesIO(head + data + padding + struct.pack("<H", len(tags)) + entries + bytes(4))
-    with Image.open(file) as image:
-        return image.tobytes()
-
-
 def _decode_jpeg(data: bytes, layout: TiffLayout, rows: int) -> UInt8[np.ndarray, "rows w c"]:
     """One block of JPEG data; an Adobe marker states whether its channels are RGB or YCbCr."""
     width, channels = layout.block[1], 1 if layout.planar else layout.samples
@@ -259,7 +187,7 @@ def _subsampled(data: bytes, layout: TiffLayout, rows: int) -> UInt8[np.ndarray,
         raise ValueError("its YCbCr pixels are stored in an unusual way; save it as RGB")
     units = -(-rows // down), -(-width // across)
     size = units[0] * units[1] * (across * down + 2)
-    raw = np.frombuffer(_decompress(data, layout, size, units[0]), np.uint8).reshape(*units, -1)
+    raw = np.frombuffer(decompress(data, layout, size, units[0]), np.uint8).reshape(*units, -1)
     luma = raw[..., :-2].reshape(*units, down, across).swapaxes(1, 2).reshape(units[0] * down, units[1] * across)
     chroma = raw[..., -2:].repeat(down, axis=0).repeat(across, axis=1)
     return np.dstack([luma, chroma])[:rows, :width]

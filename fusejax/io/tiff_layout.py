@@ -29,12 +29,14 @@ _WANTED = {
     *(_STRIP_ROWS, _STRIP_BYTES, _PLANAR, _T4_OPTIONS, _PREDICTOR, _COLORS, _TILE_WIDTH, _TILE_HEIGHT),
     *(_TILE_AT, _TILE_BYTES, _INK_SET, _FORMAT, _JPEG_TABLES, _SUBSAMPLING, _NO_DATA),
 }
+_TEXTS, _TEXT_TYPES = (_JPEG_TABLES, _NO_DATA), (2, 7)  # tags of bytes, and the types of those
 _REDUCED_OR_MASK = 0b101  # bits of the subfile type: a smaller version, a transparency mask
 _MOST_PAGES = 100_000
 # No codec packs more pixels into one byte: deflate packs 1032 bytes of 8 one-bit pixels.
 _PIXELS_PER_BYTE = 8 * 1100
 
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+_PADDING = 16  # bytes between blocks that some writers count in
 PACKED_IN_RECTANGLES = 7  # the compression in which a block is a JPEG file
 
 
@@ -127,12 +129,14 @@ def read_layout(file: BinaryIO) -> TiffLayout:
         visited.add(at)
         entries, following = _entries(file, at, order, big, length)
         if tags is None:
-            tags = {tag: _values(file, entry, order, length) for tag, entry in entries.items() if tag in _WANTED}
-        shown = _values(file, entries[_SUBFILE], order, length) if _SUBFILE in entries else (0,)
+            tags = {tag: _values(file, tag, entry, order, length) for tag, entry in entries.items() if tag in _WANTED}
+        shown = _values(file, _SUBFILE, entries[_SUBFILE], order, length) if _SUBFILE in entries else (0,)
         pages += not (shown and int(shown[0]) & _REDUCED_OR_MASK)
         at = following
     if tags is None:
         raise ValueError("it has no directory")
+    if bad := [tag for tag, values in tags.items() if not values and tag not in _TEXTS]:
+        raise ValueError(f"it is damaged: tag {bad[0]} has no numbers")
     return _checked(_layout(tags, order, max(pages, 1), length), length)
 
 
@@ -160,9 +164,9 @@ def _entries(file: BinaryIO, at: int, order: str, big: bool, length: int) -> tup
     return found, following
 
 
-def _values(file: BinaryIO, entry: _Entry, order: str, length: int) -> tuple:
+def _values(file: BinaryIO, tag: int, entry: _Entry, order: str, length: int) -> tuple:
     kind, number, inline = entry
-    if kind not in _TYPES:
+    if kind not in _TYPES or (kind in _TEXT_TYPES) != (tag in _TEXTS):
         return ()
     form = f"{order}{number}{_TYPES[kind]}"
     if number > length or (size := struct.calcsize(form)) > length:
@@ -179,6 +183,8 @@ def _values(file: BinaryIO, entry: _Entry, order: str, length: int) -> tuple:
 def _layout(tags: dict[int, tuple], order: str, pages: int, length: int) -> TiffLayout:
     def one(tag: int, default: int) -> int:
         value = tags.get(tag) or (default,)
+        if len(value) > 1:
+            raise ValueError(f"it is damaged: tag {tag} has {len(value)} values instead of one")
         return int(value[0])
 
     height, width, samples = one(_HEIGHT, 0), one(_WIDTH, 0), one(_SAMPLES, 1)
@@ -238,7 +244,15 @@ def _checked(layout: TiffLayout, length: int) -> TiffLayout:
         raise ValueError(f"it is damaged: it lists {len(layout.starts)} of {needed} strips or tiles")
     if layout.compression != 1 and layout.size[0] * layout.size[1] > length * _PIXELS_PER_BYTE and any(layout.starts):
         raise ValueError("it is damaged: it declares more pixels than it can hold")
-    return dataclasses.replace(layout, starts=layout.starts[:needed], lengths=layout.lengths[:needed])
+    layout = dataclasses.replace(layout, starts=layout.starts[:needed], lengths=layout.lengths[:needed])
+    subsampled = layout.photometric == 6  # YCbCr, whose blocks have other sizes
+    if layout.compression == 1 and needed > 1 and not subsampled:
+        most = block_bytes(layout, layout.block[0]) + _PADDING
+        if max(layout.lengths) > most:
+            raise ValueError(
+                f"it is damaged: a strip or tile of {max(layout.lengths)} bytes, but its pixels need {most}"
+            )
+    return layout
 
 
 def block_bytes(layout: TiffLayout, rows: int) -> int:

@@ -32,8 +32,13 @@ def read_rows(path: str | Path, *, convention: str | None = None) -> Rows:
         OSError: if it cannot be read.
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8")
-    lines = list(csv.DictReader(text.splitlines())) if path.suffix.lower() == ".csv" else list(_markdown_rows(text))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        lines = list(csv.DictReader(text.splitlines())) if path.suffix.lower() == ".csv" else list(_markdown_rows(text))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text file in UTF-8 ({error.reason}).") from error
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a table: {error}.") from error
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     for line in lines:
         values = {k: _number(v) for k, v in line.items() if k in METRICS and v != ""}

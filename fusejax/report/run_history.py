@@ -192,7 +192,7 @@ def _parse(text: str) -> tuple[list[Line], list[str]]:
 def _load(row: str) -> Line | None:
     try:
         line = json.loads(row)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and {"kind", "step"} <= line.keys() else None
 

@@ -1,0 +1,47 @@
+"""Damaged weight files and exported files."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import fusejax
+from fusejax.export.exporting import export_weights
+from fusejax.models import AngularFuseConfig, build
+from fusejax.weights.files import save_weights
+from fuzzing.cases import Cases, damage
+
+
+class WeightCases(Cases):
+    """Damaged files of a tiny network, loaded and run on one pair."""
+
+    def __init__(self, folder: Path, seed: int):
+        """Writes the intact files."""
+        import jax
+        import jax.numpy as jnp
+
+        super().__init__(folder, seed)
+        config = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+        pair = jnp.zeros((1, 8, 8, 1))
+        path = folder / "tiny.safetensors"
+        save_weights(path, jax.jit(build(config).init)(jax.random.key(0), pair, pair)["params"], config, {})
+        self.intact = [(path.suffix, path.read_bytes())]
+        formats = ["stablehlo", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
+        for format in formats:
+            out = folder / f"tiny.{format}"
+            export_weights(path, out, format=format, size=(16, 16), overwrite=True)
+            self.intact.append((out.suffix, out.read_bytes()))
+        self.images = np.zeros((16, 16), np.uint8), np.full((16, 16, 3), 100, np.uint8)
+
+    def prepare(self, number: int, rng: np.random.Generator) -> tuple[Path, Callable[[], str | None]]:
+        """See `Cases.prepare`."""
+        suffix, data = self.intact[rng.integers(len(self.intact))]
+        path = self.folder / f"{number}{suffix}"
+        path.write_bytes(damage(data, rng))
+
+        def attempt() -> str | None:
+            fused = fusejax.load(path).fuse(*self.images)
+            return None if fused.shape == (16, 16, 3) else f"returns {fused.shape}"
+
+        return path, attempt
