@@ -21,10 +21,13 @@ def load(monkeypatch):
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", sorted(
-    ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
-    for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("benchmarks/*.py")]
-))
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
+        for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("benchmarks/*.py")]
+    ),
+)
 def test_every_script_finds_what_it_imports(load, name):
     assert load(name).__doc__
 
