@@ -18,7 +18,7 @@ from fusejax.io.pixel_formats import has_luma_plane, plain
 from fusejax.io.pyav import VideoError, import_av, open_file
 from fusejax.io.video_orientation import turn_of, upright
 from fusejax.io.video_times import Clock, survey
-from fusejax.ops.color import recolor, rgb_to_luma
+from fusejax.ops.color import recolor, rescale_chroma, rgb_to_luma
 
 if TYPE_CHECKING:
     import av
@@ -77,7 +77,7 @@ class DecodedFrame:
         return np.clip(unit, 0, 1)[..., None]
 
     def with_luma(self, fused_y: Plane) -> "av.VideoFrame":
-        """A frame with the same format, time and chroma but different luma.
+        """A frame with the same format, time and hue but different luma, see `recolor`.
 
         This frame must not be used afterwards, because its memory holds the result.
         """
@@ -90,10 +90,30 @@ class DecodedFrame:
             out.make_writable()  # copies it if the decoder still uses it
             rows = np.frombuffer(bytes(out.planes[0]), self._dtype()).reshape(out.planes[0].height, -1).copy()
             low, high = self._limits()
+            vi_y = self.luma()
             rows[:, : out.width] = np.round(low + fused_y[..., 0] * (high - low))
             out.planes[0].update(rows.tobytes())
+            self._rescale_chroma(out, fused_y[..., 0], vi_y[..., 0])
         out.pts, out.time_base = self.frame.pts, self.frame.time_base
         return out
+
+    def _rescale_chroma(self, out: "av.VideoFrame", fused_y: np.ndarray, vi_y: np.ndarray) -> None:
+        """Scales the chroma planes with the luma; alpha stays."""
+        if len(out.format.components) < 3:
+            return
+        together = out.format.name.startswith("nv")  # Cb and Cr alternate in one plane
+        planes = [out.planes[1]] if together else [out.planes[1], out.planes[2]]
+        stored = [np.frombuffer(bytes(p), self._dtype()).reshape(p.height, -1).copy() for p in planes]
+        width = out.format.chroma_width(out.width)
+        cb, cr = (stored[0][:, n : 2 * width : 2] for n in range(2)) if together else (x[:, :width] for x in stored)
+        low, high = self._limits()
+        center = 2 ** (self._depth - 1)
+        span = (high - low) * (1 if low == 0 else 224 / 219)
+        scaled = rescale_chroma(*((np.float32(x) - center) / np.float32(span) for x in (cb, cr)), fused_y, vi_y)
+        for plane, values in zip((cb, cr), scaled, strict=True):
+            plane[:] = np.clip(np.round(center + values * span), 0, 2**self._depth - 1)
+        for plane, rows in zip(planes, stored, strict=True):
+            plane.update(rows.tobytes())
 
     def rgb(self) -> Float[np.ndarray, "h w 3"]:
         """RGB for display, in [0, 1]."""

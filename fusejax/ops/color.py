@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,3 +51,32 @@ def recolor(fused_y: Float[AnyArray, "*b h w 1"], vi: Float[AnyArray, "*b h w 3"
     above = chroma.max(axis=-1, keepdims=True) / xp.maximum(1 - fused_y, _TINY)
     below = -chroma.min(axis=-1, keepdims=True) / xp.maximum(fused_y, _TINY)
     return xp.clip(fused_y + chroma / xp.maximum(xp.maximum(above, below), 1), 0.0, 1.0)
+
+
+def rescale_chroma(
+    cb: Float[np.ndarray, "h w"],
+    cr: Float[np.ndarray, "h w"],
+    fused_y: Float[np.ndarray, "h2 w2"],
+    vi_y: Float[np.ndarray, "h2 w2"],
+) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
+    """`recolor` for the chroma planes of a video, which may have a lower resolution than its luma.
+
+    Args:
+        cb: blue difference of the visible frame in [-0.5, 0.5].
+        cr: red difference, likewise.
+        fused_y: fused luma in [0, 1]; its mean over the pixels of a chroma sample counts.
+        vi_y: luma of the visible frame, likewise.
+
+    Returns:
+        Both planes for the fused luma.
+    """
+    gain = np.minimum((fused_y + CHROMA_FLOOR) / (vi_y + CHROMA_FLOOR), CHROMA_GAIN)
+    if gain.shape != cb.shape:
+        size = (cb.shape[1], cb.shape[0])
+        gain, fused_y = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (gain, fused_y))
+    cb, cr = cb * gain, cr * gain
+    red, green, blue = 1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb  # of BT.601
+    above = np.maximum(np.maximum(red, green), blue) / np.maximum(1 - fused_y, _TINY)
+    below = -np.minimum(np.minimum(red, green), blue) / np.maximum(fused_y, _TINY)
+    shrink = 1 / np.maximum(np.maximum(above, below), 1)
+    return cb * shrink, cr * shrink
