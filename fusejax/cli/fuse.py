@@ -26,7 +26,14 @@ _IMAGES_ONLY = (
     *("ir_pattern", "vi_pattern", "units", "temperature", "above", "format"),
 )
 # Options of images that differ from None by default.
-_IMAGES_DEFAULTS = {"frame": "vi", "ir_unit": "auto", "metadata": True, "quality": 95, "style": "fused"}
+_IMAGES_DEFAULTS = {
+    "engine": "local",
+    "frame": "vi",
+    "ir_unit": "auto",
+    "metadata": True,
+    "quality": 95,
+    "style": "fused",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +94,8 @@ class FuseOptions:
             of the machine's memory.
         shard: I/N fuses only every N-th pair, beginning with the I-th, on one of N machines that
             see the same folders; the files are the same bytes as those of one call.
+        engine: `ray` fuses a folder on the workers of the Ray cluster that RAY_ADDRESS names,
+            otherwise on this machine; a lost worker's pairs are done again.
         codec: codec of a fused video: `ffv1` (lossless, .mkv, the default) or `h264` (.mp4).
             Without it, folders fused with --rate are written as images.
         rate: frames per second; states that the folders hold the frames of a video.
@@ -130,6 +139,7 @@ class FuseOptions:
     tile: str = "auto"
     memory: str | None = None
     shard: str | None = None
+    engine: Literal["local", "ray"] = "local"
     codec: Literal["ffv1", "h264"] | None = None
     rate: float | None = None
     ir_rate: float | None = None
@@ -160,7 +170,14 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     if video:
         return _fuse_video(given)
     given["shard"] = parse_shard(options.shard) if options.shard is not None else None
-    result = fuse_folder(**given)
+    if given.pop("engine") == "ray":
+        if given.pop("shard") is not None:
+            raise ValueError("--engine ray makes shards of its own; leave out --shard.")
+        from fusejax.inference.ray_engine import fuse_on_ray
+
+        result = fuse_on_ray(**given)
+    else:
+        result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
 
