@@ -12,6 +12,8 @@ from typing import Literal
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.loading import load
 from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.pair_arrays import check_strength
+from fusejax.inference.styles import Style, check_style
 from fusejax.live.controls import Controls, Settings
 from fusejax.live.http import HttpOutput
 from fusejax.live.outputs import FileOutput, RawOutput, Recorder, WindowOutput
@@ -48,6 +50,8 @@ class LiveFlags:
         ir_polarity: whether hot is white or black in the infrared frames.
         temporal: time constant in seconds with which the network's decision settles where nothing
             moves; 0 fuses every frame independently.
+        strength: 0 shows the visible video, 1 the network's result, up to 2.
+        style: `overlay` and `edges` show infrared over the visible video without the network.
         offset: seconds to add to the times of infrared frames, if one camera is slower.
         hold: seconds for which an infrared frame is held if no other comes; visible frames after
             that are dropped and counted.
@@ -71,6 +75,8 @@ class LiveFlags:
     ir_range: tuple[str, ...] = ("auto",)
     ir_polarity: Literal["white", "black"] = "white"
     temporal: float = 0.0
+    strength: float = 1.0
+    style: Style = "fused"
     offset: float = 0.0
     hold: float = 0.5
     timeout: float = 5.0
@@ -98,7 +104,8 @@ def live_command(flags: LiveFlags) -> Summary:
     ir, vi = parse_source(flags.ir), parse_source(flags.vi)
     if ir.url == vi.url:
         raise ValueError(f"--ir and --vi are both {flags.ir}; give the infrared and the visible source.")
-    controls = Controls(Settings(temporal=flags.temporal))
+    check_style(flags.style, strength=check_strength(flags.strength))
+    controls = Controls(Settings(temporal=flags.temporal, strength=flags.strength, view=flags.style))
     options = LiveOptions(
         resize=flags.resize,
         ir_range=parse_range(flags.ir_range),

@@ -2,10 +2,10 @@
 
 import dataclasses
 import threading
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-View = Literal["fused", "infrared", "visible"]
-VIEWS: tuple[View, ...] = ("fused", "infrared", "visible")
+View = Literal["fused", "overlay", "edges", "infrared", "visible"]
+VIEWS: tuple[View, ...] = get_args(View)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Slider:
 
 
 # A slider on the page is one line here and one field in `Settings`.
-SLIDERS = (Slider("temporal", "settle over seconds", 0.0, 2.0, 0.1),)
+SLIDERS = (
+    Slider("strength", "strength", 0.0, 2.0, 0.05),
+    Slider("temporal", "settle over seconds", 0.0, 2.0, 0.1),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +40,13 @@ class Settings:
 
     Attributes:
         temporal: time constant in seconds, see `fusejax.inference.temporal`.
-        view: what is shown.
+        strength: see `fusejax.fuse`.
+        view: what is shown: a style of `fusejax.fuse`, or a source.
         recording: whether shown frames are recorded.
     """
 
     temporal: float = 0.0
+    strength: float = 1.0
     view: View = "fused"
     recording: bool = False
 

@@ -13,6 +13,7 @@ import numpy as np
 from fusejax.inference.align import chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.frames import FrameFuser
+from fusejax.inference.styles import styled
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.io.images import from_float
@@ -210,10 +211,12 @@ class Session:
             self.statistics.drop("of another size")
             return False
         settings = self.controls.settings
-        self._frames.temporal = float(settings.temporal)
+        self._frames.temporal, self._frames.strength = float(settings.temporal), float(settings.strength)
         fused = self._frames.fuse_luma(thermal, picture.luma(), visible.seconds)
         if settings.view == "infrared":
             shown = from_pixels(from_float(fused.ir, np.uint8))
+        elif settings.view in ("overlay", "edges"):
+            shown = from_pixels(from_float(styled(fused.ir, picture.rgb(), settings.view), np.uint8))
         else:
             shown = picture.frame if settings.view == "visible" else picture.with_luma(fused.luma)
         for output in self.outputs:

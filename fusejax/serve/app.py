@@ -97,6 +97,8 @@ def create_app(backend: Backend, options: ServeOptions | None = None) -> Any:
         ir_high: float | None = Form(None, description="infrared value that maps to white"),
         ir_polarity: Literal["white", "black"] = Form("white", description="whether hot is white or black"),
         resize: Literal["ir"] | None = Form(None, description="`ir`: resample infrared to the visible size"),
+        strength: float = Form(1.0, description="0 for the visible image, 1 for the network's result, up to 2"),
+        style: Literal["fused", "overlay", "edges"] = Form("fused", description="overlay and edges use no network"),
         format: Literal["png", "jpg", "webp", "tif"] = Form("png", description="format of the fused image"),
     ) -> Response:
         """Fuses a pair; the answer is the image that `fusejax fuse` writes."""
@@ -108,9 +110,8 @@ def create_app(backend: Backend, options: ServeOptions | None = None) -> Any:
             paths = [await _store(upload, folder / kind) for upload, kind in ((ir, "ir"), (vi, "vi")) if upload]
             for path in paths:
                 _check_image(path, options.most_pixels)
-            work = functools.partial(
-                _fuse, backend, folder, paths, ir_range=chosen, ir_polarity=ir_polarity, resize=resize, format=format
-            )
+            look = {"ir_polarity": ir_polarity, "strength": strength, "style": style, "resize": resize}
+            work = functools.partial(_fuse, backend, folder, paths, format=format, ir_range=chosen, **look)
             running = asyncio.get_running_loop().run_in_executor(pool, work)
             try:
                 data = await asyncio.wait_for(asyncio.shield(running), options.timeout)

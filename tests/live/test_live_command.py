@@ -18,6 +18,7 @@ from video_making import encode, gray, visible
 
 from fusejax.cli.live import LiveFlags, live_command
 from fusejax.inference.fuser import Fuser
+from fusejax.inference.styles import overlay
 from fusejax.io.pyav import VideoError
 from fusejax.io.video import VideoFile
 from fusejax.live.controls import Controls, Settings
@@ -96,6 +97,28 @@ def test_files_are_fused_in_real_time_with_the_partner_of_every_frame(files, fus
         fused_y = fuser.fuse_luma(infrared.luma()[None], vi_y[None], exact_size=True)[0]
         expected = picture.with_luma(fused_y).to_ndarray(format="rgb24")
         assert np.abs(frame.astype(int) - expected).mean() < 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", [{"strength": 0.0}, {"view": "visible"}, {"view": "infrared"}, {"view": "overlay"}])
+def test_strength_and_view_are_those_of_fuse(files, fuser, changed):
+    class Five(Kept):
+        def show(self, frame, seconds):
+            super().show(frame, seconds)
+            if len(self.frames) == 5:
+                controls.stop.set()
+
+    controls, kept = Controls(Settings()), Five()
+    controls.change(**changed)
+    session_of(files / "ir.mkv", files / "vi.mkv", fuser, kept, controls=controls).run()
+    pairs = list(zip(VideoFile(files / "ir.mkv"), VideoFile(files / "vi.mkv"), strict=True))
+    view = changed.get("view", "visible")  # strength 0 is the visible video
+    wanted = []
+    for infrared, picture in pairs:
+        rgb = overlay(infrared.luma(), picture.rgb()) if view == "overlay" else picture.rgb()
+        wanted.append(infrared.luma().repeat(3, -1) if view == "infrared" else rgb)
+    for frame in kept.frames:
+        assert min(np.abs(frame / 255 - each).mean() for each in wanted) < 0.01
 
 
 @pytest.mark.slow
@@ -333,6 +356,8 @@ def test_wrong_options_are_named(files, tmp_path):
     for wrong, text in (
         ({"http": "nonsense"}, "--http is 'nonsense'"),
         ({"hold": -1.0}, "--hold is -1"),
+        ({"strength": 3.0}, "strength is 3"),
+        ({"style": "edges", "strength": 0.5}, "runs no network"),
         ({"seconds": 0.0}, "--seconds is 0"),
         ({"vi": given["ir"]}, "--ir and --vi are both"),
         ({"out": tmp_path / "a.avi"}, r"a\.avi: give a file that ends in \.mkv"),

@@ -91,7 +91,8 @@ def uploads(pair):
     ("fields", "options"),
     [({}, {}), ({"ir_low": 7000, "ir_high": 8000}, {"ir_range": (7000.0, 8000.0)}),
      ({"ir_polarity": "black", "format": "tif"}, {"ir_polarity": "black", "format": "tif"}),
-     ({"format": "jpg"}, {"format": "jpg"})],
+     ({"format": "jpg"}, {"format": "jpg"}), ({"strength": 0.5}, {"strength": 0.5}),
+     ({"style": "edges"}, {"style": "edges"})],
 )  # fmt: skip
 def test_answers_are_the_bytes_of_the_command(port, backend, pair, tmp_path, fields, options):
     status, data, headers = fuse(port, uploads(pair), **fields)
@@ -120,7 +121,7 @@ def png_of(width, height):
      ({"ir": ("../../etc/passwd.png", b"no image")}, {}, 422, "ir.png"),
      ({"vi": ("b.png", png_of(40, 30))}, {}, 422, "vi.png"),
      ({}, {"ir_low": 1}, 422, "both ir_low and ir_high"), ({}, {"ir_low": 5, "ir_high": 5}, 422, "LOW must be below"),
-     ({}, {"format": "gif"}, 422, "format")],
+     ({}, {"format": "gif"}, 422, "format"), ({}, {"strength": 9}, 422, "strength")],
 )  # fmt: skip
 def test_what_cannot_be_fused_is_refused_by_name(port, pair, changed, fields, status, text):
     found, data, _ = fuse(port, uploads(pair) | changed, **fields)
