@@ -8,11 +8,11 @@ import tyro
 
 from fusejax.cli.parsing import parse
 from fusejax.config import load_ablation
-from fusejax.evaluation.ablation import Ablation
+from fusejax.evaluation.ablation import RUNS, Ablation
 from fusejax.evaluation.grids import draw_grids
 from fusejax.evaluation.results import Scores
 from fusejax.evaluation.run import evaluate_runs, run_ablation
-from fusejax.io.outputs import check_out
+from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.page import write_page
 from fusejax.report.ranking import rank
@@ -57,6 +57,9 @@ def ablate_command(options: AblateOptions) -> str:
     ablation = load_ablation(options.config)(options.data_root, options.out, options.full_size)
     ablation = ablation.only(options.only or ablation.variants.keys()).times_as_long(options.length)
     check_out(options.out)
+    if not (options.out / RUNS).is_dir():  # no ablation was started there
+        existing = check_files(options.out / name for name in (*TABLE_FILES, *SCORE_FILES))
+        refuse_existing(existing, overwrite=False)
     scores = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
     tables = [ablation_table(ablation, each) for each in scores]

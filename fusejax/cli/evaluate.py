@@ -115,7 +115,9 @@ def _check(options: EvaluateOptions, methods: Sequence[Method]) -> None:
         check_out(options.out)
         names = (*SCORE_FILES, *TABLE_FILES, *_figures(options.convention))
         sources = [options.ir, options.vi, *(method.folder for method in methods)]
-        existing = check_files([options.out / name for name in names], sources=[path for path in sources if path])
+        unfinished = not (options.out / "table.md").exists()  # it is written last
+        files, known = [options.out / name for name in names], [path for path in sources if path]
+        existing = check_files(files, sources=known, own=unfinished)
         refuse_existing(existing, overwrite=options.overwrite)
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from fusejax.config import TrainConfig
 from fusejax.evaluation.preparation import Preparation
 
+RUNS = "runs"
+"""Subfolder of an ablation that holds its runs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Ablation:
@@ -61,4 +64,4 @@ def _lengthened(config: TrainConfig, factor: int) -> TrainConfig:
 
 def run_folder(out: Path, variant: str, seed: int) -> Path:
     """Folder below `out` that holds the run of a variant with a given seed."""
-    return out / "runs" / f"{variant.replace(' ', '_').replace('/', '-')}_{seed}"
+    return out / RUNS / f"{variant.replace(' ', '_').replace('/', '-')}_{seed}"

@@ -22,7 +22,6 @@ Pixels = UInt8[np.ndarray, "h w _"]
 SEED = 0
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A degradation and the strengths to test, from mild to severe.

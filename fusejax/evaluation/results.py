@@ -91,9 +91,7 @@ class Scores:
             if counts[m, k]
         ]
 
-    def select(
-        self, *, methods: Sequence[str] | None = None, conditions: Sequence[str] | None = None
-    ) -> "Scores":
+    def select(self, *, methods: Sequence[str] | None = None, conditions: Sequence[str] | None = None) -> "Scores":
         """The part of the scores with the given methods and conditions, in the given order.
 
         Args:

@@ -60,9 +60,7 @@ def _record(labels: Sequence[str], scores: Scores, values: Float[np.ndarray, "im
         "images": len(scores.images),
         "mean": _numbers(scores.metrics, finite_mean(values, axis=0)),
         "left_out_of_mean": {metric: count for metric, count in counts.items() if count},
-        "per_image": {
-            image: _numbers(scores.metrics, row) for image, row in zip(scores.images, values, strict=True)
-        },
+        "per_image": {image: _numbers(scores.metrics, row) for image, row in zip(scores.images, values, strict=True)},
     }
 
 

@@ -226,9 +226,7 @@ def align_all(
     strength: float = 1.0,
 ) -> Sources:
     """The sources of pairs [b, h, w, c] after the step `align`, without areas that are empty."""
-    pairs = [
-        without_empty(check_aligned(align(*pair, name=name), name=name)) for pair in zip(ir, vi, strict=True)
-    ]
+    pairs = [without_empty(check_aligned(align(*pair, name=name), name=name)) for pair in zip(ir, vi, strict=True)]
     if all(pair.mask is None for pair in pairs):
         mask = None
     else:

@@ -26,11 +26,14 @@ _ADDRESS = re.compile(
 )
 # What the first bytes of files made by this package contain, by suffix.
 GENERATOR = '<meta name="generator" content="fusejax">'
+TEX_COMMENT = "% written by fusejax\n"
 _SOFTWARE = "fusejax"
 _MARKS = {
-    ".png": (b"tEXtSoftware\0fusejax",),
-    ".html": (GENERATOR.encode(),),
-    ".csv": (b"set,convention,method,condition,", b"set,method,", b"method,source,degradation,"),
+    ".png": b"tEXtSoftware\0fusejax",
+    ".html": GENERATOR.encode(),
+    ".csv": b"set,convention,method,condition,",
+    ".json": b'[\n {\n  "set":',
+    ".tex": TEX_COMMENT.encode(),
 }
 _HEAD_BYTES = 4096
 
@@ -133,12 +136,12 @@ def refuse_existing(existing: Sequence[Path], *, overwrite: bool, option: str = 
 
 def made_here(path: Path) -> bool:
     """Whether the content of a figure, page or table says that this package has made it."""
-    marks = _MARKS.get(path.suffix.lower())
-    if marks is None or not path.is_file():
+    mark = _MARKS.get(path.suffix.lower())
+    if mark is None or not path.is_file():
         return False
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    return any(head.startswith(mark) if path.suffix.lower() == ".csv" else mark in head for mark in marks)
+    return mark in head if path.suffix.lower() in (".png", ".html") else head.startswith(mark)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

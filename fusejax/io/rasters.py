@@ -77,6 +77,7 @@ def _decode_jpeg(data: bytes, path: str | os.PathLike) -> Pixels | None:
     try:
         colorspace = simplejpeg.decode_jpeg_header(data)[2]
         if colorspace not in ("Gray", "YCbCr", "RGB"):
+            simplejpeg.decode_jpeg(data, colorspace="CMYK", strict=True)  # only for its errors
             return None
         return simplejpeg.decode_jpeg(data, colorspace="GRAY" if colorspace == "Gray" else "RGB", strict=True)
     except ValueError as error:

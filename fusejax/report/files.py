@@ -7,7 +7,7 @@ from rich.console import Console
 
 from fusejax.evaluation.results import Scores
 from fusejax.evaluation.score_files import write_scores
-from fusejax.io.outputs import write_complete
+from fusejax.io.outputs import TEX_COMMENT, write_complete
 from fusejax.report.latex import latex
 from fusejax.report.markdown import markdown
 from fusejax.report.tables import Table, terminal_table
@@ -32,7 +32,7 @@ def write_tables(folder: Path, scores: Sequence[Scores], tables: Sequence[Table]
     """
     text = markdown(tables, head=head)
     write_scores(folder, scores)
-    write_complete(folder / "table.tex", latex(tables))
+    write_complete(folder / "table.tex", TEX_COMMENT + latex(tables))
     write_complete(folder / "table.md", text)
     return text
 

@@ -106,9 +106,7 @@ def distribution_chart(scores: Scores, metric: str) -> Chart | None:
     return Chart(metric, rows, scale.ticks)
 
 
-def _distribution(
-    color: int, method: str, values: Float[np.ndarray, " n"], images: Sequence[str], scale: Scale
-) -> Row:
+def _distribution(color: int, method: str, values: Float[np.ndarray, " n"], images: Sequence[str], scale: Scale) -> Row:
     finite = np.flatnonzero(np.isfinite(values))
     low, first, median, third, high = np.quantile(values[finite], (0.05, 0.25, 0.5, 0.75, 0.95))
     some = finite[_spread(len(finite))]

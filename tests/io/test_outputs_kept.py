@@ -11,10 +11,13 @@ import pytest
 
 from fusejax.cli.main import main
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.results import Scores
 from fusejax.io import unfinished
 from fusejax.io.images import write_image
 from fusejax.io.outputs import check_files, check_out, made_here, save_figure, write_complete, writing
 from fusejax.live.outputs import FileOutput
+from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
+from fusejax.report.tables import score_table
 from fusejax.web import page as web_page
 
 
@@ -187,7 +190,7 @@ def test_weights_are_not_exported_onto_themselves(tmp_path, capsys):
     assert path.read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["ranks.png", "metrics.csv", "val/distributions.png"])
+@pytest.mark.parametrize("name", ["ranks.png", "metrics.csv", "metrics.json", "table.tex", "val/distributions.png"])
 def test_a_comparison_keeps_foreign_files(tmp_path, capsys, name):
     path = touch(tmp_path / "out" / name)
     with pytest.raises(SystemExit):
@@ -236,3 +239,19 @@ def test_a_live_recording_does_not_replace_its_source(tmp_path):
         with pytest.raises(ValueError, match="one of the sources"):
             FileOutput(target, overwrite=True, sources=[source])
     FileOutput(source, overwrite=True, sources=[tmp_path / "device"])
+
+
+def test_files_of_a_study_that_was_cut_short_are_known(tmp_path):
+    scores = Scores(("a",), ("x",), ("EN",), np.zeros((1, 1, 1, 1)), "exact")
+    write_tables(tmp_path, [scores], [score_table(scores)])
+    written = [tmp_path / name for name in (*SCORE_FILES, *TABLE_FILES)]
+    assert check_files(written, own=True) == [tmp_path / "table.md"]
+
+
+def test_an_ablation_keeps_a_foreign_table(tmp_path, capsys):
+    path = touch(tmp_path / "out" / "table.md")
+    config = Path(__file__).parents[1] / "configs" / "tiny_ablation.py"
+    with pytest.raises(SystemExit):
+        main(["ablate", str(config), "--data-root", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert "table.md already exists" in capsys.readouterr().err
+    assert path.read_text() == "mine"
