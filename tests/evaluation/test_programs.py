@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -19,7 +20,8 @@ def test_the_digest_changes_with_the_code(room, tmp_path, monkeypatch):
     for module in (fusejax.metrics, fusejax.ops):
         folders[module] = tmp_path / module.__name__
         shutil.copytree(Path(module.__file__).parent, folders[module])
-    monkeypatch.setattr(programs.inspect, "getfile", lambda module: str(folders[module] / "__init__.py"))
+    files = SimpleNamespace(getfile=lambda module: str(folders[module] / "__init__.py"))
+    monkeypatch.setattr(programs, "inspect", files)
     digest = programs._code_digest.__wrapped__
     before = digest()
     assert digest() == before
