@@ -17,6 +17,7 @@ import numpy as np
 from fusejax.data.synthetic_scene import Scene, draw_background
 from fusejax.data.synthetic_targets import draw_targets
 from fusejax.io.images import from_float, write_image
+from fusejax.io.outputs import write_complete
 from fusejax.typing import Pair
 
 
@@ -72,10 +73,9 @@ def write_synthetic_folder(
         for kind, pixels in (("ir", pair["ir"]), ("vi", pair["vi"])):
             write_image(root / kind / f"{pair['id']}.png", pixels)
         if boxes:
-            (root / "boxes").mkdir(exist_ok=True)
             objects = zip(pair.get("labels", ()), pair.get("boxes", np.empty((0, 4))).tolist(), strict=True)
             text = json.dumps([{"label": label, "xyxy": xyxy} for label, xyxy in objects])
-            (root / "boxes" / f"{pair['id']}.json").write_text(text + "\n")
+            write_complete(root / "boxes" / f"{pair['id']}.json", text + "\n")
 
 
 def synthetic_pair(seed: int, *, size: tuple[int, int] = (256, 256), shift: float = 0.0, noise: int = 0) -> Pair:
