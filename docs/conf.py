@@ -16,7 +16,7 @@ import fusejax  # noqa: E402
 project = "fusejax"
 author = "The fusejax authors"
 release = version = fusejax.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "myst_nb", "sphinx_copybutton"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_copybutton"]
 exclude_patterns = ["_build", "make"]
 templates_path: list[str] = []
 
@@ -24,10 +24,16 @@ html_theme = "sphinx_book_theme"
 html_title = "fusejax"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "show_navbar_depth": 1}
+html_theme_options = {
+    "show_toc_level": 2,
+    "home_page_in_toc": True,
+    "show_navbar_depth": 1,
+    "use_download_button": False,
+}
 html_copy_source = False
+html_show_sourcelink = False
 
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # docs/make/notebooks.py has executed them
 nb_render_image_options = {"width": "100%"}

@@ -21,6 +21,7 @@ from typing import Any
 import figures
 import formulas
 import rooms
+from latex2mathml.converter import convert
 
 import fusejax
 from fusejax.cli.main import COMMANDS
@@ -89,8 +90,8 @@ def summary_of(public: Any) -> str:
 
 
 def formula(known: dict[str, str], name: str) -> list[str]:
-    """The formula as a displayed line; none for a newcomer, whose docstring has it in words."""
-    return [f"$$ {known[name]} $$\n"] if name in known else []
+    """The formula as MathML, which needs no script; none for a newcomer, whose docstring has it."""
+    return [f"{convert(known[name], display='block')}\n"] if name in known else []
 
 
 def drawn(path: Path) -> bool:
@@ -104,10 +105,11 @@ def write_losses() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
         "# Losses\n",
-        "An objective is a weighted list of terms: `TermConfig(name, weight, options)`. $F$ is the fused luma, $I$ the "
-        "infrared image, $V$ the visible luma, $R$ the fine-grained reference, $S$ either source; $G_X$ is the Sobel "
-        "gradient of $X$, $g$ its L1 norm and $n$ its smooth norm; $\\langle\\cdot\\rangle$ is the mean over pixels. "
-        "Every term takes `[b, h, w, 1]` in [0, 1] and returns one value per image.\n",
+        "An objective is a weighted list of terms: `TermConfig(name, weight, options)`. *F* is the fused luma, *I* "
+        "the infrared image, *V* the visible luma, *R* the fine-grained reference, *S* either source; *G* with an "
+        "index is the Sobel gradient of that image, *g* its L1 norm and *n* its smooth norm; angle brackets are the "
+        "mean over pixels. Every term takes `[b, h, w, 1]` in [0, 1], also for one image (`x[None]`), and returns one "
+        "value per image.\n",
         f"Each figure shows a made-up pair, the average of its sources with its loss, the image after {figures.STEPS} "
         "steps of Adam on its pixels with this term alone (what the term rewards), and the descent direction at the "
         "average: red pixels should become brighter. [How to add a term](../guides/extend.md#a-loss).\n",
@@ -134,8 +136,8 @@ def write_metrics() -> None:
     parts = [
         "# Metrics\n",
         "Definitions of the convention `exact`; [what the other conventions change](notebooks/conventions.ipynb). "
-        "Levels are gray levels of 255. $p$ are histograms, $H$ entropies, $r$ Pearson correlations, $\\Delta$ "
-        "differences of neighbors; the other symbols are those of [the losses](losses.md).\n",
+        "Levels are gray levels of 255. *p* are histograms, *H* entropies, *r* Pearson correlations, *Δ* differences "
+        "of neighbors; the other symbols are those of [the losses](losses.md).\n",
         "Each figure shows six images of a made-up pair in the order of the metric, and the direction in which the "
         "metric would change the average (red: brighter). [How to add a metric](../guides/extend.md#a-metric).\n",
     ]
@@ -206,7 +208,7 @@ def one_line(public: Any) -> str:
 def api_page(module: str, name: str) -> str:
     """The page of one public name."""
     public = getattr(importlib.import_module(module), name)
-    title = f"# {module}.{name}\n"
+    title = f"# {name}\n"
     if isinstance(public, types.UnionType):
         return f"{title}\n{one_line(public)}\n"
     if not (inspect.isclass(public) or callable(public)):
