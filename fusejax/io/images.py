@@ -281,8 +281,9 @@ def write_image(
             f"{path}: {suffix} supports 8 bits only; write 16-bit pixels to one of {', '.join(_SIXTEEN_BIT)}."
         )
     if metadata and suffix in _TIFF:
-        write_complete(path, encode_tiff(pixels.reshape(*pixels.shape[:2], -1), metadata))
-        return list(metadata.left_out)
+        content, left_out = encode_tiff(pixels.reshape(*pixels.shape[:2], -1), metadata)
+        write_complete(path, content)
+        return left_out
     bgr = pixels[..., ::-1] if pixels.ndim == 3 and pixels.shape[-1] == 3 else pixels
     how = [_QUALITY[suffix], quality] if suffix in _QUALITY else []
     ok, data = cv2.imencode(suffix, np.ascontiguousarray(bgr), how)

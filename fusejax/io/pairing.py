@@ -226,6 +226,8 @@ def check_headers(
 
 
 def _header_problem(pair: PairPaths, *, same_size: bool, min_side: int) -> str | None:
+    if same_size and pair.ir == pair.vi:
+        return f"{pair.ir} would be both images, which only fusejax fuse reads; list its visible partner as well"
     try:
         # Whoever needs equal sizes reads the picture that a camera shows, not its values.
         ir = image_size(pair.ir) if same_size else infrared_size(pair.ir)

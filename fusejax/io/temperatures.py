@@ -28,4 +28,5 @@ def write_temperatures(
         OSError: if the file cannot be written; names the file.
     """
     kept = Metadata(exif=found.exif, geo=found.geo) if found else Metadata()
-    write_complete(path, encode_tiff(values.astype(np.float32), kept, description=f"temperature in {_NAMES[unit]}"))
+    content, _ = encode_tiff(values.astype(np.float32), kept, description=f"temperature in {_NAMES[unit]}")
+    write_complete(path, content)

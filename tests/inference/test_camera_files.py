@@ -10,6 +10,7 @@ from PIL import Image
 
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.parsing import parse
+from fusejax.data.folders import PairFolder
 from fusejax.inference import fuse_folder
 from fusejax.inference.pair_sources import SourceOptions, read_pair, read_pair_header
 from fusejax.inference.thermal import automatic_ranges, to_unit
@@ -93,9 +94,13 @@ def test_a_folder_of_camera_files_needs_no_visible_folder(tmp_path, weights):
     (tmp_path / "in" / "photo.jpg").write_bytes(jpeg(rgb_of(square(120, 160))))
     with pytest.raises(ValueError, match=r"1 of 4 pairs cannot be used:\s+.*photo\.jpg is not a radiometric JPEG"):
         fuse("--ir", tmp_path / "in", "--out", tmp_path / "o", weights=weights)
-    with pytest.warns(ImageWarning, match="are mapped to black and white"):
-        written = fuse("--ir", tmp_path / "in" / "FLIR*.jpg", "--out", tmp_path / "o", weights=weights)
-    assert [p.name for p in written] == ["FLIR0.png", "FLIR1.png", "FLIR2.png"]
+    (tmp_path / "list.csv").write_text("thermal\nin/FLIR0.jpg\nin/FLIR1.jpg\nin/FLIR2.jpg\n")
+    for n, sources in enumerate((tmp_path / "in" / "FLIR*.jpg", tmp_path / "list.csv")):
+        with pytest.warns(ImageWarning, match="are mapped to black and white"):
+            written = fuse("--ir", sources, "--out", tmp_path / f"{n}", weights=weights)
+        assert [p.name for p in written] == ["FLIR0.png", "FLIR1.png", "FLIR2.png"]
+    with pytest.raises(ValueError, match="would be both images, which only fusejax fuse reads"):
+        PairFolder(tmp_path / "list.csv")
 
 
 def test_a_turned_file_gives_an_upright_image(tmp_path):

@@ -265,3 +265,20 @@ def test_a_picture_in_picture_is_little_endian_whatever_it_begins_with(tmp_path)
     assert record[:1] == b"\0"  # as a big-endian record would begin
     read = read_camera_file(stored(tmp_path, flir_jpeg(scene(), picture(), alignment=(2.0, 1, 2))))
     assert read is not None and read.alignment is not None and read.alignment.offset_y == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("make", [lambda: flir_jpeg(scene(24, 32), picture(24, 32)), lambda: dji_jpeg(scene(128, 160))])
+def test_random_damage_is_an_error_by_name_or_changes_values_only(tmp_path, make):
+    rng, whole = np.random.default_rng(0), make()
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(2, min(len(data), 4000), 4):
+            data[at] = rng.integers(0, 256)
+        path = stored(tmp_path, bytes(data[: len(data) if rng.random() < 0.8 else rng.integers(2, len(data))]))
+        read, message = None, f"{path}: "
+        try:
+            read = read_camera_file(path)
+        except CameraError as error:
+            message = str(error)
+        assert message.startswith(f"{path}: ") and (read is None or np.isfinite(read.thermal).all())

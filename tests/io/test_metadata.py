@@ -173,7 +173,10 @@ def test_the_preview_of_the_old_picture_goes(tmp_path):
     assert struct.unpack_from(f"{order}I", changed, first + 2 + 12 * count) == (0,)
 
 
-@pytest.mark.parametrize("damage", [b"", b"II*\0", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\0\0", b"II*\0\x08\0\0\0\xff\0"])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"II*\0", b"MM\0\xff\0\0\0\x08\0\0", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\0\0", b"II*\0\x08\0\0\0\xff\0"],
+)
 def test_damaged_exif_is_left_out_and_said(damage):
     found = Metadata(exif=damage).for_picture((4, 4), 3, None)
     assert not found.exif
@@ -238,3 +241,23 @@ def test_files_without_metadata_have_none(tmp_path):
     write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
     write_image(tmp_path / "a.bmp", np.zeros((4, 4, 3), np.uint8))
     assert read_metadata(tmp_path / "a.png") == read_metadata(tmp_path / "a.bmp") == Metadata()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.tif", "result.png"])
+def test_damaged_metadata_never_stop_a_picture(tmp_path, name):
+    """Random damage: what is left of the metadata is written, or left out by name."""
+    rng = np.random.default_rng(0)
+    source = photo(tmp_path, "photo.tif" if name == "photo.tif" else "photo.jpg")
+    if name == "result.png":
+        source, _ = copied(tmp_path, source, "png")
+    whole, pixels = source.read_bytes(), np.zeros((4, 6, 3), np.uint8)
+    for _ in range(100):
+        data = bytearray(whole)
+        for at in rng.integers(8, min(len(data), 3000), 4):
+            data[at] = rng.integers(0, 256)
+        source.write_bytes(bytes(data))
+        found = read_metadata(source).for_picture((4, 6), 3, ThermalFacts("IR.jpg"))
+        for kind in ("tif", "png", "jpg"):
+            write_image(tmp_path / f"o.{kind}", pixels, metadata=found)
+            assert read_image(tmp_path / f"o.{kind}").shape == pixels.shape

@@ -1,8 +1,9 @@
 """FLIR's radiometric JPEG: counts, calibration, a visible image and how it lies."""
 
 import io
+import struct
+import zlib
 
-import cv2
 import numpy as np
 from jaxtyping import UInt
 from PIL import Image
@@ -47,10 +48,10 @@ def read_counts(record: Record) -> UInt[np.ndarray, "h w 1"]:
     if size[0] * size[1] > _MOST_COUNTS:
         raise FlirError(f"its thermal image is stated to be {size[1]}x{size[0]}, larger than any camera's")
     if data[:8] == _PNG:
-        _check_picture(data, size, "thermal image")
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 2:
-            raise FlirError("the PNG of its thermal image is damaged or does not hold 16-bit values")
+        pixels = _decode(data, size, "thermal image")
+        if pixels.dtype not in (np.uint16, np.int32) or pixels.ndim != 2:  # int32: older versions of Pillow
+            raise FlirError("the PNG of its thermal image does not hold 16-bit values")
+        pixels = pixels.astype(np.uint16)
         swapped = pixels.byteswap()
         pixels = swapped if _roughness(swapped) < _roughness(pixels) else pixels
     else:
@@ -69,15 +70,18 @@ def _roughness(pixels: UInt[np.ndarray, "h w"]) -> float:
     return float(np.abs(np.diff(pixels.astype(np.int32), axis=1)).mean()) if pixels.shape[1] > 1 else 0.0
 
 
-def _check_picture(data: bytes, size: tuple[int, int], what: str) -> None:
-    """Raises FlirError unless an embedded file is as large as the record says."""
+def _decode(data: bytes, size: tuple[int, int], what: str, *, mode: str | None = None) -> np.ndarray:
+    """Pixels of an embedded file, if it is whole and as large as the record says."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            held = image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if image.size != size[::-1]:
+                held = f"{image.size[0]}x{image.size[1]}"
+                raise FlirError(f"its {what} is stated to be {size[1]}x{size[0]} but is {held}")
+            return np.asarray(image.convert(mode) if mode else image)
+    except FlirError:
+        raise
+    except (OSError, ValueError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError) as error:
         raise FlirError(f"its {what} is damaged ({error})") from error
-    if held != size[::-1]:
-        raise FlirError(f"its {what} is stated to be {size[1]}x{size[0]} but is {held[0]}x{held[1]}")
 
 
 def read_visible(record: Record) -> UInt[np.ndarray, "H W 3"]:
@@ -91,12 +95,7 @@ def read_visible(record: Record) -> UInt[np.ndarray, "H W 3"]:
         raise FlirError(f"its visible image is stated to be {size[1]}x{size[0]}, larger than any camera's")
     if data[:8] != _PNG and data[:3] != _JPEG:
         raise FlirError("its visible image is neither JPEG nor PNG")
-    _check_picture(data, size, "visible image")
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise FlirError(f"its visible image is damaged ({error})") from error
+    pixels = _decode(data, size, "visible image", mode="RGB")
     if data[:8] == _PNG and _is_ycc(pixels):
         pixels = np.asarray(Image.fromarray(pixels, mode="YCbCr").convert("RGB"))
     return pixels

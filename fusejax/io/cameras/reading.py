@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import struct
 from pathlib import Path
 from typing import Literal
 
@@ -155,7 +156,7 @@ def _exif(found: list[Segment]) -> Image.Exif:
         if segment.marker == app(1) and segment.data.startswith(_EXIF):
             try:
                 exif.load(segment.data)
-            except (OSError, ValueError, SyntaxError, KeyError):
+            except (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError, struct.error):
                 return Image.Exif()
             break
     return exif

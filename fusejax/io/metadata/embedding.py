@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from PIL import Image, TiffImagePlugin
 
 from fusejax.io.metadata.content import Metadata
-from fusejax.io.metadata.reading import EXIF, PHOTOSHOP, PNG, PROFILE, XMP, XMP_KEYWORD, iptc_of
+from fusejax.io.metadata.reading import DAMAGED, EXIF, PHOTOSHOP, PNG, PROFILE, XMP, XMP_KEYWORD, iptc_of
 
 _MOST_IN_SEGMENT = 65533
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG, _ICC_TAG, _EXIF_IFD, _GPS_IFD = 700, 33723, 34377, 34675, 0x8769, 0x8825
@@ -117,18 +117,28 @@ def _riff(data: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def encode_tiff(pixels: Shaped[np.ndarray, "h w c"], found: Metadata, *, description: str = "") -> bytes:
+def encode_tiff(
+    pixels: Shaped[np.ndarray, "h w c"], found: Metadata, *, description: str = ""
+) -> tuple[bytes, list[str]]:
     """A TIFF file, compressed without loss.
 
     Args:
         pixels: uint8, uint16 or float32, gray or RGB.
         found: metadata of the picture.
         description: text for the tag ImageDescription; by default that of the metadata.
+
+    Returns:
+        The file, and what it cannot hold.
     """
     height, width, channels = pixels.shape
+    left_out = list(found.left_out)
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if found.exif:
-        _copy_exif(found.exif, directory)
+        try:
+            _copy_exif(found.exif, TiffImagePlugin.ImageFileDirectory_v2()).tobytes()
+            _copy_exif(found.exif, directory)
+        except DAMAGED as error:
+            left_out.append(f"EXIF ({error})")
     for tag, kind, values in found.geo:
         directory.tagtype[tag] = kind
         directory[tag] = values[0] if len(values) == 1 else values
@@ -154,7 +164,7 @@ def encode_tiff(pixels: Shaped[np.ndarray, "h w c"], found: Metadata, *, descrip
     directory.tagtype[_STARTS] = directory.tagtype[_BYTES] = 4
     # Counted from the end of the directory, whose length Pillow adds.
     directory[_STARTS] = tuple(int(at) for at in np.cumsum([0, *(len(strip) for strip in strips[:-1])]))
-    return _HEADER + directory.tobytes(len(_HEADER)) + b"".join(strips)
+    return _HEADER + directory.tobytes(len(_HEADER)) + b"".join(strips), left_out
 
 
 def _packed(rows: Shaped[np.ndarray, "h w c"]) -> bytes:
@@ -164,7 +174,7 @@ def _packed(rows: Shaped[np.ndarray, "h w c"]) -> bytes:
     return zlib.compress(little.tobytes())
 
 
-def _copy_exif(block: bytes, directory: TiffImagePlugin.ImageFileDirectory_v2) -> None:
+def _copy_exif(block: bytes, directory: TiffImagePlugin.ImageFileDirectory_v2) -> TiffImagePlugin.ImageFileDirectory_v2:
     """Copies the tags of an EXIF block; its directories become those of the file."""
     exif = Image.Exif()
     exif.load(EXIF + block)
@@ -175,3 +185,4 @@ def _copy_exif(block: bytes, directory: TiffImagePlugin.ImageFileDirectory_v2) -
         # Maker notes point to places in the file that they came from.
         if held := {name: value for name, value in exif.get_ifd(tag).items() if name != _MAKER_NOTE}:
             directory[tag] = held
+    return directory

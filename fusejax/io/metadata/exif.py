@@ -10,6 +10,7 @@ _ORIENTATION, _WIDTH, _HEIGHT, _EXIF_IFD = 0x0112, 0x0100, 0x0101, 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
 _SHORT, _LONG = 3, 4
 _MOST_ENTRIES = 4096
+_MAGIC = 42  # of TIFF, behind the byte order
 _ORDERS = {b"II": "<", b"MM": ">"}
 
 
@@ -29,7 +30,7 @@ def for_upright_picture(block: bytes, size: tuple[int, int]) -> bytes:
     """
     changed = bytearray(block)
     order = _ORDERS.get(bytes(block[:2]))
-    if order is None or len(block) < 8:
+    if order is None or len(block) < 8 or struct.unpack_from(f"{order}H", block, 2) != (_MAGIC,):
         raise ExifError("it does not begin as EXIF does")
     (first,) = struct.unpack_from(f"{order}I", block, 4)
     height, width = size

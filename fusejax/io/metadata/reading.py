@@ -20,6 +20,19 @@ PNG = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 _PNG_COLOR = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 
+# What Pillow raises for damaged directories.
+DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+)
+
 # More than any camera or editor writes; what is larger is not carried into every fused image.
 _MOST_BYTES = 2**20
 
@@ -158,7 +171,7 @@ def _from_tiff(path: Path) -> Metadata:
                 icc=_bytes(tags.get(_ICC_TAG)),
                 geo=geo,
             )
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error) as error:
+    except (*DAMAGED, Image.DecompressionBombError) as error:
         return Metadata(left_out=(f"all metadata ({error})",))
 
 
