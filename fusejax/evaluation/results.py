@@ -15,6 +15,8 @@ CLEAN = "clean"
 class Scores:
     """Scores of methods on the images of one set.
 
+    One value per image, of every method::
+
         scores = result.scores[0]
         for m, method in enumerate(scores.methods):
             scores.values[m, 0, :, scores.metrics.index("VIF")]  # one value per image
