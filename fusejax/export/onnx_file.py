@@ -29,10 +29,17 @@ def write_onnx(
         color: whether `vi` and `fused` are RGB instead of luma.
 
     Raises:
-        ValueError: if the configuration computes in a type other than float32.
+        ValueError: if the configuration computes in a type other than float32, or if nobody has
+            written the network as a graph.
     """
     if (dtype := getattr(config, "dtype", "float32")) != "float32":
         raise ValueError(f"The network computes in {dtype}; ONNX export supports only float32.")
+    if type(config) not in WRITERS:
+        raise ValueError(
+            f"{type(config).__name__} has no ONNX writer; those that have: "
+            f"{', '.join(kind.__name__ for kind in WRITERS)}. Add one to WRITERS in fusejax/export/onnx_networks.py, "
+            "or export with --format stablehlo, which needs none."
+        )
     graph = OnnxGraph(half=half)
     vi_y = graph.convolve("vi", LUMA_WEIGHTS[None, None, :, None]) if color else "vi"
     multiple = build(config).multiple

@@ -5,12 +5,14 @@ it may be a tile of the image. This changes what a network sees in two places: 3
 interpolations read one pixel beyond the border of the image, and channel attention and pooled means
 sum over all pixels. Each of these operations is a separate module in `fusejax.models` (modules that
 read beyond the border state in `padding` what they expect there). A Flax interceptor can therefore
-correct them without any change to the networks or their training.
+correct them without any change to the networks or their training. Networks that combine pixels in
+another way are refused, see `fusejax.inference.locality`.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,14 +21,26 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
+from fusejax.inference.locality import spatial_problem
 from fusejax.models.config import ModelConfig
+from fusejax.models.convolutions import Conv3x3, PairedConv3x3, UpsampleConv
+from fusejax.models.depthwise import DepthwiseConv3x3
+from fusejax.models.fusionnet import UpsampleBilinear, ZeroConv3x3
 from fusejax.models.layers import ChannelProducts, GlobalMean
-from fusejax.ops.extent import continue_border
+from fusejax.models.light import UpsampleCells
+from fusejax.ops.extent import CORRECTED, continue_border
 from fusejax.typing import Luma, Params
 
 # Sums over pixels, keyed by the path of the module that needs them; sums over parts of an image add
 # up to the sum over the image.
 Sums = dict[str, tuple[ArrayLike, ...]]
+
+
+# Modules that read one pixel beyond the border and do nothing else with pixels.
+_READ_BEYOND = (
+    *(Conv3x3, DepthwiseConv3x3, PairedConv3x3, UpsampleBilinear, UpsampleCells, UpsampleConv, ZeroConv3x3),
+    nn.Conv,
+)
 
 
 def extension_index(side: int, multiple: int, size: int) -> Int[np.ndarray, " size"]:
@@ -79,34 +93,98 @@ def apply_within(
 
     Returns:
         The output of the network, and the sums over the core.
+
+    Raises:
+        ValueError: if the network combines pixels in a way that cannot be corrected; names it.
     """
+    if (problem := spatial_problem(model, params)) is not None:
+        raise ValueError(
+            f"{type(model).__name__} cannot run on an array that holds more or less than the image, because of "
+            f"{problem}. Build it from the modules of fusejax.models, such as Conv3x3 and GlobalMean, or nn.Conv with "
+            "padding SAME; or fuse at the exact size, without tiles."
+        )
     sums: Sums = {}
-    height = ir.shape[1]
     if core is None:
         core = jnp.array([0, 1, 0, 0]) * extent[0] + jnp.array([0, 0, 0, 1]) * extent[1]
-
-    def intercept(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        module = context.module
-        if context.method_name != "__call__":
-            return call(*args, **kwargs)
-        if isinstance(module, ChannelProducts | GlobalMean):
-            path = "/".join(module.path)
-            mask = _inside(args[0].shape, core // (height // args[0].shape[1]))
-            masked = [jnp.where(mask, x, 0) for x in args]
-            if isinstance(module, ChannelProducts):
-                own = call(*masked)
-            else:
-                own = masked[0].sum(axis=(1, 2), keepdims=True), mask.sum(dtype=jnp.float32)
-            sums[path] = own
-            used = own if given is None else jax.tree.map(lambda g, o: jnp.where(use_given, g, o), given[path], own)
-            return used if isinstance(module, ChannelProducts) else used[0] / used[1]
-        if mode := getattr(module, "padding", None):
-            args = tuple(continue_border(x, extent // (height // x.shape[1]), mode) for x in args)
-        return call(*args, **kwargs)
-
-    with nn.intercept_methods(intercept):
+    part = Part(extent, ir.shape[1], core, given, use_given, sums)
+    with nn.intercept_methods(functools.partial(_correct, part)):
         result = model.apply({"params": params}, ir, vi_y, method=method)
     return result, sums
+
+
+class Part(NamedTuple):
+    """What an array holds of an image, and what is known of the rest; see `apply_within`.
+
+    Attributes:
+        extent: height and width of the part.
+        height: height of the array.
+        core: see `apply_within`.
+        given: see `apply_within`.
+        use_given: see `apply_within`.
+        sums: receives the sums over the core.
+    """
+
+    extent: Int[Array, " 2"]
+    height: int
+    core: Int[Array, " 4"]
+    given: Sums | None
+    use_given: Bool[Array, ""] | bool
+    sums: Sums
+
+
+def intercepted(extent: Int[Array, " 2"], height: int) -> Any:
+    """The corrections alone, as a context, for looking at the trace of a network."""
+    core = jnp.array([0, 1, 0, 0]) * extent[0] + jnp.array([0, 0, 0, 1]) * extent[1]
+    part = Part(extent, height, core, None, False, {})
+    return nn.intercept_methods(functools.partial(_correct, part))
+
+
+def _correct(part: Part, call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+    """Runs a module as if the array ended where the image does."""
+    module = context.module
+    if context.method_name != "__call__":
+        return call(*args, **kwargs)
+    if isinstance(module, ChannelProducts | GlobalMean):
+        with jax.named_scope(CORRECTED):
+            return _summed(part, module, call, args)
+    if mode := border_mode(module):
+        with jax.named_scope(CORRECTED):
+            args = tuple(continue_border(x, part.extent // (part.height // x.shape[1]), mode) for x in args)
+    if mode and isinstance(module, _READ_BEYOND):
+        with jax.named_scope(CORRECTED):
+            return call(*args, **kwargs)
+    return call(*args, **kwargs)
+
+
+def border_mode(module: nn.Module) -> str | None:
+    """What a module expects beyond the border, as a mode of `continue_border`.
+
+    Args:
+        module: a module of `fusejax.models`, which states it in `padding`, or a convolution of Flax
+            that pads with zeros to the same size.
+
+    Returns:
+        The mode; None if the module does not read beyond the border, or nothing is known.
+    """
+    if isinstance(module, nn.Conv):
+        plain = module.padding == "SAME" and module.input_dilation in (1, None)
+        return "constant" if plain else None
+    padding = getattr(module, "padding", None)
+    return padding if padding in ("constant", "zero", "edge", "reflect") else None
+
+
+def _summed(part: Part, module: nn.Module, call: Callable, args: tuple) -> Any:
+    path = "/".join(module.path)
+    mask = _inside(args[0].shape, part.core // (part.height // args[0].shape[1]))
+    masked = [jnp.where(mask, x, 0) for x in args]
+    if isinstance(module, ChannelProducts):
+        own = call(*masked)
+    else:
+        own = masked[0].sum(axis=(1, 2), keepdims=True), mask.sum(dtype=jnp.float32)
+    part.sums[path] = used = own
+    if part.given is not None:
+        used = jax.tree.map(lambda g, o: jnp.where(part.use_given, g, o), part.given[path], own)
+    return used if isinstance(module, ChannelProducts) else used[0] / used[1]
 
 
 def _inside(shape: tuple[int, ...], core: Int[Array, " 4"]) -> Bool[Array, "h w 1"]:

@@ -1,5 +1,6 @@
 """Networks of the library as backends: whole images in buckets, or tiles if memory is short."""
 
+import functools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from fusejax.inference.backend import Backend, Differentiable, Luma, Planes
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import without_remat
+from fusejax.inference.locality import spatial_problem
 from fusejax.inference.memory import check_tile, choose_core, held_bytes, memory_limit
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import OnTile, fuse_in_tiles
@@ -29,7 +31,8 @@ class Fuser(Backend):
     and the result is cropped back. The result depends neither on the bucket nor on the other
     images. With `exact_size`, the network is compiled for the exact size instead. For light
     networks, this takes about half the time of the bucket's program, and the result differs only by
-    float rounding. `fuse_folder` uses it for sizes that many pairs of the folder share.
+    float rounding. `fuse_folder` uses it for sizes that many pairs of the folder share. Networks
+    that combine pixels in a way that the library does not know always use it.
 
     Example:
         >>> import numpy as np
@@ -142,6 +145,7 @@ class Fuser(Backend):
         sources = Sources(np.asarray(ir), np.asarray(vi_y))
         if (tile := self.tile_side(sources)) is not None:
             return fuse_in_tiles(self.model, self.params, sources, core=tile)
+        exact_size = exact_size or self._problem is not None
         return fuse_whole(self.model, self.params, sources.ir, sources.vi, exact_size=exact_size)
 
     def fuse_sources(
@@ -160,7 +164,13 @@ class Fuser(Backend):
         """
         if tile is not None:
             return fuse_in_tiles(self.model, self.params, sources, core=tile, on_tile=on_tile)
+        exact_size = exact_size or self._problem is not None
         return fuse_whole(self.model, self.params, *sources.planes, exact_size=exact_size)
+
+    @functools.cached_property
+    def _problem(self) -> str | None:
+        """Why images can be neither padded nor cut for this network, see `spatial_problem`."""
+        return spatial_problem(self.model, self.params)
 
     def tile_side(self, sources: Sources) -> int | None:
         """Chooses the tiles used for these pairs.
@@ -175,8 +185,15 @@ class Fuser(Backend):
             Their side in pixels; None if the pairs are fused as a whole.
 
         Raises:
-            ValueError: if memory does not suffice for the smallest tiles.
+            ValueError: if memory does not suffice for the smallest tiles, or if tiles are asked for
+                and the network cannot be cut into tiles.
         """
+        if self.tile != "off" and self._problem is not None:
+            if self.tile == "auto":
+                return None
+            raise ValueError(
+                f"{type(self.model).__name__} cannot be fused in tiles, because of {self._problem}; use --tile off."
+            )
         held = held_bytes(sources.vi)
         with self._choosing:
             if (key := (sources.size, held)) not in self._cores:
@@ -201,6 +218,7 @@ class Fuser(Backend):
                 f"fusing images of {size_text(size)} in tiles of {tile} pixels, in several passes until the result "
                 "converges (compiled once, kept for later runs)"
             )
+        exact_size = exact_size or self._problem is not None
         shared = size_text((bucket(size[0]), bucket(size[1])))
         images = f"images of {size_text(size)}" if exact_size else f"images of up to {shared}"
         return f"compiling the network for {images}, once per size (kept for later runs)"
@@ -233,7 +251,7 @@ class Fuser(Backend):
             ValueError: if the network has no maps.
         """
         self.check_maps()
-        return fuse_with_maps(self.model, self.params, *sources.planes)
+        return fuse_with_maps(self.model, self.params, *sources.planes, exact_size=self._problem is not None)
 
     def check_maps(self) -> None:
         """Refuses networks without maps.

@@ -42,8 +42,12 @@ def fuse_traced(model: nn.Module, params: Params, ir: Planes, vi_y: Planes) -> P
     return _forward_exact(model, params, ir, vi_y)
 
 
-def fuse_with_maps(model: nn.Module, params: Params, ir: Luma, vi_y: Luma) -> tuple[Luma, dict[str, Luma]]:
+def fuse_with_maps(
+    model: nn.Module, params: Params, ir: Luma, vi_y: Luma, *, exact_size: bool = False
+) -> tuple[Luma, dict[str, Luma]]:
     """Like `fuse_whole`, for a network that provides maps; also returns these, in [0, 1]."""
+    if exact_size:
+        return jax.tree.map(np.asarray, _outputs_exact(model, params, ir, vi_y))
     h, w = ir.shape[1:3]
     return jax.tree.map(lambda x: np.asarray(x)[:, :h, :w], _outputs(model, params, *_extended(model, ir, vi_y)))
 
@@ -74,4 +78,11 @@ def _forward_exact(model, params, ir, vi_y):
 def _outputs(model, params, ir, vi_y, extent):
     with jax.numpy_rank_promotion("allow"):
         found = apply_within(model, params, ir, vi_y, extent=extent, method="outputs")[0]
+    return jnp.clip(found["fused_y"], 0.0, 1.0), found["maps"]
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _outputs_exact(model, params, ir, vi_y):
+    with jax.numpy_rank_promotion("allow"):
+        found = model.apply({"params": params}, ir, vi_y, method="outputs")
     return jnp.clip(found["fused_y"], 0.0, 1.0), found["maps"]

@@ -18,6 +18,7 @@ from fusejax.models.config import LightConfig
 from fusejax.models.convolutions import Conv3x3, Pointwise
 from fusejax.models.depthwise import DepthwiseConv3x3
 from fusejax.models.layers import GlobalMean
+from fusejax.ops.extent import CORRECTED
 from fusejax.ops.numerics import isolate_on_cpu, sum_arrays
 from fusejax.typing import Luma
 
@@ -141,11 +142,15 @@ def combine(config: LightConfig, ir: Plane, vi_y: Plane, coefficients: list[Plan
 
 
 def fine(x: Plane) -> Plane:
-    """x minus its 5x5 binomial blur, borders repeated."""
+    """x minus its 5x5 binomial blur, borders repeated.
+
+    Larger arrays repeat the borders of their image, so that nothing has to be corrected for them.
+    """
     h, w = x.shape[1:]
-    padded = jnp.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge")
-    rows = sum_arrays(t * padded[:, i : i + h] for i, t in enumerate(_SMOOTH))
-    return x - sum_arrays(t * rows[:, :, i : i + w] for i, t in enumerate(_SMOOTH))
+    with jax.named_scope(CORRECTED):
+        padded = jnp.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge")
+        rows = sum_arrays(t * padded[:, i : i + h] for i, t in enumerate(_SMOOTH))
+        return x - sum_arrays(t * rows[:, :, i : i + w] for i, t in enumerate(_SMOOTH))
 
 
 def pad_to_cells(x: Plane, cell: int) -> Float[Array, "b h2 w2"]:

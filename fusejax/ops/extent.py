@@ -13,6 +13,9 @@ from jaxtyping import Array, Bool, Float, Int, Num
 
 from fusejax.typing import Extent
 
+CORRECTED = "corrected-for-extent"
+"""Name scope of operations on many pixels that are right on arrays larger than the image."""
+
 # Height and width: numbers, or traced ones where the array is larger than the image.
 Size = tuple[int | Int[Array, ""], int | Int[Array, ""]]
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from fusing import network_and_params
-from test_extent import CONFIGS
+from test_extent import small
 
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import memory, tiles
@@ -18,7 +18,10 @@ from fusejax.inference.memory import choose_core, held_bytes, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
 from fusejax.io.images import write_image
+from fusejax.models import NETWORKS
 from fusejax.weights.files import save_weights
+
+CONFIGS = {kind.__name__.removesuffix("Config").lower(): small(kind) for kind in NETWORKS}
 
 
 @pytest.mark.parametrize(("side", "core", "halo"), [(100, 36, 32), (100, 4, 8), (24, 8, 8), (200, 64, 8)])
@@ -83,9 +86,7 @@ def test_color_and_raw_values_in_tiles(ir_type, vi_type):
     raw = rng.random((75, 101))
     ir = (7000 + 2000 * raw).astype(ir_type) if ir_type != np.uint8 else (255 * raw).astype(np.uint8)
     vi = rng.integers(0, np.iinfo(vi_type).max, (75, 101, 3), dtype=vi_type)
-    images = [
-        Fuser(params, CONFIGS["light"], tile=tile).fuse(ir, vi, ir_range=(7000, 9000)) for tile in ("off", 16)
-    ]
+    images = [Fuser(params, CONFIGS["light"], tile=tile).fuse(ir, vi, ir_range=(7000, 9000)) for tile in ("off", 16)]
     levels = [x.astype(float) * 255 / np.iinfo(vi_type).max for x in images]
     assert np.abs(levels[0] - levels[1]).max() <= 1
 

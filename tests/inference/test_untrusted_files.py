@@ -151,9 +151,7 @@ def test_an_onnx_file_never_reads_other_files(tmp_path, monkeypatch):
     onnx = pytest.importorskip("onnx")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "secret.bin").write_bytes(np.full((1, 1, 8, 12), 0.75, np.float32).tobytes())
-    tensor = onnx.TensorProto(
-        name="x", data_type=1, dims=(1, 1, 8, 12), data_location=onnx.TensorProto.EXTERNAL
-    )
+    tensor = onnx.TensorProto(name="x", data_type=1, dims=(1, 1, 8, 12), data_location=onnx.TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="secret.bin")
     path = onnx_file(tmp_path / "a.onnx", [node("Add", "ir", "x")], initializers=[tensor])
     with pytest.raises(ValueError, match=r"a\.onnx.*keeps data in other files"):
