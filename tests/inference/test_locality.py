@@ -103,7 +103,7 @@ def test_a_plain_network_fuses_the_same_in_every_way_or_is_refused_by_name(op):
     if op in LOCAL:
         np.testing.assert_allclose(tiled.fuse_luma(ir, vi_y), exact, atol=1 / 255)
         return
-    with pytest.raises(ValueError, match=r"Plain cannot be fused in tiles, because of (reduce_sum|slice) over pixels in P"):
+    with pytest.raises(ValueError, match=r"Plain cannot be fused in tiles, because of (reduce_sum|slice) over pixels"):
         tiled.fuse_luma(ir, vi_y)
     with pytest.raises(ValueError, match="Plain cannot run on an array that holds more or less than the image"):
         apply_within(model, params, jnp.asarray(ir), jnp.asarray(vi_y), extent=jnp.array([60, 60]))
