@@ -11,7 +11,7 @@ another way are refused, see `fusejax.inference.locality`.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -21,7 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Int
 
-from fusejax.inference.locality import spatial_problem
+from fusejax.inference.locality import PRIMES, problems
 from fusejax.models.config import ModelConfig
 from fusejax.models.convolutions import Conv3x3, PairedConv3x3, UpsampleConv
 from fusejax.models.depthwise import DepthwiseConv3x3
@@ -132,11 +132,33 @@ class Part(NamedTuple):
     sums: Sums
 
 
-def intercepted(extent: Int[Array, " 2"], height: int) -> Any:
-    """The corrections alone, as a context, for looking at the trace of a network."""
-    core = jnp.array([0, 1, 0, 0]) * extent[0] + jnp.array([0, 0, 0, 1]) * extent[1]
-    part = Part(extent, height, core, None, False, {})
-    return nn.intercept_methods(functools.partial(_correct, part))
+def spatial_problem(model: nn.Module, params: Params) -> str | None:
+    """Says what a network does beyond single pixels outside of the known modules.
+
+    Args:
+        model: network with `remat="none"`.
+        params: its parameters, or their shapes.
+
+    Returns:
+        The operation and the module; None if there is none, so that images may be padded or cut.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    return _problem(model, structure, tuple((x.shape, jnp.dtype(x.dtype).name) for x in leaves))
+
+
+@functools.cache
+def _problem(model: nn.Module, structure: Any, leaves: tuple) -> str | None:
+    size = [model.multiple * prime for prime in PRIMES]
+    image = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
+    params = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+
+    def forward(params: Any, ir: jax.Array, vi_y: jax.Array) -> jax.Array:
+        part = Part(jnp.array(size), size[0], jnp.array([0, size[0], 0, size[1]]), None, False, {})
+        with nn.intercept_methods(functools.partial(_correct, part)), jax.numpy_rank_promotion("allow"):
+            return model.apply({"params": params}, ir, vi_y)
+
+    traced = jax.make_jaxpr(forward)(params, image, image)
+    return next(problems(traced.jaxpr), None)
 
 
 def _correct(part: Part, call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
@@ -167,10 +189,15 @@ def border_mode(module: nn.Module) -> str | None:
         The mode; None if the module does not read beyond the border, or nothing is known.
     """
     if isinstance(module, nn.Conv):
-        plain = module.padding == "SAME" and module.input_dilation in (1, None)
+        # With strides, SAME pads arrays of even and odd sides differently.
+        plain = module.padding == "SAME" and module.input_dilation in (1, None) and _is_one(module.strides)
         return "constant" if plain else None
     padding = getattr(module, "padding", None)
     return padding if padding in ("constant", "zero", "edge", "reflect") else None
+
+
+def _is_one(strides: int | Sequence[int] | None) -> bool:
+    return strides is None or set(np.atleast_1d(strides).tolist()) == {1}
 
 
 def _summed(part: Part, module: nn.Module, call: Callable, args: tuple) -> Any:

@@ -11,8 +11,7 @@ import numpy as np
 
 from fusejax.inference.backend import Backend, Differentiable, Luma, Planes
 from fusejax.inference.compilation import keep_compilations
-from fusejax.inference.extent import without_remat
-from fusejax.inference.locality import spatial_problem
+from fusejax.inference.extent import spatial_problem, without_remat
 from fusejax.inference.memory import check_tile, choose_core, held_bytes, memory_limit
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import OnTile, fuse_in_tiles

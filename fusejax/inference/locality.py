@@ -1,24 +1,16 @@
-"""Which networks may run on arrays that hold more or less than one image.
+"""Finds the operations of a traced network in which a pixel depends on others.
 
-`fusejax.inference.extent` corrects the operations in which a pixel depends on others, if they are
-modules that it knows. Anything else must work on every pixel by itself. This is checked on the
-trace of the network, in which height and width are multiples of two large primes, so that axes of
-pixels are recognized by their length.
+Height and width of the trace are multiples of two large primes, so that axes of pixels are
+recognized by their length. Operations in the name scope `CORRECTED` are left out.
 """
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-
 from fusejax.ops.extent import CORRECTED
-from fusejax.typing import Params
 
 # Large enough that no number of channels is a multiple of them.
-_PRIMES = (10007, 10009)
+PRIMES = (10007, 10009)
 _REDUCTIONS = ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin")
 _CUTS = ("slice", "split", "dynamic_slice", "pad")
 # Operations that compute every pixel by itself, or only rename axes.
@@ -35,37 +27,7 @@ _POINTWISE = frozenset(
 )
 
 
-def spatial_problem(model: nn.Module, params: Params) -> str | None:
-    """Says what a network does beyond single pixels outside of the known modules.
-
-    Args:
-        model: network with `remat="none"`.
-        params: its parameters, or their shapes.
-
-    Returns:
-        The operation and the module; None if there is none, so that images may be padded or cut.
-    """
-    leaves, structure = jax.tree.flatten(params)
-    return _problem(model, structure, tuple((x.shape, jnp.dtype(x.dtype).name) for x in leaves))
-
-
-@functools.cache
-def _problem(model: nn.Module, structure: Any, leaves: tuple) -> str | None:
-    from fusejax.inference.extent import intercepted  # which asks here whether it may be used
-
-    size = [model.multiple * prime for prime in _PRIMES]
-    image = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
-    params = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-
-    def forward(params: Any, ir: jax.Array, vi_y: jax.Array) -> jax.Array:
-        with intercepted(extent=jnp.array(size), height=size[0]), jax.numpy_rank_promotion("allow"):
-            return model.apply({"params": params}, ir, vi_y)
-
-    traced = jax.make_jaxpr(forward)(params, image, image)
-    return next(_problems(traced.jaxpr), None)
-
-
-def _problems(jaxpr: Any, outer: str = "") -> Iterator[str]:
+def problems(jaxpr: Any, outer: str = "") -> Iterator[str]:
     """Every operation that combines pixels, with the module in which it is.
 
     Args:
@@ -81,7 +43,7 @@ def _problems(jaxpr: Any, outer: str = "") -> Iterator[str]:
             continue
         if inner := list(_inner(equation)):
             for part in inner:
-                yield from _problems(part, where)
+                yield from problems(part, where)
         elif _mixes_pixels(equation):
             yield f"{equation.primitive.name} over pixels" + (f" in {where}" if where else "")
 
@@ -96,7 +58,7 @@ def _inner(equation: Any) -> Iterator[Any]:
 
 
 def _pixel_axes(shape: tuple[int, ...]) -> set[int]:
-    return {axis for axis, side in enumerate(shape) if any(side and side % prime == 0 for prime in _PRIMES)}
+    return {axis for axis, side in enumerate(shape) if any(side and side % prime == 0 for prime in PRIMES)}
 
 
 def _mixes_pixels(equation: Any) -> bool:

@@ -12,8 +12,7 @@ from fusing import random_params
 
 from fusejax.export import export_weights
 from fusejax.inference import Fuser
-from fusejax.inference.extent import apply_within, without_remat
-from fusejax.inference.locality import spatial_problem
+from fusejax.inference.extent import apply_within, spatial_problem, without_remat
 from fusejax.models import NETWORKS, build
 from fusejax.models.layers import GlobalMean
 from fusejax.weights.files import save_weights
@@ -56,6 +55,7 @@ OPERATIONS = {
     "norm of the image": lambda x: nn.GroupNorm(num_groups=2, name="norm")(x),  # noqa: PLW0108 - made inside
     "pooling": lambda x: nn.max_pool(x, (3, 3), padding="SAME"),
     "reflection": lambda x: nn.Conv(4, (3, 3), padding="REFLECT", name="reflected")(x),  # noqa: PLW0108 - made inside
+    "stride": lambda x: nn.ConvTranspose(4, (2, 2), (2, 2), name="up")(nn.Conv(4, (3, 3), (2, 2), name="down")(x)),
     "shift": lambda x: x + jnp.roll(x, 2, axis=1),
     "cumulative": lambda x: x + 0.01 * jnp.cumsum(x, axis=2),
     "position": lambda x: x * (jnp.arange(x.shape[1])[:, None, None] / x.shape[1]),

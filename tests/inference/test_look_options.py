@@ -85,9 +85,7 @@ def test_the_same_temperature_has_the_same_color_in_every_image(pair):
     counts = np.random.default_rng(0).integers(1000, 3000, (2, *SIZE, 1)).astype(np.uint16)
     counts[1] += 500
     counts[:, 40, 40] = 2500
-    shown = [
-        fusejax.fuse(ir, np.full_like(vi, 90), style="overlay", ir_range=(1000, 4000)) for ir in counts
-    ]
+    shown = [fusejax.fuse(ir, np.full_like(vi, 90), style="overlay", ir_range=(1000, 4000)) for ir in counts]
     np.testing.assert_array_equal(shown[0][40, 40], shown[1][40, 40])
 
 
