@@ -72,7 +72,7 @@ def run_kind(kind: str, numbers: list[int], options: Options, folder: Path) -> d
         process = context.Process(target=work, args=(kind, options.seed, left, folder, there), daemon=True)
         process.start()
         there.close()
-        patience, fault = 120.0, ""  # for the imports
+        patience, fault = 600.0, ""  # for the imports and the intact files
         while not fault:
             try:
                 if not here.poll(patience):
@@ -91,7 +91,7 @@ def run_kind(kind: str, numbers: list[int], options: Options, folder: Path) -> d
                 left.remove(number)
         process.kill()
         process.join()
-        if patience > limit:
+        if patience != limit:
             raise RuntimeError(f"The cases of {kind} cannot be prepared: the process {fault}.")
         results[left.pop(0)] = fault
     return results
