@@ -40,8 +40,13 @@ def upright(path: Path, frames: Iterable["av.VideoFrame"]) -> Iterator["av.Video
         VideoError: if a frame must be rotated by anything but a multiple of 90 degrees.
     """
     graphs: dict[tuple[Any, ...], Any] = {}
+    turns: dict[int, tuple[int, ...]] = {}
     for frame in frames:
-        turn = turn_of(path, frame)
+        # PyAV's table of side data and its frame keep each other in memory until Python collects
+        # cycles, so it is read only where the angle, which needs no table, is a new one.
+        if (angle := frame.rotation) not in turns:
+            turns[angle] = turn_of(path, frame)
+        turn = turns[angle]
         # If rows go from bottom to top, a plane points at its last row, and its buffer ends before.
         if turn == _UPRIGHT and min(plane.line_size for plane in frame.planes) > 0:
             yield frame

@@ -1,5 +1,6 @@
 """Videos from cameras, editors and recorders are read as players show them, or refused by name."""
 
+import gc
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -263,3 +264,24 @@ def test_damaged_files_are_read_or_refused_by_name(tmp_path, rng):
             refused.append(str(error))
     assert 5 < len(refused) < 60
     assert all("damaged." in text for text in refused)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "exif.avi"])
+def test_frames_are_freed_at_once(tmp_path, name):
+    """A frame that waits for the collector of cycles costs megabytes."""
+    if name == "a.mkv":
+        path = encode(tmp_path / name, visible(30), "ffv1", "yuv422p")
+    else:
+        exif = Image.Exif()
+        exif[271] = "camera"
+        path = motion_jpeg(tmp_path / name, visible(30), exif)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+        for frame in VideoFile(path):
+            frame.luma()
+            alive = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects()) - before
+            assert alive < 12
+    finally:
+        gc.enable()
