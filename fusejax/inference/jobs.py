@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.inference.beside import Beside, files_beside
-from fusejax.inference.pair_sources import PairHeader, SourceOptions, read_pair_header
+from fusejax.inference.pair_sources import PairHeader, SourceOptions, in_one_file, read_pair_header
 from fusejax.io.cameras import CameraError, CameraLayout
 from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
 from fusejax.io.images import WRITTEN_SUFFIXES
@@ -146,6 +146,8 @@ def find_jobs(
         ir, vi, ir_pattern=ir_pattern, vi_pattern=vi_pattern, recursive=recursive, skip_bad=skip_bad
     )
     single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
+    if sources.frame == "ir" and pairs and not any(map(in_one_file, pairs)):
+        raise PairError("--frame ir is for files that hold both images; leave it out for images in two files.")
     headers, bad = _headers(pairs, sources, single=single)
     if bad and not skip_bad:
         lines = "\n  ".join(bad[:_SHOWN])

@@ -62,7 +62,10 @@ def find_pairs(
         folder, file = (ir, vi) if _many(ir) else (vi, ir)
         raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
     if vi is not None and ir.samefile(vi):
-        raise PairError(f"--ir and --vi are the same file, {ir.resolve()}; give one infrared and one visible file.")
+        raise PairError(
+            f"--ir and --vi are the same file, {ir.resolve()}; give one infrared and one visible file, or leave out "
+            "--vi if it is a camera's file that holds both."
+        )
     infrared_size(ir)
     if vi is not None:
         image_size(vi)

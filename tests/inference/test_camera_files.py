@@ -316,6 +316,10 @@ def test_deep_images_do_not_fit_into_shallow_formats(tmp_path, weights):
         fuse(*words, "--format", "jpg", weights=weights)
     with pytest.raises(ValueError, match="has another suffix than --format jpg"):
         fuse(*words[:4], "--out", tmp_path / "o.png", "--format", "jpg", weights=weights)
+    with pytest.raises(ValueError, match="--frame ir is for files that hold both images"):
+        fuse(*words, "--frame", "ir", weights=weights)
+    with pytest.raises(ValueError, match=r"are the same file, .* or leave out --vi if it is a camera's file"):
+        fuse(*words[:2], "--vi", tmp_path / "ir.png", *words[4:], weights=weights)
     with pytest.raises(ValueError, match="quality is 0; it must be from 1 to 100"):
         fuse(*words, "--quality", 0, weights=weights)
 
