@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+_OLDEST = (18, 1)  # the first with the order of fields
+
 
 class VideoError(ValueError):
     """A video that cannot be used; the message names the file and says what to do."""
@@ -12,12 +14,15 @@ def import_av() -> Any:
     """PyAV.
 
     Raises:
-        VideoError: if it is not installed.
+        VideoError: if it is not installed, or too old.
     """
     try:
         import av
     except ImportError as error:
         raise VideoError("Videos need PyAV: pip install 'fusejax[video]', or pip install av.") from error
+    if tuple(int(part) for part in av.__version__.split(".")[:2]) < _OLDEST:
+        text = f"PyAV is {av.__version__}, but videos need {'.'.join(map(str, _OLDEST))} or newer"
+        raise VideoError(f"{text}: pip install -U 'fusejax[video]'.")
     return av
 
 

@@ -124,6 +124,12 @@ def test_without_pyav_the_message_says_how_to_install_it(root, monkeypatch):
         VideoFile(root / "ir.mkv")
 
 
+def test_an_old_pyav_is_named(root, monkeypatch):
+    monkeypatch.setattr(av, "__version__", "17.0.0")
+    with pytest.raises(VideoError, match=r"PyAV is 17\.0\.0, but videos need 18\.1 or newer: pip install -U"):
+        VideoFile(root / "ir.mkv")
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
