@@ -85,9 +85,10 @@ def _read_voc(path: Path, size: Size, classes: Sequence[str] | None, stems: Sequ
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise AnnotationError(f"{path}: malformed XML ({error}).") from error
     try:
-        stated = tuple(int(float(root.findtext(f"size/{k}") or 0)) for k in ("height", "width"))
+        height, width = (int(float(root.findtext(f"size/{k}") or 0)) for k in ("height", "width"))
     except (ValueError, OverflowError) as error:
         raise AnnotationError(f"{path}: its size is not two numbers.") from error
+    stated = height, width
     factors = _scale(stated, size, path)
     for n, found in enumerate(root.findall("object"), start=1):
         where = f"{path}, box {n}"

@@ -117,7 +117,8 @@ def _tiff_header(path: Path) -> Header:
 
 
 def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
-    return stored[::-1] if orientation in _TRANSPOSED else stored
+    height, width = stored
+    return (width, height) if orientation in _TRANSPOSED else (height, width)
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:

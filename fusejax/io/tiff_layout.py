@@ -5,7 +5,7 @@ Errors are `ValueError` with a reason that does not name the file; the caller ad
 
 import dataclasses
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class TiffLayout:
         no_data: value of pixels that were not measured, from GDAL.
     """
 
-    order: str
+    order: Literal["<", ">"]
     pages: int
     size: tuple[int, int]
     samples: int
@@ -119,7 +119,8 @@ def read_layout(file: BinaryIO) -> TiffLayout:
     head = file.read(16)
     if head[:4] not in MAGIC or len(head) < 8:
         raise ValueError("it is not a TIFF file")
-    order, big = "<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+")
+    order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
     if big and len(head) < 16:
         raise ValueError("it is truncated")
     (at,) = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)
@@ -179,7 +180,7 @@ def _values(file: BinaryIO, tag: int, entry: _Entry, order: str, length: int) ->
     return struct.unpack(form, inline[:size])
 
 
-def _layout(tags: dict[int, tuple], order: str, pages: int, length: int) -> TiffLayout:
+def _layout(tags: dict[int, tuple], order: Literal["<", ">"], pages: int, length: int) -> TiffLayout:
     def one(tag: int, default: int) -> int:
         value = tags.get(tag) or (default,)
         if len(value) > 1:

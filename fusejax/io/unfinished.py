@@ -131,6 +131,7 @@ def _locked(path: Path | epath.Path, *, folder: bool = False) -> Iterator[None]:
 
 def _lock(held: int, path: Path | epath.Path) -> bool:
     """Locks an open file; returns whether it is still the one at the path."""
+    assert fcntl is not None
     with contextlib.suppress(OSError):  # some network disks have no locks
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:

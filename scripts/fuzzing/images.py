@@ -5,6 +5,7 @@ import itertools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,17 +45,17 @@ def intact_images() -> dict[str, bytes]:
         if n % 3 and compression is not None:
             continue
         file = io.BytesIO()
-        options = how | {"predictor": compression in ("lzw", "zlib")} | ({} if how else {"rowsperstrip": 8})
+        options: dict[str, Any] = how | {"predictor": compression in ("lzw", "zlib")}
+        options |= {} if how else {"rowsperstrip": 8}
         turned = [(274, "H", 1, 1 + n % 8, True)]
         tifffile.imwrite(
             file,
             values[name],
-            byteorder=order,
             compression=compression,
             bigtiff=big,
             metadata=None,
             extratags=turned,
-            **options,
+            **{"byteorder": order, **options},
         )
         found[f"{n}_{name}.tif"] = file.getvalue()
     found["jpeg.tif"] = saved(frames[0], "tiff", compression="jpeg")

@@ -4,6 +4,7 @@ import fractions
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ class VideoCases(Cases):
     def __init__(self, folder: Path, seed: int):
         """Encodes the intact videos."""
         import av
+        import av.logging
 
         av.logging.set_level(None)
         super().__init__(folder, seed)
@@ -25,7 +27,7 @@ class VideoCases(Cases):
         kinds += (("d.avi", "mjpeg", "yuvj420p"), ("e.ts", "mpeg2video", "yuv420p"), ("f.webm", "libvpx", "yuv420p"))
         for name, codec, pixels in kinds:
             with av.open(str(folder / name), "w") as file:
-                stream = file.add_stream(codec, rate=fractions.Fraction(25))
+                stream: Any = file.add_stream(codec, rate=fractions.Fraction(25))
                 stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
                 for n in range(10):
                     frame = np.roll(np.tile(np.arange(64, dtype=np.uint8) * 3, (48, 1)), 3 * n, 1)

@@ -5,6 +5,7 @@ import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class WeightCases(Cases):
         path = folder / "tiny.safetensors"
         save_weights(path, jax.jit(build(config).init)(jax.random.key(0), pair, pair)["params"], config, {})
         self.intact = [(path.suffix, path.read_bytes())]
-        formats = ["stablehlo", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
+        formats: list[Any] = ["stablehlo", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
         for format in formats:
             out = folder / f"tiny.{format}"
             export_weights(path, out, format=format, size=(16, 16), overwrite=True)
