@@ -261,3 +261,17 @@ def test_damaged_metadata_never_stop_a_picture(tmp_path, name):
         for kind in ("tif", "png", "jpg"):
             write_image(tmp_path / f"o.{kind}", pixels, metadata=found)
             assert read_image(tmp_path / f"o.{kind}").shape == pixels.shape
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("name", ["dji_xts_R.jpg", "dji_m3t_R.JPG", "dji_m2ea_R.JPG", "flir_b60.jpg", "flir_c2.jpg"])
+def test_metadata_of_real_cameras_are_kept(data_root, tmp_path, kind, name):
+    source = data_root / "cameras" / name
+    path, left_out = copied(tmp_path, source, kind)
+    assert not left_out
+    before, after = (exiftool(p, "IFD0", "ExifIFD", "GPS", "XMP") for p in (source, path))
+    changed = ("Image", "Bits", "Sample", "PrimaryChromaticities", "ReferenceBlackWhite", "Orientation", "Compression")
+    own = ("ExifImageWidth", "ExifImageHeight", "Padding", "OffsetSchema")
+    names = [n for n in before if not n.split(":")[1].startswith(changed) and not n.endswith(own)]
+    assert len(names) > 10 and {n: after.get(n) for n in names} == {n: before[n] for n in names}
+    assert after["XMP-fusejax:ThermalModel"] == 'A "1" & <2>'

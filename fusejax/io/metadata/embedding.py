@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from PIL import Image, TiffImagePlugin
 
 from fusejax.io.metadata.content import Metadata
+from fusejax.io.metadata.exif import bytes_as_undefined
 from fusejax.io.metadata.reading import DAMAGED, EXIF, PHOTOSHOP, PNG, PROFILE, XMP, XMP_KEYWORD, iptc_of
 
 _MOST_IN_SEGMENT = 65533
@@ -164,7 +165,10 @@ def encode_tiff(
     directory.tagtype[_STARTS] = directory.tagtype[_BYTES] = 4
     # Counted from the end of the directory, whose length Pillow adds.
     directory[_STARTS] = tuple(int(at) for at in np.cumsum([0, *(len(strip) for strip in strips[:-1])]))
-    return _HEADER + directory.tobytes(len(_HEADER)) + b"".join(strips), left_out
+    head = _HEADER + directory.tobytes(len(_HEADER))
+    if _EXIF_IFD in directory:
+        head = bytes_as_undefined(head, found.exif)
+    return head + b"".join(strips), left_out
 
 
 def _packed(rows: Shaped[np.ndarray, "h w c"]) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 _ORIENTATION, _WIDTH, _HEIGHT, _EXIF_IFD = 0x0112, 0x0100, 0x0101, 0x8769
 _EXIF_WIDTH, _EXIF_HEIGHT = 0xA002, 0xA003
-_SHORT, _LONG = 3, 4
+_BYTE, _SHORT, _LONG, _UNDEFINED = 1, 3, 4, 7
 _MOST_ENTRIES = 4096
 _MAGIC = 42  # of TIFF, behind the byte order
 _ORDERS = {b"II": "<", b"MM": ">"}
@@ -47,6 +47,31 @@ def for_upright_picture(block: bytes, size: tuple[int, int]) -> bytes:
     if following + 4 <= len(block):
         struct.pack_into(f"{order}I", changed, following, 0)  # the directory of the preview
     return bytes(changed)
+
+
+def bytes_as_undefined(made: bytes, source: bytes) -> bytes:
+    """Marks values of the EXIF directory as undefined where the source does.
+
+    Pillow writes such values as bytes; the two types differ in their code only.
+
+    Args:
+        made: TIFF directory with an EXIF directory, from its byte order on.
+        source: block that its tags come from.
+    """
+    changed = bytearray(made)
+    kinds = {tag: kind for tag, kind, _, _ in _exif_entries(source)}
+    for tag, kind, _, at in _exif_entries(made):
+        if kind == _BYTE and kinds.get(tag) == _UNDEFINED:
+            struct.pack_into(f"{_ORDERS[made[:2]]}H", changed, at - 6, _UNDEFINED)
+    return bytes(changed)
+
+
+def _exif_entries(block: bytes) -> list[tuple[int, int, int, int]]:
+    order = _ORDERS[block[:2]]
+    for tag, kind, count, at in _entries(block, order, struct.unpack_from(f"{order}I", block, 4)[0]):
+        if tag == _EXIF_IFD and kind == _LONG and count == 1:
+            return list(_entries(block, order, struct.unpack_from(f"{order}I", block, at)[0]))
+    return []
 
 
 def _entries(block: bytes, order: str, at: int) -> Iterator[tuple[int, int, int, int]]:
