@@ -27,6 +27,8 @@ def run(path: Path) -> nbformat.NotebookNode:
         where = {"metadata": {"path": folder}}
         NotebookClient(notebook, timeout=900, kernel_name="python3", resources=where).execute()
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
         cell.metadata.pop("execution", None)  # times differ from run to run
         for output in cell.get("outputs", ()):
             if "text" in output:
@@ -34,6 +36,17 @@ def run(path: Path) -> nbformat.NotebookNode:
             if "image/png" in output.get("data", {}):
                 output["data"] = {"image/jpeg": as_jpeg(output["data"]["image/png"])}
     return notebook
+
+
+def joined(outputs: list) -> list:
+    """The outputs with adjacent pieces of printed text put together."""
+    found: list = []
+    for output in outputs:
+        if found and output.output_type == "stream" and found[-1].output_type == "stream":
+            found[-1].text += output.text
+        else:
+            found.append(output)
+    return found
 
 
 def as_jpeg(png: str) -> str:
