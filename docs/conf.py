@@ -41,6 +41,7 @@ nb_render_image_options = {"width": "100%"}
 suppress_warnings = ["misc.highlighting_failure", "myst.header", "toc.empty_glob"]
 
 default_role = "code"
+smartquotes = False  # "--ir" is no dash
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True

@@ -5,6 +5,7 @@ Nothing is installed: pip only resolves, in a temporary environment. Run the tes
 Usage: python scripts/make_constraints.py python3.11 python3.12 python3.13
 """
 
+import datetime
 import json
 import re
 import subprocess
@@ -44,7 +45,8 @@ def main(pythons: list[str]) -> None:
         report = resolve(python)
         version = ".".join(report["environment"]["python_version"].split(".")[:2])
         path = ROOT / "constraints" / f"py{version.replace('.', '')}.txt"
-        head = f"# Versions with which the tests passed: Python {version}, Linux, CPU (scripts/make_constraints.py)."
+        today = datetime.datetime.now(datetime.UTC).date()
+        head = f"# Python {version}, Linux, CPU: versions that scripts/make_constraints.py resolved on {today}."
         path.write_text("\n".join([head, *pinned(report), ""]), encoding="utf-8")
         print(f"{path.relative_to(ROOT)}: {len(report['install'])} packages")
 

@@ -37,7 +37,7 @@ install_fusejax() {
       return 1
     }
   fi
-  # The constraints hold the versions with which the tests passed; a Python without any gets the newest.
+  # The constraints hold one resolved set of versions per Python, for CI and users alike; others get the newest.
   version=$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])')
   local constraints=() which="the newest versions"
   if [ -z "${FUSEJAX_NEWEST:-}" ] && [ -f "constraints/py$version.txt" ]; then
