@@ -22,7 +22,7 @@ from fusejax.progress import track
 from fusejax.serialize import from_dict
 from fusejax.weights.files import load_weights
 
-RECIPES = {"angularfuse": "angularfuse_tuned", "light": "light"}
+RECIPES = {"angularfuse": "angularfuse_tuned", "light": "light_look", "light_metrics": "light"}
 STORED = Path(__file__).parents[1] / "tests" / "weights" / "first_losses.json"
 
 

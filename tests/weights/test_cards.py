@@ -28,7 +28,7 @@ def test_every_shipped_file_has_a_card_and_first_losses_and_all_are_small():
     names = shipped_weights()
     assert set(LOSSES) == set(names)
     assert {path.stem for path in WEIGHTS.glob("*.md")} == set(names)
-    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) < 10e6
+    assert sum(path.stat().st_size for path in WEIGHTS.glob("*.safetensors")) < 10 * 2**20  # 10 MiB
 
 
 @pytest.mark.parametrize("name", shipped_weights())
