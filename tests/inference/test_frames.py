@@ -179,6 +179,7 @@ def test_a_step_that_returns_nonsense_is_named(fuser, frames, tmp_path):
     ir, vi = frames[0][0], frames[1][0]
     for change, message in (
         ({"ir": ir[:8]}, "a: ir is 32x8 but vi is 32x24"),
+        ({"ir": ir[:, :8]}, "a: ir is 8x24 but vi is 32x24"),
         ({"mask": np.ones((3, 3, 1), np.float32)}, "a: the mask has the shape"),
         ({"mask": np.full((*SIZE, 1), 2, np.float32)}, "a: the mask has values outside"),
     ):
