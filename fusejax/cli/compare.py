@@ -105,8 +105,9 @@ def _check(options: CompareOptions) -> None:
     folders = [_place(options.out, name) for name in options.sets]
     beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
     refuse_existing(beside, overwrite=options.overwrite)
-    for name in options.sets if options.page is not None else ():
-        check_page(_place(options.page, name), overwrite=options.overwrite)
+    for name in options.sets:
+        if options.page is not None:
+            check_page(_place(options.page, name), overwrite=options.overwrite)
 
 
 def _write(compared: Sequence[Evaluation], known: Rows, options: CompareOptions) -> str:

@@ -64,8 +64,9 @@ def compare_methods(
     if not methods or not sets:
         raise ValueError("Nothing to compare: give at least one set, and weights, rules or folders of results.")
     metrics_by_convention([convention], metrics)
-    fusing = [method for method in methods if method.weights is not None]
-    fusing = [dataclasses.replace(method, weights=opened(method.weights)) for method in fusing]  # before any work
+    fusing = [  # opened before any work
+        dataclasses.replace(method, weights=opened(method.weights)) for method in methods if method.weights is not None
+    ]
     sources = {name: _sources(Path(data_root) / name) for name in sets}
     theirs = {name: {m.name: _results(m.folder, name, sets) for m in methods if m.folder} for name in sets}
     found = []

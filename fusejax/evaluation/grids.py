@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from fusejax.evaluation.ablation import Ablation, run_folder
 from fusejax.evaluation.run import open_pairs
 from fusejax.inference.fuser import Fuser
@@ -40,6 +42,6 @@ def _draw_grid(path: Path, pair: Pair, fusers: dict[str, Fuser]) -> None:
     ir, vi = to_float(pair["ir"]), to_float(pair["vi"])
     rows = [labeled_row({"infrared": ir, "visible": vi})]
     for name, fuser in fusers.items():
-        fused_y = fuser.fuse_luma(ir[None], rgb_to_luma(vi)[None])[0]
+        fused_y = np.asarray(fuser.fuse_luma(ir[None], rgb_to_luma(vi)[None]))[0]
         rows.append(labeled_row({name: fused_y, "in color": recolor(fused_y, vi)}))
     write_image(path, stacked(rows))

@@ -8,7 +8,8 @@ with epy.lazy_api_imports(globals()):
     from fusejax.inference.exported import ExportedFile
     from fusejax.inference.folder import FusedFolder, fuse_folder
     from fusejax.inference.foreign import ForeignOnnx
-    from fusejax.inference.frames import Frame, FrameFuser, FrameRange, FrameSource, FusedFrame, Recording
+    from fusejax.inference.frame_sources import Frame, FrameSource, Recording
+    from fusejax.inference.frames import FrameFuser, FrameRange, FusedFrame
     from fusejax.inference.fuser import Fuser
     from fusejax.inference.loading import fuse, load
     from fusejax.inference.pair_arrays import Fused

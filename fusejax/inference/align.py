@@ -33,13 +33,12 @@ class Aligned(NamedTuple):
 
 @runtime_checkable
 class Aligner(Protocol):
-    """Turns a pair as it was read into one that can be fused, such as a registration.
+    """Turns a pair as it was read into one that can be fused, such as a registration."""
 
-    Attributes:
-        any_size: whether the two images may have different sizes.
-    """
-
-    any_size: bool
+    @property
+    def any_size(self) -> bool:
+        """Whether the two images may have different sizes."""
+        ...
 
     def __call__(self, ir: Pixels, vi: Pixels, *, name: str | None = None) -> Aligned:
         """Changes a pair.

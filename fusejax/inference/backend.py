@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, Protocol, runtime_checkab
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float, Shaped
 
 from fusejax.inference.align import Aligner, AsRead
@@ -232,10 +233,10 @@ class Backend(Protocol):
         Raises:
             ValueError: see `fuse`; and if there are no maps.
         """
-        ir_range, dtype, align = check_range(ir_range), integer_type(bits), align or AsRead()
+        ir_range, dtype, step = check_range(ir_range), integer_type(bits), align or AsRead()
         ir, vi = (on_host(x, name) for x, name in ((ir, "ir"), (vi, "vi")))
-        check_pair(ir, vi, any_size=align.any_size)
-        sources = make_sources(ir, vi, ir_range, ir_polarity, align, check_strength(strength))
+        check_pair(ir, vi, any_size=step.any_size)
+        sources = make_sources(ir, vi, ir_range, ir_polarity, step, check_strength(strength))
         if style != "fused":
             check_style(style, strength=strength, stretch=stretch, maps=maps)
             fused_y, by_name = sources.planes[1], {}
@@ -254,7 +255,7 @@ class Backend(Protocol):
 
 def on_host(image: Any, name: str) -> np.ndarray:
     """An image as a NumPy array; ValueError with advice inside a transformation of JAX."""
-    if isinstance(image, jax.core.Tracer):
+    if isinstance(image, Tracer):
         raise ValueError(
             f"{name} is traced by a transformation of JAX (jit, grad, vmap, ...), but images are converted, colored "
             "and rounded on the host. Call fuse outside of it; inside, use fuse_luma, which is pure for networks: "

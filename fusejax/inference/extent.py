@@ -155,7 +155,7 @@ def _problem(model: nn.Module, structure: Any, leaves: tuple) -> str | None:
     def forward(params: Any, ir: jax.Array, vi_y: jax.Array) -> jax.Array:
         part = Part(jnp.array(size), size[0], jnp.array([0, size[0], 0, size[1]]), None, False, {})
         with nn.intercept_methods(functools.partial(_correct, part)), jax.numpy_rank_promotion("allow"):
-            return model.apply({"params": params}, ir, vi_y)
+            return jnp.asarray(model.apply({"params": params}, ir, vi_y))
 
     traced = jax.make_jaxpr(forward)(params, image, image)
     return next(problems(traced.jaxpr), None)

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
-from fusejax.inference.beside import BESIDE
+from fusejax.inference.beside import BESIDE, Beside
 from fusejax.inference.folder_ranges import find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
@@ -173,7 +173,8 @@ def fuse_folder(
     sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
     ir_range, limit = check_range(ir_range), memory_limit(memory)
     check_tile(tile)
-    beside = tuple(kind for kind, wanted in zip(BESIDE, (keep_ir, panel, maps, temperature), strict=True) if wanted)
+    wanted = dict(zip(BESIDE, (keep_ir, panel, maps, temperature), strict=True))
+    beside: tuple[Beside, ...] = tuple(kind for kind in BESIDE if wanted[kind])
     align = chosen_aligner(align, resize)
     jobs = find_jobs(
         ir,

@@ -3,8 +3,7 @@
 import dataclasses
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -19,92 +18,8 @@ from fusejax.inference.temporal import TemporalState, check_temporal, initial_st
 from fusejax.inference.thermal import Polarity, Range, RangeOption, Ranges, check_range, choose_ranges
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import as_infrared
-from fusejax.io.video import VideoFile
 
 Plane = Float[np.ndarray, "h w 1"]
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """One frame of a source."""
-
-    @property
-    def seconds(self) -> float:
-        """Time since the first frame."""
-        ...
-
-    @property
-    def stamp(self) -> tuple[Any, Any] | None:
-        """Time stamp and its unit in a video file; None if the rate of the source decides."""
-        ...
-
-    def infrared(self) -> Shaped[np.ndarray, "h w 1"]:
-        """The values as stored, for an infrared frame."""
-        ...
-
-    def luma(self) -> Plane:
-        """Luma in [0, 1], for a visible frame."""
-        ...
-
-    def rgb(self) -> Float[np.ndarray, "h w 3"]:
-        """RGB for display, in [0, 1]."""
-        ...
-
-    def with_luma(self, fused_y: Plane) -> Any:
-        """The frame in its own format with different luma.
-
-        Args:
-            fused_y: luma in [0, 1].
-
-        Returns:
-            What the writer of the source takes. The frame must not be used afterwards.
-        """
-        ...
-
-
-@runtime_checkable
-class FrameSource(Protocol):
-    """Frames in the order of their times: a video file, a folder, a camera, `ArrayFrames`."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yields the frames."""
-        ...
-
-
-@runtime_checkable
-class Recording(FrameSource, Protocol):
-    """A source that is known as a whole: a video file, a folder, `ArrayFrames`.
-
-    Attributes:
-        path: path or name, for messages.
-        rate: frames per second.
-        count: number of frames.
-        size: height and width in pixels.
-        aspect: width of a pixel divided by its height, if it is known.
-        file: the video file whose sound and pixel format a result keeps; None for images.
-    """
-
-    path: Path | str
-    rate: Fraction
-    count: int
-    size: tuple[int, int]
-    aspect: Fraction | None
-
-    @property
-    def file(self) -> VideoFile | None:
-        """See above."""
-        ...
-
-    def sample(self, number: int) -> Iterator[Frame]:
-        """Takes frames spread evenly over the recording.
-
-        Args:
-            number: how many, at most.
-
-        Yields:
-            The frames in order.
-        """
-        ...
 
 
 @runtime_checkable
@@ -133,7 +48,7 @@ class FixedRange:
         Args:
             ir_range: see `fusejax.fuse`, or ranges that are known already.
         """
-        self._option = ir_range if isinstance(ir_range, Ranges) else check_range(ir_range)
+        self._option: RangeOption | Ranges = ir_range if isinstance(ir_range, Ranges) else check_range(ir_range)
         self._by_type: dict[np.dtype, Range] = {}
 
     def of(self, ir: Shaped[np.ndarray, "h w 1"], seconds: float) -> Range:
@@ -211,8 +126,10 @@ class FrameFuser:
         """
         check_temporal(temporal)
         self.temporal, self.strength = temporal, check_strength(strength)
-        self._backend, self._polarity, self._align = opened(weights), ir_polarity, align or AsRead()
-        self._range = ir_range if hasattr(ir_range, "of") else FixedRange(ir_range)
+        self._backend = opened(weights)
+        self._polarity: Polarity = ir_polarity
+        self._align: Aligner = align or AsRead()
+        self._range: FrameRange = ir_range if isinstance(ir_range, FrameRange) else FixedRange(ir_range)
         self._on_work = on_work
         self._tiles: dict[tuple[int, int], int | None] = {}
         self.reset()

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from fusejax.inference.backend import Backend, Differentiable, Luma, Planes
 from fusejax.inference.compilation import keep_compilations
@@ -139,7 +140,7 @@ class Fuser(Backend):
         Returns:
             float32 [b, h, w, 1] in [0, 1].
         """
-        if isinstance(ir, jax.core.Tracer) or isinstance(vi_y, jax.core.Tracer):
+        if isinstance(ir, Tracer) or isinstance(vi_y, Tracer):
             return fuse_traced(self.model, self.params, ir, vi_y)
         sources = Sources(np.asarray(ir), np.asarray(vi_y))
         if (tile := self.tile_side(sources)) is not None:

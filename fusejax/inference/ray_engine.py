@@ -39,7 +39,7 @@ def fuse_on_ray(*, overwrite: bool, skip_existing: bool, **options: Any) -> Fuse
     if not (overwrite or skip_existing):
         raise ValueError("A task that is repeated meets its own files; give --skip-existing, or --overwrite.")
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports] - an extra
     except ImportError as error:
         raise ValueError("The engine needs Ray: pip install 'fusejax[ray]'.") from error
     own = not ray.is_initialized()

@@ -116,7 +116,7 @@ def edge_overlay(source: Plane, onto: Rgb, *, color: tuple[float, float, float] 
     gradient = np.hypot(across, down)
     full = np.clip(np.percentile(gradient, 98), *_FULL_EDGE)
     weight = np.clip(1.5 * gradient / full - 0.5, 0, 1)[..., None]
-    return onto + weight * (np.float32(color) - onto)
+    return onto + weight * (np.array(color, np.float32) - onto)
 
 
 def color_bar(

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from fusejax.inference.frame_sources import Recording
 from fusejax.io.pyav import VideoError
-from fusejax.io.video import Frames
 
 _SHRUNK = (32, 24)  # width and height at which motion is measured
 _LONGEST_SECONDS = 60.0  # of a video that is searched for motion
@@ -58,7 +58,7 @@ def hold_last(
         yield (held if fits else None), visible
 
 
-def find_offset(ir: Frames, vi: Frames) -> float:
+def find_offset(ir: Recording, vi: Recording) -> float:
     """The time by which infrared frames must be moved, from what moves in both videos.
 
     The change from frame to frame, averaged over the image, is a curve over time for each video.
@@ -102,7 +102,7 @@ def find_offset(ir: Frames, vi: Frames) -> float:
     return best[1]
 
 
-def _motion(video: Frames) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+def _motion(video: Recording) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Times, and the mean change since the frame before."""
     times, values, before = [], [], None
     for frame in video:

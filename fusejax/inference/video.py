@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
-from fusejax.inference.frames import FixedRange, Frame, FrameFuser, FusedFrame
+from fusejax.inference.frame_sources import Frame
+from fusejax.inference.frames import FixedRange, FrameFuser, FusedFrame
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, memory_limit
 from fusejax.inference.temporal import check_temporal
@@ -157,7 +158,7 @@ def fuse_video(
             if writer is not None:
                 writer.write(image, index=index)
             else:  # frames of a folder
-                write_image(target / frame_name(frame.path), image)
+                write_image(target / frame_name(frame.path), image)  # pyright: ignore[reportAttributeAccessIssue] - an ImageFrame
             number += 1
     return FusedVideo(target, shown, number, writer.audio if writer else None, left_out, moved)
 

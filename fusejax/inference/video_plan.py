@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusejax.inference.frames import Frame, Recording
+from fusejax.inference.frame_sources import Frame, Recording
 from fusejax.inference.jobs import lossless_suffix
 from fusejax.inference.thermal import Range, RangeOption, choose_ranges
 from fusejax.inference.time_pairing import hold_last

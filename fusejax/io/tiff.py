@@ -151,7 +151,7 @@ def _undo_predictor(raw: bytes, layout: TiffLayout, rows: int, kind: str) -> Sha
         planes = np.cumsum(steps, axis=1, dtype=np.uint8).reshape(rows, size, -1)
         values = np.ascontiguousarray(planes.transpose(0, 2, 1)).view(native.newbyteorder(">"))
         return values.reshape(rows, -1).astype(native)
-    values = np.frombuffer(raw, native.newbyteorder(layout.order)).astype(native)
+    values = np.frombuffer(raw, native.newbyteorder("<" if layout.order == "<" else ">")).astype(native)
     if layout.predictor == 2:
         whole = np.dtype(f"u{size}")
         values = np.cumsum(values.view(whole).reshape(rows, -1, channels), axis=1, dtype=whole).view(native)

@@ -5,7 +5,7 @@ to it, so that chroma, pixel format and time stamps of a fused video are those o
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +105,14 @@ class DecodedFrame:
         planes = [out.planes[1]] if together else [out.planes[1], out.planes[2]]
         stored = [np.frombuffer(bytes(p), self._dtype()).reshape(p.height, -1).copy() for p in planes]
         width = out.format.chroma_width(out.width)
-        cb, cr = (stored[0][:, n : 2 * width : 2] for n in range(2)) if together else (x[:, :width] for x in stored)
+        cb, cr = (
+            [stored[0][:, n : 2 * width : 2] for n in range(2)] if together else [x[:, :width] for x in stored]
+        )
         low, high = self._limits()
         center = 2 ** (self._depth - 1)
         span = (high - low) * (1 if low == 0 else 224 / 219)
-        scaled = rescale_chroma(*((np.float32(x) - center) / np.float32(span) for x in (cb, cr)), fused_y, vi_y)
+        unit_cb, unit_cr = ((np.float32(x) - center) / np.float32(span) for x in (cb, cr))
+        scaled = rescale_chroma(unit_cb, unit_cr, fused_y, vi_y)
         for plane, values in zip((cb, cr), scaled, strict=True):
             plane[:] = np.clip(np.round(center + values * span), 0, 2**self._depth - 1)
         for plane, rows in zip(planes, stored, strict=True):
@@ -253,7 +256,7 @@ class VideoFile:
             raise VideoError(text) from error
 
 
-def count_frames(video: "Frames") -> int:
+def count_frames(video: Iterable[Any]) -> int:
     """The number of frames that are shown, from decoding them.
 
     Args:

@@ -117,4 +117,4 @@ class Clock:
         return seconds
 
     def _set(self, frame: "av.VideoFrame", seconds: float) -> None:
-        frame.pts = round((self._start + seconds) / float(frame.time_base))
+        frame.pts = round((self._start + seconds) / float(frame.time_base or 1))

@@ -113,6 +113,7 @@ class VideoWriter:
                     if self.aspect and self.partial is not None and self.target.suffix == ".mkv":
                         context = self._stream.codec_context
                         write_aspect(self.partial, self.aspect, (context.height, context.width))
+                    assert self.partial is not None
                     self.partial.replace(self.target)
         finally:
             if self._audio is not None:

@@ -39,7 +39,8 @@ class FileOutput:
         check_out(target.parent)
         if check_files([target], sources=sources) and not overwrite:
             raise FileExistsError(f"{target} already exists; replace it with --overwrite, or choose another --out.")
-        self.target, self._codec = target, codecs[target.suffix.lower()]
+        self.target = target
+        self._codec: Codec = codecs[target.suffix.lower()]
         self._writer: VideoWriter | None = None
         self._start, self._last, self._kind = 0.0, -1, ""
 

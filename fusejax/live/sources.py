@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 from fusejax.io.pyav import VideoError, file_url, import_av
@@ -192,7 +193,7 @@ class Source(threading.Thread):
             stream = container.streams.video[0]
             if address.is_file:
                 stream.thread_type = "AUTO"  # threads would delay the frames of a camera
-            arrival, rate = StreamClock(), stream.guessed_rate or stream.average_rate or 25
+            arrival, rate = StreamClock(), stream.guessed_rate or stream.average_rate or Fraction(25)
             avi = container.format.name == "avi" and bool(stream.codec_context.has_b_frames)
             played = Clock(rate, timed=not avi)
             for frame in upright(Path(address.name), container.decode(stream)):

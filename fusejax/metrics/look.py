@@ -13,7 +13,7 @@ from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.color import LUMA_WEIGHTS
 from fusejax.ops.extent import Size, masked, valid_size
 from fusejax.ops.filters import gaussian_kernel
-from fusejax.ops.numerics import divide, image_sum, safe_sqrt
+from fusejax.ops.numerics import divide, image_sum, safe_sqrt, sum_arrays
 from fusejax.typing import Extent, Luma, PerImage, Rgb
 
 _SCALES = (2, 4, 8, 16)
@@ -166,7 +166,7 @@ def saturation(fused: Rgb, vi: Rgb, *, extent: Extent | None = None) -> PerImage
     size = valid_size(fused, extent)
 
     def relative(x: Rgb) -> tuple[Plane, Plane]:
-        y = sum(float(w) * x[..., i] for i, w in enumerate(LUMA_WEIGHTS))
+        y = sum_arrays(float(w) * x[..., i] for i, w in enumerate(LUMA_WEIGHTS))
         chroma = safe_sqrt(jnp.square(x - y[..., None]).sum(-1))
         return chroma / jnp.maximum(y, 0.03), y
 

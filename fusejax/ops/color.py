@@ -1,6 +1,6 @@
 """Luma (BT.601, full range) and color of fused images, for NumPy and JAX arrays; channels last."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import jax
@@ -45,7 +45,7 @@ def recolor(fused_y: Float[AnyArray, "*b h w 1"], vi: Float[AnyArray, "*b h w 3"
     Returns:
         RGB in [0, 1], whose luma is `fused_y` up to rounding.
     """
-    xp = np if isinstance(vi, np.ndarray) else jnp
+    xp: Any = np if isinstance(vi, np.ndarray) else jnp
     vi_y = rgb_to_luma(vi)
     chroma = (vi - vi_y) * xp.minimum((fused_y + CHROMA_FLOOR) / (vi_y + CHROMA_FLOOR), CHROMA_GAIN)
     above = chroma.max(axis=-1, keepdims=True) / xp.maximum(1 - fused_y, _TINY)

@@ -1,7 +1,6 @@
 """Positions of the marks in a page's charts, in pixels of the drawing area."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -99,14 +98,14 @@ def distribution_chart(scores: Scores, metric: str) -> Chart | None:
         return None
     scale = Scale(float(every.min()), float(every.max()))
     rows = [
-        _distribution(n, method, v, scores.images, scale)
+        _distribution(n, method, v, list(scores.images), scale)
         for n, (method, v) in enumerate(values.items())
         if np.isfinite(v).any()
     ]
     return Chart(metric, rows, scale.ticks)
 
 
-def _distribution(color: int, method: str, values: Float[np.ndarray, " n"], images: Sequence[str], scale: Scale) -> Row:
+def _distribution(color: int, method: str, values: Float[np.ndarray, " n"], images: list[str], scale: Scale) -> Row:
     finite = np.flatnonzero(np.isfinite(values))
     low, first, median, third, high = np.quantile(values[finite], (0.05, 0.25, 0.5, 0.75, 0.95))
     some = finite[_spread(len(finite))]
