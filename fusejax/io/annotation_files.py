@@ -88,11 +88,7 @@ def _read_voc(path: Path, size: Size, classes: Sequence[str] | None, stems: Sequ
         height, width = (int(float(root.findtext(f"size/{k}") or 0)) for k in ("height", "width"))
     except (ValueError, OverflowError) as error:
         raise AnnotationError(f"{path}: its size is not two numbers.") from error
-<<<<<<< HEAD
     stated = height, width
-=======
-    stated = (height, width)
->>>>>>> 479ad8f (Mend types; give the protocols of frames a file)
     factors = _scale(stated, size, path)
     for n, found in enumerate(root.findall("object"), start=1):
         where = f"{path}, box {n}"

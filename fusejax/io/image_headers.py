@@ -117,12 +117,8 @@ def _tiff_header(path: Path) -> Header:
 
 
 def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
-<<<<<<< HEAD
     height, width = stored
     return (width, height) if orientation in _TRANSPOSED else (height, width)
-=======
-    return (stored[1], stored[0]) if orientation in _TRANSPOSED else stored
->>>>>>> 479ad8f (Mend types; give the protocols of frames a file)
 
 
 def bits_per_sample(path: str | os.PathLike) -> int:

@@ -131,11 +131,7 @@ def _locked(path: Path | epath.Path, *, folder: bool = False) -> Iterator[None]:
 
 def _lock(held: int, path: Path | epath.Path) -> bool:
     """Locks an open file; returns whether it is still the one at the path."""
-<<<<<<< HEAD
     assert fcntl is not None
-=======
-    assert fcntl is not None  # the caller locks only where there are locks
->>>>>>> 479ad8f (Mend types; give the protocols of frames a file)
     with contextlib.suppress(OSError):  # some network disks have no locks
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:

@@ -45,11 +45,7 @@ def intact_images() -> dict[str, bytes]:
         if n % 3 and compression is not None:
             continue
         file = io.BytesIO()
-<<<<<<< HEAD
         options: dict[str, Any] = how | {"predictor": compression in ("lzw", "zlib")}
-=======
-        options: dict[str, Any] = how | {"predictor": compression in ("lzw", "zlib"), "byteorder": order}
->>>>>>> 479ad8f (Mend types; give the protocols of frames a file)
         options |= {} if how else {"rowsperstrip": 8}
         turned = [(274, "H", 1, 1 + n % 8, True)]
         tifffile.imwrite(

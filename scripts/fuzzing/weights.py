@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fusejax
-from fusejax.export.exporting import Format, export_weights
+from fusejax.export.exporting import export_weights
 from fusejax.models import AngularFuseConfig, build
 from fusejax.weights.files import save_weights
 from fuzzing.cases import Cases, damage
@@ -40,11 +40,7 @@ class WeightCases(Cases):
         path = folder / "tiny.safetensors"
         save_weights(path, jax.jit(build(config).init)(jax.random.key(0), pair, pair)["params"], config, {})
         self.intact = [(path.suffix, path.read_bytes())]
-<<<<<<< HEAD
         formats: list[Any] = ["stablehlo", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
-=======
-        formats: list[Format] = ["stablehlo", *(["onnx"] if importlib.util.find_spec("onnxruntime") else [])]
->>>>>>> 479ad8f (Mend types; give the protocols of frames a file)
         for format in formats:
             out = folder / f"tiny.{format}"
             export_weights(path, out, format=format, size=(16, 16), overwrite=True)
