@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        registration,
         training,
         weights,
     )
@@ -35,6 +36,7 @@ _SUBPACKAGES = (
     "losses",
     "metrics",
     "models",
+    "registration",
     "training",
     "weights",
 )
@@ -52,6 +54,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "registration",
     "training",
     "weights",
 ]

@@ -9,6 +9,7 @@ import tyro
 from PIL import Image
 
 from fusejax.cli.parsing import parse, parse_range
+from fusejax.inference.align import Aligner
 from fusejax.inference.folder import FusedFolder, ImageFormat, fuse_folder
 from fusejax.inference.jobs import parse_shard
 from fusejax.inference.styles import Style
@@ -67,6 +68,9 @@ class FuseOptions:
         quality: quality of jpg and webp, 1 to 100.
         weights: shipped name, .safetensors file, or folder of a finished run.
         resize: `ir` resamples each infrared image to the size of the visible image.
+        register: `pair` registers every pair before it is fused, and stops at a pair that cannot be
+            (with --skip-bad it is left out); or the rig.json of `fusejax register --rig`. Where
+            infrared has no pixels, the visible image is kept.
         strength: 0 gives the visible image, 1 the network's result, and up to 2 warmer targets.
         style: fused; or overlay (a palette of the infrared image over the visible one) or edges
             (infrared edges in the visible image), which use no network. With --ir-range, equal
@@ -123,6 +127,7 @@ class FuseOptions:
     quality: int = 95
     weights: str = "light"
     resize: Literal["ir"] | None = None
+    register: str | None = None
     strength: float = 1.0
     style: Style = "fused"
     keep_ir: bool = False
@@ -157,6 +162,7 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     """
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given["ir_range"] = parse_range(options.ir_range)
+    given["align"] = _aligner(given.pop("register"))
     sources = [path for path in (options.ir, options.vi) if path is not None]
     video = options.rate is not None or any(map(is_video, sources))
     unused = {name: given.pop(name) for name in (_IMAGES_ONLY if video else _VIDEO_ONLY)}
@@ -180,6 +186,17 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
+
+
+def _aligner(register: str | None) -> Aligner | None:
+    """The step that --register names."""
+    if register is None:
+        return None
+    from fusejax.registration.aligner import RegisterInfrared
+
+    if register != "pair" and not Path(register).is_file():
+        raise ValueError(f"--register {register} is neither `pair` nor a file such as rig.json of fusejax register.")
+    return RegisterInfrared(None if register == "pair" else register)
 
 
 def _fuse_video(given: dict[str, Any]) -> list[Path]:

@@ -33,6 +33,7 @@ with epy.lazy_imports():
         live,
         page,
         plan,
+        register,
         report,
         serve,
         stress,
@@ -42,6 +43,7 @@ with epy.lazy_imports():
 # Each module has a function `run(arguments)`.
 COMMANDS: dict[str, tuple[ModuleType, str]] = {
     "fuse": (fuse, "fuse a pair of images, two folders or two videos: --ir DIR --vi DIR --out DIR"),
+    "register": (register, "bring infrared images onto the grid of visible ones: --ir DIR --vi DIR --out DIR"),
     "train": (train, "train a configuration, or resume a run: fusejax train CONFIG --workdir DIR --data.root DIR"),
     "evaluate": (evaluate, "score fused images, or weights, against the sources: --fused DIR --ir DIR --vi DIR"),
     "stress": (stress, "test methods on noise, blur, fog, misalignment: --weights A B --ir DIR --vi DIR --out DIR"),

@@ -16,6 +16,10 @@ Pixels = Shaped[np.ndarray, "_ _ _"]
 Mask = Float[np.ndarray, "_ _ 1"]
 
 
+class AlignError(ValueError):
+    """A pair that a step before fusion refuses, such as a registration that cannot be trusted."""
+
+
 class Aligned(NamedTuple):
     """A pair that is ready to be fused.
 

@@ -9,7 +9,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from fusejax.inference.align import Aligner
+from fusejax.inference.align import Aligner, AlignError
 from fusejax.inference.backend import Backend
 from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.isotherm import mark_above
@@ -103,7 +103,13 @@ class PairTask:
         self._unit, self._camera = images.unit, images.camera
         step = {"ir_range": self._settings.ranges.of(images.ir.dtype), "polarity": self._settings.polarity}
         step["strength"] = self._settings.strength
-        sources = align_all(images.ir[None], images.vi[None], self._settings.align, name=pair.id, **step)
+        try:
+            sources = align_all(images.ir[None], images.vi[None], self._settings.align, name=pair.id, **step)
+        except AlignError as error:
+            if not self._settings.skip_bad:
+                raise
+            self.problem = str(error)
+            return self
         if sources.mask is not None and (share := float((sources.mask < 0.5).mean())) > 0:
             self.empty = f"{pair.ir} shows nothing in {share:.1%} of its area; the visible image is kept there."
         self._sources = dataclasses.replace(sources, ir=as_infrared(sources.ir[0])[None])

@@ -1,0 +1,47 @@
+"""Registration of two cameras that do not line up: transform, trust, warp and rig.
+
+`estimation` finds the transform between two images: a coarse `search` and a `refinement` on
+`descriptors`, with the limits of `trust`. `warping` applies it, with gradients. `rig` keeps the
+transform of two fixed cameras. `measures` says how well a pair lines up, and `made_up` makes pairs
+with known truth. `aligner` is the step before fusion, and `folder` registers files.
+"""
+
+from etils import epy
+
+with epy.lazy_api_imports(globals()):
+    from fusejax.registration.aligner import RegisterInfrared, RegistrationError
+    from fusejax.registration.estimation import Registration, estimate
+    from fusejax.registration.folder import RegisteredFolder, register_folder
+    from fusejax.registration.measures import (
+        corner_error,
+        endpoint_error,
+        folding,
+        gradient_correlation,
+        landmark_error,
+        mutual_information,
+        normalized_correlation,
+    )
+    from fusejax.registration.rig import Rig, find_rig, read_rig, rig_of, write_rig
+    from fusejax.registration.warping import warp
+
+__all__ = [
+    "RegisterInfrared",
+    "RegisteredFolder",
+    "Registration",
+    "RegistrationError",
+    "Rig",
+    "corner_error",
+    "endpoint_error",
+    "estimate",
+    "find_rig",
+    "folding",
+    "gradient_correlation",
+    "landmark_error",
+    "mutual_information",
+    "normalized_correlation",
+    "read_rig",
+    "register_folder",
+    "rig_of",
+    "warp",
+    "write_rig",
+]

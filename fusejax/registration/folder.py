@@ -1,0 +1,132 @@
+"""Registers folders of pairs and writes what a user needs to judge and to use the result."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from fusejax.io.images import as_infrared, read_image, write_image
+from fusejax.io.infrared import read_infrared
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import PairPaths
+from fusejax.registration.aligner import warp_pixels
+from fusejax.registration.estimation import Registration, estimate
+from fusejax.registration.refinement import Model
+from fusejax.registration.rig import Rig, rig_of, write_rig
+
+_TILE = 48  # of the checkerboard, pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class RegisteredFolder:
+    """What `register_folder` did.
+
+    Attributes:
+        found: transform of every pair by name.
+        rig: the common transform, if it was asked for.
+        written: the files.
+    """
+
+    found: dict[str, Registration]
+    rig: Rig | None
+    written: list[Path]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why pairs were refused, by name."""
+        return {name: one.refused for name, one in self.found.items() if one.refused}
+
+
+def register_folder(
+    ir: str | Path,
+    vi: str | Path,
+    out: str | Path,
+    *,
+    model: Model = "homography",
+    scales: tuple[float, float] = (0.7, 1.4),
+    rotations: tuple[float, float] = (-9.0, 9.0),
+    rig: bool = False,
+    overwrite: bool = False,
+) -> RegisteredFolder:
+    """Registers a pair of files, or two folders that are paired by their names.
+
+    Writes to `out`: `transforms.json` (name -> `matrix` from a visible pixel to the infrared pixel
+    of the same point, `model`, `uncertainty` in pixels, `score`, `refused` and more), and for every
+    pair that was not refused `ir/NAME.png` (the infrared image on the visible one's grid),
+    `mask/NAME.png` (where it has pixels), `overlay/NAME.png` (infrared red, visible cyan) and
+    `checkerboard/NAME.png`. With `rig`, also `rig.json`, and all pairs are warped by it.
+
+    Args:
+        ir: infrared image or folder.
+        vi: visible image or folder.
+        out: folder.
+        model: which transforms are allowed.
+        scales: see `estimate`.
+        rotations: see `estimate`.
+        rig: find one transform for all pairs.
+        overwrite: replace existing files.
+
+    Returns:
+        The transforms and the files.
+
+    Raises:
+        ValueError: if sources or options cannot be used, or pairs do not agree on a rig.
+        OSError: if files exist or cannot be written; names the file.
+    """
+    out = Path(out)
+    pairs, _ = find_pairs(Path(ir), Path(vi))
+    check_out(out)
+    names = [one.id.replace("/", "_") for one in pairs]
+    images = [out / kind / f"{name}.png" for name in names for kind in ("ir", "mask", "overlay", "checkerboard")]
+    files = [out / "transforms.json", *([out / "rig.json"] if rig else []), *images]
+    refuse_existing(check_files(files, sources=[p for one in pairs for p in (one.ir, one.vi)]), overwrite=overwrite)
+    found, sizes = {}, []
+    for one in pairs:
+        images_of = _read(one)
+        sizes.append(tuple(x.shape[:2] for x in images_of))
+        found[one.id] = estimate(*images_of, model=model, scales=scales, rotations=rotations)
+    common = rig_of(list(found.values()), sizes) if rig else None
+    written = []
+    for one, name in zip(pairs, names, strict=True):
+        if common is not None or not found[one.id].refused:
+            written += _write(out, name, *_read(one), (common or found[one.id]).matrix)
+    values = {name: dataclasses.asdict(f) | {"matrix": f.matrix.tolist()} for name, f in found.items()}
+    for one in values.values():
+        one["uncertainty"] = one["uncertainty"] if np.isfinite(one["uncertainty"]) else None
+    write_complete(out / "transforms.json", json.dumps(values, indent=1) + "\n")
+    if common is not None:
+        write_rig(out / "rig.json", common)
+        written.append(out / "rig.json")
+    return RegisteredFolder(found, common, [*written, out / "transforms.json"])
+
+
+def _read(one: PairPaths) -> tuple[np.ndarray, np.ndarray]:
+    ir = as_infrared(read_infrared(one.ir).values)
+    vi = read_image(one.vi)
+    return ir, vi if vi.ndim == 3 else vi[..., None]
+
+
+def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndarray) -> list[Path]:
+    warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
+    if warped.dtype.kind == "f":
+        low, high = np.percentile(warped, [0.1, 99.9])
+        warped = np.round(65535 * np.clip((warped - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint16)
+    shown_ir = _shown(warped) * (mask > 0)
+    shown_vi = _shown(vi.mean(axis=-1, keepdims=True))
+    overlay = np.concatenate([shown_ir, shown_vi, shown_vi], axis=-1)
+    y, x = np.mgrid[: vi.shape[0], : vi.shape[1]] // _TILE
+    board = np.where(((x + y) % 2 == 0)[..., None] | (mask == 0), shown_vi, shown_ir)
+    files = {"ir": warped, "mask": (255 * mask).astype(np.uint8), "overlay": overlay, "checkerboard": board}
+    for kind, pixels in files.items():
+        write_image(
+            out / kind / f"{name}.png", pixels if pixels.dtype.kind == "u" else np.round(pixels).astype(np.uint8)
+        )
+    return [out / kind / f"{name}.png" for kind in files]
+
+
+def _shown(x: np.ndarray) -> np.ndarray:
+    """8-bit levels from the first to the last percent, for looking."""
+    low, high = np.percentile(x, [1, 99])
+    return np.round(255 * np.clip((x - low) / max(float(high - low), 1e-9), 0, 1)).astype(np.uint8)

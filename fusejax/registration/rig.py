@@ -1,0 +1,208 @@
+"""A rig: one transform for all pairs of two cameras that are fixed to each other, kept as JSON."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fusejax
+from fusejax.registration.estimation import Registration, estimate
+from fusejax.registration.geometry import corners, map_points, resampling
+from fusejax.registration.refinement import Model
+
+_FORMAT = 1
+_ASPECT = 0.01  # relative difference of aspect ratios that still counts as the same
+_AGREE = 5.0  # pixels at the corners within which pairs vote for each other
+
+
+@dataclasses.dataclass(frozen=True)
+class Rig:
+    """The transform between two fixed cameras.
+
+    Holds for scenes that are far compared with the distance of the cameras; near ones are off by
+    their parallax.
+
+    Attributes:
+        matrix: 3x3, from a visible pixel (x, y) to the infrared pixel of the same point.
+        ir_size: height and width of the infrared images it was found on.
+        vi_size: height and width of the visible images.
+        model: which transforms were allowed.
+        uncertainty: 90 % bound of the error at the corners, in pixels of the visible image.
+        images: number of pairs that agree on the transform.
+        tried: number of pairs that were registered.
+    """
+
+    matrix: np.ndarray
+    ir_size: tuple[int, int]
+    vi_size: tuple[int, int]
+    model: Model
+    uncertainty: float
+    images: int
+    tried: int
+
+    def scaled(self, ir_size: tuple[int, int], vi_size: tuple[int, int]) -> "Rig":
+        """The rig for the same cameras at other resolutions.
+
+        Args:
+            ir_size: height and width of infrared images.
+            vi_size: height and width of visible images.
+
+        Returns:
+            The rig at these sizes.
+
+        Raises:
+            ValueError: if an aspect ratio differs, since the images were then cut, and how is
+                unknown.
+        """
+        matrices = []
+        for name, have, want in (("infrared", self.ir_size, ir_size), ("visible", self.vi_size, vi_size)):
+            if abs(want[1] * have[0] / (want[0] * have[1]) - 1) > _ASPECT:
+                raise ValueError(
+                    f"the rig was found on {name} images of {have[1]}x{have[0]} pixels and these have "
+                    f"{want[1]}x{want[0]}, another aspect ratio; find a rig for them."
+                )
+            matrices.append(resampling(want[1] / have[1], want[0] / have[0]))
+        matrix = matrices[0] @ self.matrix @ np.linalg.inv(matrices[1])
+        wider = vi_size[1] / self.vi_size[1]
+        return dataclasses.replace(
+            self,
+            matrix=matrix / matrix[2, 2],
+            ir_size=tuple(ir_size),
+            vi_size=tuple(vi_size),
+            uncertainty=self.uncertainty * wider,
+        )
+
+
+def find_rig(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], *, model: Model = "homography", **ranges: Any
+) -> tuple[Rig, list[Registration]]:
+    """Finds the transform that most pairs of a rig agree on.
+
+    Every pair is registered on its own. The transform nearest to most of the others (within 5
+    pixels at the corners) wins, and the corners' medians over those that agree with it give the
+    result, so that single bad pairs do not count.
+
+    Args:
+        pairs: infrared and visible images, as for `estimate`, all of one size per camera.
+        model: which transforms are allowed.
+        **ranges: `scales` and `rotations` of `estimate`.
+
+    Returns:
+        The rig, and what each pair said.
+
+    Raises:
+        ValueError: if there is no pair, if sizes differ, or if fewer than half of the pairs agree.
+    """
+    found, sizes = [], None
+    for ir, vi in pairs:
+        here = np.shape(ir)[:2], np.shape(vi)[:2]
+        if sizes not in (None, here):
+            raise ValueError(f"pair {len(found)} has sizes {here}, the first one {sizes}; a rig needs equal sizes.")
+        sizes = here
+        found.append(estimate(ir, vi, model=model, **ranges))
+    if sizes is None:
+        raise ValueError("there are no pairs; a rig needs at least one.")
+    return rig_of(found, [sizes] * len(found)), found
+
+
+def rig_of(found: Sequence[Registration], sizes: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Rig:
+    """The transform that most of some registered pairs agree on, see `find_rig`.
+
+    Args:
+        found: what `estimate` says about each pair.
+        sizes: height and width of each infrared and visible image.
+
+    Returns:
+        The rig.
+
+    Raises:
+        ValueError: if sizes differ, or if fewer than half of the pairs agree.
+    """
+    if odd := next((n for n, size in enumerate(sizes) if size != sizes[0]), None):
+        raise ValueError(f"pair {odd} has sizes {sizes[odd]}, the first one {sizes[0]}; a rig needs equal sizes.")
+    ir_size, vi_size = sizes[0]
+    model = found[0].model
+    frame = corners(vi_size)
+    usable = [f for f in found if np.isfinite(f.uncertainty)]
+    at = np.array([map_points(f.matrix, frame) for f in usable]).reshape(-1, 4, 2)
+    near = np.linalg.norm(at[:, None] - at[None], axis=-1).mean(axis=-1) < _AGREE
+    votes = near.sum(axis=1) if len(at) else np.zeros(1)
+    if 2 * votes.max() < len(found) or (len(found) == 1 and found[0].refused):
+        raise ValueError(
+            f"only {int(votes.max())} of {len(found)} pairs agree on a transform within {_AGREE:g} pixels; "
+            "give more pairs, with structure in all corners, or the ranges of scale and rotation."
+        )
+    agree = at[near[votes.argmax()]]
+    matrix = _through(frame, np.median(agree, axis=0))
+    spread = np.linalg.norm(agree - np.median(agree, axis=0), axis=-1).mean(axis=1)
+    alone = float(np.median([f.uncertainty for f, ok in zip(usable, near[votes.argmax()], strict=True) if ok]))
+    # A median of n has a standard error of 1.25 / sqrt(n) times the spread.
+    error = 1.25 * float(np.quantile(spread, 0.9)) / np.sqrt(len(agree)) if len(agree) > 2 else alone
+    return Rig(matrix, ir_size, vi_size, model, error, len(agree), len(found))
+
+
+def _through(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The homography that takes four points to four points."""
+    rows = []
+    for (x, y), (u, v) in zip(source, target, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+    return np.append(np.linalg.solve(np.array(rows), target.ravel()), 1.0).reshape(3, 3)
+
+
+def write_rig(path: str | Path, rig: Rig) -> None:
+    """Writes a rig as JSON with a checksum.
+
+    Args:
+        path: file to write.
+        rig: the rig.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    values = dataclasses.asdict(rig) | {
+        "matrix": rig.matrix.tolist(),
+        "format": _FORMAT,
+        "fusejax": fusejax.__version__,
+    }
+    values["checksum"] = _checksum(values)
+    Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def read_rig(path: str | Path) -> Rig:
+    """Reads a rig.
+
+    Args:
+        path: file by `write_rig`.
+
+    Returns:
+        The rig.
+
+    Raises:
+        ValueError: if it is damaged, changed by hand, or of another format; names the file.
+        OSError: if it cannot be read.
+    """
+    from fusejax.io.json_text import read_json
+
+    try:
+        values = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is no rig: {error}; find the rig again.") from error
+    names = {field.name for field in dataclasses.fields(Rig)}
+    if not isinstance(values, dict) or not names <= set(values):
+        lacking = sorted(names - set(values)) if isinstance(values, dict) else "every field"
+        raise ValueError(f"{path} is no rig: it lacks {lacking}; find the rig again.")
+    if values.get("format") != _FORMAT:
+        raise ValueError(f"{path} has format {values.get('format')}; this version reads format {_FORMAT}.")
+    if values.pop("checksum", None) != _checksum(values):
+        raise ValueError(f"{path} does not fit its checksum: it is damaged or was changed; find the rig again.")
+    sizes = {name: tuple(values[name]) for name in ("ir_size", "vi_size")}
+    kept = {name: values[name] for name in names} | sizes
+    return Rig(**kept | {"matrix": np.array(values["matrix"], np.float64)})
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

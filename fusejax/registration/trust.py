@@ -1,0 +1,30 @@
+"""When a transform may be used, and how far off it may be.
+
+The limits and the factor were set on pairs under made-up deformations and on pairs of different
+scenes by `scripts/registration_table.py`; docs/registration.md has the rates.
+"""
+
+INFLATION = 1.0
+_LEAST_CORRELATION = 0.2
+_LARGEST_RATIO = 0.9
+
+
+def verdict(correlation: float, score: float, second: float, mirrored: float) -> str:
+    """Why a transform should be refused, with the numbers; empty if it can be trusted.
+
+    Args:
+        correlation: of the refined transform.
+        score: of the best peak.
+        second: of the highest peak elsewhere.
+        mirrored: of the best peak for the mirrored infrared image.
+
+    Returns:
+        One line.
+    """
+    if correlation < _LEAST_CORRELATION:
+        return f"the images do not match: correlation {correlation:.2f}, at least {_LEAST_CORRELATION} is needed"
+    if second > _LARGEST_RATIO * score:
+        return f"two answers are about equally good: scores {score:.3f} and {second:.3f}"
+    if mirrored > _LARGEST_RATIO * score:
+        return f"the mirrored infrared image matches as well: scores {mirrored:.3f} and {score:.3f}"
+    return ""

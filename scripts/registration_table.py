@@ -1,0 +1,208 @@
+"""Errors of registration under made-up deformations, on real frames and on hand-set landmarks.
+
+    python scripts/registration_table.py --data-root DIR [--sets roadscene/val] [--levels E M H]
+    [--every 1] [--baselines] [--out FILE.json]
+
+For every set of registered pairs (folders `ir` and `vi`, files of one name) and every level, pairs
+are deformed as `fusejax.registration.made_up` says, with seeds from name and level. `--frames` and
+`--landmarks` name folders with `truth.json`, or with `points/NAME.json`. Errors are in pixels of
+the infrared image: mean distance of the four corners, for landmarks of the points. `different`
+pairs every visible image with the infrared image of a pair far away in the list. A transform is
+confidently wrong if it is not refused and off by more than 10 pixels and more than three times its
+own uncertainty (or if the scenes differ); right means below 5 pixels.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tyro
+
+from fusejax.registration import corner_error, estimate, landmark_error
+from fusejax.registration.made_up import deformed_pair
+
+
+@dataclasses.dataclass(frozen=True)
+class TableOptions:
+    """What to register.
+
+    Attributes:
+        data_root: folder of the data sets.
+        sets: folders of registered pairs below it.
+        levels: of deformation.
+        every: take every n-th pair of each set.
+        frames: folder of frames with `truth.json` below it.
+        landmarks: folder of pairs with hand-set points below it.
+        different: also pair images of different scenes.
+        baselines: also ECC, phase correlation, SIFT, and mutual information if SimpleITK is there.
+        verbose: print every error.
+        out: file for all rows.
+    """
+
+    data_root: Path
+    sets: tuple[str, ...] = ("roadscene/val",)
+    levels: tuple[str, ...] = ("E", "M", "H")
+    every: int = 1
+    frames: str | None = None
+    landmarks: str | None = None
+    different: bool = False
+    baselines: bool = False
+    verbose: bool = False
+    out: Path | None = None
+
+
+def _ours(ir: np.ndarray, vi: np.ndarray) -> dict:
+    found = estimate(ir, vi)
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in dataclasses.asdict(found).items()}
+
+
+def _identity(ir: np.ndarray, vi: np.ndarray) -> dict:
+    return {"matrix": np.diag([ir.shape[1] / vi.shape[1], ir.shape[0] / vi.shape[0], 1.0]).tolist(), "refused": ""}
+
+
+def _luma(vi: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(cv2.cvtColor(vi, cv2.COLOR_RGB2GRAY), size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _to_vi(matrix: np.ndarray, ir: np.ndarray, vi: np.ndarray) -> dict:
+    resized = np.diag([ir.shape[1] / vi.shape[1], ir.shape[0] / vi.shape[0], 1.0])
+    return {"matrix": (matrix @ resized).tolist(), "refused": ""}
+
+
+def _ecc(ir: np.ndarray, vi: np.ndarray) -> dict:
+    start, end = np.eye(3, dtype=np.float32), (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-5)
+    try:
+        _, start = cv2.findTransformECC(_luma(vi, ir.shape), ir, start, cv2.MOTION_HOMOGRAPHY, end)
+    except cv2.error:
+        return _identity(ir, vi) | {"refused": "did not converge"}
+    return _to_vi(np.asarray(start, np.float64), ir, vi)
+
+
+def _phase(ir: np.ndarray, vi: np.ndarray) -> dict:
+    a, b = (x.astype(np.float32) for x in (_luma(vi, ir.shape), ir))
+    (x, y), _ = cv2.phaseCorrelate(a, b, cv2.createHanningWindow(ir.shape[::-1], cv2.CV_32F))
+    return _to_vi(np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]]), ir, vi)
+
+
+def _sift(ir: np.ndarray, vi: np.ndarray) -> dict:
+    sift = cv2.SIFT_create()
+    (pa, da), (pb, db) = (sift.detectAndCompute(x, None) for x in (_luma(vi, ir.shape), ir))
+    if da is None or db is None or min(len(da), len(db)) < 4:
+        return _identity(ir, vi) | {"refused": "too few points"}
+    pairs = cv2.BFMatcher(crossCheck=True).match(da, db)
+    a, b = (
+        np.float32([p[i].pt for i in at])
+        for p, at in ((pa, [m.queryIdx for m in pairs]), (pb, [m.trainIdx for m in pairs]))
+    )
+    m, _ = cv2.findHomography(a, b, cv2.RANSAC, 5.0) if len(pairs) >= 4 else (None, None)
+    return _identity(ir, vi) | {"refused": "no consensus"} if m is None else _to_vi(m, ir, vi)
+
+
+def _mutual_information(ir: np.ndarray, vi: np.ndarray) -> dict:
+    import SimpleITK as sitk
+
+    fixed, moving = (sitk.GetImageFromArray(x.astype(np.float32)) for x in (_luma(vi, ir.shape), ir))
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(32)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    method.SetMetricSamplingPercentage(0.25)
+    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 100)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel([4, 2, 1])
+    method.SetSmoothingSigmasPerLevel([2, 1, 0])
+    method.SetInterpolator(sitk.sitkLinear)
+    start = sitk.CenteredTransformInitializer(fixed, moving, sitk.AffineTransform(2))
+    method.SetInitialTransform(start, inPlace=True)
+    method.Execute(fixed, moving)
+    center, linear = np.array(start.GetCenter()), np.array(start.GetMatrix()).reshape(2, 2)
+    shift = center + np.array(start.GetTranslation()) - linear @ center
+    return _to_vi(np.block([[linear, shift[:, None]], [np.zeros((1, 2)), np.ones((1, 1))]]), ir, vi)
+
+
+def _read(root: Path, folder: str, every: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    for file in sorted((root / folder / "ir").iterdir())[::every]:
+        other = next((root / folder / "vi").glob(f"{file.stem}.*"))
+        vi = cv2.cvtColor(cv2.imread(str(other)), cv2.COLOR_BGR2RGB)
+        yield f"{folder}/{file.stem}", cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), vi
+
+
+def _cases(options: TableOptions) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, Callable]]:
+    """Row of the table, name, images, and the error of a matrix."""
+    for folder in options.sets:
+        pairs = list(_read(options.data_root, folder, options.every))
+        for level in options.levels:
+            for name, *images in pairs:
+                ir, vi, truth = deformed_pair(*images, name=name, level=level)
+                yield f"{folder} {level}", name, ir, vi, lambda m, t=truth, s=vi.shape[:2]: corner_error(m, t, size=s)
+        if options.different:
+            for (name, ir, _), (_, _, vi) in zip(
+                pairs, pairs[len(pairs) // 2 :] + pairs[: len(pairs) // 2], strict=True
+            ):
+                yield f"{folder} different scenes", name, ir, vi, lambda _: np.inf
+    if options.frames:
+        truths = json.loads((options.data_root / options.frames / "truth.json").read_text())
+        for name, ir, vi in _read(options.data_root, options.frames, options.every):
+            truth = np.array(truths[Path(name).name]["H"])
+            yield options.frames, name, ir, vi, lambda m, t=truth, s=vi.shape[:2]: corner_error(m, t, size=s)
+    if options.landmarks:
+        for name, ir, vi in _read(options.data_root, options.landmarks, 1):
+            points = json.loads(
+                (options.data_root / options.landmarks / "points" / f"{Path(name).name}.json").read_text()
+            )
+            at = np.array(points["vi"], float), np.array(points["ir"], float)
+            yield options.landmarks, name, ir, vi, lambda m, at=at: landmark_error(m, *at)
+
+
+def main(options: TableOptions) -> None:
+    """Prints one line for every set, level and method."""
+    methods: dict[str, Callable[[np.ndarray, np.ndarray], dict]] = {"fusejax": _ours}
+    if options.baselines:
+        methods |= {"identity": _identity, "ECC": _ecc, "phase correlation": _phase, "SIFT": _sift}
+        try:
+            import SimpleITK  # noqa: F401
+        except ImportError:
+            print("mutual information is left out, because SimpleITK is not installed")
+        else:
+            methods["mutual information"] = _mutual_information
+    rows: list[dict] = []
+    for row, name, ir, vi, error in _cases(options):
+        for method, register in methods.items():
+            start = time.process_time()
+            found = register(ir, vi)
+            seconds = time.process_time() - start
+            off = float(error(np.array(found["matrix"])))
+            if options.verbose:
+                print(f"{row} {name} {method}: {off:.2f}", flush=True)
+            rows.append({"row": row, "name": name, "method": method, "error": off, "seconds": seconds, **found})
+    if options.out is not None:
+        options.out.write_text(json.dumps(rows))
+    print(
+        f"{'set and level':40}{'method':20}{'n':>4}{'median':>8}"
+        f"{'< 3':>6}{'< 5':>6}{'< 10':>6}{'wrong':>7}{'refused':>8}"
+        f"{'CPU s':>7}"
+    )
+    for row in dict.fromkeys(r["row"] for r in rows):
+        for method in methods:
+            _print(row, method, [r for r in rows if r["row"] == row and r["method"] == method])
+
+
+def _print(row: str, method: str, rows: list[dict]) -> None:
+    e = np.array([r["error"] for r in rows])
+    used = np.array([not r["refused"] for r in rows])
+    sure = np.array([3 * r.get("uncertainty", 0.0) for r in rows])
+    wrong = (used & (e > 10) & (e > sure)).mean()
+    right = e < 5
+    refused = (~used & right).sum() / max(1, right.sum())
+    shares = "".join(f"{(e < limit).mean():6.0%}" for limit in (3, 5, 10))
+    seconds = np.median([r["seconds"] for r in rows])
+    print(
+        f"{row:40}{method:20}{len(e):4}{np.median(e):8.2f}{shares}{wrong:7.0%}{refused:8.0%}{seconds:7.2f}", flush=True
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(TableOptions, description=__doc__))
