@@ -23,6 +23,7 @@ ROOMS = (
     "losses",
     "metrics",
     "models",
+    "registration",
     "training",
     "weights",
 )

@@ -37,7 +37,7 @@ class RegisterInfrared:
         if isinstance(self.rig, str | Path):
             object.__setattr__(self, "rig", read_rig(self.rig))
 
-    def transform(self, ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+    def transform(self, ir: Pixels, vi: Pixels) -> np.ndarray:
         """The matrix from a visible to an infrared pixel.
 
         Args:

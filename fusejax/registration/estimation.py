@@ -5,6 +5,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Shaped
 
 from fusejax.options import checked_options
 from fusejax.registration import search
@@ -52,8 +53,8 @@ class Registration:
 
 @checked_options
 def estimate(
-    ir: np.ndarray,
-    vi: np.ndarray,
+    ir: Shaped[np.ndarray, "..."],
+    vi: Shaped[np.ndarray, "..."],
     *,
     model: Model = "homography",
     scales: tuple[float, float] = (0.7, 1.4),
@@ -167,7 +168,7 @@ def _refined(vi: Pyramid, ir: Pyramid, matrix: np.ndarray, model: str, side: int
     views = (*vi.view(grid, size), *ir.view(matrix @ grid, size))
     arrays = (jnp.asarray(v, jnp.float32) for v in views)
     free = jnp.asarray(FREE[model], jnp.float32)
-    m, ncc, covariance, shared = refine(*arrays, deviation(jnp.asarray(carried, jnp.float32)), free, steps=10)
+    m, ncc, covariance, shared = refine(*arrays, deviation(jnp.asarray(carried, jnp.float32)), free, steps=12)
     found = matrix @ grid @ np.linalg.inv(unit) @ np.asarray(m, np.float64) @ unit @ np.linalg.inv(grid)
     found = found / found[2, 2]
     if not np.isfinite(found).all() or common_view(found, vi.size, ir.size, side) is None:

@@ -21,9 +21,10 @@ FREE: dict[str, tuple[int, ...]] = {
     "affine": (1, 1, 1, 1, 1, 1, 0, 0),
     "homography": (1, 1, 1, 1, 1, 1, 1, 1),
 }
-_PRIOR = (0.05, 0.03, 0.03, 0.03)  # standard deviations of the last four parameters
+_PRIOR = (0.1, 0.05, 0.05, 0.05)  # standard deviations of the last four parameters
 _DEPENDENT = 25.0  # pixels whose descriptors vary together
 _REACH = 4.0  # of one step, pixels
+_DAMPING = 0.6  # of a full step, which overshoots: the curvature of Gauss and Newton is too low here
 
 
 def basis(x: Float[Array, " n"], y: Float[Array, " n"]) -> tuple[Float[Array, "8 n"], Float[Array, "8 n"]]:
@@ -100,7 +101,8 @@ def refine(
         cross, of_a, of_b = (flat * s).sum(), ((flat**2).sum(axis=-1) * valid).sum() + 1e-12, (s**2).sum() + 1e-12
         return s, valid, cross, of_a, of_b, cross / jnp.sqrt(of_a * of_b)
 
-    def step(m: Array, _: None) -> tuple[Array, Array]:
+    def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], Array]:
+        m, best, highest = carry
         s, valid, cross, of_a, of_b, ncc = compare(m)
         rho = jnp.clip(ncc, 0.05, 0.98)
         inner = erode(valid.reshape(h, w), 1).ravel()
@@ -115,10 +117,15 @@ def refine(
         precision = precision * free[:, None] * free[None, :] + jnp.diag(1 - free)
         p = jnp.linalg.solve(precision + 1e-4 * jnp.diag(jnp.diag(precision)) + 1e-6 * jnp.eye(8), gradient * free)
         reach = jnp.abs(jnp.concatenate([p @ bx[:, ::97], p @ by[:, ::97]])).max() * half
-        m = m @ jnp.linalg.inv(_small(p * jnp.minimum(1.0, _REACH / (reach + 1e-6))))
-        return m / m[2, 2], precision
+        best, highest = jnp.where(ncc > highest, m, best), jnp.maximum(ncc, highest)
+        m = m @ jnp.linalg.inv(_small(p * jnp.minimum(_DAMPING, _REACH / (reach + 1e-6))))
+        return (m / m[2, 2], best, highest), precision
 
-    m, precisions = jax.lax.scan(step, into @ out, None, length=steps)
+    start = into @ out
+    (m, best, highest), precisions = jax.lax.scan(
+        step, (start, start, jnp.full((), -1.0, vi.dtype)), None, length=steps
+    )
+    m = jnp.where(compare(m)[-1] > highest, m, best)
     _, valid, _, _, _, ncc = compare(m)
     covariance = jnp.linalg.inv(precisions[-1] + 1e-6 * jnp.eye(8)) * free[:, None] * free[None, :]
     return m, ncc, covariance, valid.mean()

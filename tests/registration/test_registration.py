@@ -26,6 +26,8 @@ from fusejax.registration import (
 )
 from fusejax.registration.made_up import deformed_pair
 
+pytestmark = pytest.mark.optimized
+
 TILTED = np.array([[1.03, -0.04, 3.2], [0.05, 0.98, -2.1], [1e-4, -2e-4, 1.0]])
 
 
