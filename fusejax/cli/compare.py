@@ -49,7 +49,7 @@ class CompareOptions:
     data_root: Path
     out: Path
     sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
-    weights: Repeated | None = None
+    weights: Repeated = ()
     rules: tuple[Literal["average", "maximum"], ...] = ("average", "maximum")
     others: Repeated = ()
     rows: Path | None = None
@@ -77,7 +77,7 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
         options.data_root,
         options.sets,
         options.out,
-        weights=shipped_weights() if options.weights is None else flat(options.weights),
+        weights=flat(options.weights) or shipped_weights(),
         rules=options.rules,
         others=flat(options.others),
         convention=options.convention,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fusejax.cli.compare import CompareOptions, compare_command
+from fusejax.cli.parsing import flat, parse
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.evaluation.comparison import compare_methods
 from fusejax.evaluation.score_files import read_scores
@@ -143,3 +144,8 @@ def test_what_cannot_be_compared_is_said_before_any_work(root, tmp_path, options
     with pytest.raises(ValueError, match=message):
         compare_methods(root, [SET, "streets/val/."], tmp_path, **({"rules": ("average",)} | options))
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_on_the_command_line_are_names_and_not_letters():
+    given = ["--data-root", "a", "--out", "b", "--weights", "light", "average", "--weights", "maximum"]
+    assert flat(parse(CompareOptions, "compare", given).weights) == ["light", "average", "maximum"]
