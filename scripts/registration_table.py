@@ -8,8 +8,8 @@ are deformed as `fusejax.registration.made_up` says, with seeds from name and le
 `--landmarks` name folders with `truth.json`, or with `points/NAME.json`. Errors are in pixels of
 the infrared image: mean distance of the four corners, for landmarks of the points. `different`
 pairs every visible image with the infrared image of a pair far away in the list. A transform is
-confidently wrong if it is not refused and off by more than 10 pixels and more than three times its
-own uncertainty (or if the scenes differ); right means below 5 pixels.
+confidently wrong if it is not refused and off by more than 10 pixels and by more than its own
+uncertainty (or if the scenes differ); right means below 5 pixels.
 """
 
 import dataclasses
@@ -193,7 +193,7 @@ def main(options: TableOptions) -> None:
 def _print(row: str, method: str, rows: list[dict]) -> None:
     e = np.array([r["error"] for r in rows])
     used = np.array([not r["refused"] for r in rows])
-    sure = np.array([3 * r.get("uncertainty", 0.0) for r in rows])
+    sure = np.array([r.get("uncertainty", 0.0) for r in rows])
     wrong = (used & (e > 10) & (e > sure)).mean()
     right = e < 5
     refused = (~used & right).sum() / max(1, right.sum())
