@@ -29,8 +29,8 @@ class Registration:
         matrix: 3x3, from a pixel (x, y) of the visible image to the pixel of the infrared image
             that shows the same point; pixel centers are at integers.
         model: which transforms were allowed.
-        uncertainty: 90 % of errors at the corners of the common view are below this, in pixels of
-            the visible image; see `fusejax.registration.trust`.
+        uncertainty: below which most errors at the corners of the common view are, in pixels of the
+            visible image; see `fusejax.registration.trust` for how it was set.
         correlation: of the descriptors under `matrix`, at most 1.
         score: height of the best peak of the search.
         second_score: height of the highest peak elsewhere.

@@ -31,7 +31,7 @@ class Rig:
         ir_size: height and width of the infrared images it was found on.
         vi_size: height and width of the visible images.
         model: which transforms were allowed.
-        uncertainty: 90 % bound of the error at the corners, in pixels of the visible image.
+        uncertainty: estimated error at the corners, in pixels of the visible image.
         images: number of pairs that agree on the transform.
         tried: number of pairs that were registered.
     """
