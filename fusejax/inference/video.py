@@ -80,7 +80,7 @@ def fuse_video(
 ) -> FusedVideo:
     """Fuses two videos, or two folders of frames.
 
-    The result has the visible video's frame rate, time stamps, size, pixel format and chroma; its
+    The result has the visible video's frame rate, time stamps, size, pixel format and hue; its
     first audio stream is copied if the container supports it. Videos with rotation metadata, such
     as those from phones, are rotated before they are paired, and the result is upright. Files are
     either complete or absent, so after an interrupt, the same call starts over. Progress is
