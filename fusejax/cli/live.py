@@ -12,7 +12,7 @@ from typing import Literal
 from fusejax.cli.parsing import parse, parse_range
 from fusejax.inference.loading import load
 from fusejax.inference.memory import check_tile, parse_memory
-from fusejax.inference.pair_arrays import check_strength
+from fusejax.inference.pair_checks import check_strength
 from fusejax.inference.styles import Style, check_style
 from fusejax.live.controls import Controls, Settings
 from fusejax.live.http import HttpOutput

@@ -26,12 +26,10 @@ from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.pair_arrays import (
     Fused,
     Sources,
-    check_pair,
-    check_strength,
     finish,
-    integer_type,
     make_sources,
 )
+from fusejax.inference.pair_checks import check_pair, check_strength, integer_type
 from fusejax.inference.styles import Style, check_style
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import OnTile

@@ -18,7 +18,7 @@ from fusejax.inference.folder_ranges import find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.memory import check_tile, memory_limit
-from fusejax.inference.pair_arrays import check_strength
+from fusejax.inference.pair_checks import check_strength
 from fusejax.inference.pair_files import PairTask, Settings
 from fusejax.inference.pair_sources import SourceOptions
 from fusejax.inference.styles import Style, check_style

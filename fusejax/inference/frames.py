@@ -13,7 +13,8 @@ from jaxtyping import Float, Shaped
 from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.backend import Backend, on_host
 from fusejax.inference.loading import opened
-from fusejax.inference.pair_arrays import Sources, align_all, check_pair, check_strength
+from fusejax.inference.pair_arrays import Sources, align_all
+from fusejax.inference.pair_checks import check_pair, check_strength
 from fusejax.inference.temporal import TemporalState, check_temporal, initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, Ranges, check_range, choose_ranges
 from fusejax.io.image_headers import ImageWarning

@@ -14,7 +14,8 @@ from fusejax.inference.backend import Backend
 from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.isotherm import mark_above
 from fusejax.inference.jobs import Job
-from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish, integer_type
+from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish
+from fusejax.inference.pair_checks import integer_type
 from fusejax.inference.pair_sources import SourceOptions, read_pair
 from fusejax.inference.styles import Style
 from fusejax.inference.thermal import Polarity, Range, Ranges
