@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from fusejax import losses, metrics
+from fusejax.losses.look import resolve_pair
 from fusejax.typing import Features, Luma, Rgb
 
 EQUAL = (2, 48, 52)
@@ -56,6 +57,8 @@ def images_of(function):
 
 def call(function, arguments):
     options = {"config": losses.ReferenceConfig()} if function is losses.fine_grained_reference else {}
+    if "resolved" in inspect.signature(function).parameters:
+        options["resolved"] = resolve_pair(image(Luma, EQUAL), image(Luma, EQUAL))
     return function(**arguments, **options)
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from fusejax.ops.arrays import equal_shapes
+from fusejax.ops.arrays import check_equal_shapes, equal_shapes
 from fusejax.ops.filters import gaussian_blur
 from fusejax.ops.numerics import pixel_mean, sum_arrays
 from fusejax.typing import Luma, PerImage
@@ -181,7 +181,7 @@ def _headroom(vi_y: Luma, wanted: Luma) -> Luma:
 def chosen_bands_loss(
     fused_y: Luma, resolved: Resolved, *, boost: float = 1.2, surplus: float = 0.5, hot_weight: float = 0.0
 ) -> PerImage:
-    """Mean over pixels, summed over bands, of the distance to the wanted detail.
+    """Mean over pixels, summed over bands, of the distance to the wanted detail (ours).
 
     Missing detail, or detail of the wrong sign, counts in full; detail beyond 1.15 times the wanted
     one counts with the weight `surplus`, but in full where none is wanted, which is where the
@@ -196,7 +196,11 @@ def chosen_bands_loss(
 
     Returns:
         One value per image, non-negative.
+
+    Raises:
+        ValueError: if shapes differ.
     """
+    check_equal_shapes("chosen_bands_loss", fused_y=fused_y, resolved=resolved)
     bands, _ = split_bands(jnp.clip(fused_y, 0.0, 1.0))
     weight = 1.0 + hot_weight * resolved.hot
     return sum_arrays(
@@ -206,7 +210,7 @@ def chosen_bands_loss(
 
 
 def kept_contrast_loss(fused_y: Luma, resolved: Resolved, *, floor: float = 0.03) -> PerImage:
-    """Fraction of the wanted salient contrast that is missing; `kept` and `cancelled` as a term.
+    """Fraction of the wanted salient contrast that is missing (ours): `kept`, `cancelled` as term.
 
     Args:
         fused_y: fused luma in [0, 1]; clipped, as it will be saved.
@@ -215,7 +219,11 @@ def kept_contrast_loss(fused_y: Luma, resolved: Resolved, *, floor: float = 0.03
 
     Returns:
         One value per image, non-negative; 1 if nothing is kept, above 1 if signs are wrong.
+
+    Raises:
+        ValueError: if shapes differ.
     """
+    check_equal_shapes("kept_contrast_loss", fused_y=fused_y, resolved=resolved)
     bands, _ = split_bands(jnp.clip(fused_y, 0.0, 1.0))
     missing = total = jnp.zeros(())
     for found, wanted in zip(bands[1:], resolved.bands[1:], strict=True):
@@ -234,7 +242,7 @@ def _distance(found: Luma, wanted: Luma, surplus: float) -> Luma:
 
 
 def resolved_base_loss(fused_y: Luma, resolved: Resolved, *, hot_weight: float = 0.0) -> PerImage:
-    """Mean squared distance of the smoothed fused image to the wanted base.
+    """Mean squared distance of the smoothed fused image to the wanted base (ours).
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -243,13 +251,17 @@ def resolved_base_loss(fused_y: Luma, resolved: Resolved, *, hot_weight: float =
 
     Returns:
         One value per image, non-negative.
+
+    Raises:
+        ValueError: if shapes differ.
     """
+    check_equal_shapes("resolved_base_loss", fused_y=fused_y, resolved=resolved)
     weight = 1.0 + hot_weight * resolved.hot
     return pixel_mean(weight * jnp.square(gaussian_blur(fused_y, _SIGMAS[-1]) - resolved.base))
 
 
 def flat_texture_loss(fused_y: Luma, ir: Luma, vi_y: Luma, resolved: Resolved) -> PerImage:
-    """RMS of fine detail that the fused image adds to a flat visible image; `texture` as a term.
+    """RMS of fine detail that is added to a flat visible image (ours): `texture` as a term.
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -259,7 +271,11 @@ def flat_texture_loss(fused_y: Luma, ir: Luma, vi_y: Luma, resolved: Resolved) -
 
     Returns:
         One value per image, non-negative.
+
+    Raises:
+        ValueError: if shapes differ.
     """
+    check_equal_shapes("flat_texture_loss", fused_y=fused_y, ir=ir, vi_y=vi_y, resolved=resolved)
     deviation = jnp.sqrt(jnp.maximum(gaussian_blur(vi_y**2, 5.0) - gaussian_blur(vi_y, 5.0) ** 2, 1e-8))
     structure = jnp.abs(gaussian_blur(ir, 4.0) - gaussian_blur(ir, 16.0))
     flat = jax.nn.sigmoid((0.014 - deviation) / 0.002) * jax.nn.sigmoid((0.05 - structure) / 0.01)
