@@ -17,13 +17,15 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import tyro
 
+from fusejax.io.images import as_infrared, as_visible, read_image
 from fusejax.registration import corner_error, estimate, landmark_error
-from fusejax.registration.made_up import deformed_pair
+from fusejax.registration.made_up import Level, deformed_pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class TableOptions:
 
     data_root: Path
     sets: tuple[str, ...] = ("roadscene/val",)
-    levels: tuple[str, ...] = ("E", "M", "H")
+    levels: tuple[Level, ...] = ("E", "M", "H")
     every: int = 1
     frames: str | None = None
     landmarks: str | None = None
@@ -89,13 +91,13 @@ def _phase(ir: np.ndarray, vi: np.ndarray) -> dict:
 
 
 def _sift(ir: np.ndarray, vi: np.ndarray) -> dict:
-    sift = cv2.SIFT_create()
+    sift: Any = cv2.SIFT_create()  # pyright: ignore[reportAttributeAccessIssue] - missing in its stubs
     (pa, da), (pb, db) = (sift.detectAndCompute(x, None) for x in (_luma(vi, ir.shape), ir))
     if da is None or db is None or min(len(da), len(db)) < 4:
         return _identity(ir, vi) | {"refused": "too few points"}
     pairs = cv2.BFMatcher(crossCheck=True).match(da, db)
     a, b = (
-        np.float32([p[i].pt for i in at])
+        np.array([p[i].pt for i in at], np.float32)
         for p, at in ((pa, [m.queryIdx for m in pairs]), (pb, [m.trainIdx for m in pairs]))
     )
     m, _ = cv2.findHomography(a, b, cv2.RANSAC, 5.0) if len(pairs) >= 4 else (None, None)
@@ -126,8 +128,7 @@ def _mutual_information(ir: np.ndarray, vi: np.ndarray) -> dict:
 def _read(root: Path, folder: str, every: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     for file in sorted((root / folder / "ir").iterdir())[::every]:
         other = next((root / folder / "vi").glob(f"{file.stem}.*"))
-        vi = cv2.cvtColor(cv2.imread(str(other)), cv2.COLOR_BGR2RGB)
-        yield f"{folder}/{file.stem}", cv2.imread(str(file), cv2.IMREAD_GRAYSCALE), vi
+        yield f"{folder}/{file.stem}", as_infrared(read_image(file))[..., 0], as_visible(read_image(other))
 
 
 def _cases(options: TableOptions) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, Callable]]:

@@ -40,6 +40,7 @@ def fuse_on_ray(*, overwrite: bool, skip_existing: bool, **options: Any) -> Fuse
         raise ValueError("A task that is repeated meets its own files; give --skip-existing, or --overwrite.")
     try:
         import ray  # pyright: ignore[reportMissingImports] - an extra
+        import ray.exceptions  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError("The engine needs Ray: pip install 'fusejax[ray]'.") from error
     own = not ray.is_initialized()

@@ -88,7 +88,7 @@ def refine(
     yy, xx = jnp.meshgrid(jnp.arange(h, dtype=vi.dtype), jnp.arange(w, dtype=vi.dtype), indexing="ij")
     x, y = into[0, 0] * xx.ravel() + into[0, 2], into[1, 1] * yy.ravel() + into[1, 2]
     bx, by = basis(x, y)
-    ax, ay = (jnp.gradient(a, axis=k).reshape(-1, c) * half for k in (1, 0))
+    ax, ay = (jnp.asarray(jnp.gradient(a, axis=k)).reshape(-1, c) * half for k in (1, 0))
     txx, txy, tyy = ((p * q).sum(axis=-1) for p, q in ((ax, ax), (ax, ay), (ay, ay)))
     flat = a.reshape(-1, c)
     prior = jnp.concatenate([jnp.zeros(4), 1 / jnp.asarray(_PRIOR) ** 2]).astype(vi.dtype)
@@ -106,7 +106,7 @@ def refine(
         s, valid, cross, of_a, of_b, ncc = compare(m)
         rho = jnp.clip(ncc, 0.05, 0.98)
         inner = erode(valid.reshape(h, w), 1).ravel()
-        sx, sy = (jnp.gradient(s.reshape(h, w, c), axis=k).reshape(-1, c) for k in (1, 0))
+        sx, sy = (jnp.asarray(jnp.gradient(s.reshape(h, w, c), axis=k)).reshape(-1, c) for k in (1, 0))
         rest = (s * (cross / of_b) - flat * valid[:, None]) * inner[:, None] * jnp.sqrt(of_a / of_b) * half
         slope = bx @ (sx * rest).sum(axis=-1) + by @ (sy * rest).sum(axis=-1)
         curve = (bx * (txx * inner)) @ bx.T + (by * (tyy * inner)) @ by.T

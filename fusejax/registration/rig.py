@@ -199,9 +199,10 @@ def read_rig(path: str | Path) -> Rig:
         raise ValueError(f"{path} has format {values.get('format')}; this version reads format {_FORMAT}.")
     if values.pop("checksum", None) != _checksum(values):
         raise ValueError(f"{path} does not fit its checksum: it is damaged or was changed; find the rig again.")
-    sizes = {name: tuple(values[name]) for name in ("ir_size", "vi_size")}
-    kept = {name: values[name] for name in names} | sizes
-    return Rig(**kept | {"matrix": np.array(values["matrix"], np.float64)})
+    kept: dict[str, Any] = {name: values[name] for name in names}
+    kept |= {name: tuple(values[name]) for name in ("ir_size", "vi_size")}
+    kept["matrix"] = np.array(values["matrix"], np.float64)
+    return Rig(**kept)
 
 
 def _checksum(values: dict[str, Any]) -> str:
