@@ -75,6 +75,6 @@ def test_the_demo_fuses_scores_and_draws(tmp_path):
     command = [sys.executable, str(script), "--out", str(tmp_path), "--pairs", "2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert "convention 'exact'" in result.stdout
+    assert "convention exact" in result.stdout
     assert len(list((tmp_path / "fused" / "panels").glob("*.png"))) == 2
     assert (tmp_path / "scores" / "metrics.csv").is_file()
