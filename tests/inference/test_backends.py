@@ -251,7 +251,8 @@ def test_a_comparison_takes_what_fusing_takes(files, tmp_path):
             write_image(tmp_path / "set" / kind / f"{n}.png", made[kind])
     weights = [files["exported"], files["foreign"], files["rule"]]
     (compared,) = compare_methods(tmp_path, ["set"], tmp_path / "out", weights=weights)
-    assert [scores.method for scores in compared.scores] == ["w", "net", "average"]
-    fused = read_image(compared.fused["net"] / "0.png")
+    names = ["w", "net", "average"]
+    assert [list(scores.methods)[:3] for scores in compared.scores] == [names] * len(compared.scores)
+    fused = read_image(compared.fused["net"]["0"])
     one = [read_image(tmp_path / "set" / kind / "0.png") for kind in ("ir", "vi")]
     np.testing.assert_array_equal(fused, fusejax.fuse(*one, weights=files["foreign"]))

@@ -218,7 +218,9 @@ def test_h264_has_even_and_odd_sizes_and_says_what_it_leaves_out(weights, tmp_pa
         fused = fuse_video(tmp_path / f"ir{crop}.mkv", tmp_path / f"vi{crop}.mkv", out, weights=weights)
         plain = [Fuser.load(weights).fuse(pair["ir"], pair["vi"]) for pair in cut]
         error = np.abs(np.stack(rgb_frames(fused.written)).astype(int) - np.stack(plain))
-        assert error.mean() < 4  # colors are halved and losses are meant; swapped colors differ by 20 and more
+        # Chroma has half of the resolution, at which its saturation is kept too, and losses are
+        # meant; swapped colors differ by 20 and more.
+        assert error.mean() < 5
 
 
 def test_raw_thermal_has_one_range_for_the_whole_video(weights, tmp_path, pairs):

@@ -84,7 +84,7 @@ def test_a_video_with_fewer_frames_than_its_header_says_is_named(root):
 
 def test_targets_are_checked_before_any_work(root, tmp_path):
     given = (root / "ir.mkv", root / "vi.mkv")
-    with pytest.raises(VideoError, match="one of the sources"):
+    with pytest.raises(ValueError, match="one of the sources"):
         fuse_video(*given, root, overwrite=True)
     with pytest.raises(VideoError, match=r"\.avi is not supported; use \.mkv"):
         fuse_video(*given, tmp_path / "a.avi")
