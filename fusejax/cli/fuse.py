@@ -3,22 +3,23 @@
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from PIL import Image
 
 from fusejax.cli.parsing import parse, parse_range
-from fusejax.inference.align import Aligner
-from fusejax.inference.folder import FusedFolder, ImageFormat, fuse_folder
-from fusejax.inference.jobs import parse_shard
 from fusejax.inference.styles import Style
-from fusejax.inference.video import fuse_video
 from fusejax.io.cameras import Degrees
 from fusejax.io.cameras.frame import Frame
-from fusejax.io.infrared import Stored
+from fusejax.io.cameras.units import Stored
+from fusejax.io.image_headers import ImageFormat
 from fusejax.io.pyav import VideoError
-from fusejax.io.video import is_video
+
+# What runs is imported when it runs, since JAX takes longer than --help should.
+if TYPE_CHECKING:
+    from fusejax.inference.align import Aligner
+    from fusejax.inference.folder import FusedFolder
 
 # Options that only make sense for videos, and those that only make sense for images.
 _VIDEO_ONLY = ("codec", "rate", "ir_rate", "offset", "temporal", "preview")
@@ -160,6 +161,8 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         ValueError: see `fuse_folder` and `fuse_video`.
         OSError: see `fuse_folder` and `fuse_video`.
     """
+    from fusejax.io.video import is_video
+
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given["ir_range"] = parse_range(options.ir_range)
     given["align"] = _aligner(given.pop("register"))
@@ -175,6 +178,8 @@ def fuse_command(options: FuseOptions) -> list[Path]:
         raise VideoError(f"{', '.join(chosen)} {wrong}.")
     if video:
         return _fuse_video(given)
+    from fusejax.inference.jobs import parse_shard
+
     given["shard"] = parse_shard(options.shard) if options.shard is not None else None
     if given.pop("engine") == "ray":
         if given.pop("shard") is not None:
@@ -183,12 +188,14 @@ def fuse_command(options: FuseOptions) -> list[Path]:
 
         result = fuse_on_ray(**given)
     else:
+        from fusejax.inference.folder import fuse_folder
+
         result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
 
 
-def _aligner(register: str | None) -> Aligner | None:
+def _aligner(register: str | None) -> "Aligner | None":
     """The step that --register names."""
     if register is None:
         return None
@@ -200,6 +207,8 @@ def _aligner(register: str | None) -> Aligner | None:
 
 
 def _fuse_video(given: dict[str, Any]) -> list[Path]:
+    from fusejax.inference.video import fuse_video
+
     fused = fuse_video(**given)
     print(f"{fused.frames} fused frames in {fused.written}" + (f"; {fused.audio}" if fused.audio else ""))
     if given["offset"] == "auto":
@@ -211,7 +220,7 @@ def _fuse_video(given: dict[str, Any]) -> list[Path]:
     return [path for path in (fused.written, fused.preview) if path is not None]
 
 
-def _report(result: FusedFolder, out: Path) -> None:
+def _report(result: "FusedFolder", out: Path) -> None:
     for line in result.skipped:
         print(f"skipped: {line}")
     kept = f", {len(result.existing)} already existed" if result.existing else ""

@@ -133,10 +133,11 @@ def _run(arguments: list[str]) -> None:
         _print_warnings()
         try:
             with leave_at_once(command):
+                run = COMMANDS[command][0].run
+            if not {"-h", "--help"} & set(rest):
                 from fusejax.inference.compilation import keep_compilations  # imports JAX
 
-                run = COMMANDS[command][0].run
-            keep_compilations()
+                keep_compilations()
             run(rest)
         except BaseException as error:
             if interrupt.is_cause_of(error):

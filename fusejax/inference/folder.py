@@ -29,12 +29,11 @@ from fusejax.inference.thermal import (
 )
 from fusejax.io.cameras import Degrees
 from fusejax.io.cameras.frame import Frame
-from fusejax.io.image_headers import ImageWarning
-from fusejax.io.infrared import Stored
+from fusejax.io.cameras.units import Stored
+from fusejax.io.image_headers import ImageFormat, ImageWarning
 from fusejax.progress import track
 
 Item, T = TypeVar("Item"), TypeVar("T")
-ImageFormat = Literal["png", "jpg", "tif", "webp"]
 
 _THREADS = 4
 # Limits for the pairs that are being read, and also for those being written, in addition to the

@@ -18,9 +18,10 @@ from fusejax.io.cameras import (
     read_camera_layout,
 )
 from fusejax.io.cameras.frame import Field, Frame
+from fusejax.io.cameras.units import Stored
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import as_infrared, read_image, upright
-from fusejax.io.infrared import Stored, read_infrared, turned_size, unit_problem
+from fusejax.io.infrared import read_infrared, turned_size, unit_problem
 from fusejax.io.pairing import PairPaths
 
 Size = tuple[int, int]

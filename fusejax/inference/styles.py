@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.ops.color import rgb_to_luma
-
 Style = Literal["fused", "overlay", "edges"]
 STYLES: tuple[Style, ...] = get_args(Style)
 Palette = Literal["inferno", "magma", "plasma", "viridis", "cividis", "gray"]
@@ -160,4 +158,6 @@ def visible_edges_on_infrared(ir: Plane, vi: Rgb) -> Rgb:
     Returns:
         RGB in [0, 1].
     """
+    from fusejax.ops.color import rgb_to_luma  # imports JAX, which the names of styles do not need
+
     return edge_overlay(rgb_to_luma(vi), ir.repeat(3, -1))

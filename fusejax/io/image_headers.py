@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -21,6 +21,8 @@ _PNG_BITS = 24  # the byte of a PNG file that holds the bit depth
 _ORIENTATION_TAG = 0x0112
 UPRIGHT = 1
 _TRANSPOSED = (5, 6, 7, 8)  # values of the EXIF orientation that swap rows and columns
+
+ImageFormat = Literal["png", "jpg", "tif", "webp"]
 
 
 class ImageError(ValueError):

@@ -4,19 +4,15 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
 
 from fusejax.io.cameras import Camera, CameraLayout, Degrees, Unit, convert, read_camera_file, read_camera_layout
-from fusejax.io.cameras.units import SYMBOLS
+from fusejax.io.cameras.units import SYMBOLS, Stored
 from fusejax.io.image_headers import ImageError, check_is_file, image_size, read_header
 from fusejax.io.images import as_infrared, read_thermal, upright
-
-Stored = Literal["auto", "counts", "k", "ck", "c", "f"]
-"""What a user says about the values of the files; "auto" believes the files."""
 
 _DESCRIPTION, _GDAL = 270, 42112
 _UNIT_TYPE = re.compile(r"role=[\"']unittype[\"'][^>]*>\s*([^<]+?)\s*<", re.IGNORECASE)

@@ -64,6 +64,14 @@ def test_help_lists_the_commands_and_explains_each(capsys):
     assert "--skip-existing" in capsys.readouterr().out
 
 
+def test_help_of_fuse_loads_no_jax():
+    code = "import contextlib, sys; from fusejax.cli.main import main\n"
+    code += "with contextlib.suppress(SystemExit):\n    main(['fuse', '--help'])\n"
+    code += "print('jax' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "False\n"
+
+
 def test_a_closed_pipe_is_no_error():
     process = subprocess.Popen([*COMMAND, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()  # before anything is written, as `head -0` does

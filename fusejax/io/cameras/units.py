@@ -8,6 +8,8 @@ from jaxtyping import Float, Shaped
 Unit = Literal["counts", "k", "ck", "c", "f"]
 """Counts of the sensor, kelvin, hundredths of a kelvin, degrees Celsius, degrees Fahrenheit."""
 Degrees = Literal["c", "k", "f"]
+Stored = Literal["auto", "counts", "k", "ck", "c", "f"]
+"""What a user says about the values of files; "auto" believes the files."""
 
 SYMBOLS: dict[str, str] = {"counts": "counts", "k": "K", "ck": "hundredths of a kelvin", "c": "°C", "f": "°F"}
 _ZERO_CELSIUS = 273.15
