@@ -94,6 +94,10 @@ def test_the_made_up_pair_is_fused_as_by_the_library(page, folder, say):
     page.evaluate("() => new Promise(requestAnimationFrame)")
     np.testing.assert_array_equal(pixels(page), vi)
     page.locator("#strength").press("End")
+    page.locator("#strength-value", has_text="200 %").wait_for()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    np.testing.assert_allclose(pixels(page), np.clip(2 * found - vi, 0, 255), atol=2)
+    page.locator("#strength").fill("100")
     page.evaluate("() => new Promise(requestAnimationFrame)")
     np.testing.assert_array_equal(pixels(page), found)
 
