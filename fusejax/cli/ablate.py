@@ -13,6 +13,7 @@ from fusejax.evaluation.grids import draw_grids
 from fusejax.evaluation.results import Scores
 from fusejax.evaluation.run import evaluate_runs, run_ablation
 from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.report.differences import difference_table
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.page import write_page
 from fusejax.report.ranking import rank
@@ -62,7 +63,7 @@ def ablate_command(options: AblateOptions) -> str:
         refuse_existing(existing, overwrite=False)
     scores = run_ablation(ablation, data_root=options.data_root, out=options.out, seeds=options.seeds)
     grids = draw_grids(ablation, data_root=options.data_root, out=options.out)
-    tables = [ablation_table(ablation, each) for each in scores]
+    tables = [table for each in scores for table in ablation_tables(ablation, each)]
     text = write_tables(options.out, scores, tables, head=f"# {ablation.title}")
     print(text)
     print(f"written to {options.out}: {', '.join((*TABLE_FILES, *SCORE_FILES))}, {len(grids)} image grids")
@@ -72,6 +73,14 @@ def ablate_command(options: AblateOptions) -> str:
             place = options.out / "pages" / name.replace("/", "_")
             print(f"page: {write_page(place, result, title=f'{ablation.title}: {name}', note=_NOTE)}")
     return text
+
+
+def ablation_tables(ablation: Ablation, scores: Scores) -> list[Table]:
+    """The tables of one set: means, and paired differences from the first variant."""
+    first, *others = ablation.variants
+    compared = scores.select(methods=[first, *others], metrics=[m for m in scores.metrics if m != "MSE"])
+    note = f"({ablation.scored_on[scores.name]}) "
+    return [ablation_table(ablation, scores), *([difference_table(compared, first, note=note)] if others else [])]
 
 
 def ablation_table(ablation: Ablation, scores: Scores) -> Table:

@@ -1,17 +1,20 @@
 """`fusejax compare`: one table of methods over several sets, with ranks, a plot and images."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
-from fusejax.evaluation.comparison import compare_methods, comparison_grid
-from fusejax.evaluation.results import Evaluation
+from fusejax.evaluation.comparison import compare_methods, comparison_grid, plain_scores
+from fusejax.evaluation.results import Evaluation, Scores
+from fusejax.evaluation.score_files import write_scores
 from fusejax.io.images import write_image
-from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
+from fusejax.report.agreement import agreement_tables, stretch_tables
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.known_rows import Rows, read_rows
+from fusejax.report.markdown import markdown
 from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions, plot_ranks
 from fusejax.report.ranking import Ranking, rank
@@ -19,6 +22,7 @@ from fusejax.report.tables import rank_table, score_table
 from fusejax.weights.files import shipped_weights
 
 _DISTRIBUTIONS = "distributions.png"
+_AGREEMENT = "agreement.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,10 @@ class CompareOptions:
             per set.
         rows: CSV or Markdown file of means measured elsewhere; they are ranked with the others.
         convention: which toolkit's metric definitions to use.
+        against: further conventions that score the same images; agreement.md then says how far the
+            rankings agree (Kendall's tau), and which metrics disagree with themselves.
+        stretched: also score all images after a stretch of their luma to the full range, as some
+            programs do on saving; agreement.md says what it changes.
         metrics: names of the metrics to compute; by default the nine usual ones.
         ir_range: infrared values that map to black and white, as in `fusejax fuse`: auto, full, or
             two numbers LOW HIGH.
@@ -54,6 +62,8 @@ class CompareOptions:
     others: Repeated = ()
     rows: Path | None = None
     convention: ConventionName = "exact"
+    against: tuple[ConventionName, ...] = ()
+    stretched: bool = False
     metrics: tuple[str, ...] | None = None
     ir_range: tuple[str, ...] = ("auto",)
     shown: int = 2
@@ -80,20 +90,24 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
         weights=flat(options.weights) or shipped_weights(),
         rules=options.rules,
         others=flat(options.others),
-        convention=options.convention,
+        convention=tuple(dict.fromkeys((options.convention, *options.against))),
         metrics=options.metrics,
         ir_range=parse_range(options.ir_range),
         overwrite=options.overwrite,
+        stretched=options.stretched,
     )
+    every = _by_convention(compared)
+    compared = [plain_scores(result) for result in compared]
     for result in compared:
         _draw(result, options)
-    text = _write(compared, known, options)
+    text = _write(compared, every, known, options)
     print(text)
     if options.page is not None:
         for result in compared:
             name = result.scores[0].name
             print(f"page: {write_page(_place(options.page, name), result, title=f'Comparison on {name}')}")
     files = ", ".join((*TABLE_FILES, *SCORE_FILES, "ranks.png"))
+    files += f", {_AGREEMENT}" if options.against or options.stretched else ""
     print(f"written to {options.out}: {files}, distributions and grids of each set")
     return compared
 
@@ -101,7 +115,7 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
 def _check(options: CompareOptions) -> None:
     check_out(options.out)
     refuse_existing(check_files([options.out / "table.md"]), overwrite=options.overwrite)
-    beside = [options.out / name for name in (*SCORE_FILES, "table.tex", "ranks.png")]
+    beside = [options.out / name for name in (*SCORE_FILES, "table.tex", "ranks.png", _AGREEMENT)]
     folders = [_place(options.out, name) for name in options.sets]
     beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
     refuse_existing(beside, overwrite=options.overwrite)
@@ -110,9 +124,24 @@ def _check(options: CompareOptions) -> None:
             check_page(_place(options.page, name), overwrite=options.overwrite)
 
 
-def _write(compared: Sequence[Evaluation], known: Rows, options: CompareOptions) -> str:
+def _by_convention(compared: Sequence[Evaluation]) -> dict[str, list[Scores]]:
+    """Scores of each set by convention, including those of stretched images."""
+    names = [scores.convention for scores in compared[0].scores]
+    return {name: [result.scores[n] for result in compared] for n, name in enumerate(names)}
+
+
+def _write(
+    compared: Sequence[Evaluation], every: Mapping[str, Sequence[Scores]], known: Rows, options: CompareOptions
+) -> str:
     """Ranks, then writes the tables; table.md says that the comparison is complete."""
     scores = [result.scores[0] for result in compared]
+    agreement = [
+        *(agreement_tables(every) if options.against else []),
+        *(stretch_tables(every) if options.stretched else []),
+    ]
+    if agreement:
+        write_scores(options.out / "agreement", [table for found in every.values() for table in found])
+        write_complete(options.out / _AGREEMENT, markdown(agreement))
     overall, by_set = rank(scores, known=known), [rank([each], known=known) for each in scores]
     named: dict[str, Ranking] = dict(zip((each.name for each in scores), by_set, strict=True))
     plot_ranks(options.out / "ranks.png", overall, named)

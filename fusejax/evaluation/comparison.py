@@ -1,20 +1,25 @@
 """Comparing methods on the same pairs: weights, simple fusion rules, results of other programs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
 
 from fusejax.data.folders import find_pair_folders
 from fusejax.evaluation.folder import evaluate_folders, metrics_by_convention
 from fusejax.evaluation.methods import Given, GivenBackends, fuse_methods, name_methods
-from fusejax.evaluation.results import Evaluation
+from fusejax.evaluation.results import STRETCHED, Evaluation
 from fusejax.evaluation.sources import find_ranges, read_sources
 from fusejax.inference.loading import opened
+from fusejax.inference.pair_arrays import stretch_range
 from fusejax.inference.rules import RULES
 from fusejax.inference.thermal import RangeOption
-from fusejax.io.images import read_image, to_float
-from fusejax.io.pairing import PairError, PairPaths, is_pair_list
+from fusejax.io.images import from_float, read_image, to_float, write_image
+from fusejax.io.pairing import PairError, PairPaths, is_pair_list, list_images
 from fusejax.io.panels import RgbImage, labeled_row, stacked
+from fusejax.ops.color import recolor, rgb_to_luma
 
 _COLUMNS = 3
 
@@ -27,10 +32,11 @@ def compare_methods(
     weights: GivenBackends = (),
     rules: Sequence[str] = (),
     others: Given = (),
-    convention: str = "exact",
+    convention: str | Sequence[str] = "exact",
     metrics: Sequence[str] | None = None,
     ir_range: RangeOption = "auto",
     overwrite: bool = False,
+    stretched: bool = False,
 ) -> list[Evaluation]:
     """Fuses sets of pairs with weights and rules, and scores them with other methods' results.
 
@@ -46,10 +52,12 @@ def compare_methods(
         rules: names of `RULES`.
         others: folders of other methods' results, DIR or NAME=DIR, with images DIR/SET/STEM.png, or
             DIR/STEM.png if there is only one set.
-        convention: which toolkit's metric definitions to use.
+        convention: which toolkit's metric definitions to use: one or more names.
         metrics: names of the metrics; by default the usual ones.
         ir_range: values of the infrared images that map to black and white, see `fusejax.fuse`.
         overwrite: fuse again instead of keeping existing images.
+        stretched: also score every image after a stretch of its luma to the full range, as some
+            programs do on saving; see `STRETCHED`.
 
     Returns:
         The scores on each set, in the order of the sets.
@@ -63,7 +71,7 @@ def compare_methods(
     methods = name_methods(weights=weights, rules=rules, folders=others)
     if not methods or not sets:
         raise ValueError("Nothing to compare: give at least one set, and weights, rules or folders of results.")
-    metrics_by_convention([convention], metrics)
+    metrics_by_convention([convention] if isinstance(convention, str) else convention, metrics)
     fusing = [  # opened before any work
         dataclasses.replace(method, weights=opened(method.weights)) for method in methods if method.weights is not None
     ]
@@ -74,10 +82,29 @@ def compare_methods(
         place = Path(out) / name.replace("/", "_")
         options = {"overwrite": overwrite, "skip_existing": not overwrite, "ir_range": ir_range}
         folders = fuse_methods(fusing, ir, vi, place, **options) | theirs[name]
+        if stretched:
+            folders |= _stretch(folders, place / "stretched", overwrite=overwrite)
         found.append(
             evaluate_folders(folders, ir, vi, convention=convention, metrics=metrics, ir_range=ir_range, name=name)
         )
     return found
+
+
+def _stretch(folders: Mapping[str, Path], out: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Writes each method's images with their luma stretched to 0..255, and returns the folders."""
+    found = {}
+    for name, folder in folders.items():
+        place = found[name + STRETCHED] = out / name.replace("/", "_")
+        for stem, path in list_images(folder).items():
+            if overwrite or not (place / f"{stem}.png").exists():
+                write_image(place / f"{stem}.png", from_float(_stretched(to_float(read_image(path))), np.uint8))
+    return found
+
+
+def _stretched(image: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
+    if image.shape[-1] == 1:
+        return stretch_range(image)
+    return recolor(stretch_range(rgb_to_luma(image)), image)
 
 
 def _sources(root: Path) -> tuple[Path, Path]:
@@ -97,6 +124,13 @@ def _results(folder: Path, name: str, sets: Sequence[str]) -> Path:
     if len(sets) == 1 and folder.is_dir():
         return folder
     raise PairError(f"{folder} has no subfolder {name} with the results for that set.")
+
+
+def plain_scores(found: Evaluation) -> Evaluation:
+    """The evaluation without the stretched images."""
+    kept = [method for method in found.scores[0].methods if not method.endswith(STRETCHED)]
+    scores = [each.select(methods=kept) for each in found.scores]
+    return dataclasses.replace(found, scores=scores, fused={method: found.fused[method] for method in kept})
 
 
 def comparison_grid(found: Evaluation, name: str, *, ir_range: RangeOption = "auto") -> RgbImage:

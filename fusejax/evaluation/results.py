@@ -10,6 +10,9 @@ from jaxtyping import Float
 CLEAN = "clean"
 """The condition of sources that were not changed."""
 
+STRETCHED = " (stretched)"
+"""End of the names of methods whose fused images were stretched to the full range."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
@@ -93,12 +96,21 @@ class Scores:
             if counts[m, k]
         ]
 
-    def select(self, *, methods: Sequence[str] | None = None, conditions: Sequence[str] | None = None) -> "Scores":
-        """The part of the scores with the given methods and conditions, in the given order.
+    def select(
+        self,
+        *,
+        methods: Sequence[str] | None = None,
+        conditions: Sequence[str] | None = None,
+        metrics: Sequence[str] | None = None,
+        images: Sequence[str] | None = None,
+    ) -> "Scores":
+        """The part of the scores with the given names, in the given order.
 
         Args:
             methods: names of methods; by default all.
             conditions: names of conditions; by default all.
+            metrics: names of metrics; by default all.
+            images: names of images; by default all.
 
         Returns:
             The scores.
@@ -106,10 +118,10 @@ class Scores:
         Raises:
             ValueError: if a name is unknown.
         """
-        rows = self.methods if methods is None else tuple(methods)
-        chosen = self.conditions if conditions is None else tuple(conditions)
-        values = self.values[[self.methods.index(x) for x in rows]][:, [self.conditions.index(x) for x in chosen]]
-        return dataclasses.replace(self, methods=rows, conditions=chosen, values=values)
+        names = {"methods": methods, "conditions": conditions, "images": images, "metrics": metrics}
+        chosen = {axis: getattr(self, axis) if given is None else tuple(given) for axis, given in names.items()}
+        places = [[getattr(self, axis).index(name) for name in found] for axis, found in chosen.items()]
+        return dataclasses.replace(self, **chosen, values=self.values[np.ix_(*places)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,13 @@ from fusejax.metrics import higher_is_better
 Known = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Means that were measured elsewhere, by set, method and metric."""
 
-_DRAWS = 2000
+DRAWS = 2000
+"""Bootstrap samples."""
+
+TAILS = (0.025, 0.975)
+"""Quantiles of a 95% interval."""
+
 _SEED = 0
-_TAILS = (0.025, 0.975)
 
 # Lower is better for what no metric measures: the difference from the result of clean sources.
 _LOWER = ("change",)
@@ -29,6 +33,8 @@ class Ranking:
         mean: mean rank of each method; 1 is best.
         low: lower end of the bootstrap's 95% interval.
         high: upper end of the interval.
+        drawn: mean rank of each method in every draw. Rankings of the same images under different
+            conventions have the same draws.
         ahead: fraction of the draws in which the row's method has a better mean rank than the
             column's; a tie counts one half, and the diagonal is 0.5.
         tied: whether the difference from the best method could be due to chance, by set and
@@ -40,6 +46,7 @@ class Ranking:
     mean: Float[np.ndarray, " m"]
     low: Float[np.ndarray, " m"]
     high: Float[np.ndarray, " m"]
+    drawn: Float[np.ndarray, "d m"]
     ahead: Float[np.ndarray, "m m"]
     tied: dict[tuple[str, str], Bool[np.ndarray, " m"]]
 
@@ -61,7 +68,7 @@ def better_high(metric: str) -> bool:
     return metric not in _LOWER and higher_is_better(metric)
 
 
-def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = _DRAWS) -> Ranking:
+def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = DRAWS) -> Ranking:
     """Ranks methods by their means, and again for each random draw of the images (Efron 1979).
 
     The images of each set are drawn with replacement; the scores of all methods for one image are
@@ -83,7 +90,9 @@ def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = _
     wholes, ranks, tied = [], [], {}
     for number, table in enumerate(tables):
         metrics = shared_metrics(table, known)
-        whole, found = _draw(table, methods, metrics, known.get(table.name, {}), draws=draws, seed=_SEED + number)
+        whole, found = drawn_means(
+            table, methods, metrics, known=known.get(table.name, {}), draws=draws, seed=_SEED + number
+        )
         measured = np.array([method in table.methods for method in methods])
         for k, metric in enumerate(metrics):
             paired = measured & measured[np.argmax(whole[:, k])]
@@ -92,8 +101,8 @@ def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = _
         ranks.append(_ranks(found))
     ranked = np.concatenate(ranks, axis=2).mean(axis=2)
     ahead = (ranked[:, :, None] < ranked[:, None, :]) + 0.5 * (ranked[:, :, None] == ranked[:, None, :])
-    low, high = np.quantile(ranked, _TAILS, axis=0)
-    return Ranking(methods, np.concatenate(wholes, axis=1).mean(axis=1), low, high, ahead.mean(axis=0), tied)
+    low, high = np.quantile(ranked, TAILS, axis=0)
+    return Ranking(methods, np.concatenate(wholes, axis=1).mean(axis=1), low, high, ranked, ahead.mean(axis=0), tied)
 
 
 def shared_metrics(table: Scores, known: Known) -> list[str]:
@@ -109,16 +118,29 @@ def shared_metrics(table: Scores, known: Known) -> list[str]:
     return metrics
 
 
-def _draw(
+def drawn_means(
     table: Scores,
     methods: Sequence[str],
     metrics: Sequence[str],
-    known: Mapping[str, Mapping[str, float]],
     *,
-    draws: int,
-    seed: int,
+    known: Mapping[str, Mapping[str, float]] | None = None,
+    draws: int = DRAWS,
+    seed: int = _SEED,
 ) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "d m k"]]:
-    """Means over all images, and over the images of each draw; larger is better, -inf undefined."""
+    """Means over all images and over those of each draw, signed so that larger is better.
+
+    Args:
+        table: scores of one set.
+        methods: the methods, in the order of the result.
+        metrics: the metrics, in the order of the result.
+        known: means of methods that were measured elsewhere.
+        draws: number of bootstrap samples.
+        seed: seed of the draws; for the same number of images, the same seed draws the same ones.
+
+    Returns:
+        Both means; -inf where they are undefined.
+    """
+    known = known or {}
     signs = np.array([1.0 if better_high(metric) else -1.0 for metric in metrics])
     columns = [table.metrics.index(metric) for metric in metrics]
     values = finite_mean(table.values[..., columns], axis=1)  # [methods, images, metrics]
@@ -155,5 +177,5 @@ def _tied_with_best(found: Float[np.ndarray, "d m"], whole: Float[np.ndarray, " 
         return np.zeros(len(whole), bool)
     defined = np.isfinite(found).all(axis=0)
     difference = found[:, [best]] - np.where(np.isfinite(found), found, 0.0)
-    low, high = np.quantile(difference, _TAILS, axis=0)
+    low, high = np.quantile(difference, TAILS, axis=0)
     return defined & (low <= 0) & (high >= 0)

@@ -36,7 +36,17 @@ def compared(root, tmp_path_factory):
     rows.write_text(f"## {SET} (2 pairs)\n\n| row | EN | SSIM |\n|---|---|---|\n| known | 9.5 | 0.1 (1 pair) |\n")
     weights, others = (("light", "other=average"),), ((f"theirs={root / 'copies'}",),)
     options = CompareOptions(
-        root, out, (SET,), weights=weights, others=others, rows=rows, shown=1, page=out / "page", convention="cddfuse"
+        root,
+        out,
+        (SET,),
+        weights=weights,
+        others=others,
+        rows=rows,
+        shown=1,
+        page=out / "page",
+        convention="cddfuse",
+        against=("vifb",),
+        stretched=True,
     )
     return options, compare_command(options)
 
@@ -52,7 +62,7 @@ METHODS = ("light", "other", "average", "maximum", "theirs")
 @pytest.mark.slow
 def test_every_method_is_fused_scored_and_ranked(compared, root):
     options, ((result),) = compared
-    (scores,) = result.scores
+    scores = result.scores[0]
     assert (scores.methods, scores.name, scores.convention) == (METHODS, SET, "cddfuse")
     place = options.out / "streets_val"
     for method in METHODS[:4]:
@@ -67,6 +77,24 @@ def test_every_method_is_fused_scored_and_ranked(compared, root):
     (read,) = read_scores(options.out / "metrics.csv")
     np.testing.assert_array_equal(read.values, scores.values)
     assert "Comparison on streets/val" in (options.out / "page" / "streets_val" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_conventions_and_stretched_images_are_scored_beside_the_plain_ones(compared, root):
+    options, _ = compared
+    plain, stretched = (
+        read_image(options.out / "streets_val" / place / "average/day_000000.png").astype(float)
+        for place in ("", "stretched")
+    )
+    lumas = [image @ [0.299, 0.587, 0.114] for image in (plain, stretched)]
+    low, high = lumas[0].min(), lumas[0].max()
+    np.testing.assert_allclose(lumas[1], 255 * (lumas[0] - low) / (high - low), atol=1.01)
+    tables = read_scores(options.out / "agreement/metrics.csv")
+    assert [table.convention for table in tables] == ["cddfuse", "vifb"]
+    assert tables[1].methods == (*METHODS, *(f"{method} (stretched)" for method in METHODS))
+    text = (options.out / "agreement.md").read_text()
+    assert "Kendall's tau" in text and "if this method alone is stretched" in text
+    assert "(stretched)" not in (options.out / "table.md").read_text()
 
 
 @pytest.mark.slow
