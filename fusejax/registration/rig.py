@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import fusejax
+from fusejax.io.outputs import write_complete
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.geometry import corners, map_points, resampling
 from fusejax.registration.refinement import Model
@@ -169,7 +170,7 @@ def write_rig(path: str | Path, rig: Rig) -> None:
         "fusejax": fusejax.__version__,
     }
     values["checksum"] = _checksum(values)
-    Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_complete(path, json.dumps(values, indent=1) + "\n")
 
 
 def read_rig(path: str | Path) -> Rig:

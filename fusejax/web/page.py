@@ -11,7 +11,7 @@ import jax
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.export.exporting import export_weights
 from fusejax.io.images import write_image
-from fusejax.io.outputs import check_files, check_out
+from fusejax.io.outputs import check_files, check_out, write_complete
 from fusejax.io.unfinished import unfinished_folder
 from fusejax.web.runtime import copy_runtime
 from fusejax.weights.files import load_weights
@@ -56,7 +56,7 @@ def write_page(
         metadata = export_weights(weights, part / "model.onnx", format="onnx", color=True)
         about = {key: metadata[key] for key in ("name", "version", "network", "largest_difference", "sha256")}
         about["parameters"] = sum(x.size for x in jax.tree.leaves(load_weights(weights)[0]))
-        (part / "model.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_complete(part / "model.json", json.dumps(about, indent=2) + "\n")
         pair = synthetic_pair(_DEMO_SEED, size=_DEMO_SIZE)
         for kind in ("ir", "vi"):
             write_image(part / f"made_up_{kind}.png", pair[kind])

@@ -11,6 +11,7 @@ import tarfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from fusejax.io.outputs import write_complete
 from fusejax.io.unfinished import unfinished_folder
 
 VERSION = "1.30.0"
@@ -37,12 +38,10 @@ def copy_runtime(out: Path, folder: Path | None = None) -> None:
             one with which this version was tested.
     """
     source = _cached() if folder is None else _find_files(folder)
-    out.mkdir(parents=True, exist_ok=True)
     for name in _SCRIPTS:
-        shutil.copyfile(source / name, out / name)
+        write_complete(out / name, (source / name).read_bytes())
     for name in _BINARIES:
-        data = gzip.compress((source / name).read_bytes(), mtime=0)
-        (out / f"{name}.gz").write_bytes(data)
+        write_complete(out / f"{name}.gz", gzip.compress((source / name).read_bytes(), mtime=0))
 
 
 def _find_files(folder: Path) -> Path:
@@ -100,4 +99,4 @@ def _unpack(archive: Path, out: Path) -> None:
             member = tar.extractfile(f"package/dist/{name}")
             if member is None:
                 raise ValueError(f"{archive.name} has no {name}.")
-            (out / name).write_bytes(member.read())
+            write_complete(out / name, member.read())
