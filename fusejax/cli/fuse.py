@@ -1,7 +1,9 @@
 """`fusejax fuse`: fuses images, folders of them, files of thermal cameras, or two videos."""
 
+import contextlib
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +74,8 @@ class FuseOptions:
         register: `pair` registers every pair before it is fused, and stops at a pair that cannot be
             (with --skip-bad it is left out); or the rig.json of `fusejax register --rig`. Where
             infrared has no pixels, the visible image is kept.
+        check: look whether a few pairs of a folder of 32 or more line up, and warn if they do not;
+            runs beside the fusion.
         strength: 0 gives the visible image, 1 the network's result, and up to 2 warmer targets.
         style: fused; or overlay (a palette of the infrared image over the visible one) or edges
             (infrared edges in the visible image), which use no network. With --ir-range, equal
@@ -129,6 +133,7 @@ class FuseOptions:
     weights: str = "light"
     resize: Literal["ir"] | None = None
     register: str | None = None
+    check: bool = True
     strength: float = 1.0
     style: Style = "fused"
     keep_ir: bool = False
@@ -165,6 +170,7 @@ def fuse_command(options: FuseOptions) -> list[Path]:
 
     given: dict[str, Any] = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given["ir_range"] = parse_range(options.ir_range)
+    check = given.pop("check") and options.register is None
     given["align"] = _aligner(given.pop("register"))
     sources = [path for path in (options.ir, options.vi) if path is not None]
     video = options.rate is not None or any(map(is_video, sources))
@@ -190,9 +196,28 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     else:
         from fusejax.inference.folder import fuse_folder
 
-        result = fuse_folder(**given)
+        first = given["shard"] is None or given["shard"][0] == 1
+        with _checking(options, check and first):
+            result = fuse_folder(**given)
     _report(result, options.out)
     return result.written
+
+
+@contextlib.contextmanager
+def _checking(options: FuseOptions, wanted: bool) -> Iterator[None]:
+    """Looks beside the fusion whether pairs line up, and warns after it."""
+    if not wanted:
+        yield
+        return
+    from fusejax.io.image_headers import ImageWarning
+    from fusejax.io.pair_finding import find_pairs
+    from fusejax.registration.folder_check import CheckBeside
+
+    names = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern, "recursive": options.recursive}
+    with CheckBeside(lambda: find_pairs(options.ir, options.vi, skip_bad=True, **names)[0]) as check:
+        yield
+    if line := check.line():
+        warnings.warn(line, ImageWarning, stacklevel=2)
 
 
 def _aligner(register: str | None) -> "Aligner | None":

@@ -2,8 +2,9 @@
 
 `estimation` finds the transform between two images: a coarse `search` and a `refinement` on
 `descriptors`, with the limits of `trust`. `warping` applies it, with gradients. `rig` keeps the
-transform of two fixed cameras. `measures` says how well a pair lines up, and `made_up` makes pairs
-with known truth. `aligner` is the step before fusion, and `folder` registers files.
+transform of two fixed cameras. `residual` says whether a pair lines up as it is, and `folder_check`
+whether a folder does. `measures` says how well a pair lines up, and `made_up` makes pairs with
+known truth. `aligner` is the step before fusion, and `folder` registers files.
 """
 
 from etils import epy
@@ -21,6 +22,7 @@ with epy.lazy_api_imports(globals()):
         mutual_information,
         normalized_correlation,
     )
+    from fusejax.registration.residual import Residual, is_aligned
     from fusejax.registration.rig import Rig, find_rig, read_rig, rig_of, write_rig
     from fusejax.registration.warping import warp
 
@@ -29,6 +31,7 @@ __all__ = [
     "RegisteredFolder",
     "Registration",
     "RegistrationError",
+    "Residual",
     "Rig",
     "corner_error",
     "endpoint_error",
@@ -36,6 +39,7 @@ __all__ = [
     "find_rig",
     "folding",
     "gradient_correlation",
+    "is_aligned",
     "landmark_error",
     "mutual_information",
     "normalized_correlation",
