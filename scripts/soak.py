@@ -1,12 +1,16 @@
-"""Kills a small training run with SIGKILL at random moments, and checks that nothing is lost.
+"""Kills a small training run, or commands, with SIGKILL at random moments; nothing may be lost.
 
     python scripts/soak.py --kills 50
+    python scripts/soak.py --what commands --kills 100
 
 The script first makes an uninterrupted run. Then it starts the same run again and kills it: during
 startup, between steps, and while a checkpoint is being written. Each restart must resume from the
 newest checkpoint that was complete at the kill. In the end, parameters, optimizer state and the
 loss of every step must be bit-equal to those of the uninterrupted run. The last line is the result;
-the exit status is 0 only if nothing was lost and all kills were made.
+the exit status is 0 only if nothing was lost and all kills were made. With `--what commands`, fuse
+(images and videos), live, evaluate, compare, export, align and ablate are killed; after each kill,
+every file with a final name must be whole, and the same command must end the work
+(`fuzzing/kills.py`).
 """
 
 import contextlib
@@ -21,8 +25,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 import tyro
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fuzzing.kills import soak_commands
 
 SAVE_EVERY = 3
 
@@ -170,6 +179,7 @@ class SoakOptions:
     """How often and how long.
 
     Attributes:
+        what: what is killed.
         kills: number of kills.
         seed: seed of the random kill times.
         minutes: stop after this time, with exit status 1 if not all kills were made.
@@ -178,6 +188,7 @@ class SoakOptions:
         steps: length of that run.
     """
 
+    what: Literal["training", "commands"] = "training"
     kills: int = 50
     seed: int = 0
     minutes: float = 60.0
@@ -194,7 +205,8 @@ def main(options: SoakOptions) -> None:
     root = options.out or Path(tempfile.mkdtemp(prefix="soak-"))
     root.mkdir(parents=True, exist_ok=options.out is None)
     try:
-        good = soak(root.absolute(), options.kills, options.seed, time.time() + 60 * options.minutes)
+        kill = soak if options.what == "training" else soak_commands
+        good = kill(root.absolute(), options.kills, options.seed, time.time() + 60 * options.minutes)
     finally:
         if options.out is None:
             shutil.rmtree(root)
