@@ -161,7 +161,7 @@ def test_classes_document_what_they_are_made_of(public):
         for parameter in parameters(made) if named else ():
             optional = parameter.default is not inspect.Parameter.empty
             assert not optional or parameter.kind is inspect.Parameter.KEYWORD_ONLY, parameter.name
-    told = [*(section(public, "Attributes") or ()), *(section(public, "Args") or ())]
+    told = [n for base in public.__mro__ for part in ("Attributes", "Args") for n in section(base, part) or ()]
     told += section(public.__init__, "Args") or ()
     assert [name for name in named if name not in told] == []
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.evaluation.comparison import compare_methods, comparison_grid, plain_scores
 from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.score_files import write_scores
+from fusejax.inference.thermal import RangeOption
 from fusejax.io.images import write_image
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.report.agreement import agreement_tables, stretch_tables
@@ -65,7 +66,7 @@ class CompareOptions:
     against: tuple[ConventionName, ...] = ()
     stretched: bool = False
     metrics: tuple[str, ...] | None = None
-    ir_range: tuple[str, ...] = ("auto",)
+    ir_range: RangeOption = "auto"
     shown: int = 2
     page: Path | None = None
     overwrite: bool = False
@@ -92,7 +93,7 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
         others=flat(options.others),
         convention=tuple(dict.fromkeys((options.convention, *options.against))),
         metrics=options.metrics,
-        ir_range=parse_range(options.ir_range),
+        ir_range=options.ir_range,
         overwrite=options.overwrite,
         stretched=options.stretched,
     )
@@ -155,7 +156,7 @@ def _draw(result: Evaluation, options: CompareOptions) -> None:
     for name in result.names[: options.shown]:
         path = place / "grids" / f"{name.replace('/', '_')}.png"
         if options.overwrite or not path.exists():  # of an interrupted run, or not of this tool
-            write_image(path, comparison_grid(result, name, ir_range=parse_range(options.ir_range)))
+            write_image(path, comparison_grid(result, name, ir_range=options.ir_range))
 
 
 def _place(folder: Path, name: str) -> Path:

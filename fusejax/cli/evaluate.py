@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.methods import Method, fuse_methods, name_methods
 from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.video import evaluate_videos, with_frames
+from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.io.unfinished import unfinished_folder
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, print_tables, write_tables
@@ -65,7 +66,7 @@ class EvaluateOptions:
     metrics: tuple[str, ...] | None = None
     boxes: Path | None = None
     box_classes: tuple[str, ...] = OBJECT_CLASSES
-    ir_range: tuple[str, ...] = ("auto",)
+    ir_range: RangeOption = "auto"
     ir_polarity: Literal["white", "black"] = "white"
     resize: Literal["ir"] | None = None
     temporal: bool = False
@@ -127,7 +128,7 @@ def _figures(conventions: Sequence[str]) -> list[str]:
 
 def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -> Evaluation:
     shared = {
-        "ir_range": parse_range(options.ir_range),
+        "ir_range": options.ir_range,
         "ir_polarity": options.ir_polarity,
         "resize": options.resize,
         "skip_bad": options.skip_bad,

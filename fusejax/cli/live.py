@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from fusejax.cli.parsing import parse, parse_range
+from fusejax.cli.parsing import parse
 from fusejax.inference.loading import load
-from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.options import check_tile, parse_memory
 from fusejax.inference.pair_checks import check_strength
 from fusejax.inference.styles import Style, check_style
+from fusejax.inference.thermal import RangeOption
 from fusejax.live.controls import Controls, Settings
 from fusejax.live.http import HttpOutput
 from fusejax.live.outputs import FileOutput, RawOutput, Recorder, WindowOutput
@@ -72,7 +73,7 @@ class LiveFlags:
     record_dir: Path = Path()
     weights: str = "light"
     resize: Literal["ir"] | None = None
-    ir_range: tuple[str, ...] = ("auto",)
+    ir_range: RangeOption = "auto"
     ir_polarity: Literal["white", "black"] = "white"
     temporal: float = 0.0
     strength: float = 1.0
@@ -108,7 +109,7 @@ def live_command(flags: LiveFlags) -> Summary:
     controls = Controls(Settings(temporal=flags.temporal, strength=flags.strength, view=flags.style))
     options = LiveOptions(
         resize=flags.resize,
-        ir_range=parse_range(flags.ir_range),
+        ir_range=flags.ir_range,
         ir_polarity=flags.ir_polarity,
         offset=flags.offset,
         hold=flags.hold,

@@ -1,14 +1,15 @@
 """Parsing command lines into options: all commands come through `parse`."""
 
+import contextlib
 import dataclasses
+import io
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, Literal, TypeVar
 
 import tyro
-
-from fusejax.inference.thermal import RangeOption
 
 T = TypeVar("T")
 
@@ -27,16 +28,23 @@ def parse(options: type[T], command: str, arguments: list[str], *, default: T | 
         An instance of `options`.
 
     Raises:
-        ValueError: for an empty argument, which would mean the current folder, and for a number
-            that no option can mean (infinite, NaN, or of more than 63 bits).
+        ValueError: for an empty argument, which would mean the current folder; for a number that
+            no option can mean (infinite, NaN, or of more than 63 bits); for what `options` refuses.
         SystemExit: with a usage message if the arguments are invalid.
     """
     check_no_empty(arguments)
-    if default is None:
-        parsed = tyro.cli(options, args=arguments, prog=f"fusejax {command}")
-    else:
-        fixed = (tyro.conf.AvoidSubcommands,)
-        parsed = tyro.cli(options, default=default, args=arguments, prog=f"fusejax {command}", config=fixed)
+    given: dict[str, Any] = {"args": arguments, "prog": f"fusejax {command}"}
+    if default is not None:
+        given |= {"default": default, "config": (tyro.conf.AvoidSubcommands,)}
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            parsed = tyro.cli(options, **given)
+    except SystemExit as end:
+        if isinstance(end.__context__, ValueError):  # raised by `options` itself, whose message is enough
+            raise end.__context__ from None
+        sys.stderr.write(said.getvalue())
+        raise
     absurd = [(name, value) for name, value in _numbers(parsed) if not math.isfinite(value) or abs(value) >= 2**63]
     for name, value in absurd:
         if default is None or (name, value) not in list(_numbers(default)):
@@ -69,21 +77,6 @@ def _numbers(options: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield from _numbers(value, prefix)
     elif isinstance(options, int | float):
         yield prefix, options
-
-
-def parse_range(words: tuple[str, ...]) -> RangeOption:
-    """Parses `--ir-range`: auto, full, or LOW HIGH.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    if len(words) == 1 and words[0] in ("auto", "full"):
-        return words[0]
-    try:
-        low, high = (float(word) for word in words)
-    except ValueError as error:
-        raise ValueError(f"--ir-range is {' '.join(words)!r}; give auto, full, or two numbers LOW HIGH.") from error
-    return low, high
 
 
 ConventionName = Literal["exact", "cddfuse", "tang", "vifb", "look"]

@@ -6,7 +6,7 @@ import sys
 
 from fusejax.cli.parsing import parse
 from fusejax.inference.loading import load
-from fusejax.inference.memory import check_tile, parse_memory
+from fusejax.inference.options import check_tile, parse_memory
 from fusejax.serve.app import ServeOptions, create_app
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -3,10 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-from fusejax.cli.parsing import ConventionName, Repeated, flat, parse, parse_range
+from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.evaluation.methods import name_methods
 from fusejax.evaluation.results import CLEAN
 from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders, write_inputs
+from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.report.curves import curve_name, draw_curves, draw_grid
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
@@ -50,7 +51,7 @@ class StressOptions:
     degradations: tuple[str, ...] | None = None
     pairs: int | None = None
     convention: ConventionName = "exact"
-    ir_range: tuple[str, ...] = ("auto",)
+    ir_range: RangeOption = "auto"
     metrics: tuple[str, ...] = METRICS
     overwrite: bool = False
 
@@ -74,7 +75,7 @@ def stress_command(options: StressOptions) -> None:
         beside = [options.out / name for name in (*SCORE_FILES, "table.tex")]
         existing += check_files([*beside, *curves], sources=sources, own=True)
         refuse_existing(existing, overwrite=options.overwrite)
-    shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": parse_range(options.ir_range)}
+    shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": options.ir_range}
     if options.write_inputs is not None:
         attacked = weights[0] if weights else None
         count = write_inputs(options.ir, options.vi, options.write_inputs, weights=attacked, **shared)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fusejax.inference.pair_sources import SourceOptions, read_pair, read_values
+from fusejax.inference.options import SourceOptions
+from fusejax.inference.pair_sources import read_pair, read_values
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, choose_ranges, to_unit
 from fusejax.io.cameras import read_camera_layout
 from fusejax.io.image_headers import bits_per_sample

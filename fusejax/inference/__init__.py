@@ -12,6 +12,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.inference.frames import FrameFuser, FrameRange, FusedFrame
     from fusejax.inference.fuser import Fuser
     from fusejax.inference.loading import fuse, load
+    from fusejax.inference.options import FolderOptions, VideoOptions
     from fusejax.inference.pair_arrays import Fused
     from fusejax.inference.rules import Rule
     from fusejax.inference.temporal import TemporalState, initial_state, settle
@@ -23,6 +24,7 @@ __all__ = [
     "Backend",
     "Differentiable",
     "ExportedFile",
+    "FolderOptions",
     "ForeignOnnx",
     "Frame",
     "FrameFuser",
@@ -36,6 +38,7 @@ __all__ = [
     "Recording",
     "Rule",
     "TemporalState",
+    "VideoOptions",
     "fuse",
     "fuse_folder",
     "fuse_frames",

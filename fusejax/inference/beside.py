@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 Beside = Literal["ir", "panels", "maps", "temperature"]
-BESIDE: tuple[Beside, ...] = ("ir", "panels", "maps", "temperature")
 
 
 def files_beside(name: Path, folder: Path, kind: Beside) -> list[Path]:

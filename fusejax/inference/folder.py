@@ -9,31 +9,17 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any
 
 from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
-from fusejax.inference.beside import BESIDE, Beside
 from fusejax.inference.folder_ranges import find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
-from fusejax.inference.memory import check_tile, memory_limit
-from fusejax.inference.pair_checks import check_strength
+from fusejax.inference.options import FolderOptions, memory_limit
 from fusejax.inference.pair_files import PairTask, Settings
-from fusejax.inference.pair_sources import SourceOptions
-from fusejax.inference.styles import Style, check_style
-from fusejax.inference.thermal import (
-    Polarity,
-    RangeOption,
-    check_range,
-)
-from fusejax.io.cameras import Degrees
-from fusejax.io.cameras.frame import Frame
-from fusejax.io.cameras.units import Stored
-from fusejax.io.image_headers import ImageFormat, ImageWarning
+from fusejax.io.image_headers import ImageWarning
 from fusejax.progress import track
-
-Item, T = TypeVar("Item"), TypeVar("T")
 
 _THREADS = 4
 # Limits for the pairs that are being read, and also for those being written, in addition to the
@@ -69,35 +55,11 @@ def fuse_folder(
     vi: str | Path | None,
     out: str | Path,
     *,
-    ir_pattern: str | None = None,
-    vi_pattern: str | None = None,
-    frame: Frame = "vi",
-    units: Degrees | None = None,
-    ir_unit: Stored = "auto",
-    temperature: bool = False,
-    above: float | None = None,
-    metadata: bool = True,
-    format: ImageFormat | None = None,
-    quality: int = 95,
     weights: str | Path | Backend = "light",
-    resize: Literal["ir"] | None = None,
+    options: FolderOptions | None = None,
     align: Aligner | None = None,
-    strength: float = 1.0,
-    style: Style = "fused",
-    keep_ir: bool = False,
-    ir_range: RangeOption = "auto",
-    ir_polarity: Polarity = "white",
-    stretch: bool = False,
-    bits: Literal[8, 16] | None = None,
-    recursive: bool = False,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-    skip_bad: bool = False,
-    panel: bool = False,
-    maps: bool = False,
-    tile: str = "auto",
-    memory: str | None = None,
     shard: Shard | None = None,
+    **changes: Any,
 ) -> FusedFolder:
     """Fuses a pair of image files, two folders of them that are paired by their names, or the files
     of cameras that hold both images.
@@ -117,45 +79,13 @@ def fuse_folder(
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
-        ir_pattern: names of the infrared files, such as "*_T.*", see `match_pairs`.
-        vi_pattern: names of the visible files.
-        frame: whose pixels are kept if one file holds both images; the result shows their common
-            field.
-        units: unit of temperatures: "c", "k" or "f". It applies to `ir_range`, `above` and
-            `temperature`. Without it, FLIR's files are in degrees Celsius and the values of other
-            files are used as stored.
-        ir_unit: what the values of the infrared files are, if the files do not say it: "counts",
-            "k", "ck" (hundredths of a kelvin), "c" or "f".
-        temperature: also write the temperatures as a float32 TIFF in the frame of the fused image,
-            to OUT/temperature.
-        above: mark everything above this value in the fused image; in `units`, or in the values of
-            the files.
-        metadata: keep EXIF, XMP, IPTC, GPS and color profile of the visible image, and add what is
-            known about the thermal camera.
-        format: format of the fused images: "png", "jpg", "tif" or "webp"; by default that of the
-            visible image if it is lossless, else png.
-        quality: quality of JPEG and WebP files, 1 to 100.
         weights: see `fusejax.load`, or what it returns.
-        resize: "ir" resamples each infrared image to the size of the visible image.
+        options: see `FolderOptions`; by default its defaults.
         align: a step that may change every pair before it is fused, see
             `fusejax.inference.Aligner`.
-        strength: see `fusejax.fuse`.
-        style: see `fusejax.fuse`.
-        keep_ir: also write the infrared images as the network saw them to OUT/ir.
-        ir_range: see `fusejax.fuse`; in `units`, or in the values of the files.
-        ir_polarity: see `fusejax.fuse`.
-        stretch: stretch the luma of each fused image to the full range.
-        bits: bit depth of the fused images, 8 or 16; by default that of the visible image.
-        recursive: also fuse images in subfolders, and keep the folder structure in `out`.
-        overwrite: replace existing files. Sources are never replaced.
-        skip_existing: keep existing files and fuse the rest.
-        skip_bad: skip unusable pairs and list them, instead of stopping.
-        panel: also write infrared | visible | fused | fused in color to OUT/panels.
-        maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
-        tile: "auto", "off" or the side of the tiles in pixels, see `Fuser`; maps are never tiled.
-        memory: peak memory that the process may use with `tile="auto"`, such as "2G".
         shard: (I, N): fuse only every N-th pair, beginning with the I-th, for several machines that
             see the same folders. The files are the same bytes as those of one call.
+        **changes: single `FolderOptions` instead of those of `options`, such as `panel=True`.
 
     Returns:
         The files that were written and kept, and the pairs that were skipped.
@@ -166,63 +96,24 @@ def fuse_folder(
         OSError: if fused images already exist or a file cannot be written; names the file.
     """
     ir, vi, out = Path(ir), Path(vi) if vi is not None else None, Path(out)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality is {quality}; it must be from 1 to 100.")
-    check_style(style, strength=check_strength(strength), stretch=stretch, maps=maps)
-    sources = SourceOptions(frame, units, ir_unit, degrees=temperature)
-    ir_range, limit = check_range(ir_range), memory_limit(memory)
-    check_tile(tile)
-    wanted = dict(zip(BESIDE, (keep_ir, panel, maps, temperature), strict=True))
-    beside: tuple[Beside, ...] = tuple(kind for kind in BESIDE if wanted[kind])
-    align = chosen_aligner(align, resize)
-    jobs = find_jobs(
-        ir,
-        vi,
-        out,
-        sources=sources,
-        ir_pattern=ir_pattern,
-        vi_pattern=vi_pattern,
-        format=format,
-        any_size=align.any_size,
-        resize=resize is not None,
-        bits=bits,
-        recursive=recursive,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        skip_bad=skip_bad,
-        shard=shard,
-        beside=beside,
-    )
+    options = dataclasses.replace(options or FolderOptions(), **changes)
+    limit = memory_limit(options.memory)
+    align = chosen_aligner(align, options.resize)
+    jobs = find_jobs(ir, vi, out, options=options, any_size=align.any_size, shard=shard)
     if not jobs.todo:
         return FusedFolder([], jobs.existing, jobs.skipped)
     shared = _BYTES_IN_FLIGHT if limit and len(jobs.todo) > 1 else 0
-    backend = opened(weights, tile=tile, memory=limit - shared if limit else None)
-    if maps:
+    backend = opened(weights, tile=options.tile, memory=limit - shared if limit else None)
+    if options.maps:
         backend.check_maps()
     for size in sorted({job.size for job in jobs.todo}):
         backend.check_size(size)
     folder = out if out != jobs.todo[0].target else out.parent
-    make_out(folder, jobs.todo, bits=bits)
-    ranges = find_ranges(jobs, ir_range, sources, threads=_THREADS, pixels=_PIXELS_IN_FLIGHT)
-    settings = Settings(
-        folder,
-        stretch,
-        bits,
-        ir_polarity,
-        ranges,
-        beside,
-        skip_existing,
-        skip_bad,
-        sources=sources,
-        above=above,
-        metadata=metadata,
-        quality=quality,
-        align=align,
-        strength=strength,
-        style=style,
-    )
+    make_out(folder, jobs.todo, bits=options.bits)
+    ranges = find_ranges(jobs, options, threads=_THREADS, pixels=_PIXELS_IN_FLIGHT)
+    settings = Settings(folder, options, align, ranges)
     counts = Counter(job.size for job in jobs.every)
-    exact = frozenset() if maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
+    exact = frozenset() if options.maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
     try:
         written, bad = _fuse_all([PairTask(job, settings, backend) for job in jobs.todo], exact)
     except OSError as error:

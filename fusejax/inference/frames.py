@@ -13,9 +13,10 @@ from jaxtyping import Float, Shaped
 from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.backend import Backend, on_host
 from fusejax.inference.loading import opened
+from fusejax.inference.options import check_temporal
 from fusejax.inference.pair_arrays import Sources, align_all
 from fusejax.inference.pair_checks import check_pair, check_strength
-from fusejax.inference.temporal import TemporalState, check_temporal, initial_state, settle
+from fusejax.inference.temporal import TemporalState, initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, Ranges, check_range, choose_ranges
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import as_infrared

@@ -13,7 +13,8 @@ from jax.core import Tracer
 from fusejax.inference.backend import Backend, Differentiable, Luma, Planes
 from fusejax.inference.compilation import keep_compilations
 from fusejax.inference.extent import spatial_problem, without_remat
-from fusejax.inference.memory import check_tile, choose_core, held_bytes, memory_limit
+from fusejax.inference.memory import choose_core, held_bytes
+from fusejax.inference.options import check_tile, memory_limit
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import OnTile, fuse_in_tiles
 from fusejax.inference.whole import fuse_traced, fuse_whole, fuse_with_maps

@@ -13,15 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.inference.beside import Beside, files_beside
-from fusejax.inference.pair_sources import PairHeader, SourceOptions, in_one_file, read_pair_header
+from fusejax.inference.options import FolderOptions, SourceOptions
+from fusejax.inference.pair_sources import PairHeader, in_one_file, read_pair_header
 from fusejax.io.cameras import CameraError, CameraLayout
 from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
 from fusejax.io.images import WRITTEN_SUFFIXES
 from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairError, PairPaths, size_text
-
-_AS_STORED = SourceOptions()
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
@@ -93,19 +92,9 @@ def find_jobs(
     vi: Path | None,
     out: Path,
     *,
-    sources: SourceOptions = _AS_STORED,
-    ir_pattern: str | None = None,
-    vi_pattern: str | None = None,
-    format: str | None = None,
+    options: FolderOptions,
     any_size: bool = False,
-    resize: bool = False,
-    bits: int | None = None,
-    recursive: bool = False,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-    skip_bad: bool = False,
     shard: Shard | None = None,
-    beside: Sequence[Beside] = (),
 ) -> Jobs:
     """Pairs the sources and decides where each result goes; reads headers only and writes nothing.
 
@@ -113,20 +102,9 @@ def find_jobs(
         ir: infrared image, or folder; see `find_pairs`.
         vi: visible image, or folder; None if the infrared files hold it, or `ir` names both.
         out: folder, or for a single pair an image file.
-        sources: how sources are read.
-        ir_pattern: see `find_pairs`.
-        vi_pattern: see `find_pairs`.
-        format: suffix of the fused images without its dot; by default that of the visible images
-            if it is lossless, else png.
+        options: those of the call.
         any_size: whether infrared images may differ in size from the visible ones.
-        resize: whether they are resampled, so that their aspect ratios must be the same.
-        bits: bit depth of the fused images; by default that of the visible images.
-        recursive: also pair images in subfolders, and keep the folder structure in `out`.
-        overwrite: replace existing fused images.
-        skip_existing: keep existing fused images and skip their pairs.
-        skip_bad: skip unusable pairs instead of raising.
         shard: part of the pairs to do; what is decided for all pairs, such as their range, stays.
-        beside: kinds of files that will be written beside the fused images, see `files_beside`.
 
     Returns:
         The jobs, sorted by name.
@@ -138,17 +116,13 @@ def find_jobs(
         FileExistsError: if fused images or files beside them exist and neither option allows that.
         OSError: if `out` cannot be written.
     """
-    if overwrite and skip_existing:
-        raise PairError(
-            "Existing images are either replaced (--overwrite) or kept (--skip-existing); give only one of the two."
-        )
-    pairs, skipped = find_pairs(
-        ir, vi, ir_pattern=ir_pattern, vi_pattern=vi_pattern, recursive=recursive, skip_bad=skip_bad
-    )
+    resize, keep, skip_bad = options.resize is not None, options.skip_existing, options.skip_bad
+    patterns = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern}
+    pairs, skipped = find_pairs(ir, vi, recursive=options.recursive, skip_bad=skip_bad, **patterns)
     single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
-    if sources.frame == "ir" and pairs and not any(map(in_one_file, pairs)):
+    if options.frame == "ir" and pairs and not any(map(in_one_file, pairs)):
         raise PairError("--frame ir is for files that hold both images; leave it out for images in two files.")
-    headers, bad = _headers(pairs, sources, single=single)
+    headers, bad = _headers(pairs, options, single=single)
     if bad and not skip_bad:
         lines = "\n  ".join(bad[:_SHOWN])
         raise PairError(f"{len(bad)} of {len(pairs)} pairs cannot be used:\n  {lines}\nSkip them with --skip-bad.")
@@ -169,21 +143,21 @@ def find_jobs(
     pairs = [p for p in pairs if p.id not in problems]
     if not pairs:
         raise PairError("No usable pair is left:\n  " + "\n  ".join(list(problems.values())[:_SHOWN]))
-    targets = _targets(pairs, out, folders=not single, bits=bits, format=format)
+    targets = _targets(pairs, out, folders=not single, bits=options.bits, format=options.format)
     found = [headers[pair] for pair in pairs]
     jobs = [Job(p, target, h.vi, h.layout) for p, target, h in zip(pairs, targets, found, strict=True)]
     own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
-    taken = _check_out(jobs, own, (ir, vi), out, beside)
+    taken = _check_out(jobs, own, (ir, vi), out, options.beside)
     existing = [job.target for job in own if job.target in taken]
-    if existing and not overwrite and not skip_existing:
+    if existing and not options.overwrite and not keep:
         number = f"{len(existing)} fused images already exist" if len(existing) > 1 else "1 fused image already exists"
         raise FileExistsError(
             f"{number} (first: {existing[0]}); continue with --skip-existing, "
             "replace them with --overwrite, or choose another --out."
         )
-    if taken and not overwrite and not skip_existing:
+    if taken and not options.overwrite and not keep:
         raise FileExistsError(f"{min(taken)} already exists; replace it with --overwrite, or choose another --out.")
-    left = set(existing) if skip_existing else set()
+    left = set(existing) if keep else set()
     return Jobs([j for j in own if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
 
 

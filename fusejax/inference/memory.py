@@ -3,7 +3,6 @@
 import functools
 import math
 import os
-import re
 import resource
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fusejax.inference.extent import apply_within
+from fusejax.inference.options import check_tile
 from fusejax.inference.tiles import HALO
 from fusejax.typing import Params
 
@@ -22,42 +22,6 @@ _CORES = (1024, 768, 512, 384, 256, 128, 64)
 _FLOAT = 4
 _PLANES = 5  # float planes for an image fused as a whole: both lumas, the network's copies, its result
 _RESERVE = 192 * 2**20  # bytes for compiling the network and for what the system retains
-_LARGEST_TILE = 2**16
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-
-
-def parse_memory(text: str) -> int:
-    """Parses a number with the unit K, M or G (powers of 1024), such as `2G` or `800M`, to bytes.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?", text.strip(), flags=re.IGNORECASE)
-    if not match:
-        raise ValueError(f"memory is {text!r}; expected a number with K, M or G, such as 2G.")
-    count = int(float(match[1]) * _UNITS[match[2].upper()])
-    if not 0 < count < 2**63:
-        raise ValueError(f"memory is {text!r}; it must be above 0 and below 2^63 bytes, such as 2G.")
-    return count
-
-
-def memory_limit(memory: int | str | None) -> int | None:
-    """The option `memory` in bytes.
-
-    Raises:
-        ValueError: if it is neither a number of bytes above 0, nor a text such as "2G".
-    """
-    if isinstance(memory, str):
-        return parse_memory(memory)
-    if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int | np.integer) or memory <= 0):
-        raise ValueError(f"memory is {memory!r}; expected a number of bytes, or a text such as '2G'.")
-    return memory
-
-
-def check_tile(tile: str | int) -> None:
-    """Raises ValueError unless `tile` is `auto`, `off` or a side in pixels."""
-    if tile not in ("auto", "off") and not (str(tile).isdecimal() and 0 < int(tile) <= _LARGEST_TILE):
-        raise ValueError(f"tile is {tile!r}; expected auto, off or a side of up to {_LARGEST_TILE} pixels.")
 
 
 def held_bytes(vi: np.ndarray) -> int:

@@ -49,14 +49,17 @@ def check_strength(strength: float) -> float:
     return float(strength)
 
 
+def check_bits(bits: int | None) -> None:
+    """Raises ValueError unless the bit depth is 8, 16, or None for that of the visible image."""
+    if bits not in (None, 8, 16):
+        raise ValueError(f"bits is {bits!r}; use 8 or 16, or None for the depth of the visible image.")
+
+
 def integer_type(bits: Literal[8, 16] | None) -> np.dtype | None:
     """uint8 or uint16; None for the type of the visible image.
 
     Raises:
         ValueError: for another depth.
     """
-    if bits is None:
-        return None
-    if bits not in (8, 16):
-        raise ValueError(f"bits is {bits!r}; use 8 or 16, or None for the depth of the visible image.")
-    return np.dtype(np.uint8 if bits == 8 else np.uint16)
+    check_bits(bits)
+    return None if bits is None else np.dtype(np.uint8 if bits == 8 else np.uint16)

@@ -4,21 +4,20 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 import jax
 import numpy as np
 
 from fusejax.inference.align import Aligner, AlignError
 from fusejax.inference.backend import Backend
-from fusejax.inference.beside import Beside, files_beside
+from fusejax.inference.beside import files_beside
 from fusejax.inference.isotherm import mark_above
 from fusejax.inference.jobs import Job
+from fusejax.inference.options import FolderOptions
 from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish
 from fusejax.inference.pair_checks import integer_type
-from fusejax.inference.pair_sources import SourceOptions, read_pair
-from fusejax.inference.styles import Style
-from fusejax.inference.thermal import Polarity, Range, Ranges
+from fusejax.inference.pair_sources import read_pair
+from fusejax.inference.thermal import Range, Ranges
 from fusejax.inference.tiles import OnTile
 from fusejax.io.cameras import Camera, CameraError, Unit
 from fusejax.io.cameras.units import SYMBOLS
@@ -38,33 +37,19 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Options of `fuse_folder` that apply to every pair."""
+    """What the pairs of one `fuse_folder` call have in common.
+
+    Attributes:
+        out: folder for the fused images.
+        options: those of the call.
+        align: the step between reading and fusing.
+        ranges: infrared values that map to black and white.
+    """
 
     out: Path
-    stretch: bool
-    bits: Literal[8, 16] | None
-    polarity: Polarity
-    ranges: Ranges
-    beside: tuple[Beside, ...]
-    keep_existing: bool
-    skip_bad: bool
-    sources: SourceOptions
-    above: float | None
-    metadata: bool
-    quality: int
+    options: FolderOptions
     align: Aligner
-    strength: float
-    style: Style
-
-    @property
-    def maps(self) -> bool:
-        """Whether the network's maps are written."""
-        return "maps" in self.beside
-
-    @property
-    def temperature(self) -> bool:
-        """Whether temperatures are written."""
-        return "temperature" in self.beside
+    ranges: Ranges
 
 
 class PairTask:
@@ -81,7 +66,7 @@ class PairTask:
 
     def __init__(self, job: Job, settings: Settings, backend: Backend):
         self.job, self.problem, self.advice, self.empty = job, None, None, None
-        self._settings, self._backend = settings, backend
+        self._settings, self._options, self._backend = settings, settings.options, backend
         self._sources: Sources | None = None
         self._tile: int | None = None
         self._fused_y, self._maps = None, {}
@@ -93,28 +78,28 @@ class PairTask:
         """Reads the pixels, aligns the pair, and converts it to floats."""
         pair = self.job.pair
         try:
-            images = read_pair(pair, self._settings.sources)
-            self._kept = read_metadata(pair.vi) if self._settings.metadata else None
+            images = read_pair(pair, self._options)
+            self._kept = read_metadata(pair.vi) if self._options.metadata else None
         except (ImageError, CameraError, OSError) as error:
-            if not self._settings.skip_bad:
+            if not self._options.skip_bad:
                 raise
             self.problem = str(error)
             return self
         self.advice = images.note or _advice(pair, images.ir, images.vi)
         self._unit, self._camera = images.unit, images.camera
-        step = {"ir_range": self._settings.ranges.of(images.ir.dtype), "polarity": self._settings.polarity}
-        step["strength"] = self._settings.strength
+        step = {"ir_range": self._settings.ranges.of(images.ir.dtype), "polarity": self._options.ir_polarity}
+        step["strength"] = self._options.strength
         try:
             sources = align_all(images.ir[None], images.vi[None], self._settings.align, name=pair.id, **step)
         except AlignError as error:
-            if not self._settings.skip_bad:
+            if not self._options.skip_bad:
                 raise
             self.problem = str(error)
             return self
         if sources.mask is not None and (share := float((sources.mask < 0.5).mean())) > 0:
             self.empty = f"{pair.ir} shows nothing in {share:.1%} of its area; the visible image is kept there."
         self._sources = dataclasses.replace(sources, ir=as_infrared(sources.ir[0])[None])
-        self._tile = None if self._settings.maps else self._backend.tile_side(self._sources)
+        self._tile = None if self._options.maps else self._backend.tile_side(self._sources)
         if self._tile is None:
             self._sources.planes  # noqa: B018 - caches them, while the network works on another pair
         return self
@@ -132,9 +117,9 @@ class PairTask:
         """
         assert self._sources is not None
         try:
-            if self._settings.style != "fused":
+            if self._options.style != "fused":
                 self._fused_y = self._sources.planes[1]
-            elif self._settings.maps:
+            elif self._options.maps:
                 self._fused_y, self._maps = self._backend.fuse_with_maps(self._sources)
             else:
                 self._fused_y = self._backend.fuse_sources(
@@ -155,27 +140,27 @@ class PairTask:
         Returns:
             What of the visible file's metadata could not be kept.
         """
-        settings, sources, fused_y = self._settings, self._sources, self._fused_y
+        options, sources, fused_y = self._options, self._sources, self._fused_y
         assert sources is not None
         assert fused_y is not None
-        dtype = integer_type(settings.bits) or sources.vi.dtype
-        images, fused_y = finish(sources, fused_y, stretch=settings.stretch, dtype=dtype, style=settings.style)
+        dtype = integer_type(options.bits) or sources.vi.dtype
+        images, fused_y = finish(sources, fused_y, stretch=options.stretch, dtype=dtype, style=options.style)
         fused = Fused(images[0], fused_y[0], {name: values[0] for name, values in self._maps.items()}, sources)
         self._sources = self._fused_y = None
         self._maps = {}
-        if settings.beside:
-            _write_beside(self.job, fused, settings, self._unit)
+        if options.beside:
+            _write_beside(self.job, fused, self._settings, self._unit)
         image, values, chosen = images[0], sources.ir[0], sources.ir_range
         del sources, fused, fused_y, images
-        if settings.above is not None:
-            image = mark_above(image, values, settings.above)
+        if options.above is not None:
+            image = mark_above(image, values, options.above)
         metadata = self._metadata(image, chosen)
-        if settings.temperature:
-            (path,) = files_beside(self.job.name, settings.out, "temperature")
+        if options.temperature:
+            (path,) = files_beside(self.job.name, self._settings.out, "temperature")
             assert self._unit is not None
-            if not (settings.keep_existing and path.exists()):
+            if not (options.skip_existing and path.exists()):
                 write_temperatures(path, values, self._unit, metadata)
-        return write_image(self.job.target, image, quality=settings.quality, metadata=metadata)
+        return write_image(self.job.target, image, quality=options.quality, metadata=metadata)
 
     def _metadata(self, image: np.ndarray, chosen: Range) -> Metadata | None:
         """Metadata of the visible file, with what is known about the thermal camera; None if there
@@ -213,9 +198,9 @@ def _progress_printer() -> OnTile:
 def _write_beside(job: Job, fused: Fused, settings: Settings, unit: Unit | None) -> None:
     """Writes infrared as the network saw it, the panel and the maps, as requested."""
     vi = fused.sources.vi[0]
-    for kind in settings.beside:
+    for kind in settings.options.beside:
         path, *more = files_beside(job.name, settings.out, kind)
-        if settings.keep_existing and all(file.exists() for file in (path, *more)):
+        if settings.options.skip_existing and all(file.exists() for file in (path, *more)):
             continue
         if kind == "ir":
             deep = bits_per_sample(job.pair.ir) > 8

@@ -1,11 +1,11 @@
 """Reads the two images of a pair: two files, or one file of a camera."""
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
+from fusejax.inference.options import SourceOptions
 from fusejax.io.cameras import (
     Camera,
     CameraError,
@@ -18,31 +18,12 @@ from fusejax.io.cameras import (
     read_camera_layout,
 )
 from fusejax.io.cameras.frame import Field, Frame
-from fusejax.io.cameras.units import Stored
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import as_infrared, read_image, upright
 from fusejax.io.infrared import read_infrared, turned_size, unit_problem
 from fusejax.io.pairing import PairPaths
 
 Size = tuple[int, int]
-
-
-@dataclasses.dataclass(frozen=True)
-class SourceOptions:
-    """How sources are read.
-
-    Attributes:
-        frame: whose pixels are kept if one file holds both images.
-        units: unit of temperatures; None for degrees Celsius where a camera's file knows
-            temperatures, and the values as stored otherwise.
-        stored: what the user says about the values of infrared files.
-        degrees: whether temperatures are needed, so that files that hold none are refused.
-    """
-
-    frame: Frame = "vi"
-    units: Degrees | None = None
-    stored: Stored = "auto"
-    degrees: bool = False
 
 
 class PairImages(NamedTuple):
@@ -91,8 +72,8 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
         CameraError: if a camera's file is damaged, or does not hold both images or how they lie.
     """
     layout = read_camera_layout(pair.ir)
-    wanted = options.degrees or options.units
-    if wanted and (problem := unit_problem(pair.ir, layout, stored=options.stored)):
+    wanted = options.temperature or options.units
+    if wanted and (problem := unit_problem(pair.ir, layout, stored=options.ir_unit)):
         raise ImageError(problem)
     if in_one_file(pair):
         size = turned_size(_field(pair, layout, options.frame).size, layout.turned if layout else 1)
@@ -111,7 +92,7 @@ def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
     if in_one_file(pair):
         return _read_one_file(pair, options)
     vi = read_image(pair.vi)
-    ir = read_infrared(pair.ir, stored=options.stored, wanted=options.units, degrees=options.degrees)
+    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.temperature)
     return PairImages(ir.values, vi, ir.unit, ir.camera, ir.note)
 
 
@@ -122,7 +103,7 @@ def read_values(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "
         ImageError: see `read_infrared`.
         CameraError: see `read_camera_file`.
     """
-    ir = read_infrared(pair.ir, stored=options.stored, wanted=options.units, degrees=options.degrees)
+    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.temperature)
     return as_infrared(ir.values)
 
 
@@ -153,7 +134,7 @@ def _read_one_file(pair: PairPaths, options: SourceOptions) -> PairImages:
     content works on the result, which lies on one grid.
     """
     field = _field(pair, read_camera_layout(pair.ir), options.frame)
-    found = read_camera_file(pair.ir, counts=options.stored == "counts")
+    found = read_camera_file(pair.ir, counts=options.ir_unit == "counts")
     assert found is not None and found.visible is not None
     values, unit = found.thermal, found.unit
     if unit != "counts":

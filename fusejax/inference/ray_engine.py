@@ -11,21 +11,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from fusejax.inference.folder import FusedFolder, fuse_folder
+from fusejax.inference.options import FolderOptions
 from fusejax.progress import track
 
 _TASKS_PER_WORKER = 4  # so that a slow one does not hold up the others
 _ATTEMPTS = 5
 
 
-def fuse_on_ray(*, overwrite: bool, skip_existing: bool, **options: Any) -> FusedFolder:
+def fuse_on_ray(*, options: FolderOptions, **given: Any) -> FusedFolder:
     """Fuses the pairs of one `fuse_folder` call on a Ray cluster.
 
     The cluster is the one that the environment variable RAY_ADDRESS names, otherwise this machine.
 
     Args:
-        overwrite: see `fuse_folder`.
-        skip_existing: see `fuse_folder`.
-        **options: other arguments of `fuse_folder`; weights by name or path.
+        options: see `fuse_folder`.
+        **given: other arguments of `fuse_folder`; weights by name or path.
 
     Returns:
         The files that were written and kept, and the pairs that were skipped. Files that a lost
@@ -36,7 +36,7 @@ def fuse_on_ray(*, overwrite: bool, skip_existing: bool, **options: Any) -> Fuse
             do about the files of a lost worker, and see `fuse_folder`.
         OSError: see `fuse_folder`.
     """
-    if not (overwrite or skip_existing):
+    if not (options.overwrite or options.skip_existing):
         raise ValueError("A task that is repeated meets its own files; give --skip-existing, or --overwrite.")
     try:
         import ray  # pyright: ignore[reportMissingImports] - an extra
@@ -49,9 +49,8 @@ def fuse_on_ray(*, overwrite: bool, skip_existing: bool, **options: Any) -> Fuse
     try:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         count = _TASKS_PER_WORKER * workers
-        given = options | {"overwrite": overwrite, "skip_existing": skip_existing}
         task = ray.remote(max_retries=_ATTEMPTS)(_fuse_shard)
-        waiting = [task.remote(given, (index, count)) for index in range(1, count + 1)]
+        waiting = [task.remote(given | {"options": options}, (index, count)) for index in range(1, count + 1)]
         print(f"{count} tasks on {workers} workers", file=sys.stderr, flush=True)
         results = list(track(_finished(ray, waiting), count, description="fusing", unit="tasks"))
     except ray.exceptions.RayTaskError as error:
@@ -71,6 +70,6 @@ def _finished(ray: Any, waiting: list[Any]) -> Iterator[FusedFolder]:
         yield ray.get(done[0])
 
 
-def _fuse_shard(options: dict[str, Any], shard: tuple[int, int]) -> FusedFolder:
+def _fuse_shard(given: dict[str, Any], shard: tuple[int, int]) -> FusedFolder:
     """Runs on a worker."""
-    return fuse_folder(**options, shard=shard)
+    return fuse_folder(**given, shard=shard)

@@ -20,8 +20,6 @@ Limitation: changes in the sources themselves (noise, codec) pass through, as th
 network.
 """
 
-import math
-
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -37,12 +35,6 @@ _STILL, _MOVED = 2 / 255, 6 / 255
 _MOVED_SHARE = 0.85
 _LEAST_CORRELATION = 0.5
 _LEAST_DEVIATION = 2 / 255  # of cells; flatter images cannot be compared
-
-
-def check_temporal(seconds: float) -> None:
-    """Raises ValueError unless the time constant is a number of seconds, 0 or more."""
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"temporal is {seconds:g}; it must be a time in seconds, 0 or more.")
 
 
 @flax.struct.dataclass

@@ -6,16 +6,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.frame_sources import Frame
 from fusejax.inference.frames import FixedRange, FrameFuser, FusedFrame
 from fusejax.inference.loading import opened
-from fusejax.inference.memory import check_tile, memory_limit
-from fusejax.inference.temporal import check_temporal
-from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range
+from fusejax.inference.options import VideoOptions, memory_limit
+from fusejax.inference.thermal import Ranges
 from fusejax.inference.time_pairing import find_offset
 from fusejax.inference.video_plan import (
     check_fit,
@@ -30,7 +29,7 @@ from fusejax.inference.video_plan import (
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import write_image
 from fusejax.io.panels import labeled_row
-from fusejax.io.video_writing import Codec, VideoWriter, from_pixels
+from fusejax.io.video_writing import VideoWriter, from_pixels
 from fusejax.ops.color import recolor
 from fusejax.progress import track
 
@@ -63,20 +62,9 @@ def fuse_video(
     out: str | Path,
     *,
     weights: str | Path | Backend = "light",
-    codec: Codec | None = None,
-    rate: float | None = None,
-    ir_rate: float | None = None,
-    offset: float | Literal["auto"] = 0.0,
-    temporal: float = 0.0,
-    preview: bool = False,
-    resize: Literal["ir"] | None = None,
+    options: VideoOptions | None = None,
     align: Aligner | None = None,
-    strength: float = 1.0,
-    ir_range: RangeOption = "auto",
-    ir_polarity: Polarity = "white",
-    overwrite: bool = False,
-    tile: str = "auto",
-    memory: str | None = None,
+    **changes: Any,
 ) -> FusedVideo:
     """Fuses two videos, or two folders of frames.
 
@@ -93,26 +81,10 @@ def fuse_video(
             visible video or, for folders without `codec`, images have the names of the visible
             frames.
         weights: see `fusejax.load`, or what it returns.
-        codec: ffv1 (lossless, .mkv) or h264 (.mp4); by default that of the suffix of `out`,
-            otherwise ffv1 for videos and images for folders.
-        rate: frames per second of folders; videos have their own frame rate.
-        ir_rate: frames per second of an infrared folder whose rate is another. Videos of unequal
-            rates, and those with an offset, are paired by their time stamps: every visible frame
-            gets the latest infrared frame. Names and numbers of frames then need not be equal.
-        offset: seconds to add to the times of infrared frames; "auto" finds it from what moves in
-            both, see `fusejax.inference.time_pairing.find_offset`.
-        temporal: time constant in seconds with which the network's decision settles where nothing
-            moves, see `fusejax.inference.temporal`; 0 fuses every frame independently.
-        preview: also write NAME_preview.mp4, infrared | visible | fused.
-        resize: "ir" resamples infrared frames to the size of the visible frames.
+        options: see `VideoOptions`; by default its defaults. One infrared range holds for all
+            frames and is determined from frames over the whole video.
         align: a step that may change every pair of frames, see `fusejax.inference.Aligner`.
-        strength: see `fusejax.fuse`.
-        ir_range: see `fusejax.fuse`; one range for all frames, determined from frames over the
-            whole video.
-        ir_polarity: see `fusejax.fuse`.
-        overwrite: replace existing files.
-        tile: see `fuse_folder`.
-        memory: see `fuse_folder`.
+        **changes: single `VideoOptions` instead of those of `options`, such as `temporal=0.5`.
 
     Returns:
         The files that were written.
@@ -122,24 +94,32 @@ def fuse_video(
         OSError: if files already exist or cannot be written.
     """
     ir, vi, out = Path(ir), Path(vi), Path(out)
-    ir_range, limit = check_range(ir_range), memory_limit(memory)
-    check_tile(tile)
-    check_temporal(temporal)
-    align = chosen_aligner(align, resize)
-    sources = open_sources(ir, vi, rate, ir_rate)
+    options = dataclasses.replace(options or VideoOptions(), **changes)
+    offset = options.offset
+    align = chosen_aligner(align, options.resize)
+    sources = open_sources(ir, vi, options.rate, options.ir_rate)
     by_time = offset != 0 or differ_in_rate(*sources)
     check_fit(*sources, any_size=align.any_size, by_time=by_time)
-    target, shown, codec = find_targets(ir, vi, out, codec=codec, preview=preview, overwrite=overwrite)
-    chosen = FixedRange(Ranges(given=find_range(sources[0], ir_range)))
-    backend = opened(weights, tile=tile, memory=limit)
+    target, shown, codec = find_targets(
+        ir, vi, out, codec=options.codec, preview=options.preview, overwrite=options.overwrite
+    )
+    chosen = FixedRange(Ranges(given=find_range(sources[0], options.ir_range)))
+    backend = opened(weights, tile=options.tile, memory=memory_limit(options.memory))
     backend.check_size(sources[1].size)
     moved = find_offset(*sources) if isinstance(offset, str) else offset
-    if by_time and ir_rate is None and differ_in_rate(*sources):
+    if by_time and options.ir_rate is None and differ_in_rate(*sources):
         text = " but ".join(f"{each.path} has {float(each.rate):g} frames per second" for each in sources)
         warnings.warn(f"{text}; every visible frame gets the latest infrared frame.", ImageWarning, stacklevel=2)
     pairs = pair_by_time(*sources, moved) if by_time else pair_frames(*sources)
-    look: dict[str, Any] = {"temporal": temporal, "strength": strength}
-    fuser = FrameFuser(backend, ir_range=chosen, ir_polarity=ir_polarity, align=align, on_work=_say, **look)
+    fuser = FrameFuser(
+        backend,
+        temporal=options.temporal,
+        ir_range=chosen,
+        ir_polarity=options.ir_polarity,
+        align=align,
+        strength=options.strength,
+        on_work=_say,
+    )
     number, left_out, visible = 0, 0, sources[1]
     with ExitStack() as stack:
         writer = side = None

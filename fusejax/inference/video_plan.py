@@ -16,9 +16,9 @@ from fusejax.io.frame_folder import FrameFolder
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pairing import list_images, size_text
-from fusejax.io.pyav import VideoError
+from fusejax.io.pyav import Codec, VideoError
 from fusejax.io.video import VideoFile, count_frames, is_video
-from fusejax.io.video_writing import SUFFIXES, Codec
+from fusejax.io.video_writing import SUFFIXES
 
 _SAMPLED = 32  # number of raw thermal frames from which the range of the video is determined
 _HOLD_SECONDS = 0.5

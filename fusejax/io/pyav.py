@@ -1,7 +1,9 @@
 """PyAV, which reads and writes video files, is an extra."""
 
 import os
-from typing import Any
+from typing import Any, Literal
+
+Codec = Literal["ffv1", "h264"]
 
 _OLDEST = (18, 1)  # the first with the order of fields
 

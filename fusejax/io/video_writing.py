@@ -5,12 +5,12 @@ import fractions
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fusejax.io.matroska_aspect import write_aspect
-from fusejax.io.pyav import file_url, import_av, open_file
+from fusejax.io.pyav import Codec, file_url, import_av, open_file
 from fusejax.io.unfinished import unfinished_file
 from fusejax.io.video import VideoFile
 from fusejax.io.video_orientation import filter_graph
@@ -18,7 +18,6 @@ from fusejax.io.video_orientation import filter_graph
 if TYPE_CHECKING:
     import av
 
-Codec = Literal["ffv1", "h264"]
 SUFFIXES: dict[Codec, str] = {"ffv1": ".mkv", "h264": ".mp4"}
 
 _ENCODERS = {"ffv1": "ffv1", "h264": "libx264"}

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from fusejax.io.outputs import check_files, check_out
-from fusejax.io.video_writing import SUFFIXES, Codec, VideoWriter
+from fusejax.io.pyav import Codec
+from fusejax.io.video_writing import SUFFIXES, VideoWriter
 from fusejax.live.controls import Controls
 
 if TYPE_CHECKING:

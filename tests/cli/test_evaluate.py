@@ -143,7 +143,7 @@ def test_raw_thermal_is_scored_as_the_network_saw_it(pairs, tmp_path):
         write_image(tmp_path / "counts" / path.name, (7000 + 4 * levels).astype(np.uint16))
         cv2.imwrite(str(make(tmp_path / "degrees") / f"{path.stem}.tif"), (levels / 10 - 5).astype(np.float32))
     expected = None
-    for kind, ends in (("ir", ("full",)), ("counts", ("7000", "8020")), ("degrees", ("-5", "20.5"))):
+    for kind, ends in (("ir", "full"), ("counts", (7000.0, 8020.0)), ("degrees", (-5.0, 20.5))):
         sources = pairs if kind == "ir" else tmp_path
         (scores,) = evaluate_command(options(pairs, ir=sources / kind, weights=("average",), ir_range=ends))
         expected = scores.values if expected is None else expected
@@ -153,7 +153,7 @@ def test_raw_thermal_is_scored_as_the_network_saw_it(pairs, tmp_path):
     folder = tmp_path / "fused"
     fuse_folder(tmp_path / "counts", pairs / "vi", folder, weights="average")
     (full,) = evaluate_command(
-        options(pairs, folder, ir=tmp_path / "counts", ir_range=("full",), metrics=("MI", "CC"))
+        options(pairs, folder, ir=tmp_path / "counts", ir_range="full", metrics=("MI", "CC"))
     )
     assert full.mean("fused")["MI"] < 0.7 * raw.mean("average")["MI"], "the image that the network never saw"
 

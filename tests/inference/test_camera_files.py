@@ -12,7 +12,8 @@ from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.parsing import parse
 from fusejax.data.folders import PairFolder
 from fusejax.inference import fuse_folder
-from fusejax.inference.pair_sources import SourceOptions, read_pair, read_pair_header
+from fusejax.inference.options import SourceOptions
+from fusejax.inference.pair_sources import read_pair, read_pair_header
 from fusejax.inference.thermal import automatic_ranges, to_unit
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.io.infrared import read_infrared

@@ -9,8 +9,8 @@ from test_folder import stored
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.inference import fuse_folder, fuse_video
-from fusejax.inference.beside import BESIDE
 from fusejax.inference.jobs import find_jobs
+from fusejax.inference.options import FolderOptions
 from fusejax.io.images import write_image
 
 
@@ -79,7 +79,7 @@ def test_two_results_never_share_a_name(pairs, tmp_path):
         (pairs / kind / "panels").mkdir()
         shutil.copy(pairs / kind / "day_000000.png", pairs / kind / "panels" / "day_000000.png")
     with pytest.raises(ValueError, match=r"two results would be called .*panels.day_000000\.png"):
-        find_jobs(pairs / "ir", pairs / "vi", tmp_path / "out", recursive=True, beside=BESIDE)
+        find_jobs(pairs / "ir", pairs / "vi", tmp_path / "out", options=FolderOptions(recursive=True, panel=True))
 
 
 def test_results_below_the_folder_of_sources_can_be_continued(pairs, weights):

@@ -10,6 +10,7 @@ from fusing import save_tiny_weights
 
 from fusejax.cli.main import main
 from fusejax.inference.folder import fuse_folder
+from fusejax.inference.options import FolderOptions
 from fusejax.inference.ray_engine import fuse_on_ray
 from fusejax.io.images import write_image
 
@@ -52,8 +53,8 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
             time.sleep(0.02)
 
     threading.Thread(target=kill_one, daemon=True).start()
-    options = {"weights": weights, "overwrite": False, "skip_existing": True}
-    parts = fuse_on_ray(ir=tmp_path / "ir", vi=tmp_path / "vi", out=tmp_path / "parts", **options)
+    given = {"ir": tmp_path / "ir", "vi": tmp_path / "vi", "out": tmp_path / "parts", "weights": weights}
+    parts = fuse_on_ray(**given, options=FolderOptions(skip_existing=True))
     assert killed
     assert len(parts.written) + len(parts.existing) == len(whole.written) == 60
     assert content(tmp_path / "parts") == content(tmp_path / "whole")

@@ -14,7 +14,8 @@ from test_extent import small
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import memory, tiles
 from fusejax.inference.fuser import Fuser
-from fusejax.inference.memory import choose_core, held_bytes, parse_memory
+from fusejax.inference.memory import choose_core, held_bytes
+from fusejax.inference.options import check_tile, parse_memory
 from fusejax.inference.pair_arrays import Sources
 from fusejax.inference.tiles import Tiling, cuts, fuse_in_tiles
 from fusejax.io.images import write_image
@@ -184,4 +185,4 @@ def test_a_memory_of_nothing_or_beyond_all_machines_is_refused(text):
 
 def test_absurd_tiles_are_refused():
     with pytest.raises(ValueError, match="tile is '99999999999999999999'; expected auto, off or a side of up to 65536"):
-        memory.check_tile("99999999999999999999")
+        check_tile("99999999999999999999")
