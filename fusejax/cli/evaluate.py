@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
+from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.methods import Method, fuse_methods, name_methods
@@ -14,6 +15,8 @@ from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.video import evaluate_videos, with_frames
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import PairPaths
 from fusejax.io.unfinished import unfinished_folder
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, print_tables, write_tables
 from fusejax.report.page import check_page, write_page
@@ -56,6 +59,8 @@ class EvaluateOptions:
             (further conventions: distributions_NAME.png).
         page: folder for a results page, index.html, with tables, charts and images.
         overwrite: replace existing files in `out` and `page`.
+        flags: for two cameras that do not line up; sources are registered before --weights fuse
+            them and before images are scored.
     """
 
     ir: Path
@@ -74,6 +79,7 @@ class EvaluateOptions:
     out: Path | None = None
     page: Path | None = None
     overwrite: bool = False
+    flags: Registering = dataclasses.field(default_factory=RegisterFlags)
 
 
 def evaluate_command(options: EvaluateOptions) -> list[Scores]:
@@ -94,6 +100,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
     _check(options, methods)
     if options.temporal:
+        if options.flags.register is not None:
+            raise ValueError("--register is for images; --temporal scores videos, whose frames are taken as they are.")
         if options.vi is None:
             raise ValueError("--vi is missing; --temporal needs the infrared and the visible video.")
         scores = evaluate_videos(fused, options.ir, options.vi)
@@ -132,6 +140,7 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -
         "ir_polarity": options.ir_polarity,
         "resize": options.resize,
         "skip_bad": options.skip_bad,
+        "align": options.flags.aligner(lambda: _pairs(options)),
     }
     result = evaluate_folders(
         fuse_methods(methods, options.ir, options.vi, made, **shared),
@@ -146,6 +155,10 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -
     for line in result.skipped:
         print(f"skipped: {line}")
     return result
+
+
+def _pairs(options: EvaluateOptions) -> Sequence[PairPaths]:
+    return find_pairs(options.ir, options.vi, skip_bad=True)[0]
 
 
 def _report(scores: Sequence[Scores], options: EvaluateOptions, *, unit: str = "images") -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,13 +11,14 @@ import tyro
 from PIL import Image
 
 from fusejax.cli.parsing import parse
+from fusejax.cli.registering import RegisterFlags
 from fusejax.inference.options import FolderOptions, PairOptions, VideoOptions
 from fusejax.io.pyav import VideoError
 
 # What runs is imported when it runs, since JAX takes longer than --help should.
 if TYPE_CHECKING:
-    from fusejax.inference.align import Aligner
     from fusejax.inference.folder import FusedFolder
+    from fusejax.io.pairing import PairPaths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +35,6 @@ class Given:
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
         weights: shipped name, .safetensors file, or folder of a finished run.
-        register: `pair` registers every pair before it is fused, and stops at a pair that cannot be
-            (with --skip-bad it is left out); or the rig.json of `fusejax register --rig`. Where
-            infrared has no pixels, the visible image is kept.
         check: look whether a few pairs of a folder of 32 or more line up, and warn if they do not;
             runs beside the fusion.
     """
@@ -45,7 +43,6 @@ class Given:
     vi: Path | None = None
     out: Path = tyro.MISSING
     weights: str = "light"
-    register: str | None = None
     check: bool = True
 
 
@@ -65,7 +62,7 @@ class Workers:
 
 
 @dataclasses.dataclass(frozen=True)
-class FuseOptions(VideoOptions, FolderOptions, Workers, Given):
+class FuseOptions(VideoOptions, FolderOptions, Workers, RegisterFlags, Given):
     """Fuses registered infrared and visible images or videos, and the files of thermal cameras."""
 
 
@@ -86,9 +83,12 @@ def fuse_command(options: FuseOptions) -> list[Path]:
     if video and options.vi is None:
         raise VideoError("--vi is missing; videos are fused in pairs, so also give the visible one.")
     given = {"ir": options.ir, "vi": options.vi, "out": options.out, "weights": options.weights}
-    given["align"] = _aligner(options.register)
     if video:
+        given["align"] = options.stream_aligner(live=False)
         return _fuse_video(_only(options, VideoOptions), given)
+    given["align"] = options.aligner(lambda: _pairs(options), grid=options.frame)
+    if options.register is not None:  # the step decides about the grid; files that hold both images are cut on vi
+        options = dataclasses.replace(options, frame="vi")
     given["options"] = _only(options, FolderOptions)
     if options.engine == "ray":
         if options.shard is not None:
@@ -127,25 +127,19 @@ def _checking(options: FuseOptions, wanted: bool) -> Iterator[None]:
         yield
         return
     from fusejax.io.image_headers import ImageWarning
-    from fusejax.io.pair_finding import find_pairs
     from fusejax.registration.folder_check import CheckBeside
 
-    names = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern, "recursive": options.recursive}
-    with CheckBeside(lambda: find_pairs(options.ir, options.vi, skip_bad=True, **names)[0]) as check:
+    with CheckBeside(lambda: _pairs(options)) as check:
         yield
     if line := check.line():
         warnings.warn(line, ImageWarning, stacklevel=2)
 
 
-def _aligner(register: str | None) -> "Aligner | None":
-    """The step that --register names."""
-    if register is None:
-        return None
-    from fusejax.registration.aligner import RegisterInfrared
+def _pairs(options: FuseOptions) -> "Sequence[PairPaths]":
+    from fusejax.io.pair_finding import find_pairs
 
-    if register != "pair" and not Path(register).is_file():
-        raise ValueError(f"--register {register} is neither `pair` nor a file such as rig.json of fusejax register.")
-    return RegisterInfrared(None if register == "pair" else register)
+    names = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern, "recursive": options.recursive}
+    return find_pairs(options.ir, options.vi, skip_bad=True, **names)[0]
 
 
 def _fuse_video(options: VideoOptions, given: dict[str, Any]) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from fusejax.cli.parsing import parse
+from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.inference.loading import load
 from fusejax.inference.options import check_tile, parse_memory
 from fusejax.inference.pair_checks import check_strength
@@ -62,6 +63,7 @@ class LiveFlags:
         overwrite: replace an existing file of --out.
         tile: see `fusejax fuse`.
         memory: see `fusejax fuse`.
+        registration: for two cameras that do not line up.
     """
 
     ir: str
@@ -86,6 +88,7 @@ class LiveFlags:
     overwrite: bool = False
     tile: str = "auto"
     memory: str | None = None
+    registration: Registering = dataclasses.field(default_factory=RegisterFlags)
 
 
 def live_command(flags: LiveFlags) -> Summary:
@@ -115,6 +118,7 @@ def live_command(flags: LiveFlags) -> Summary:
         hold=flags.hold,
         timeout=flags.timeout,
         give_up=flags.give_up,
+        align=flags.registration.stream_aligner(live=True),
     )
     check_tile(flags.tile)
     backend = load(flags.weights, tile=flags.tile, memory=parse_memory(flags.memory) if flags.memory else None)

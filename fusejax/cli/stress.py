@@ -4,11 +4,13 @@ import dataclasses
 from pathlib import Path
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
+from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.evaluation.methods import name_methods
 from fusejax.evaluation.results import CLEAN
 from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders, write_inputs
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
+from fusejax.io.pairing import match_pairs
 from fusejax.report.curves import curve_name, draw_curves, draw_grid
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.markdown import markdown
@@ -40,6 +42,8 @@ class StressOptions:
             two numbers LOW HIGH.
         metrics: metrics to compute; by default four that compare with both sources.
         overwrite: replace existing files in `out`.
+        registration: for two cameras that do not line up; pairs are registered before they are
+            degraded.
     """
 
     ir: Path
@@ -54,6 +58,7 @@ class StressOptions:
     ir_range: RangeOption = "auto"
     metrics: tuple[str, ...] = METRICS
     overwrite: bool = False
+    registration: Registering = dataclasses.field(default_factory=RegisterFlags)
 
 
 def stress_command(options: StressOptions) -> None:
@@ -76,6 +81,7 @@ def stress_command(options: StressOptions) -> None:
         existing += check_files([*beside, *curves], sources=sources, own=True)
         refuse_existing(existing, overwrite=options.overwrite)
     shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": options.ir_range}
+    shared["align"] = options.registration.aligner(lambda: match_pairs(options.ir, options.vi, same_size=False)[0])
     if options.write_inputs is not None:
         attacked = weights[0] if weights else None
         count = write_inputs(options.ir, options.vi, options.write_inputs, weights=attacked, **shared)

@@ -15,6 +15,7 @@ from fusejax.evaluation.methods import Given, name_methods
 from fusejax.evaluation.regions import REGION_METRICS, read_region_boxes, region_table
 from fusejax.evaluation.results import CLEAN, Evaluation, Scores, printable
 from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import read_image
@@ -40,6 +41,7 @@ def evaluate_folders(
     ir_polarity: Polarity = "white",
     name: str = "",
     resize: Literal["ir"] | None = None,
+    align: Aligner | None = None,
     skip_bad: bool = False,
 ) -> Evaluation:
     """Scores the fused images of one or more methods; images are matched by file stem.
@@ -65,6 +67,8 @@ def evaluate_folders(
         ir_polarity: whether hot is "white" or "black" in the infrared images.
         name: name of the set of images.
         resize: "ir" resamples each infrared image to the size of the visible image.
+        align: the step before fusion that the images were fused with, such as a registration; it
+            must keep the size of the visible images.
         skip_bad: skip images that are missing in a folder or do not match their sources, for all
             methods.
 
@@ -81,7 +85,7 @@ def evaluate_folders(
     ir_sources, vi_sources = source_files(ir, vi)
     sources = {"infrared": ir_sources, "visible": vi_sources}
     methods = {method: list_images(folder) for method, folder in folders.items()}
-    problems = _problems(methods, folders, sources, resize=resize is not None)
+    problems = _problems(methods, folders, sources, resize=resize is not None or (align is not None and align.any_size))
     common = set.intersection(*(set(files) for files in (*sources.values(), *methods.values())))
     usable = sorted(common - problems.keys())
     if problems and (not skip_bad or not usable):
@@ -100,6 +104,7 @@ def evaluate_folders(
         boxes=found_boxes,
         ranges=find_ranges(list(pairs.values()), ir_range),
         polarity=ir_polarity,
+        align=align,
     )
     order = spread_sizes({stem: image_size(vi_files[stem]) for stem in sorted(ir_files)})
     samples = score_samples((partial(read, pairs[stem]) for stem in order), names)
@@ -204,6 +209,7 @@ def _read_sample(
     boxes: Mapping[str, Float[np.ndarray, "n 4"]],
     ranges: Ranges,
     polarity: Polarity,
+    align: Aligner | None,
 ) -> Sample:
-    ir, vi = read_sources(pair, ranges, polarity=polarity)
+    ir, vi = read_sources(pair, ranges, polarity=polarity, align=align)
     return make_sample([read_image(fused[pair.id]) for fused in methods], ir, vi, boxes.get(pair.id))

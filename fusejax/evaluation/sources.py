@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from fusejax.inference.align import Aligner
 from fusejax.inference.options import SourceOptions
+from fusejax.inference.pair_arrays import align_all
 from fusejax.inference.pair_sources import read_pair, read_values
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, choose_ranges, to_unit
 from fusejax.io.cameras import read_camera_layout
@@ -52,7 +54,7 @@ def _deep_images(pairs: Sequence[PairPaths]) -> Iterator[Shaped[np.ndarray, "h w
 
 
 def read_sources(
-    pair: PairPaths, ranges: Ranges, *, polarity: Polarity = "white"
+    pair: PairPaths, ranges: Ranges, *, polarity: Polarity = "white", align: Aligner | None = None
 ) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w c"]]:
     """Reads a pair as the network sees it.
 
@@ -60,11 +62,20 @@ def read_sources(
         pair: the pair; infrared is resampled to the size of the visible image.
         ranges: see `find_ranges`.
         polarity: whether hot is white or black in the infrared file.
+        align: the step before fusion; by default infrared is resampled. Where it says that infrared
+            shows nothing, the infrared image is the luma of the visible one, as for the network.
 
     Returns:
         Infrared and visible image, float32 in [0, 1]; hot is bright.
+
+    Raises:
+        ValueError: if `align` refuses the pair, or a file cannot be read.
     """
     images = read_pair(pair, _READ)
+    if align is not None:
+        chosen = ranges.of(images.ir.dtype)
+        sources = align_all(images.ir[None], images.vi[None], align, ir_range=chosen, polarity=polarity, name=pair.id)
+        return sources.planes[0][0], to_float(sources.vi[0])
     height, width = images.vi.shape[:2]
     ir = as_infrared(resample(images.ir, height=height, width=width))
     return to_unit(ir, ranges.of(ir.dtype), polarity=polarity), to_float(images.vi)

@@ -16,6 +16,7 @@ from fusejax.evaluation.methods import Given, GivenBackends, Method, name_method
 from fusejax.evaluation.results import CLEAN, Group, Scores, printable
 from fusejax.evaluation.sources import find_ranges, read_sources
 from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods
+from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption, Ranges
 from fusejax.io.images import from_float, to_float, write_image
 from fusejax.io.outputs import check_out, write_complete
@@ -93,6 +94,7 @@ def stress_folders(
     convention: str = "exact",
     metrics: Sequence[str] = METRICS,
     ir_range: RangeOption = "auto",
+    align: Aligner | None = None,
 ) -> StressResult:
     """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
 
@@ -109,6 +111,7 @@ def stress_folders(
         metrics: names of the metrics; the default ones compare with both sources.
         ir_range: values of the infrared images that map to black and white, see `fusejax.fuse`.
             Degradations are applied after that.
+        align: the step before fusion, such as a registration; it comes before the degradations.
 
     Returns:
         The scores.
@@ -116,7 +119,7 @@ def stress_folders(
     Raises:
         ValueError: if there is nothing to test, or folders, weights or names cannot be used.
     """
-    conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs)
+    conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs, align=align)
     named = name_methods(weights=weights, folders=fused)
     if not named or not metrics:
         raise ValueError("Nothing to test: give --weights or --fused, and at least one metric.")
@@ -129,7 +132,7 @@ def stress_folders(
     ranges = find_ranges(chosen, ir_range)
 
     def samples() -> Iterator[Callable[[], Sample]]:
-        steps = _fuse_all(methods, _read(chosen, ranges), conditions)
+        steps = _fuse_all(methods, _read(chosen, ranges, align), conditions)
         for step in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
             if step.number[0] == 0 and step.sources and _is_shown(step.condition):
                 examples[_title(step.condition)] = step.sources | step.images
@@ -203,13 +206,21 @@ def _sources(methods: Sequence[Tested], pair: CleanPair, condition: Condition | 
     return {key: degraded_inputs(pair, condition, fuser) for key, fuser in networks.items() if fuser is not None}
 
 
-def choose_pairs(ir: str | Path, vi: str | Path | None, *, count: int | None) -> list[PairPaths]:
+def choose_pairs(
+    ir: str | Path, vi: str | Path | None, *, count: int | None, align: Aligner | None = None
+) -> list[PairPaths]:
     """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
+
+    Args:
+        ir: see `stress_folders`.
+        vi: see `stress_folders`.
+        count: number of pairs.
+        align: the step before fusion, which may allow unequal sizes.
 
     Raises:
         ValueError: if the folders do not match, or `count` is below 1.
     """
-    found, _ = match_pairs(ir, vi)
+    found, _ = match_pairs(ir, vi, same_size=align is None or not align.any_size)
     if count is None or count >= len(found):
         return found
     if count < 1:
@@ -226,6 +237,7 @@ def write_inputs(
     kinds: Sequence[str] | None = None,
     pairs: int | None = None,
     ir_range: RangeOption = "auto",
+    align: Aligner | None = None,
 ) -> int:
     """Writes the degraded pairs, for methods that run elsewhere.
 
@@ -240,6 +252,7 @@ def write_inputs(
         kinds: see `stress_folders`.
         pairs: see `stress_folders`.
         ir_range: see `stress_folders`.
+        align: see `stress_folders`.
 
     Returns:
         Number of conditions written, including the clean one.
@@ -254,9 +267,9 @@ def write_inputs(
     check_out(out, option="--write-inputs")
     attacked = None if weights is None else open_methods([Method("", str(weights))], (), ())[0].attacked
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
-    chosen, every = choose_pairs(ir, vi, count=pairs), (None, *conditions)
+    chosen, every = choose_pairs(ir, vi, count=pairs, align=align), (None, *conditions)
     ranges = find_ranges(chosen, ir_range)
-    steps = ((pair, condition) for pair in _read(chosen, ranges) for condition in every)
+    steps = ((pair, condition) for pair in _read(chosen, ranges, align) for condition in every)
     for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
         folder = out / (CLEAN if condition is None else condition.name)
         for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
@@ -267,9 +280,9 @@ def write_inputs(
     return len(every)
 
 
-def _read(pairs: Sequence[PairPaths], ranges: Ranges) -> Iterator[CleanPair]:
+def _read(pairs: Sequence[PairPaths], ranges: Ranges, align: Aligner | None) -> Iterator[CleanPair]:
     for pair in pairs:
-        ir, vi = (from_float(x, np.uint8) for x in read_sources(pair, ranges))
+        ir, vi = (from_float(x, np.uint8) for x in read_sources(pair, ranges, align=align))
         yield CleanPair(pair.id, ir, vi)
 
 

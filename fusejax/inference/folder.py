@@ -153,7 +153,7 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
             if pair.empty and "empty" not in said:
                 said.add("empty")
                 warnings.warn(pair.empty, ImageWarning, stacklevel=3)
-            exact_size = pair.job.size in exact
+            exact_size = pair.size in exact
             line = pair.describe_work(exact_size=exact_size)
             if line is not None and line not in said:
                 said.add(line)

@@ -185,7 +185,7 @@ class FrameFuser:
         image = sources.colored(fused_y, vi.dtype)[0]
         return image[..., 0] if vi.ndim == 2 else image
 
-    def fuse_luma(self, ir: Shaped[np.ndarray, "h w 1"], vi_y: Plane, time: float) -> FusedFrame:
+    def fuse_luma(self, ir: Shaped[np.ndarray, "_ _ 1"], vi_y: Plane, time: float) -> FusedFrame:
         """Fuses an infrared frame and the luma of a visible one, for callers that keep the chroma.
 
         Args:

@@ -120,8 +120,11 @@ def find_jobs(
     patterns = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern}
     pairs, skipped = find_pairs(ir, vi, recursive=options.recursive, skip_bad=skip_bad, **patterns)
     single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
-    if options.frame == "ir" and pairs and not any(map(in_one_file, pairs)):
-        raise PairError("--frame ir is for files that hold both images; leave it out for images in two files.")
+    if options.frame != "vi" and pairs and not any(map(in_one_file, pairs)):
+        raise PairError(
+            f"--frame {options.frame} is for files that hold both images, and for --register; leave it out for images "
+            "in two files that line up."
+        )
     headers, bad = _headers(pairs, options, single=single)
     if bad and not skip_bad:
         lines = "\n  ".join(bad[:_SHOWN])
@@ -137,7 +140,7 @@ def find_jobs(
             + (
                 "Crop or register them first."
                 if resize
-                else "Register them first, or resample infrared with --resize ir."
+                else "Register them with --register auto, or resample infrared with --resize ir."
             )
         )
     pairs = [p for p in pairs if p.id not in problems]

@@ -16,6 +16,10 @@ from fusejax.io.cameras.units import Degrees, Stored
 from fusejax.io.image_headers import ImageFormat
 from fusejax.io.pyav import Codec
 
+Grid = Literal["vi", "ir", "common"]
+"""Whose pixels the result has: those of the visible image, of the infrared one, or the rectangle of
+the visible image that both cameras see."""
+
 _LARGEST_TILE = 2**16
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
@@ -61,7 +65,10 @@ class SourceOptions:
     """How the files of a pair are read.
 
     Attributes:
-        frame: whose pixels are kept if one file holds both images; the result shows what both show.
+        frame: whose pixels are kept if one file holds both images, where the result shows what both
+            show; and where images are registered: vi (the whole visible image), ir (the whole
+            infrared one; the visible image is black where it shows nothing), or common (the
+            rectangle of the visible image that both show).
         units: unit of temperatures: c, k or f. It applies to `ir_range`, `above` and `temperature`.
             Without it, FLIR's files are in degrees Celsius and the values of other files are used
             as stored.
@@ -71,10 +78,15 @@ class SourceOptions:
             OUT/temperature. Files that hold no temperatures are refused.
     """
 
-    frame: Frame = "vi"
+    frame: Grid = "vi"
     units: Degrees | None = None
     ir_unit: Stored = "auto"
     temperature: bool = False
+
+    @property
+    def kept(self) -> Frame:
+        """Image whose pixels are kept of a file that holds both; the result is common in any case."""
+        return "ir" if self.frame == "ir" else "vi"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,11 @@ class PairTask:
         self._unit: Unit | None = None
         self._camera: Camera | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result, which the step before fusion may have changed."""
+        return self.job.size if self._sources is None else self._sources.size
+
     def read(self) -> "PairTask":
         """Reads the pixels, aligns the pair, and converts it to floats."""
         pair = self.job.pair

@@ -76,7 +76,7 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
     if wanted and (problem := unit_problem(pair.ir, layout, stored=options.ir_unit)):
         raise ImageError(problem)
     if in_one_file(pair):
-        size = turned_size(_field(pair, layout, options.frame).size, layout.turned if layout else 1)
+        size = turned_size(_field(pair, layout, options.kept).size, layout.turned if layout else 1)
         return PairHeader(size, size, layout)
     ir_size = turned_size(layout.ir, layout.turned) if layout else image_size(pair.ir)
     return PairHeader(ir_size, image_size(pair.vi), layout)
@@ -133,14 +133,14 @@ def _read_one_file(pair: PairPaths, options: SourceOptions) -> PairImages:
     The file's own numbers are exact at one distance only. Whatever refines them by the images'
     content works on the result, which lies on one grid.
     """
-    field = _field(pair, read_camera_layout(pair.ir), options.frame)
+    field = _field(pair, read_camera_layout(pair.ir), options.kept)
     found = read_camera_file(pair.ir, counts=options.ir_unit == "counts")
     assert found is not None and found.visible is not None
     values, unit = found.thermal, found.unit
     if unit != "counts":
         wanted: Degrees = options.units or "c"
         values, unit = convert(values, unit, wanted), wanted
-    if options.frame == "vi":
+    if options.kept == "vi":
         ir, vi = field.warp(values), field.cut(found.visible)
     else:
         ir, vi = field.cut(values), field.warp(found.visible)

@@ -89,7 +89,7 @@ def check_fit(ir: Recording, vi: Recording, *, any_size: bool, by_time: bool = F
     if ir.size != vi.size and not any_size:
         raise VideoError(
             f"{ir.path} is {size_text(ir.size)} but {vi.path} is {size_text(vi.size)} (width x height); "
-            "register the videos first, or resample infrared with --resize ir."
+            "register them with --register auto, or resample infrared with --resize ir."
         )
     if not by_time and ir.count != vi.count:
         counts = count_frames(ir), count_frames(vi)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from fusejax.inference.align import chosen_aligner
+from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.frames import FrameFuser
 from fusejax.inference.styles import styled
@@ -58,6 +58,7 @@ class LiveOptions:
 
     Attributes:
         resize: "ir" resamples infrared frames to the size of the visible frames.
+        align: a step that may change every pair of frames, see `fusejax.inference.Aligner`.
         ir_range: see `fusejax.fuse`; for `auto`, see `LiveRange`.
         ir_polarity: see `fusejax.fuse`.
         offset: seconds to add to the times of infrared frames.
@@ -67,6 +68,7 @@ class LiveOptions:
     """
 
     resize: Literal["ir"] | None = None
+    align: Aligner | None = None
     ir_range: RangeOption = "auto"
     ir_polarity: Polarity = "white"
     offset: float = 0.0
@@ -100,11 +102,13 @@ class Session:
         """
         self.options, self.controls = options or LiveOptions(), controls or Controls(Settings())
         self.statistics, self.outputs = Statistics(), list(outputs)
+        align = chosen_aligner(self.options.align, self.options.resize)
+        self._any_size = align.any_size
         self._frames = FrameFuser(
             backend,
             ir_range=LiveRange(check_range(self.options.ir_range)),
             ir_polarity=self.options.ir_polarity,
-            align=chosen_aligner(None, self.options.resize),
+            align=align,
         )
         self._partners = Partners(offset=self.options.offset, bound=self.options.hold)
         self._waiting: deque[LiveFrame] = deque()
@@ -165,11 +169,11 @@ class Session:
         ir, vi = self.ir.opening, self.vi.opening
         assert ir is not None and vi is not None
         self._size = vi.frame.height, vi.frame.width
-        if not self.options.resize and (ir.frame.height, ir.frame.width) != self._size:
+        if not self._any_size and (ir.frame.height, ir.frame.width) != self._size:
             sizes = size_text((ir.frame.height, ir.frame.width)), size_text(self._size)
             raise VideoError(
                 f"{self.ir.address.name} is {sizes[0]} but {self.vi.address.name} is {sizes[1]} (width x height); "
-                "register the cameras first, or resample infrared with --resize ir."
+                "register them with --register auto, or resample infrared with --resize ir."
             )
         vi_y = vi.luma()
         self._frames.warm_up(*self._size)
@@ -206,7 +210,7 @@ class Session:
             return False
         picture, thermal = visible.picture, infrared.picture.infrared()
         if (picture.frame.height, picture.frame.width) != self._size or (
-            not self.options.resize and thermal.shape[:2] != self._size
+            not self._any_size and thermal.shape[:2] != self._size
         ):
             self.statistics.drop("of another size")
             return False

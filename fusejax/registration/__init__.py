@@ -4,7 +4,8 @@
 `descriptors`, with the limits of `trust`. `warping` applies it, with gradients. `rig` keeps the
 transform of two fixed cameras. `residual` says whether a pair lines up as it is, and `folder_check`
 whether a folder does. `measures` says how well a pair lines up, and `made_up` makes pairs with
-known truth. `aligner` is the step before fusion, and `folder` registers files.
+known truth. `aligner` is the step before fusion, with `parallax` for near scenes, `tracking` for
+streams, and `choice` between them; `folder` registers files.
 """
 
 from etils import epy
@@ -22,17 +23,21 @@ with epy.lazy_api_imports(globals()):
         mutual_information,
         normalized_correlation,
     )
+    from fusejax.registration.parallax import Near
     from fusejax.registration.residual import Residual, is_aligned
     from fusejax.registration.rig import Rig, find_rig, read_rig, rig_of, write_rig
+    from fusejax.registration.tracking import TrackedRig
     from fusejax.registration.warping import warp
 
 __all__ = [
+    "Near",
     "RegisterInfrared",
     "RegisteredFolder",
     "Registration",
     "RegistrationError",
     "Residual",
     "Rig",
+    "TrackedRig",
     "corner_error",
     "endpoint_error",
     "estimate",

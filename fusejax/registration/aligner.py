@@ -1,15 +1,24 @@
 """The step before fusion that brings the infrared image onto the visible one's grid."""
 
 import dataclasses
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fusejax.inference.align import Aligned, AlignError, Pixels
+from fusejax.inference.options import Grid
 from fusejax.registration.estimation import Registration, estimate
+from fusejax.registration.geometry import translation
+from fusejax.registration.parallax import Near
 from fusejax.registration.refinement import Model
+from fusejax.registration.residual import displacement
 from fusejax.registration.rig import Rig, read_rig
+
+_LEAST_COMMON = 16  # pixels, shorter side of the common field
+_ROWS = 64  # of the field that are tried as the borders of the common rectangle
+_FARTHEST = 0.1  # of the width: a larger shift of a near scene is taken for a wrong peak
 
 
 class RegistrationError(AlignError):
@@ -26,16 +35,29 @@ class RegisterInfrared:
     Attributes:
         rig: the cameras' transform, or a file of it; None registers every pair.
         model: which transforms are allowed without a rig.
+        grid: whose pixels the result has. On the infrared grid, the visible image is black where it
+            shows nothing.
+        near: the shift by parallax on top of a rig; None for scenes that are as far as those of the
+            rig.
     """
 
     rig: Rig | str | Path | None = None
     model: Model = "homography"
+    grid: Grid = "vi"
+    near: Near | None = None
     any_size: bool = dataclasses.field(default=True, init=False)
+    _known: dict[tuple, np.ndarray] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Reads the rig."""
+        """Reads the rig.
+
+        Raises:
+            ValueError: if the rig cannot be read, or if `near` is given without a rig.
+        """
         if isinstance(self.rig, str | Path):
             object.__setattr__(self, "rig", read_rig(self.rig))
+        if self.near is not None and self.rig is None:
+            raise ValueError("a distance needs a rig, on top of which it is the shift; without a rig, pairs have none.")
 
     def transform(self, ir: Pixels, vi: Pixels) -> np.ndarray:
         """The matrix from a visible to an infrared pixel.
@@ -51,8 +73,19 @@ class RegisterInfrared:
             RegistrationError: if the pair is refused.
             ValueError: if the rig is for images of another aspect ratio.
         """
+        if isinstance(self.rig, Rig) and (self.near is None or self.near.distance is not None):
+            matrix = self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
+            return matrix if self.near is None else self.near.shift(scale=ir.shape[1] / self.rig.ir_size[1]) @ matrix
+        # The same pair is asked for again where it is first fused and then scored.
+        key = (ir.shape, vi.shape, *(zlib.crc32(np.ascontiguousarray(x).view(np.uint8)) for x in (ir, vi)))
+        if key not in self._known:
+            self._known[key] = self._found(ir, vi)
+        return self._known[key]
+
+    def _found(self, ir: Pixels, vi: Pixels) -> np.ndarray:
         if isinstance(self.rig, Rig):
-            return self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
+            matrix = self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
+            return found_shift(ir, vi, matrix)
         found: Registration = estimate(ir, vi, model=self.model)
         if found.refused:
             raise RegistrationError(f"the pair cannot be registered: {found.refused}.")
@@ -62,12 +95,85 @@ class RegisterInfrared:
         """See `fusejax.inference.Aligner`; raises what `transform` raises, with the name."""
         try:
             matrix = self.transform(ir, vi)
+            return on_grid(ir, vi, matrix, self.grid)
         except ValueError as error:
             if name is None:
                 raise
             raise type(error)(f"{name}: {error}") from error
-        warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
+
+
+def found_shift(ir: Pixels, vi: Pixels, matrix: np.ndarray) -> np.ndarray:
+    """A rig's matrix with the shift that this pair needs; as it is if none is found.
+
+    Args:
+        ir: infrared image.
+        vi: visible image.
+        matrix: from a visible to an infrared pixel.
+
+    Returns:
+        [3, 3].
+    """
+    warped, _ = warp_pixels(ir, matrix, vi.shape[:2])
+    found = estimate(warped, vi, model="translation", scales=(0.97, 1.03), rotations=(-1.5, 1.5))
+    size = vi.shape[:2]
+    if found.refused or displacement(found.matrix, size, size) > _FARTHEST * size[1]:
+        return matrix
+    return matrix @ found.matrix
+
+
+def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
+    """A pair on one grid.
+
+    Args:
+        ir: infrared image.
+        vi: visible image.
+        matrix: from a visible to an infrared pixel.
+        grid: see `fusejax.inference.options.Grid`.
+
+    Returns:
+        The pair, with a mask of the infrared field on the visible grid.
+
+    Raises:
+        RegistrationError: if there is no common field.
+    """
+    if grid == "ir":
+        warped, mask = warp_pixels(vi, np.linalg.inv(matrix), ir.shape[:2])
+        return Aligned(ir, (warped * mask).astype(vi.dtype))
+    warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
+    if grid == "vi":
         return Aligned(warped, vi, mask)
+    rows, columns = common_field(mask[..., 0])
+    moved = matrix @ translation(float(columns.start), float(rows.start))
+    vi = np.ascontiguousarray(vi[rows, columns])
+    return Aligned(warp_pixels(ir, moved, vi.shape[:2])[0], vi)
+
+
+def common_field(mask: np.ndarray) -> tuple[slice, slice]:
+    """The largest rectangle within a convex field.
+
+    Args:
+        mask: [h, w], above 0 inside the field.
+
+    Returns:
+        Its rows and columns.
+
+    Raises:
+        RegistrationError: if it is narrower than 16 pixels.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    if len(rows):
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, _ROWS).round().astype(int))]
+        left = mask[rows].argmax(axis=1)
+        right = mask.shape[1] - mask[rows][:, ::-1].argmax(axis=1)
+        height = rows[None, :] - rows[:, None] + 1  # from an upper row to a lower one
+        width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+        top, bottom = np.unravel_index(np.argmax(np.clip(height, 0, None) * np.clip(width, 0, None)), width.shape)
+        edges = rows[top], rows[bottom] + 1, max(left[top], left[bottom]), min(right[top], right[bottom])
+        first, last, start, stop = map(int, edges)
+        found = slice(first, last), slice(start, stop)
+        if min(s.stop - s.start for s in found) >= _LEAST_COMMON:
+            return found
+    raise RegistrationError("the images have no common field of at least 16x16 pixels.")
 
 
 def warp_pixels(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

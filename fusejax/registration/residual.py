@@ -13,7 +13,7 @@ _GRID = 9  # points along each side of the image
 _UNLIKELY = 0.06  # of the longer side: a larger answer is more often a wrong peak than the truth
 # Half of the interval: a floor for images of any size, and a share of the longer side, on which the
 # resolution of the descriptors depends. `scripts/registration_residuals.py` sets and checks both.
-_FLOOR, _SHARE = 0.5, 0.004
+_FLOOR, _SHARE = 0.3, 0.002
 
 
 @dataclasses.dataclass(frozen=True)

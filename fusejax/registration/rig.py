@@ -138,7 +138,7 @@ def rig_of(found: Sequence[Registration], sizes: Sequence[tuple[tuple[int, int],
             "give more pairs, with structure in all corners, or the ranges of scale and rotation."
         )
     agree = at[near[votes.argmax()]]
-    matrix = _through(frame, np.median(agree, axis=0))
+    matrix = through(frame, np.median(agree, axis=0))
     spread = np.linalg.norm(agree - np.median(agree, axis=0), axis=-1).mean(axis=1)
     alone = float(np.median([f.uncertainty for f, ok in zip(usable, near[votes.argmax()], strict=True) if ok]))
     # A median of n has a standard error of 1.25 / sqrt(n) times the spread.
@@ -146,8 +146,16 @@ def rig_of(found: Sequence[Registration], sizes: Sequence[tuple[tuple[int, int],
     return Rig(matrix, ir_size, vi_size, model, error, len(agree), len(found))
 
 
-def _through(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The homography that takes four points to four points."""
+def through(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The homography that takes four points to four points.
+
+    Args:
+        source: [4, 2], no three of them on a line.
+        target: [4, 2].
+
+    Returns:
+        [3, 3].
+    """
     rows = []
     for (x, y), (u, v) in zip(source, target, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]

@@ -74,6 +74,15 @@ def session_of(ir, vi, fuser, *outputs, controls=None, **options):
     )  # fmt: skip
 
 
+def test_a_rig_registers_live_sources_of_unequal_sizes(files, fuser):
+    from fusejax.registration import RegisterInfrared, Rig
+
+    rig = Rig(np.diag([1 / 3, 1 / 2, 1.0]), (32, 32), (64, 96), "affine", 0.5, 9, 9)
+    kept = Kept()
+    session_of(files / "small.mkv", files / "vi.mkv", fuser, kept, align=RegisterInfrared(rig)).run()
+    assert len(kept.frames) > 5 and kept.frames[0].shape == (64, 96, 3)
+
+
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as found:
         found.bind(("127.0.0.1", 0))

@@ -1,5 +1,6 @@
 """`fusejax register` and `fusejax fuse --register` on files."""
 
+import dataclasses
 import json
 
 import cv2
@@ -7,8 +8,12 @@ import numpy as np
 import pytest
 from test_registration import scene
 
+from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
+from fusejax.cli.evaluate import run as evaluate
 from fusejax.cli.fuse import run as fuse
+from fusejax.cli.parsing import parse
 from fusejax.cli.register import run as register
+from fusejax.cli.stress import run as stress
 from fusejax.inference.align import AlignError
 from fusejax.registration import RegisterInfrared, Rig, corner_error, read_rig, write_rig
 from fusejax.registration.made_up import deformed_pair
@@ -20,7 +25,7 @@ def folders(root, pairs):
     """Writes pairs as 8-bit images and returns the options that name them."""
     for n, (ir, vi) in enumerate(pairs):
         for kind, image in (("ir", ir), ("vi", vi)):
-            (root / kind).mkdir(exist_ok=True)
+            (root / kind).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(root / kind / f"{n}.png"), np.round(255 * np.clip(image, 0, 1)).astype(np.uint8))
     return ["--ir", str(root / "ir"), "--vi", str(root / "vi")]
 
@@ -55,8 +60,77 @@ def test_fuse_takes_a_rig_and_keeps_the_visible_image_outside_infrared(tmp_path,
 
 def test_fuse_names_a_rig_that_is_not_there(tmp_path):
     sources = folders(tmp_path, [scene(size=(48, 64))])
-    with pytest.raises(ValueError, match="--register nowhere is neither `pair` nor a file"):
+    with pytest.raises(ValueError, match="--register nowhere is none of auto, rig, pair, nor a file"):
         fuse([*sources, "--out", str(tmp_path / "out"), "--register", "nowhere"])
+
+
+def rig_file(root, **changes):
+    write_rig(root / "rig.json", dataclasses.replace(shifted_rig(20), **changes))
+    return ["--register", str(root / "rig.json")]
+
+
+def test_a_damaged_rig_stops_every_command_before_any_work(tmp_path):
+    sources = folders(tmp_path, [scene(size=(48, 64))])
+    rig = rig_file(tmp_path)
+    (tmp_path / "rig.json").write_text((tmp_path / "rig.json").read_text()[:100])
+    (tmp_path / "fused").mkdir()
+    cv2.imwrite(str(tmp_path / "fused" / "0.png"), np.zeros((48, 64), np.uint8))
+    given = [*sources, *rig, "--out", str(tmp_path / "out")]
+    for command, more in (
+        (fuse, []),
+        (evaluate, ["--fused", str(tmp_path / "fused")]),
+        (stress, ["--weights", "light"]),
+    ):
+        with pytest.raises(ValueError, match=r"rig\.json is no rig: malformed JSON"):
+            command([*given, *more])
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_rig_of_another_aspect_names_pair_and_sizes(tmp_path):
+    sources = folders(tmp_path, [scene(size=(48, 64))])
+    rig = rig_file(tmp_path, vi_size=(30, 64))
+    with pytest.raises(ValueError, match=r"0: the rig was found on visible images of 64x30 .* have 64x48"):
+        fuse([*sources, *rig, "--out", str(tmp_path / "out"), "--weights", "average"])
+
+
+def test_fuse_keeps_the_grid_that_is_asked_for(tmp_path):
+    sources = folders(tmp_path, [scene(size=(48, 64))])
+    rig = rig_file(tmp_path)
+    for grid, width in (("vi", 64), ("ir", 64), ("common", 44)):
+        out = tmp_path / f"on_{grid}"
+        fuse([*sources, *rig, "--out", str(out), "--weights", "average", "--frame", grid])
+        fused = cv2.imread(str(out / "0.png"), 0)
+        assert fused.shape == (48, width)
+    with pytest.raises(ValueError, match="--frame common is for files that hold both images, and for --register"):
+        fuse([*sources, "--out", str(tmp_path / "out"), "--frame", "common"])
+
+
+def test_scores_of_unregistered_pairs_equal_those_of_registered_ones(tmp_path, capsys):
+    """Warping while scoring is the same as warping the files first."""
+    sources = folders(tmp_path / "a", [scene(n, size=(48, 64)) for n in range(2)])
+    rig = rig_file(tmp_path)
+    step = RegisterInfrared(tmp_path / "rig.json")
+    (tmp_path / "b" / "ir").mkdir(parents=True)
+    for n in range(2):
+        ir, vi = (cv2.imread(str(tmp_path / "a" / kind / f"{n}.png"), 0)[..., None] for kind in ("ir", "vi"))
+        done = step(ir, vi)
+        cv2.imwrite(str(tmp_path / "b" / "ir" / f"{n}.png"), np.where(done.mask > 0, done.ir, vi))
+    registered = ["--ir", str(tmp_path / "b" / "ir"), "--vi", str(tmp_path / "a" / "vi")]
+    common = ["--weights", "average", "--metrics", "EN", "CC", "PSNR", "--out"]
+    first = evaluate_command(parse(EvaluateOptions, "evaluate", [*sources, *rig, *common, str(tmp_path / "1")]))
+    second = evaluate_command(parse(EvaluateOptions, "evaluate", [*registered, *common, str(tmp_path / "2")]))
+    np.testing.assert_allclose(first[0].values, second[0].values, rtol=2e-3)
+
+
+@pytest.mark.slow
+def test_stress_registers_before_it_degrades(tmp_path):
+    sources = folders(tmp_path, [scene(size=(48, 64))])
+    given = [*sources, *rig_file(tmp_path), "--write-inputs", str(tmp_path / "out"), "--degradations", "blur"]
+    stress(given)
+    ir, moved = (
+        cv2.imread(str(p), 0) for p in (tmp_path / "ir" / "0.png", tmp_path / "out" / "clean" / "ir" / "0.png")
+    )
+    np.testing.assert_allclose(moved[:, :40], ir[:, 20:60], atol=1)
 
 
 @pytest.mark.slow

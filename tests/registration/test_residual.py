@@ -113,9 +113,7 @@ def test_an_error_of_the_check_is_not_lost(pairs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("more", "warned"), [([], True), (["--no-check"], False), (["--register", "rig.json"], False)]
-)
+@pytest.mark.parametrize(("more", "warned"), [([], True), (["--no-check"], False), (["--register", "rig.json"], False)])
 def test_fuse_warns_once_of_a_folder_that_does_not_line_up(monkeypatch, tmp_path, pairs, more, warned):
     from test_register_commands import shifted_rig
 
