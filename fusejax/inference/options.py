@@ -85,7 +85,7 @@ class SourceOptions:
 
     @property
     def kept(self) -> Frame:
-        """Image whose pixels are kept of a file that holds both; the result is common in any case."""
+        """Image whose pixels are kept of a file that holds both."""
         return "ir" if self.frame == "ir" else "vi"
 
 
