@@ -15,7 +15,7 @@ import fusejax
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.losses import ObjectiveConfig, Progress, TermConfig, evaluate_objective
 from fusejax.losses.objective import term_needs
-from fusejax.metrics import CONVENTIONS, higher_is_better
+from fusejax.metrics import CONVENTIONS, higher_is_better, merit
 from fusejax.ops.color import rgb_to_luma
 
 mpl.use("Agg")
@@ -127,7 +127,7 @@ def draw_metric(name: str, path: Path) -> str:
 
     sources = pair["ir"], pair["vi_y"]
     scores = {title: float(value_and_slope(image, *sources)[0]) for title, image in images.items()}
-    ranked = sorted(scores, key=lambda title: scores[title], reverse=higher_is_better(name))
+    ranked = [list(scores)[n] for n in np.argsort(-merit(name, np.array(list(scores.values()))), kind="stable")]
     panels = [(f"{place + 1}. {t}, {scores[t]:.4g}", plane(images[t]), "gray") for place, t in enumerate(ranked)]
     slope = value_and_slope(images["average"], *sources)[1]
     best = f"Best of the six here: {ranked[0]}; worst: {ranked[-1]}."
@@ -138,4 +138,3 @@ def draw_metric(name: str, path: Path) -> str:
     panels.append(("toward better, at the average", sign * plane(slope), "signed"))
     draw(panels, path, columns=4)
     return best
-

@@ -9,6 +9,7 @@ from etils import epy
 with epy.lazy_api_imports(globals()):
     from fusejax.metrics.color import color_deviation
     from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
+    from fusejax.metrics.direction import higher_is_better, merit, undefined_reason
     from fusejax.metrics.edges import average_gradient, edge_intensity, nabf, qabf, spatial_frequency
     from fusejax.metrics.evaluation import evaluate
     from fusejax.metrics.feature_information import feature_mutual_information
@@ -25,7 +26,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
     from fusejax.metrics.structure import ms_ssim, ssim
-    from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo, higher_is_better, undefined_reason
+    from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo
     from fusejax.metrics.temporal import evaluate_video
     from fusejax.metrics.visual_information import vif, viff
 
@@ -51,6 +52,7 @@ __all__ = [
     "higher_is_better",
     "kept_contrast",
     "mean_squared_error",
+    "merit",
     "ms_ssim",
     "mse_lower_bound",
     "mutual_information",

@@ -12,7 +12,7 @@ class MetricInfo:
         title: full name.
         family: metrics of one family share work and are computed together.
         values: range and unit in the `exact` convention, or in `look`.
-        better: which direction is better.
+        better: which values are better.
         source: the publication that defines the metric.
         undefined: when the value is NaN, as a phrase that can follow "undefined where".
     """
@@ -20,7 +20,7 @@ class MetricInfo:
     title: str
     family: str
     values: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower", "closer to 1"]
     source: str
     undefined: str = "never"
 
@@ -246,7 +246,7 @@ METRICS: dict[str, MetricInfo] = {
         title="saturation relative to the visible image",
         family="look",
         values="0 and up; 1 keeps it",
-        better="higher",
+        better="closer to 1",
         source="our own",
         undefined="the fused image is gray, or less than 1% of the visible image is colored",
     ),
@@ -303,36 +303,3 @@ TEMPORAL_METRICS: dict[str, MetricInfo] = {
         undefined="there is no third frame",
     ),
 }
-
-
-def higher_is_better(metric: str) -> bool:
-    """Whether larger values of a metric are better.
-
-    Args:
-        metric: name of the metric; scores inside regions (`ROI-SSIM`, `ROI-MSE`) have the direction
-            of the metric they are named after.
-
-    Returns:
-        True if higher is better, False if lower is.
-
-    Example:
-        >>> higher_is_better("Qabf"), higher_is_better("MSE"), higher_is_better("ROI-SSIM")
-        (True, False, True)
-    """
-    return (METRICS | TEMPORAL_METRICS)[metric.removeprefix("ROI-")].better == "higher"
-
-
-def undefined_reason(name: str) -> str:
-    """When a metric is NaN.
-
-    Args:
-        name: name of the metric.
-
-    Returns:
-        A phrase that can follow "undefined where".
-
-    Example:
-        >>> undefined_reason("Qabf")
-        'no source has an edge'
-    """
-    return (METRICS | TEMPORAL_METRICS)[name].undefined

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from fusejax.evaluation.results import STRETCHED, Scores, finite_mean
-from fusejax.report.ranking import DRAWS, TAILS, Ranking, better_high, drawn_means, rank
+from fusejax.report.ranking import DRAWS, TAILS, Ranking, better, drawn_means, rank
 from fusejax.report.tables import Cell, Table
 
 ByConvention = Mapping[str, Sequence[Scores]]
@@ -165,7 +165,7 @@ def _change_cell(found: Sequence[Scores], metric: str, draws: int) -> Cell:
         usable = np.isfinite(whole) & np.isfinite(stretched) & (whole != 0)  # undefined ones are -inf
         with np.errstate(invalid="ignore", divide="ignore"):
             changes.append(finite_mean(np.where(usable, (stretched - whole) / np.abs(whole), np.nan), axis=1))
-    change = 100 * finite_mean(np.array(changes), axis=0) * (1 if better_high(metric) else -1)
+    change = 100 * finite_mean(np.array(changes), axis=0) * (-1 if better(metric) == "lower" else 1)
     low, high = np.quantile(change[1:], TAILS)
     return Cell(f"{change[0]:+.1f} ({low:+.1f} to {high:+.1f})", tied=bool(low <= 0 <= high))
 

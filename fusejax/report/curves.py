@@ -14,7 +14,7 @@ from fusejax.evaluation.results import Group, Scores, finite_mean
 from fusejax.io.images import as_visible, to_float, write_image
 from fusejax.io.outputs import save_figure
 from fusejax.io.panels import RgbImage, labeled_row, stacked
-from fusejax.report.ranking import better_high
+from fusejax.report.ranking import better
 
 _COLUMNS = 4
 _THUMBNAIL = 150  # height in pixels
@@ -71,9 +71,8 @@ def draw_metric(scores: Scores, groups: Sequence[Group], metric: str) -> Figure:
         _draw_single(axes[len(graded)], scores, single, metric)
     for axis in axes[charts:]:
         axis.set_axis_off()
-    better = "higher" if better_high(metric) else "lower"
     unit = ", levels of 255" if metric == "change" else ""
-    title = f"{metric}{unit} ({better} is better): {len(scores.images)} pairs, convention {scores.convention!r}"
+    title = f"{metric}{unit} ({better(metric)} is better): {len(scores.images)} pairs, convention {scores.convention!r}"
     figure.suptitle(title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(scores.methods))
     return figure

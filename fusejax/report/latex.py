@@ -18,6 +18,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "→": r"$\to$",
     "±": r"$\pm$",
     "–": "--",
 }

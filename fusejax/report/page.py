@@ -19,7 +19,7 @@ from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS
 from fusejax.progress import track
 from fusejax.report.page_charts import Chart, distribution_chart, rank_chart
 from fusejax.report.page_images import LONGEST, data_uri, map_files, shown_images, worst_images
-from fusejax.report.ranking import Ranking, better_high, rank
+from fusejax.report.ranking import Ranking, arrow, rank
 from fusejax.report.tables import Table, score_table
 
 PAGE = "index.html"
@@ -118,10 +118,7 @@ def _lossless(result: Evaluation, shown: Sequence[str]) -> bool:
 def _view(scores: Scores) -> _View:
     ranking = rank([scores])
     means = scores.means()[:, 0]
-    worst = {
-        method: {m: worst_images(scores, method, m, higher=better_high(m)) for m in scores.metrics}
-        for method in scores.methods
-    }
+    worst = {method: {m: worst_images(scores, method, m) for m in scores.metrics} for method in scores.methods}
     known = scores.convention in CONVENTIONS
     return _View(
         name=scores.convention,
@@ -140,7 +137,7 @@ def _described(metric: str) -> dict[str, str]:
     info = (METRICS | TEMPORAL_METRICS)[metric]
     return {
         "name": metric,
-        "arrow": "↑" if better_high(metric) else "↓",
+        "arrow": arrow(metric),
         "title": f"{info.title}, {info.values}; {info.better} is better",
     }
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from fusejax.evaluation.results import Scores
 from fusejax.io.images import as_infrared, from_float, read_image, resample, to_float
+from fusejax.report.ranking import merits
 
 LONGEST = 1280
 """Longest side of an embedded image, in pixels."""
@@ -47,10 +48,10 @@ def data_uri(path: Path, *, like: Path | None = None, infrared: bool = False, lo
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def worst_images(scores: Scores, method: str, metric: str, *, higher: bool) -> list[str]:
+def worst_images(scores: Scores, method: str, metric: str) -> list[str]:
     """Names of the five images with the worst scores of a method, worst first."""
     values = scores.of(method, metric)
-    order = np.argsort(values if higher else -values, kind="stable")  # NaN last
+    order = np.argsort(merits(metric, values), kind="stable")  # NaN last
     return [scores.images[n] for n in order if np.isfinite(values[n])][:_WORST]
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from fusejax.evaluation.results import Scores
 from fusejax.io.outputs import save_figure
-from fusejax.report.ranking import Ranking, better_high
+from fusejax.report.ranking import Ranking, better
 
 _COLUMNS = 3
 
@@ -48,7 +48,7 @@ def _draw_boxes(axis: Axes, scores: Scores, metric: str) -> None:
         box.set_facecolor(f"C{n % 10}")
         box.set_alpha(0.5)
     axis.invert_yaxis()
-    axis.set_title(f"{metric} ({'higher' if better_high(metric) else 'lower'} is better)", fontsize=10)
+    axis.set_title(f"{metric} ({better(metric)} is better)", fontsize=10)
     axis.grid(axis="x", alpha=0.3)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from fusejax.evaluation.results import Scores, finite_mean
-from fusejax.metrics import higher_is_better
+from fusejax.metrics import METRICS, TEMPORAL_METRICS, merit
 
 Known = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Means that were measured elsewhere, by set, method and metric."""
@@ -56,16 +56,27 @@ class Ranking:
         return np.argsort(self.mean, kind="stable").tolist()
 
 
-def better_high(metric: str) -> bool:
-    """Whether larger values are better, also for what only a study measures.
+def merits(metric: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """`fusejax.metrics.merit`, also for what only a study measures.
 
     Args:
         metric: name of a metric, or "change".
+        values: its values.
 
     Returns:
-        True if higher is better.
+        Numbers of which larger ones are better.
     """
-    return metric not in _LOWER and higher_is_better(metric)
+    return -values if metric in _LOWER else merit(metric, values)
+
+
+def better(metric: str) -> str:
+    """Which values are better, in words: "higher", "lower" or "closer to 1"."""
+    return "lower" if metric in _LOWER else (METRICS | TEMPORAL_METRICS)[metric.removeprefix("ROI-")].better
+
+
+def arrow(metric: str) -> str:
+    """The same as a sign for the heads of tables."""
+    return {"higher": "↑", "lower": "↓"}.get(better(metric), "→1")
 
 
 def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = DRAWS) -> Ranking:
@@ -141,7 +152,6 @@ def drawn_means(
         Both means; -inf where they are undefined.
     """
     known = known or {}
-    signs = np.array([1.0 if better_high(metric) else -1.0 for metric in metrics])
     columns = [table.metrics.index(metric) for metric in metrics]
     values = finite_mean(table.values[..., columns], axis=1)  # [methods, images, metrics]
     count = values.shape[1]
@@ -151,17 +161,23 @@ def drawn_means(
         else np.tile([known[method][metric] for metric in metrics], (count, 1))
         for method in methods
     ]
-    signed = np.stack(rows).transpose(0, 2, 1) * signs[None, :, None]
+    stacked = np.stack(rows).transpose(0, 2, 1)
     weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    return _weighted_means(signed, np.ones((1, count)))[0], _weighted_means(signed, weights.astype(np.float64))
+
+    def drawn(weights: Float[np.ndarray, "d n"]) -> Float[np.ndarray, "d m k"]:
+        means = _weighted_means(stacked, weights)
+        good = np.stack([merits(metric, means[..., k]) for k, metric in enumerate(metrics)], axis=-1)
+        return np.where(np.isnan(good), -np.inf, good)
+
+    return drawn(np.ones((1, count)))[0], drawn(weights.astype(np.float64))
 
 
 def _weighted_means(values: Float[np.ndarray, "m k n"], weights: Float[np.ndarray, "d n"]) -> np.ndarray:
-    """Means [d, m, k] over the images for which a value is defined."""
+    """Means [d, m, k] over the images for which a value is defined; NaN if there are none."""
     finite = np.isfinite(values)
     total = np.einsum("dn,mkn->dmk", weights, np.where(finite, values, 0.0))
     count = np.einsum("dn,mkn->dmk", weights, finite.astype(np.float64))
-    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _ranks(means: Float[np.ndarray, "d m k"]) -> Float[np.ndarray, "d m k"]:

@@ -61,9 +61,9 @@ class Summary:
 
 def higher_is_better(metric: str) -> bool:
     """Direction of a validation score; for unknown scores, higher counts as better."""
-    from fusejax.metrics import table  # slow to import
+    from fusejax.metrics import direction  # slow to import
 
-    return metric not in table.METRICS or table.higher_is_better(metric)
+    return metric not in direction.METRICS or direction.higher_is_better(metric)
 
 
 def best(lines: Sequence[Line], name: str, *, higher: bool) -> tuple[int, float] | None:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from fusejax.evaluation.results import Scores, finite_mean
 from fusejax.metrics.table import METRICS, TEMPORAL_METRICS
-from fusejax.report.ranking import Known, Ranking, better_high, shared_metrics
+from fusejax.report.ranking import Known, Ranking, arrow, merits, shared_metrics
 
 UNDEFINED = "–"
 _DIGITS = 4  # significant digits of the largest value in a column
@@ -46,7 +46,7 @@ class Table:
 
     Attributes:
         caption: what the numbers are.
-        header: names of the columns; "↑" and "↓" say which direction is better.
+        header: names of the columns; "↑", "↓" and "→1" say which values are better.
         rows: as many cells as columns; the first is a name.
         notes: sentences about the table.
         name: name of the set of images; empty if there is only one.
@@ -112,7 +112,9 @@ def marked(
     texts = [number(v, places) for v in values]
     able = np.isfinite(values) & (True if competing is None else competing)
     rivals = [text for text, one in zip(texts, able, strict=True) if one]
-    order = sorted(set(rivals), key=float, reverse=better_high(metric))
+    distinct = sorted(set(rivals))
+    good = merits(metric, np.array(distinct, float))
+    order = [distinct[n] for n in np.argsort(-good, kind="stable")]
     marks: dict[str, Mark] = {}
     if len(order) > 1:
         marks[order[0]] = "best"
@@ -192,7 +194,7 @@ def _rank_cell(ranking: Ranking, method: str) -> Cell:
 
 
 def _arrow(metric: str) -> str:
-    return f"{metric} {'↑' if better_high(metric) else '↓'}"
+    return f"{metric} {arrow(metric)}"
 
 
 def _caption(scores: Scores, unit: str, ranking: Ranking | None) -> str:

@@ -11,7 +11,7 @@ from fusejax.config import RESUMABLE, TrainConfig
 from fusejax.data.folders import has_boxes
 from fusejax.losses.objective import objective_needs
 from fusejax.metrics import USUAL
-from fusejax.metrics.table import higher_is_better
+from fusejax.metrics.direction import higher_is_better
 from fusejax.serialize import differences, from_dict, to_dict
 from fusejax.weights.fingerprint import named_leaves
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from fusejax.metrics import evaluate, higher_is_better
+from fusejax.metrics import evaluate, higher_is_better, merit
 from fusejax.metrics.evaluation import score_arrays
 
 NAMES = ("kept", "cancelled", "texture", "veil", "saturation")
@@ -157,4 +157,8 @@ def test_each_measure_sees_what_it_is_named_after():
 
 
 def test_directions_and_defaults():
-    assert [higher_is_better(name) for name in NAMES] == [True, False, False, False, True]
+    assert [higher_is_better(name) for name in NAMES] == [True, False, False, False, False]
+    values = np.array([0.8, 1.0, 1.5, np.nan])
+    np.testing.assert_allclose(merit("saturation", values), [-0.2, 0.0, -0.5, np.nan])
+    np.testing.assert_array_equal(merit("veil", values), -values)
+    np.testing.assert_array_equal(merit("kept", values), values)

@@ -151,7 +151,7 @@ def test_distribution_bars_are_quartiles(result):
 
 def test_worst_images_and_those_that_are_shown(result, monkeypatch):
     scores, method = result.scores[0], METHODS[0]
-    worst = page_images.worst_images(scores, method, "VIF", higher=True)
+    worst = page_images.worst_images(scores, method, "VIF")
     assert len(worst) == 5
     assert scores.images[2] not in worst
     values = dict(zip(scores.images, scores.of(method, "VIF"), strict=True))

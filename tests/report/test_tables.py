@@ -34,6 +34,16 @@ def test_best_and_second_are_marked_in_the_direction_of_the_metric():
     assert marks(marked(values, "change")) == ["", "second", "best", ""]  # a small change is good
 
 
+def test_the_value_nearest_to_the_goal_is_the_best_and_ranks_first():
+    assert marks(marked(np.array([1.3, 0.9, 1.02, 0.5]), "saturation")) == ["", "second", "best", ""]
+    found = scores(metrics=("saturation",), a=(1.3,), b=(0.9,), c=(1.02,), d=(np.nan,))
+    ranking = rank([found])
+    assert [ranking.methods[n] for n in ranking.order] == ["c", "b", "a", "d"]
+    table = score_table(found, ranking)
+    assert table.header[1] == "saturation →1"
+    assert r"saturation $\to$1" in latex([table])
+
+
 def test_values_that_print_alike_share_a_mark_and_push_the_second_out():
     assert marks(marked(np.array([7.00001, 7.0, 6.0]), "EN")) == ["best", "best", ""]
     assert marks(marked(np.array([7.0, 6.0, 6.00001]), "EN")) == ["best", "second", "second"]
