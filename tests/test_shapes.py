@@ -17,7 +17,7 @@ EQUAL = (2, 48, 52)
 OTHERS = ((1, 48, 52), (2, 48, 51), (2, 48, 1))
 FEATURES = {"features": ("ir_detail", "vi_detail", "ir_base", "vi_base"), "rebuilt": ("ir", "vi_y")}
 # These look at one image, or at something else than arrays.
-NO_PAIR = {"consistency_loss", "check_objective", "decay_factor", "higher_is_better", "undefined_reason"}
+NO_PAIR = {"consistency_loss", "check_objective", "decay_factor", "higher_is_better", "merit", "undefined_reason"}
 # These have messages of their own, tested in test_losses.py, test_metrics_limits.py and
 # test_temporal_metrics.py.
 OTHER_MESSAGE = {"evaluate_objective", "evaluate", "evaluate_video"}
