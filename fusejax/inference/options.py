@@ -106,6 +106,8 @@ class FolderOptions(PairOptions, SourceOptions):
         style: fused; or overlay (a palette of the infrared image over the visible one) or edges
             (infrared edges in the visible image), which use no network. With two numbers for the
             range, equal colors of overlay mean equal temperatures in all images.
+        color_bar: add a color bar with the values of the range to the right of each overlay; the
+            image gets wider by it.
         keep_ir: also write the infrared images as the network saw them to OUT/ir, for `fusejax
             evaluate`.
         stretch: stretch the luma of each fused image to the full range.
@@ -124,6 +126,7 @@ class FolderOptions(PairOptions, SourceOptions):
     format: ImageFormat | None = None
     quality: int = 95
     style: Style = "fused"
+    color_bar: bool = False
     keep_ir: bool = False
     stretch: bool = False
     bits: Literal[8, 16] | None = None
@@ -138,6 +141,8 @@ class FolderOptions(PairOptions, SourceOptions):
         if not 1 <= self.quality <= 100:
             raise ValueError(f"quality is {self.quality}; it must be from 1 to 100.")
         check_style(self.style, strength=self.strength, stretch=self.stretch, maps=self.maps)
+        if self.color_bar and self.style != "overlay":
+            raise ValueError(f"color_bar explains the palette of style 'overlay', but style is {self.style!r}.")
         check_bits(self.bits)
         if self.overwrite and self.skip_existing:
             raise ValueError(

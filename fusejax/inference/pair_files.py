@@ -17,6 +17,7 @@ from fusejax.inference.options import FolderOptions
 from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish
 from fusejax.inference.pair_checks import integer_type
 from fusejax.inference.pair_sources import read_pair
+from fusejax.inference.styles import with_color_bar
 from fusejax.inference.thermal import Range, Ranges
 from fusejax.inference.tiles import OnTile
 from fusejax.io.cameras import Camera, CameraError, Unit
@@ -159,6 +160,8 @@ class PairTask:
         del sources, fused, fused_y, images
         if options.above is not None:
             image = mark_above(image, values, options.above)
+        if options.color_bar:
+            image = _explained(image, chosen, options, self._unit, self.job)
         metadata = self._metadata(image, chosen)
         if options.temperature:
             (path,) = files_beside(self.job.name, self._settings.out, "temperature")
@@ -185,6 +188,16 @@ class PairTask:
             emissivity=camera.emissivity,
         )
         return self._kept.for_picture((image.shape[0], image.shape[1]), image.shape[-1], facts)
+
+
+def _explained(image: np.ndarray, chosen: Range, options: FolderOptions, unit: Unit | None, job: Job) -> np.ndarray:
+    """The overlay with a color bar; with black for hot, the brightest color is the lowest value."""
+    low, high = reversed(chosen) if options.ir_polarity == "black" else chosen
+    symbol = SYMBOLS[unit] if unit in ("c", "k", "f") else ""
+    try:
+        return with_color_bar(image, low, high, unit=symbol)
+    except ValueError as error:
+        raise ValueError(f"{job.pair.vi}: {error}") from error
 
 
 def _progress_printer() -> OnTile:

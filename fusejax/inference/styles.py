@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt
 
 Style = Literal["fused", "overlay", "edges"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -13,6 +13,7 @@ Palette = Literal["inferno", "magma", "plasma", "viridis", "cividis", "gray"]
 _EDGE_SIGMA = 1.2  # pixels
 _FULL_EDGE = (0.02, 0.12)  # least and most gradient per pixel at which an edge is fully drawn
 _EDGE_COLOR = (1.0, 0.55, 0.1)
+_LEAST_BAR = 64  # pixels
 
 Rgb = Float[np.ndarray, "h w 3"]
 Plane = Float[np.ndarray, "h w 1"]
@@ -146,6 +147,32 @@ def color_bar(
     for k, text in enumerate(texts):
         draw.text((bar + 6, margin + k * (height - 2 * margin) / 4), text, fill="black", font=font, anchor="lm")
     return np.asarray(canvas, np.float32) / 255
+
+
+def with_color_bar(
+    image: UInt[np.ndarray, "h w 3"], low: float, high: float, *, unit: str = "", palette: Palette = "inferno"
+) -> UInt[np.ndarray, "h wider 3"]:
+    """An image with a color bar to its right.
+
+    Args:
+        image: 8- or 16-bit RGB.
+        low: value of the darkest color.
+        high: value of the brightest color.
+        unit: unit behind the numbers, such as "°C".
+        palette: name of the palette.
+
+    Returns:
+        The wider image, of the same height and type.
+
+    Raises:
+        ValueError: if the image is too low for a bar with numbers.
+    """
+    height = image.shape[0]
+    if height < _LEAST_BAR:
+        raise ValueError(f"A color bar needs images of at least {_LEAST_BAR} pixels in height; this one has {height}.")
+    bar = color_bar(low, high, height=height, unit=unit, palette=palette)
+    most = np.iinfo(image.dtype).max
+    return np.concatenate([image, np.round(bar * most).astype(image.dtype)], axis=1)
 
 
 def visible_edges_on_infrared(ir: Plane, vi: Rgb) -> Rgb:

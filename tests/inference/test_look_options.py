@@ -176,3 +176,34 @@ def test_the_command_names_empty_areas_once_and_takes_the_options(pair, tmp_path
     with pytest.raises(SystemExit):
         main([*words, str(tmp_path / "bad"), "--strength", "3"])
     assert "strength is 3; give 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("polarity", ["white", "black"])
+def test_the_command_adds_a_color_bar_of_the_chosen_range_to_overlays(pair, polarity, tmp_path):
+    ir, vi = pair
+    counts = 1000 + 8 * ir.astype(np.uint16)
+    for name, image, visible in (("a", counts, vi), ("b", counts[::-1], vi.astype(np.uint16) * 257)):
+        write_image(tmp_path / "ir" / f"{name}.png", image)
+        write_image(tmp_path / "vi" / f"{name}.png", visible)
+    words = ["fuse", "--ir", str(tmp_path / "ir"), "--vi", str(tmp_path / "vi"), "--style", "overlay"]
+    words += ["--ir-range", "1000", "3000", "--ir-polarity", polarity]
+    main([*words, "--out", str(tmp_path / "plain")])
+    main([*words, "--out", str(tmp_path / "bar"), "--color-bar"])
+    h, w = SIZE
+    ends = (3000, 1000) if polarity == "black" else (1000, 3000)
+    expected = color_bar(*ends, height=h)
+    for name, most in (("a", 255), ("b", 65535)):
+        shown, plain = (read_image(tmp_path / folder / f"{name}.png") for folder in ("bar", "plain"))
+        assert shown.dtype == plain.dtype
+        np.testing.assert_array_equal(shown[:, :w], plain)
+        np.testing.assert_allclose(shown[:, w:] / most, expected, atol=0.003)
+
+
+def test_a_color_bar_is_refused_where_it_explains_nothing_or_finds_no_place(pair, tmp_path, capsys):
+    write_image(tmp_path / "ir" / "a.png", pair[0][:40])
+    write_image(tmp_path / "vi" / "a.png", pair[1][:40])
+    words = ["fuse", "--ir", str(tmp_path / "ir"), "--vi", str(tmp_path / "vi"), "--color-bar"]
+    for style, message in (("edges", "style 'overlay', but style is 'edges'"), ("overlay", "at least 64 pixels")):
+        with pytest.raises(SystemExit):
+            main([*words, "--style", style, "--out", str(tmp_path / style)])
+        assert message in capsys.readouterr().err
