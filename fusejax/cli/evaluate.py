@@ -13,11 +13,16 @@ from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.methods import Method, fuse_methods, name_methods
 from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.video import evaluate_videos, with_frames
+from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairPaths
 from fusejax.io.unfinished import unfinished_folder
+from fusejax.registration.aligner import RegisterInfrared
+from fusejax.registration.scores import FILES as ALIGNMENT_FILES
+from fusejax.registration.scores import measure_alignment, read_truths, write_alignment
+from fusejax.report.alignment import alignment_table
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, print_tables, write_tables
 from fusejax.report.page import check_page, write_page
 from fusejax.report.plots import plot_distributions
@@ -58,6 +63,11 @@ class EvaluateOptions:
             table.md and table.tex with means, ranks and 95% intervals, and distributions.png
             (further conventions: distributions_NAME.png).
         page: folder for a results page, index.html, with tables, charts and images.
+        registration: also measure how well the pairs line up, as taken and after --register:
+            residual, mutual information, correlations, overlap. Without --fused and --weights,
+            nothing else is measured. Written to registration.csv and registration.json in `out`.
+        truth: true transforms as in transforms.json, or a folder of points NAME.json (`vi` and
+            `ir`); adds corner and endpoint errors, or landmark errors.
         overwrite: replace existing files in `out` and `page`.
         flags: for two cameras that do not line up; sources are registered before --weights fuse
             them and before images are scored.
@@ -78,6 +88,8 @@ class EvaluateOptions:
     skip_bad: bool = False
     out: Path | None = None
     page: Path | None = None
+    registration: bool = False
+    truth: Path | None = None
     overwrite: bool = False
     flags: Registering = dataclasses.field(default_factory=RegisterFlags)
 
@@ -94,8 +106,10 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
     """
     fused = flat(options.fused)
     methods = name_methods(weights=flat(options.weights), folders=fused)
-    if not methods:
+    if not methods and not options.registration:
         raise ValueError("Nothing to score; give at least one --fused DIR or --weights NAME.")
+    if options.truth is not None and not options.registration:
+        raise ValueError("--truth is for --registration, which compares transforms with it; also give that.")
     if options.temporal and options.weights:
         raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
     _check(options, methods)
@@ -109,8 +123,13 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         if options.page is not None:
             print(f"page: {write_page(options.page, with_frames(scores, fused, options.ir, options.vi))}")
         return [scores]
+    step = options.flags.aligner(lambda: _pairs(options))
+    if options.registration:
+        _measure_alignment(options, step)
+    if not methods:
+        return []
     with unfinished_folder(Path(tempfile.gettempdir())) as made:
-        result = _evaluate(options, methods, made)
+        result = _evaluate(options, methods, made, step)
         _report(result.tables, options)
         if options.page is not None:
             print(f"page: {write_page(options.page, result)}")
@@ -122,9 +141,10 @@ def _check(options: EvaluateOptions, methods: Sequence[Method]) -> None:
         check_page(options.page, overwrite=options.overwrite)
     if options.out is not None:
         check_out(options.out)
-        names = (*SCORE_FILES, *TABLE_FILES, *_figures(options.convention))
+        names = (*SCORE_FILES, *TABLE_FILES, *_figures(options.convention)) if methods else ()
+        names = (*names, *(ALIGNMENT_FILES if options.registration else ()))
         sources = [options.ir, options.vi, *(method.folder for method in methods)]
-        unfinished = not (options.out / "table.md").exists()  # it is written last
+        unfinished = bool(methods) and not (options.out / "table.md").exists()  # it is written last
         files, known = [options.out / name for name in names], [path for path in sources if path]
         existing = check_files(files, sources=known, own=unfinished)
         refuse_existing(existing, overwrite=options.overwrite)
@@ -134,13 +154,13 @@ def _figures(conventions: Sequence[str]) -> list[str]:
     return [_FIGURE, *(f"distributions_{name}.png" for name in conventions[1:])]
 
 
-def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -> Evaluation:
+def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path, step: Aligner | None) -> Evaluation:
     shared = {
         "ir_range": options.ir_range,
         "ir_polarity": options.ir_polarity,
         "resize": options.resize,
         "skip_bad": options.skip_bad,
-        "align": options.flags.aligner(lambda: _pairs(options)),
+        "align": step,
     }
     result = evaluate_folders(
         fuse_methods(methods, options.ir, options.vi, made, **shared),
@@ -159,6 +179,18 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path) -
 
 def _pairs(options: EvaluateOptions) -> Sequence[PairPaths]:
     return find_pairs(options.ir, options.vi, skip_bad=True)[0]
+
+
+def _measure_alignment(options: EvaluateOptions, step: Aligner | None) -> None:
+    assert step is None or isinstance(step, RegisterInfrared)
+    truths = None if options.truth is None else read_truths(options.truth)
+    found = measure_alignment(_pairs(options), step=step, truths=truths)
+    print_tables([alignment_table(found)])
+    for label, note in found.notes.items():
+        print(f"{label}: {note}")
+    if options.out is not None:
+        write_alignment(options.out, found)
+        print(f"written to {options.out}: {', '.join(ALIGNMENT_FILES)}")
 
 
 def _report(scores: Sequence[Scores], options: EvaluateOptions, *, unit: str = "images") -> None:
