@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from fusejax.cli.parsing import parse
-from fusejax.evaluation.preferences import Preference, agreement, preferences
+from fusejax.evaluation.preferences import Preference, agreement, merits, predictions, preferences
+from fusejax.evaluation.score_files import read_scores
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.io.pairing import list_images, match_pairs
-from fusejax.report.blind_page import KEY, read_answers, write_blind_page
+from fusejax.report.blind_page import KEY, check_count, read_answers, write_blind_page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,8 @@ class BlindOptions:
         gray: show all images in gray, for methods that give no color.
         seed: seed of the order and the sides.
         answers: files that viewers have saved; counts them instead of writing a page.
+        scores: metrics.csv files of `fusejax compare` or `fusejax evaluate` on the same images;
+            prints how often each metric prefers the image that the viewers preferred.
         out: folder for blind.html, which holds all images, and blind_key.json, which names the
             methods; with `answers` the folder that holds the key, where preferences.json is
             written.
@@ -41,6 +46,7 @@ class BlindOptions:
     gray: bool = False
     seed: int = 0
     answers: tuple[Path, ...] = ()
+    scores: tuple[Path, ...] = ()
     overwrite: bool = False
 
 
@@ -55,10 +61,11 @@ def run(arguments: list[str]) -> None:
     if options.answers:
         _count(options)
         return
+    if options.scores:
+        raise ValueError("--scores is for counting answers; also give --answers.")
     if options.ir is None or options.vi is None or len(options.fused) < 2:
         raise ValueError("A page needs --ir, --vi, and --fused NAME=DIR for two or more methods.")
-    if options.pairs is not None and options.pairs < 1:
-        raise ValueError(f"--pairs is {options.pairs}; it must be at least 1.")
+    check_count(options.pairs, "--pairs")
     methods = dict(_named(word) for word in options.fused)
     if len(methods) < len(options.fused):
         raise ValueError("Two --fused have the same name; give each method a name of its own.")
@@ -93,7 +100,11 @@ def _count(options: BlindOptions) -> None:
     print(table(rows))
     if agreed is not None:
         print(f"viewers agree in {100 * agreed:.0f} % of the comparisons that two of them saw")
-    found = {"viewers": sorted(viewers), "answers": len(choices), "agreement": agreed}
+    found: dict[str, Any] = {"viewers": sorted(viewers), "answers": len(choices), "agreement": agreed}
+    if options.scores:
+        predicted = predictions(choices, merits([t for path in options.scores for t in read_scores(path)]))
+        print(prediction_table(predicted))
+        found["predictions"] = {name: {"share": share, "choices": n} for name, (share, n) in predicted.items() if n}
     write_complete(file, json.dumps(found | {"methods": [dataclasses.asdict(row) for row in rows]}, indent=1) + "\n")
 
 
@@ -103,4 +114,19 @@ def table(rows: list[Preference]) -> str:
     for row in rows:
         interval = f"{row.ability:+.2f} ({row.low:+.2f} to {row.high:+.2f})"
         lines.append(f"| {row.method} | {row.wins} | {row.ties} | {row.losses} | {interval} |")
+    return "\n".join(lines)
+
+
+def prediction_table(predicted: Mapping[str, tuple[float, int]]) -> str:
+    """How well metrics predict the choices, as a Markdown table, the best first.
+
+    Raises:
+        ValueError: if no metric has scores for the images of the choices.
+    """
+    known = {name: found for name, found in predicted.items() if found[1]}
+    if not known:
+        raise ValueError("--scores has no scores of these methods on these images; give those of the same comparison.")
+    lines = ["| metric | predicts | decided choices |", "|---|---|---|"]
+    for name, (share, count) in sorted(known.items(), key=lambda item: -item[1][0]):
+        lines.append(f"| {name} | {100 * share:.0f} % | {count} |")
     return "\n".join(lines)

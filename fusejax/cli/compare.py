@@ -13,6 +13,7 @@ from fusejax.inference.thermal import RangeOption
 from fusejax.io.images import write_image
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.report.agreement import agreement_tables, stretch_tables
+from fusejax.report.blind_page import KEY, PAGE, check_count, write_blind_page
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.known_rows import Rows, read_rows
 from fusejax.report.markdown import markdown
@@ -52,6 +53,12 @@ class CompareOptions:
             two numbers LOW HIGH.
         shown: number of pairs of each set, from the first, to draw in a grid.
         page: folder for a results page per set, PAGE/SET/index.html.
+        blind: also write OUT/blind.html, on which viewers judge the methods without their names,
+            over all sets; see `fusejax blind`, which counts the answers.
+        blind_pairs: number of comparisons on that page; by default every pair of methods on every
+            image.
+        blind_focus: name of a method; only it is compared with the others there.
+        blind_gray: show all images of that page in gray, for methods that give no color.
         overwrite: fuse again instead of keeping existing images, and replace the tables.
     """
 
@@ -69,6 +76,10 @@ class CompareOptions:
     ir_range: RangeOption = "auto"
     shown: int = 2
     page: Path | None = None
+    blind: bool = False
+    blind_pairs: int | None = None
+    blind_focus: str | None = None
+    blind_gray: bool = False
     overwrite: bool = False
 
 
@@ -107,6 +118,8 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
         for result in compared:
             name = result.scores[0].name
             print(f"page: {write_page(_place(options.page, name), result, title=f'Comparison on {name}')}")
+    if options.blind:
+        print(f"blind comparison: {_write_blind(compared, options)}; fusejax blind --out {options.out} --answers FILE")
     files = ", ".join((*TABLE_FILES, *SCORE_FILES, "ranks.png"))
     files += f", {_AGREEMENT}" if options.against or options.stretched else ""
     print(f"written to {options.out}: {files}, distributions and grids of each set")
@@ -115,8 +128,12 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
 
 def _check(options: CompareOptions) -> None:
     check_out(options.out)
+    check_count(options.blind_pairs, "--blind-pairs")
+    if not options.blind and (options.blind_pairs or options.blind_focus or options.blind_gray):
+        raise ValueError("--blind-pairs, --blind-focus and --blind-gray are for the page of --blind; also give that.")
     refuse_existing(check_files([options.out / "table.md"]), overwrite=options.overwrite)
     beside = [options.out / name for name in (*SCORE_FILES, "table.tex", "ranks.png", _AGREEMENT)]
+    beside += [options.out / name for name in (PAGE, KEY) if options.blind]
     folders = [_place(options.out, name) for name in options.sets]
     beside = check_files([*beside, *(folder / _DISTRIBUTIONS for folder in folders)], own=True)
     refuse_existing(beside, overwrite=options.overwrite)
@@ -157,6 +174,27 @@ def _draw(result: Evaluation, options: CompareOptions) -> None:
         path = place / "grids" / f"{name.replace('/', '_')}.png"
         if options.overwrite or not path.exists():  # of an interrupted run, or not of this tool
             write_image(path, comparison_grid(result, name, ir_range=options.ir_range))
+
+
+def _write_blind(compared: Sequence[Evaluation], options: CompareOptions) -> Path:
+    """The page for blind viewing over all sets; its images are named SET/NAME."""
+    fused: dict[str, dict[str, Path]] = {}
+    sources: dict[str, tuple[Path, Path]] = {}
+    for result in compared:
+        scores = result.scores[0]
+        for name in result.names:
+            sources[f"{scores.name}/{name}"] = result.ir[name], result.vi[name]
+            for method in scores.methods:
+                fused.setdefault(method, {})[f"{scores.name}/{name}"] = result.fused[method][name]
+    return write_blind_page(
+        fused,
+        sources,
+        options.out,
+        count=options.blind_pairs,
+        focus=options.blind_focus,
+        gray=options.blind_gray,
+        overwrite=options.overwrite,
+    )
 
 
 def _place(folder: Path, name: str) -> Path:

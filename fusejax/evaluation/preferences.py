@@ -12,6 +12,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from fusejax.evaluation.results import Scores
+from fusejax.metrics import merit
+
 Side = Literal["left", "right", "equal"]
 
 _DRAWS = 1000  # bootstrap samples
@@ -151,17 +154,35 @@ def agreement(choices: Sequence[Choice]) -> float | None:
     return float(np.mean(pairs)) if pairs else None
 
 
+def merits(tables: Sequence[Scores]) -> dict[str, dict[tuple[str, str], float]]:
+    """Scores in the form of `predictions`.
+
+    Args:
+        tables: scores of the clean sources, such as those of `read_scores`.
+
+    Returns:
+        By convention and metric, such as "look kept", the merit of each image
+        (`fusejax.metrics.merit`) by method and image. Images of a named set are called SET/NAME.
+    """
+    found: dict[str, dict[tuple[str, str], float]] = {}
+    for scores in tables:
+        prefix = f"{scores.name}/" if scores.name else ""
+        for metric in scores.metrics:
+            values = found.setdefault(f"{scores.convention} {metric}".strip(), {})
+            for method in scores.methods:
+                good = merit(metric, scores.of(method, metric))
+                values |= {(method, prefix + name): v for name, v in zip(scores.images, good.tolist(), strict=True)}
+    return found
+
+
 def predictions(
-    choices: Sequence[Choice],
-    scores: Mapping[str, Mapping[tuple[str, str], float]],
-    higher_is_better: Mapping[str, bool],
+    choices: Sequence[Choice], scores: Mapping[str, Mapping[tuple[str, str], float]]
 ) -> dict[str, tuple[float, int]]:
     """How often each metric prefers the image that the viewer preferred.
 
     Args:
         choices: answers; ties are left out.
-        scores: value by metric, then by (method, image).
-        higher_is_better: direction of each metric.
+        scores: by metric, a number by (method, image) of which larger ones are better.
 
     Returns:
         By metric, the share of decided choices that it predicts (equal scores count half) and the
@@ -176,6 +197,6 @@ def predictions(
             loser = c.right if c.winner == c.left else c.left
             difference = values.get((c.winner, c.image), np.nan) - values.get((loser, c.image), np.nan)
             if np.isfinite(difference):
-                right.append(0.5 + 0.5 * np.sign(difference) * (1 if higher_is_better[metric] else -1))
+                right.append(0.5 + 0.5 * np.sign(difference))
         found[metric] = (float(np.mean(right)) if right else float("nan"), len(right))
     return found

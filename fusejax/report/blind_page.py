@@ -31,6 +31,12 @@ class Trial:
     right: str
 
 
+def check_count(count: int | None, name: str) -> None:
+    """Raises ValueError, which names the option, unless a number of comparisons is positive."""
+    if count is not None and count < 1:
+        raise ValueError(f"{name} is {count}; it must be at least 1.")
+
+
 def plan_trials(
     methods: Sequence[str], images: Sequence[str], *, count: int | None = None, focus: str | None = None, seed: int = 0
 ) -> list[Trial]:

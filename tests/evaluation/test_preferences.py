@@ -1,10 +1,13 @@
 """Counting what viewers preferred, against closed forms and a general optimizer."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from fusejax.evaluation.preferences import Choice, agreement, bradley_terry, predictions, preferences
+from fusejax.evaluation.preferences import Choice, agreement, bradley_terry, merits, predictions, preferences
+from fusejax.evaluation.results import Scores
 
 
 def choice(left, right, side, *, image="a", viewer="x"):
@@ -57,12 +60,22 @@ def test_agreement_is_the_share_of_equal_answers_of_two_viewers():
 def test_metrics_that_predict_choices_are_found():
     choices = [choice("a", "b", "left"), choice("a", "b", "right", image="c"), choice("a", "b", "equal", image="d")]
     values = {("a", "a"): 2.0, ("b", "a"): 1.0, ("a", "c"): 1.0, ("b", "c"): 2.0}
-    scores = {"up": values, "down": values, "flat": dict.fromkeys(values, 1.0), "nan": dict.fromkeys(values, np.nan)}
-    found = predictions(choices, scores, {"up": True, "down": False, "flat": True, "nan": True})
+    down = {key: -value for key, value in values.items()}
+    scores = {"up": values, "down": down, "flat": dict.fromkeys(values, 1.0), "nan": dict.fromkeys(values, np.nan)}
+    found = predictions(choices, scores)
     assert found["up"] == (1.0, 2)
     assert found["down"] == (0.0, 2)
     assert found["flat"] == (0.5, 2)
     assert np.isnan(found["nan"][0])
+
+
+def test_scores_become_merits_by_convention_set_and_image():
+    """Lower is better for veil, and saturation is best at 1."""
+    values = np.array([[[[3.0, 0.9]]], [[[-1.0, 1.3]]]])
+    scores = Scores(("a", "b"), ("x",), ("veil", "saturation"), values, "look", name="night")
+    found = merits([scores, dataclasses.replace(scores, name="", convention="")])
+    assert found["look veil"] == {("a", "night/x"): -3.0, ("b", "night/x"): 1.0}
+    assert found["saturation"] == pytest.approx({("a", "x"): -0.1, ("b", "x"): -0.3})
 
 
 def test_no_answers_are_no_preference():

@@ -8,6 +8,7 @@ import pytest
 
 from fusejax.cli.main import main
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.evaluation.score_files import read_scores
 from fusejax.io.images import read_image, write_image
 from fusejax.report.blind_page import KEY, PAGE, plan_trials, read_answers
 
@@ -139,4 +140,62 @@ def test_missing_images_and_existing_pages_are_refused(folders, page, tmp_path, 
     ):
         with pytest.raises(SystemExit):
             main(["blind", *sources, "--out", str(page), *words])
+        assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    """Two sets with the results of two methods and two rules, and the page of `compare --blind`."""
+    root = tmp_path_factory.mktemp("comparison")
+    for name in ("day/val", "night/val"):
+        write_synthetic_folder(root / name, count=2, size=(24, 32))
+        for path in (root / name / "vi").iterdir():
+            for n, method in enumerate(("good", "poor"), start=1):
+                write_image(root / method / name / path.name, read_image(path) // n)
+    words = ["compare", "--data-root", str(root), "--out", str(root / "out"), "--sets", "day/val", "night/val"]
+    words += ["--weights", "top=maximum", "--rules", "average", "--others", str(root / "good"), str(root / "poor")]
+    main([*words, "--metrics", "SD", "MSE", "--blind", "--blind-focus", "good"])
+    return root / "out"
+
+
+def test_compare_writes_one_blind_page_over_all_sets(comparison):
+    trials = json.loads((comparison / KEY).read_text())["trials"]
+    assert Counter(t["image"].rsplit("/", 1)[0] for t in trials) == {"day/val": 6, "night/val": 6}
+    assert all("good" in (t["left"], t["right"]) for t in trials)
+    assert {name for t in trials for name in (t["left"], t["right"])} == {"top", "average", "good", "poor"}
+    assert "poor" not in (comparison / PAGE).read_text()
+
+
+def test_metrics_predict_choices_from_the_command_line(comparison, tmp_path, capsys):
+    """The viewer always prefers the image with the larger standard deviation."""
+    key = json.loads((comparison / KEY).read_text())
+    values = {(s.name, m, i): s.of(m, "SD")[n] for s in read_scores(comparison / "metrics.csv")
+              for m in s.methods for n, i in enumerate(s.images)}  # fmt: skip
+
+    def value(trial, side):
+        folder, _, name = trial["image"].rpartition("/")
+        return values[folder, trial[side], name]
+
+    choices = ["left" if value(t, "left") > value(t, "right") else "right" for t in key["trials"]]
+    answers = [{"trial": n, "choice": choice} for n, choice in enumerate(choices)]
+    (tmp_path / "a.json").write_text(json.dumps({"study": key["study"], "viewer": "Ann", "answers": answers}))
+    words = ["blind", "--out", str(comparison), "--answers", str(tmp_path / "a.json"), "--scores"]
+    main([*words, str(comparison / "metrics.csv")])
+    said = capsys.readouterr().out
+    assert "| exact SD | 100 % | 12 |" in said
+    assert said.index("exact SD") < said.index("exact MSE")
+    found = json.loads((comparison / "preferences.json").read_text())
+    assert found["predictions"]["exact SD"] == {"share": 1.0, "choices": 12}
+    others = (comparison / "metrics.csv").read_text().replace("val", "else")
+    (tmp_path / "others.csv").write_text(others)
+    with pytest.raises(SystemExit):
+        main([*words, str(tmp_path / "others.csv"), "--overwrite"])
+    assert "has no scores of these methods on these images" in capsys.readouterr().err
+
+
+def test_options_of_the_blind_page_need_the_page(tmp_path, capsys):
+    words = ["compare", "--data-root", str(tmp_path), "--out", str(tmp_path / "out"), "--blind-pairs"]
+    for count, message in (("5", "also give that"), ("0", "--blind-pairs is 0")):
+        with pytest.raises(SystemExit):
+            main([*words, count])
         assert message in capsys.readouterr().err
