@@ -114,6 +114,8 @@ class DataConfig:
         box_keep: fraction of the boxes that are used, drawn once per box; for ablations.
         box_jitter: largest shift of each edge of a box as a fraction of its side, uniformly
             distributed and drawn once; for ablations.
+        box_false: number of false boxes relative to that of true ones, of their sizes at random
+            places; for ablations.
         com_mask: complementary masks on the network's inputs; None for none.
         augment: changes of brightness, contrast, glare and noise; None for none.
         skip_bad: skip unusable pairs and list them, instead of stopping.
@@ -140,6 +142,7 @@ class DataConfig:
     box_share: float = 0.0
     box_keep: float = 1.0
     box_jitter: float = 0.0
+    box_false: float = 0.0
     com_mask: ComMaskConfig | None = dataclasses.field(default_factory=ComMaskConfig)
     augment: AugmentConfig | None = None
     skip_bad: bool = False
@@ -156,11 +159,11 @@ class DataConfig:
             raise ValueError("data.alignment is set; set data.auxiliary to the folder from which its patches are cut.")
         if any(share <= 0 for share in self.shares):
             raise ValueError(f"data.shares is {self.shares}; every share must be above 0; remove the folder instead.")
-        for name in ("box_share", "box_keep"):
+        for name in ("box_share", "box_keep", "box_false"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"data.{name} is {value}; it must be a fraction, 0 to 1.")
         if not 0 <= self.box_jitter < 0.5:  # from 0.5 on, an edge could pass the opposite one
             raise ValueError(f"data.box_jitter is {self.box_jitter}; it must be at least 0 and below 0.5.")
-        for name, unused in (("box_share", 0.0), ("box_keep", 1.0), ("box_jitter", 0.0)):
+        for name, unused in (("box_share", 0.0), ("box_keep", 1.0), ("box_jitter", 0.0), ("box_false", 0.0)):
             if not self.max_boxes and (value := getattr(self, name)) != unused:
                 raise ValueError(f"data.{name} is {value} but no boxes are read; set data.max_boxes.")

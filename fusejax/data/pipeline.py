@@ -194,7 +194,7 @@ def _samples(sources: Sequence, config: DataConfig, seed: int) -> grain.MapDatas
     if config.max_boxes:
         # Not a separate step of the sequence: grain's draws depend on a step's position in it, and
         # boxes must not change them.
-        select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter)
+        select = SelectBoxes(config.box_classes, config.box_keep, config.box_jitter, config.box_false)
         sources = [MappedSource(source, select.map) for source in sources]
     pairs = _in_order(sources, config, seed).random_map(RandomPairedCrop(config.crop, config.box_share))
     if config.flips:

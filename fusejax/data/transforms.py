@@ -165,11 +165,14 @@ class SelectBoxes(grain.transforms.Map):
         keep: fraction of the boxes to keep.
         jitter: each edge is shifted uniformly by up to this fraction of the box's side, and then
             clipped to the image.
+        false: probability that a box is accompanied by a false one: of its size, at a place that is
+            uniformly distributed in the image, and of its class.
     """
 
     classes: tuple[str, ...] = ()
     keep: float = 1.0
     jitter: float = 0.0
+    false: float = 0.0
 
     def map(self, pair: dict) -> dict:
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
@@ -181,7 +184,22 @@ class SelectBoxes(grain.transforms.Map):
             sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
             shifted = boxes + self.jitter * (2 * draws[:, 1:] - 1) * sides
             boxes = np.clip(shifted, 0, [w, h, w, h]).astype(np.float32)
+        if self.false:
+            moved = self._moved(pair)
+            boxes, kept = np.concatenate([boxes, moved]), np.concatenate([kept, np.ones(len(moved), bool)])
+            labels = (*labels, *[""] * len(moved))
         return _with_boxes(pair | {"labels": labels}, boxes, kept)
+
+    def _moved(self, pair: dict) -> BoxArray:
+        """False boxes: copies of some of the pair's boxes at other places."""
+        boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
+        labels = pair.get("labels", ("",) * len(boxes))
+        draws = np.random.default_rng([zlib.crc32(pair["id"].encode()), 1]).random((len(boxes), 3))
+        h, w = pair["ir"].shape[:2]
+        sides = boxes[:, 2:] - boxes[:, :2]
+        corners = draws[:, 1:] * np.maximum(np.array([w, h]) - sides, 0)
+        moved = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+        return moved[of_classes(labels, self.classes) & (draws[:, 0] < self.false)]
 
 
 @dataclasses.dataclass(frozen=True)

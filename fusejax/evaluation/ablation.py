@@ -22,6 +22,8 @@ class Ablation:
         shown: number of pairs of each folder, from the first, to draw in a grid.
         boxed: folders of `scored_on` that are also scored inside their object boxes, with the
             location of the boxes, below the data root or absolute.
+        places: where other folders of `scored_on` are, likewise, if not below the data root by
+            their own names.
         preparations: what must exist before the variants can be trained and scored.
     """
 
@@ -30,11 +32,12 @@ class Ablation:
     scored_on: Mapping[str, str]
     shown: int = 2
     boxed: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     preparations: tuple[Preparation, ...] = ()
 
     def folder(self, name: str, data_root: Path) -> Path:
         """Folder with the pairs of an entry of `scored_on`."""
-        return data_root / self.boxed.get(name, Path(name))
+        return data_root / {**self.places, **self.boxed}.get(name, Path(name))
 
     def only(self, names: Collection[str]) -> "Ablation":
         """The same ablation with the named variants alone.

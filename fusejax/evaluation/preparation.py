@@ -4,6 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from fusejax.data.alignment import AlignConfig
 
 
@@ -62,3 +64,29 @@ class BoxedPairs:
 
         if len(list((self.folder / "boxes").glob("*.json"))) < self.count:
             write_synthetic_folder(self.folder, count=self.count, size=self.size, seed=self.seed, boxes=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShiftedPairs:
+    """A copy of a pair folder whose visible images are darkened: V^gamma, with V in [0, 1].
+
+    Attributes:
+        source: folder with the two image folders.
+        folder: folder to write to, with PNG files.
+        gamma: exponent; 1 changes nothing.
+    """
+
+    source: Path
+    folder: Path
+    gamma: float
+
+    def prepare(self) -> None:
+        """Writes the pairs that do not exist yet; the visible image is written last."""
+        from fusejax.data.folders import PairFolder
+        from fusejax.io.images import from_float, to_float, write_image
+
+        for pair in PairFolder(self.source):
+            name = f"{pair['id']}.png"
+            if not (self.folder / "vi" / name).exists():
+                write_image(self.folder / "ir" / name, pair["ir"])
+                write_image(self.folder / "vi" / name, from_float(to_float(pair["vi"]) ** self.gamma, np.uint8))

@@ -37,6 +37,10 @@ def angularfuse(graph: OnnxGraph, p: Tree, config: AngularFuseConfig, ir: str, v
 
 def _restormer_cnn(graph: OnnxGraph, p: Tree, heads: int, tiny: bool, *inputs: str) -> str:
     x = blocks.conv(graph, p["embed"], blocks.concat(graph, *inputs), tiny=tiny)
+    if "attention" not in p:
+        for n in range(sum(name.startswith("local") for name in p)):
+            x = blocks.residual_convs(graph, p[f"local{n + 1}"], x, tiny=tiny)
+        return blocks.conv(graph, p["merge"], x, tiny=tiny)
     normed = blocks.layer_norm(graph, p["norm1"], x)
     y = graph.residual(x, blocks.attention(graph, p["attention"], normed, heads=heads))
     normed = blocks.layer_norm(graph, p["norm2"], y)
@@ -47,7 +51,13 @@ def _restormer_cnn(graph: OnnxGraph, p: Tree, heads: int, tiny: bool, *inputs: s
 
 
 def crossfuse(graph: OnnxGraph, p: Tree, config: CrossFuseConfig, ir: str, vi_y: str) -> str:
-    """`fusejax.models.CrossFuse`."""
+    """`fusejax.models.CrossFuse`.
+
+    Raises:
+        ValueError: if one of its paths is left out or exchanged, as in ablations.
+    """
+    if config.paths != "both":
+        raise ValueError(f"CrossFuse with paths {config.paths!r} has no ONNX form; export stablehlo instead.")
     base_ir, detail_ir = _crossfuse_encoder(graph, p["encoder"], config, ir)
     base_vi, detail_vi = _crossfuse_encoder(graph, p["encoder"], config, vi_y)
     base = _transformer(graph, p["base_fusion"], config, graph.add("Add", base_ir, base_vi))
@@ -95,7 +105,13 @@ def _coupling_branch(graph: OnnxGraph, p: Tree, x: str) -> str:
 
 
 def fusionnet(graph: OnnxGraph, p: Tree, config: FusionNetConfig, ir: str, vi_y: str) -> str:
-    """`fusejax.models.FusionNet`; sides are even."""
+    """`fusejax.models.FusionNet`; sides are even.
+
+    Raises:
+        ValueError: if it has no attention or a fixed alpha, as in ablations.
+    """
+    if not config.attention or config.fixed_alpha is not None:
+        raise ValueError("FusionNet without attention or alpha map has no ONNX form; export stablehlo instead.")
     (ir_skip, ir_half), (vi_skip, vi_half) = (
         _fusionnet_encoder(graph, p[f"{kind}_encoder"], len(config.widths) - 1, x)
         for kind, x in (("ir", ir), ("vi", vi_y))

@@ -116,7 +116,9 @@ class FolderOptions(PairOptions, SourceOptions):
         skip_existing: keep existing files and fuse the rest; continues an interrupted call.
         skip_bad: skip unusable pairs and list them, instead of stopping.
         panel: also write infrared | visible | fused | fused in color to OUT/panels.
-        maps: also write the network's attention and alpha maps to OUT/maps (FusionNet only).
+        maps: also write maps of the network's decisions to OUT/maps: attention and alpha
+            (FusionNet), the shares of its paths and sources (CrossFuse), or that of the global
+            branch (AngularFuse).
     """
 
     ir_pattern: str | None = None

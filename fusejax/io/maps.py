@@ -17,6 +17,10 @@ MEANING = {
     "alpha": "alpha: weight of infrared",
     "w_ir": "attention on infrared",
     "w_vi": "attention on visible",
+    "attention": "share of the global branch",
+    "long": "share of the long path",
+    "ir_long": "share of infrared, long path",
+    "ir_short": "share of infrared, short path",
 }
 
 Map = Float[np.ndarray, "h w 1"]

@@ -9,6 +9,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.losses.angle import (
         angle_direction_loss,
         angle_magnitude_loss,
+        angle_vector_loss,
         direction_loss,
         gradient_vector_loss,
         magnitude_loss,
@@ -50,6 +51,7 @@ __all__ = [
     "TermConfig",
     "angle_direction_loss",
     "angle_magnitude_loss",
+    "angle_vector_loss",
     "axiswise_gradient_loss",
     "channel_correlation",
     "check_objective",

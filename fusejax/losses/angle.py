@@ -78,6 +78,7 @@ def direction_loss(
     reference_gradient: Gradient,
     *,
     weighting: Literal["magnitude", "none"] = "magnitude",
+    signed: bool = True,
 ) -> PerImage:
     """Difference of the edge directions, mean v (1 - cos(G_F, G_r)) (AngularFuse, L_dir).
 
@@ -88,6 +89,8 @@ def direction_loss(
             norm, the mean over the image, and no gradient. It is 0 where the reference is flat, so
             noise there does not count, and an entirely flat reference has no cost. With `none`, v =
             1; the smoothed cosine of two flat pixels is 0, so each has a cost of 1.
+        signed: whether an opposite edge counts as an error; otherwise 1 - |cos| is used, which
+            ignores the sign (for an ablation).
 
     Returns:
         One value per image, non-negative; in [0, 2] without weighting.
@@ -100,6 +103,7 @@ def direction_loss(
     """
     (fx, fy), (rx, ry) = fused_gradient, reference_gradient
     cosine = (fx * rx + fy * ry) / (smooth_norm(fused_gradient) * smooth_norm(reference_gradient))
+    cosine = cosine if signed else jnp.abs(cosine)
     if weighting == "none":
         return pixel_mean(1.0 - cosine)
     strength = jnp.hypot(*jax.lax.stop_gradient(reference_gradient))
@@ -146,7 +150,12 @@ def angle_magnitude_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
 @checked_options
 @equal_shapes
 def angle_direction_loss(
-    fused_y: Luma, ir: Luma, vi_y: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
+    fused_y: Luma,
+    ir: Luma,
+    vi_y: Luma,
+    *,
+    weighting: Literal["magnitude", "none"] = "magnitude",
+    signed: bool = True,
 ) -> PerImage:
     """`direction_loss` against the stronger of the two source gradients.
 
@@ -155,6 +164,7 @@ def angle_direction_loss(
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         weighting: weighting of the pixels, see `direction_loss`.
+        signed: whether the sign of an edge counts, see `direction_loss`.
 
     Returns:
         One value per image, non-negative.
@@ -167,7 +177,29 @@ def angle_direction_loss(
         >>> f"{opposite[0]:.1f}"
         '2.0'
     """
-    return direction_loss(sobel(fused_y), stronger_gradient(ir, vi_y), weighting=weighting)
+    return direction_loss(sobel(fused_y), stronger_gradient(ir, vi_y), weighting=weighting, signed=signed)
+
+
+@equal_shapes
+def angle_vector_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
+    """`gradient_vector_loss` against the stronger of the two source gradients.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        ir: infrared luma in [0, 1].
+        vi_y: luma of the visible image in [0, 1].
+
+    Returns:
+        One value per image, non-negative.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+        >>> flat = jnp.zeros_like(ramp)
+        >>> angle_vector_loss(ramp, flat, ramp).tolist()
+        [0.0]
+    """
+    return gradient_vector_loss(sobel(fused_y), stronger_gradient(ir, vi_y))
 
 
 @equal_shapes
@@ -193,7 +225,11 @@ def reference_magnitude_loss(fused_y: Luma, reference: Luma) -> PerImage:
 @checked_options
 @equal_shapes
 def reference_direction_loss(
-    fused_y: Luma, reference: Luma, *, weighting: Literal["magnitude", "none"] = "magnitude"
+    fused_y: Luma,
+    reference: Luma,
+    *,
+    weighting: Literal["magnitude", "none"] = "magnitude",
+    signed: bool = True,
 ) -> PerImage:
     """`direction_loss` against the gradient of the reference image.
 
@@ -201,6 +237,7 @@ def reference_direction_loss(
         fused_y: fused luma in [0, 1].
         reference: from `fine_grained_reference`, in [0, 1].
         weighting: weighting of the pixels, see `direction_loss`.
+        signed: whether the sign of an edge counts, see `direction_loss`.
 
     Returns:
         One value per image, non-negative.
@@ -211,4 +248,4 @@ def reference_direction_loss(
         >>> bool(reference_direction_loss(ramp, ramp)[0] < 1e-3)
         True
     """
-    return direction_loss(sobel(fused_y), sobel(reference), weighting=weighting)
+    return direction_loss(sobel(fused_y), sobel(reference), weighting=weighting, signed=signed)

@@ -16,6 +16,7 @@ from jaxtyping import Array
 from fusejax.losses.angle import (
     angle_direction_loss,
     angle_magnitude_loss,
+    angle_vector_loss,
     reference_direction_loss,
     reference_magnitude_loss,
 )
@@ -59,6 +60,7 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "direction_aware_gradient": direction_aware_gradient_loss,
     "angle_magnitude": angle_magnitude_loss,
     "angle_direction": angle_direction_loss,
+    "angle_vector": angle_vector_loss,
     "reference_magnitude": reference_magnitude_loss,
     "reference_direction": reference_direction_loss,
     "decomposition": decomposition_loss,

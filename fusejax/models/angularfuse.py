@@ -18,6 +18,7 @@ from fusejax.models.layers import (
     GatedFeedForward,
     ResidualConvs,
     pre_norm_residuals,
+    relative_strength,
     rematerialized,
 )
 from fusejax.typing import Luma
@@ -27,29 +28,38 @@ class RestormerCnnBlock(nn.Module):
     """Embeds its inputs, passes them through a global and a local branch, and merges the two.
 
     The global branch is x + Attention(LN x), then x + FeedForward(LN x); the local branch consists
-    of residual 3x3 convolutions.
+    of residual 3x3 convolutions. Also returns how much the global branch changes its input relative
+    to what both branches change, [b, h, w, 1] in [0, 1]; 0 without one.
 
     Attributes:
         width: channels of the output.
         heads: number of attention heads.
         residual_blocks: number of convolution pairs in the local branch.
         dtype: type of the arithmetic.
+        has_attention: whether there is a global branch.
     """
 
     width: int
     heads: int
     residual_blocks: int
     dtype: Any
+    has_attention: bool = True
 
     @nn.compact
-    def __call__(self, *inputs: Float[Array, "b h w _"]) -> Float[Array, "b h w c"]:
+    def __call__(self, *inputs: Float[Array, "b h w _"]) -> tuple[Float[Array, "b h w c"], Float[Array, "b h w 1"]]:
         dtype = self.dtype
-        x = Conv3x3(self.width, dtype=dtype, name="embed")(*inputs)
-        attention = ChannelAttention(self.heads, dtype=dtype, name="attention")
-        y = pre_norm_residuals(x, attention, GatedFeedForward(dtype=dtype, name="feed_forward"), dtype=dtype)
+        x = start = Conv3x3(self.width, dtype=dtype, name="embed")(*inputs)
+        branches = []
+        if self.has_attention:
+            attention = ChannelAttention(self.heads, dtype=dtype, name="attention")
+            feed_forward = GatedFeedForward(dtype=dtype, name="feed_forward")
+            branches.append(pre_norm_residuals(x, attention, feed_forward, dtype=dtype))
         for n in range(self.residual_blocks):
             x = ResidualConvs(dtype, name=f"local{n + 1}")(x)
-        return Conv3x3(self.width, dtype=dtype, name="merge")(y, x)
+        share = jnp.zeros((*x.shape[:3], 1))
+        if branches:
+            share = relative_strength(branches[0] - start, x - start)
+        return Conv3x3(self.width, dtype=dtype, name="merge")(*branches, x), share
 
 
 class AngularFuse(nn.Module):
@@ -64,28 +74,30 @@ class AngularFuse(nn.Module):
 
     config: AngularFuseConfig = AngularFuseConfig()
 
-    provides = ("fused_y",)
+    provides = ("fused_y", "maps")
 
-    def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Luma]:
-        """Outputs for the losses.
+    def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
+        return self.outputs(ir, vi_y)["fused_y"]
+
+    @nn.compact
+    def outputs(self, ir: Luma, vi_y: Luma) -> dict[str, Any]:
+        """Outputs for the losses; under jit, outputs that are not used are never computed.
 
         Args:
             ir: infrared luma in [0, 1].
             vi_y: luma of the visible image in [0, 1].
 
         Returns:
-            `fused_y`, the fused luma [b, h, w, 1] in (0, 1).
+            `fused_y`, the fused luma [b, h, w, 1] in (0, 1); `maps`, a dict of `attention`,
+            likewise: how much the last block's global branch changes its input, relative to what
+            both of its branches change.
         """
-        return {"fused_y": self(ir, vi_y)}
-
-    @nn.compact
-    def __call__(self, ir: Luma, vi_y: Luma) -> Luma:
         h, w = ir.shape[1:3]
         pad = ((0, 0), (0, -h % self.multiple), (0, -w % self.multiple), (0, 0))
         ir, vi_y = (jnp.pad(x, pad, mode="reflect") for x in (ir, vi_y))
-        y = self._decode(self._encode(ir, vi_y))
+        y, share = self._decode(self._encode(ir, vi_y))
         y = Conv3x3(1, use_bias=True, dtype=self._dtype, name="head")(y)
-        return jax.nn.sigmoid(y.astype(jnp.float32))[:, :h, :w]
+        return {"fused_y": jax.nn.sigmoid(y.astype(jnp.float32))[:, :h, :w], "maps": {"attention": share[:, :h, :w]}}
 
     @property
     def multiple(self) -> int:
@@ -98,7 +110,9 @@ class AngularFuse(nn.Module):
 
     def _block(self, name: str, width: int) -> RestormerCnnBlock:
         block = rematerialized(RestormerCnnBlock, self.config.remat)
-        return block(width, self.config.heads_at(width), self.config.residual_blocks, self._dtype, name=name)
+        config = self.config
+        heads = config.heads_at(width)
+        return block(width, heads, config.residual_blocks, self._dtype, config.attention, name=name)
 
     def _encode(self, ir: Luma, vi_y: Luma) -> list[Array]:
         """Features of every level, finest first, of both modalities together."""
@@ -111,15 +125,16 @@ class AngularFuse(nn.Module):
                     k: (Conv3x3(x.shape[-1], stride=2, dtype=self._dtype, name=f"{k}_down{n}")(x),)
                     for k, (x,) in streams.items()
                 }
-            streams = {k: (self._block(f"{k}_encoder{n + 1}", width)(*x),) for k, x in streams.items()}
+            streams = {k: self._block(f"{k}_encoder{n + 1}", width)(*x)[:1] for k, x in streams.items()}
             encoded = [x for (x,) in streams.values()]
-            features.append(encoded[0] if len(encoded) == 1 else self._block(f"fusion{n + 1}", width)(*encoded))
+            features.append(encoded[0] if len(encoded) == 1 else self._block(f"fusion{n + 1}", width)(*encoded)[0])
         return features
 
-    def _decode(self, features: list[Array]) -> Array:
+    def _decode(self, features: list[Array]) -> tuple[Array, Array]:
+        """Features at full resolution, and the last block's share of its global branch."""
         widths = self.config.widths
-        y = self._block(f"decoder{len(widths)}", widths[-1])(features[-1])
+        y, share = self._block(f"decoder{len(widths)}", widths[-1])(features[-1])
         for n in range(len(widths) - 2, -1, -1):
             up = jax.nn.relu(UpsampleConv(widths[n], self._dtype, name=f"up{n + 1}")(y))
-            y = self._block(f"decoder{n + 1}", widths[n])(up, features[n])
-        return y
+            y, share = self._block(f"decoder{n + 1}", widths[n])(up, features[n])
+        return y, share

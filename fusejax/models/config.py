@@ -24,6 +24,8 @@ class AngularFuseConfig:
         residual_blocks: residual convolution pairs in the local branch of a block.
         shared_encoder: use one encoder for both inputs together, instead of one for each and a
             block that joins them.
+        attention: whether blocks have a global branch; without it, they are residual convolutions
+            alone (for ablations).
         dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters and output stay
             float32.
         remat: what the backward pass recomputes, see `fusejax.models.layers.rematerialized`.
@@ -33,6 +35,7 @@ class AngularFuseConfig:
     heads: int | None = 8
     residual_blocks: int = 2
     shared_encoder: bool = False
+    attention: bool = True
     dtype: Dtype = "float32"
     remat: Remat = "none"
 
@@ -66,6 +69,9 @@ class CrossFuseConfig:
         decoder_blocks: number of Restormer blocks in the decoder.
         expansion: width of a Restormer block's feed-forward part, relative to `width`.
         coupling_layers: number of invertible layers in the detail branch; its fusion layer has one.
+        paths: `both`; `long` or `short` keeps one path and gives the decoder zeros for the other;
+            `exchanged` gives the short path's features the part of the base and the long path's
+            that of the detail. For ablations, in training or with trained parameters.
         dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters, output and the
             coupling layers, whose exponential is unbounded, stay float32.
         remat: what the backward pass of the Restormer blocks and coupling layers recomputes, see
@@ -78,6 +84,7 @@ class CrossFuseConfig:
     decoder_blocks: int = 4
     expansion: int = 2
     coupling_layers: int = 3
+    paths: Literal["both", "long", "short", "exchanged"] = "both"
     dtype: Dtype = "float32"
     remat: Remat = "none"
 
@@ -102,6 +109,10 @@ class FusionNetConfig:
             features. Because of the means (including padding), the result depends on the whole
             image, so separately fused tiles differ from the image fused as a whole.
         gate_width: hidden width of the channel gate.
+        attention: whether features are weighted by modality attention; without it, both weights are
+            1/2 everywhere (for ablations).
+        fixed_alpha: weight of infrared in the blend at every pixel, instead of a learned map (for
+            ablations).
         image_space_alpha: blend the images instead of only decoding the blended features: fused_y =
             alpha * ir + (1 - alpha) * vi_y + decoded.
         dtype: data type of the arithmetic, `float32` or `bfloat16`; parameters, the maps and the
@@ -115,6 +126,8 @@ class FusionNetConfig:
     alpha_width: int = 32
     channel_gate: bool = False
     gate_width: int = 16
+    attention: bool = True
+    fixed_alpha: float | None = None
     image_space_alpha: bool = False
     dtype: Dtype = "float32"
     remat: Remat = "none"
@@ -123,6 +136,10 @@ class FusionNetConfig:
         check_choices(self)
         _check_widths(self.widths)
         check_at_least(self, 1, "attention_width", "alpha_width", "gate_width")
+        if self.fixed_alpha is not None and not 0 <= self.fixed_alpha <= 1:
+            raise ValueError(f"fixed_alpha is {self.fixed_alpha}; it must be a weight, 0 to 1.")
+        if self.channel_gate and not self.attention:
+            raise ValueError("channel_gate is a part of the attention; leave attention on.")
         if len(self.widths) < 2 or len(set(self.widths[1:])) > 1:
             raise ValueError(f"widths are {self.widths}; give one for full resolution, then equal ones for half.")
 

@@ -17,7 +17,13 @@ from jaxtyping import Array, Float
 from fusejax.models.config import CrossFuseConfig, Remat
 from fusejax.models.convolutions import Conv3x3, Pointwise
 from fusejax.models.depthwise import DepthwiseConv3x3
-from fusejax.models.layers import ChannelAttention, GatedFeedForward, pre_norm_residuals, rematerialized
+from fusejax.models.layers import (
+    ChannelAttention,
+    GatedFeedForward,
+    pre_norm_residuals,
+    relative_strength,
+    rematerialized,
+)
 from fusejax.typing import Luma
 
 Features = Float[Array, "b h w c"]
@@ -156,7 +162,7 @@ class CrossFuse(nn.Module):
 
     config: CrossFuseConfig = CrossFuseConfig()
 
-    provides = ("fused_y", "features", "rebuilt")
+    provides = ("fused_y", "features", "rebuilt", "maps")
 
     def setup(self):
         self.encoder, self.decoder = Encoder(self.config), Decoder(self.config)
@@ -180,17 +186,27 @@ class CrossFuse(nn.Module):
         Returns:
             `fused_y`, the fused luma; `features`, a dict of `ir_base`, `ir_detail`, `vi_base` and
             `vi_detail` [b, h, w, width]; `rebuilt`, a dict of `ir` and `vi_y`: each image decoded
-            from its own features with itself as the skip (stage one of the training).
+            from its own features with itself as the skip (stage one of the training); `maps`, a
+            dict of [b, h, w, 1] in [0, 1]: `long`, the strength of the long path's fused features
+            relative to both paths', and `ir_long` and `ir_short`, that of infrared features
+            relative to both images', for each path. Strength is the norm over the channels.
         """
-        (ir_base, vi_base), (ir_detail, vi_detail) = encoded = self._encode_both(ir, vi_y)
+        (ir_long, vi_long), (ir_short, vi_short) = encoded = self._encode_both(ir, vi_y)
+        (ir_base, vi_base), (ir_detail, vi_detail) = self._roles(*encoded)
+        rebuilt = (self._decode(*pair, skip) for pair, skip in (((ir_long, ir_short), ir), ((vi_long, vi_short), vi_y)))
         return {
             "fused_y": self._decode_fused(encoded, vi_y),
             "features": {"ir_base": ir_base, "ir_detail": ir_detail, "vi_base": vi_base, "vi_detail": vi_detail},
-            "rebuilt": {"ir": self.decoder(ir_base, ir_detail, ir), "vi_y": self.decoder(vi_base, vi_detail, vi_y)},
+            "rebuilt": dict(zip(("ir", "vi_y"), rebuilt, strict=True)),
+            "maps": {
+                "long": relative_strength(*self._fuse(encoded)),
+                "ir_long": relative_strength(ir_long, vi_long),
+                "ir_short": relative_strength(ir_short, vi_short),
+            },
         }
 
     def _encode_both(self, ir: Luma, vi_y: Luma) -> list[list[Features]]:
-        """Base and detail features, each for infrared and visible."""
+        """Features of the long and the short path, each for infrared and visible."""
         # One pass for both, because two calls of the encoder need three times the memory of one
         # (2.5 GiB instead of 0.7 at 480x640). Interleaved, so that a batch that is split over
         # devices stays in place.
@@ -200,5 +216,19 @@ class CrossFuse(nn.Module):
         return [[x[:, 0] for x in pair] for pair in pairs]
 
     def _decode_fused(self, encoded: list[list[Features]], vi_y: Luma) -> Luma:
-        (ir_base, vi_base), (ir_detail, vi_detail) = encoded
-        return self.decoder(self.base_fusion(ir_base + vi_base), self.detail_fusion(ir_detail + vi_detail), vi_y)
+        return self._decode(*self._fuse(encoded), vi_y)
+
+    def _fuse(self, encoded: list[list[Features]]) -> tuple[Features, Features]:
+        """Features of both images together, of the long and the short path."""
+        (ir_long, vi_long), (ir_short, vi_short) = encoded
+        return self.base_fusion(ir_long + vi_long), self.detail_fusion(ir_short + vi_short)
+
+    def _decode(self, long: Features, short: Features, skip: Luma) -> Luma:
+        paths = self.config.paths
+        long = jnp.zeros_like(long) if paths == "short" else long
+        short = jnp.zeros_like(short) if paths == "long" else short
+        return self.decoder(*self._roles(long, short), skip)
+
+    def _roles(self, long: Any, short: Any) -> tuple[Any, Any]:
+        """What serves as base and what as detail."""
+        return (short, long) if self.config.paths == "exchanged" else (long, short)

@@ -171,8 +171,11 @@ class FusionNet(nn.Module):
             w_ir + w_vi stays 1, and a map that is 1/2 everywhere stays exactly so.
         """
         (ir_skip, ir_features), (vi_skip, vi_features) = self.ir_encoder(pad_even(ir)), self.vi_encoder(pad_even(vi_y))
-        ir_features, vi_features, w_ir, w_vi = self.attention(ir_features, vi_features)
-        alpha = self.alpha(ir_features, vi_features)
+        w_ir = w_vi = jnp.full((*ir_features.shape[:3], 1), 0.5)
+        if self.config.attention:
+            ir_features, vi_features, w_ir, w_vi = self.attention(ir_features, vi_features)
+        fixed = self.config.fixed_alpha
+        alpha = self.alpha(ir_features, vi_features) if fixed is None else jnp.full_like(w_ir, fixed)
         maps = {k: self.map_up(x) for k, x in {"w_ir": w_ir, "w_vi": w_vi, "alpha": alpha}.items()}
         decoded = self.decoder(blend(maps["alpha"], ir_skip, vi_skip), blend(alpha, ir_features, vi_features))
         h, w = ir.shape[1:3]

@@ -210,3 +210,9 @@ class ResidualConvs(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         y = Conv3x3(x.shape[-1], use_bias=True, dtype=self.dtype, name="conv1")(x)
         return x + Conv3x3(x.shape[-1], use_bias=True, dtype=self.dtype, name="conv2")(jax.nn.relu(y))
+
+
+def relative_strength(a: Float[Array, "b h w c"], b: Float[Array, "b h w c"]) -> Float[Array, "b h w 1"]:
+    """|a| / (|a| + |b|) with norms over the channels, float32; 1/2 where both are 0."""
+    first, second = (jnp.sqrt(jnp.sum(jnp.square(x.astype(jnp.float32)), axis=-1, keepdims=True)) for x in (a, b))
+    return (first + 1e-6) / (first + second + 2e-6)

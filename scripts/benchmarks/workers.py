@@ -48,7 +48,8 @@ class Worker:
     def __init__(self, make: Callable[..., dict[str, Callable[[], Any]]], *args: Any):
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        context.Process(target=_serve, args=(theirs, make, args), daemon=True).start()
+        self._process = context.Process(target=_serve, args=(theirs, make, args), daemon=True)
+        self._process.start()
         theirs.close()
 
     def block(self, name: str) -> float:
@@ -58,6 +59,11 @@ class Worker:
     def memory(self, name: str) -> Memory:
         """Makes a call three times; call it before other calls of this name."""
         return Memory(*self._ask("memory", name))
+
+    def close(self) -> None:
+        """Ends the process, which frees its memory."""
+        self._connection.close()
+        self._process.join()
 
     def _ask(self, *question: str) -> Any:
         self._connection.send(question)

@@ -173,3 +173,17 @@ def test_the_largest_boxes_are_padded_to_one_shape():
     none = PadBoxes(3, ("a",)).map({"id": "p"})
     assert (none["boxes"].shape, none["boxes_valid"].any()) == ((3, 4), False)
     assert PadBoxes(0).map(pair).keys() == {"id", "ir"}
+
+
+def test_false_boxes_have_the_sizes_of_true_ones_and_lie_in_the_image():
+    true = SelectBoxes().map(many())["boxes"]
+    out = SelectBoxes(false=0.2).map(many())["boxes"]
+    np.testing.assert_array_equal(out[: len(true)], true)
+    added = out[len(true) :]
+    assert 0.13 < len(added) / len(true) < 0.27  # 3 sigma
+    assert ((added >= 0) & (added <= [300, 200, 300, 200])).all()
+    sides = {tuple(side) for side in np.round(true[:, 2:] - true[:, :2], 2).tolist()}
+    assert {tuple(side) for side in np.round(added[:, 2:] - added[:, :2], 2).tolist()} <= sides
+    np.testing.assert_array_equal(SelectBoxes(false=0.2).map(many())["boxes"], out)
+    cars = SelectBoxes(("car",), false=1.0).map(many())["boxes"]
+    assert len(cars) == 2 * sum(label == "Car" for label in many()["labels"])

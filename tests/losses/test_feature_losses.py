@@ -3,6 +3,7 @@
 import itertools
 
 import chex
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from fusejax.losses.objective import Progress, decay_factor
 
 # Compiled once, instead of operation by operation.
 aggressive_view = jax.jit(consistency.aggressive_view)
-consistency_loss = jax.jit(consistency.consistency_loss)
+consistency_loss = jax.jit(consistency.consistency_loss, static_argnames=("crop", "view"))
 reconstruction_loss = jax.jit(reconstruction.reconstruction_loss)
 
 
@@ -194,3 +195,35 @@ def test_the_weight_falls_from_one_to_zero_and_the_script_rises_again():
     assert script[0] == pytest.approx(0.075, abs=1e-6)
     assert script[80] == pytest.approx(0.0, abs=1e-7)
     assert script[119] == pytest.approx(0.0239, abs=1e-4)
+
+
+def test_the_jpeg_view_is_that_of_a_jpeg_file():
+    x = np.random.default_rng(0).random((24, 40)).astype(np.float32)
+    x = cv2.GaussianBlur(x, (0, 0), 2)
+    levels = np.round(255 * x).astype(np.uint8)
+    for quality in (10, 30, 50):
+        _, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        expected = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) / 255
+        found = consistency.jpeg_view(jnp.asarray(levels[None, ..., None] / np.float32(255)), jnp.float32(quality))
+        difference = 255 * np.abs(np.asarray(found)[0, ..., 0] - expected)
+        # The codec's transform is in integers; a coefficient near a tie can be rounded otherwise.
+        assert (difference < 1.6).mean() > 0.95 and difference.max() < 6
+
+
+def test_the_jpeg_view_of_any_size_pulls_toward_the_decoded_copy():
+    x, quality = jax.random.uniform(jax.random.key(0), (1, 13, 18, 1)), jnp.float32(20)
+    decoded = consistency.jpeg_view(x, quality)
+    slope = jax.grad(lambda x: jnp.square(x - consistency.jpeg_view(x, quality)).sum())(x)
+    np.testing.assert_allclose(slope, 2 * (x - decoded), atol=1e-6)
+
+
+def test_noise_pulls_nothing_and_cutout_pulls_a_quarter_toward_the_mean():
+    x = jax.random.uniform(jax.random.key(1), (2, 16, 16, 1))
+    key = jax.random.key(2)
+    value, slope = jax.value_and_grad(lambda x: consistency_loss(key, x, crop=16, view="noise").sum())(x)
+    assert value > 1e-4
+    np.testing.assert_array_equal(slope, 0)
+    view = consistency.cutout_view(key, x)
+    hidden = np.asarray(view != x)[0, ..., 0]
+    assert hidden.sum() == 64 and hidden[hidden.any(1)][:, hidden.any(0)].all()
+    np.testing.assert_allclose(np.asarray(view)[1, ..., 0][hidden], np.asarray(x)[1].mean(), rtol=1e-5)

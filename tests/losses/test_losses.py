@@ -13,7 +13,13 @@ import pytest
 from scipy import ndimage
 
 from fusejax.losses import ObjectiveConfig, Progress, TermConfig, evaluate_objective
-from fusejax.losses.angle import direction_loss, gradient_vector_loss, magnitude_loss, stronger_gradient
+from fusejax.losses.angle import (
+    angle_direction_loss,
+    direction_loss,
+    gradient_vector_loss,
+    magnitude_loss,
+    stronger_gradient,
+)
 from fusejax.losses.config import ReferenceConfig
 from fusejax.losses.intensity import intensity_loss
 from fusejax.losses.reference import fine_grained_reference
@@ -296,3 +302,14 @@ def test_the_reference_carries_no_gradient():
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match=r"vi_y is \(2, 16, 15, 1\); all must have the same shape"):
         objective(luma(0), luma(1), luma(2, size=(16, 15)))
+
+
+def test_without_signs_an_opposite_edge_costs_nothing():
+    ramp = jnp.ones((1, 48, 1, 1)) * jnp.linspace(0, 1, 48)[:, None]
+    flat = jnp.zeros_like(ramp)
+    for weighting in ("magnitude", "none"):
+        both = [
+            float(angle_direction_loss(1 - ramp, flat, ramp, weighting=weighting, signed=signed)[0])
+            for signed in (True, False)
+        ]
+        assert both[0] == pytest.approx(2, abs=0.02) and both[1] == pytest.approx(0, abs=0.02)

@@ -295,3 +295,30 @@ def broken(twin, change):
 def test_checkpoints_that_do_not_fit_are_refused(imported, change, message):
     with pytest.raises(ValueError, match=message):
         crossfuse_from_torch(broken(imported[0], change))
+
+
+@pytest.mark.slow
+def test_a_removed_path_has_no_gradient_and_exchanged_paths_change_places():
+    config = CrossFuseConfig(width=4, heads=2, encoder_blocks=1, decoder_blocks=1, coupling_layers=1)
+    ir, vi_y = (jax.random.uniform(jax.random.key(k), (1, 12, 14, 1)) for k in (0, 1))
+    models = {p: build(dataclasses.replace(config, paths=p)) for p in ("both", "long", "short", "exchanged")}
+    params = jax.jit(models["both"].init)(jax.random.key(2), ir, vi_y)["params"]
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def fused(paths, params):
+        return models[paths].apply({"params": params}, ir, vi_y)
+
+    for paths, idle, used in (("long", "detail", "base"), ("short", "base", "detail")):
+        slope = jax.grad(lambda p, paths=paths: fused(paths, p).sum())(params)
+        for part in (f"{idle}_fusion", f"{used}_fusion"):
+            is_idle = all(not leaf.any() for leaf in jax.tree.leaves(slope[part]))
+            assert is_idle == part.startswith(idle)
+    # The decoder's first convolution tells base from detail by the places of their channels.
+    kernel = params["decoder"]["reduce"]["kernel"]
+    halves = jnp.split(kernel, 2, axis=-2)
+    moved = params | {"decoder": params["decoder"] | {"reduce": {"kernel": jnp.concatenate(halves[::-1], axis=-2)}}}
+    np.testing.assert_allclose(fused("exchanged", moved), fused("both", params), atol=1e-5)
+    assert not np.allclose(fused("exchanged", params), fused("both", params), atol=1e-3)
+    outputs = functools.partial(models["both"].apply, method="outputs")
+    maps = jax.jit(outputs)({"params": params}, ir, vi_y)["maps"]
+    assert all(m.shape == ir.shape and (m > 0).all() and (m < 1).all() for m in maps.values())

@@ -267,3 +267,18 @@ def test_upsampling_is_the_bilinear_one_of_jax(size):
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, *size, 3)), jnp.float32)
     expected = jax.image.resize(x, (2, 2 * size[0], 2 * size[1], 3), "bilinear")
     np.testing.assert_allclose(upsample_bilinear(x), expected, atol=1e-6)
+
+
+def test_without_attention_and_alpha_the_maps_are_constant_and_have_no_parameters():
+    ir, vi_y = (jax.random.uniform(jax.random.key(k), (1, 10, 12, 1)) for k in (0, 1))
+    config = FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4, attention=False, fixed_alpha=0.25)
+    model = FusionNet(config)
+    params = model.init(jax.random.key(0), ir, vi_y)["params"]
+    assert set(params) == {"ir_encoder", "vi_encoder", "decoder"}
+    maps = model.apply({"params": params}, ir, vi_y, method="outputs")["maps"]
+    assert {k: float(v.min()) for k, v in maps.items()} == {k: float(v.max()) for k, v in maps.items()}
+    assert {k: float(v.max()) for k, v in maps.items()} == {"alpha": 0.25, "w_ir": 0.5, "w_vi": 0.5}
+    with pytest.raises(ValueError, match="fixed_alpha is 2; it must be a weight"):
+        FusionNetConfig(fixed_alpha=2)
+    with pytest.raises(ValueError, match="channel_gate is a part of the attention"):
+        FusionNetConfig(channel_gate=True, attention=False)
