@@ -11,6 +11,7 @@ from fusejax.config import TrainConfig
 from fusejax.data.folders import JoinedSource
 from fusejax.data.pipeline import open_validation
 from fusejax.evaluation.loop import Sample, make_sample, score_samples
+from fusejax.evaluation.views import TrainingViews
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import to_float
 from fusejax.io.panels import RgbImage, labeled_row
@@ -33,14 +34,15 @@ class Validation:
     Args:
         pairs: elements with `id`, `ir` [h, w, 1] and `vi` [h, w, 3].
         model: configuration of the network.
+        views: draws what an objective compares with; None draws the sources and results alone.
 
     Attributes:
         skipped: one line per pair that cannot be used.
     """
 
-    def __init__(self, pairs: JoinedSource, model: ModelConfig) -> None:
+    def __init__(self, pairs: JoinedSource, model: ModelConfig, views: TrainingViews | None = None) -> None:
         self.skipped = [line for source in pairs.sources for line in getattr(source, "skipped", ())]
-        self._pairs, self._model = pairs, model
+        self._pairs, self._model, self._views = pairs, model, views
         self._fuser: Fuser | None = None
 
     @classmethod
@@ -57,7 +59,7 @@ class Validation:
             PairError: if the pairs cannot be used.
         """
         pairs = open_validation(config.data)
-        return None if pairs is None else cls(pairs, config.model)
+        return None if pairs is None else cls(pairs, config.model, TrainingViews(config))
 
     def __call__(self, params: Params) -> tuple[dict[str, float], dict[str, RgbImage]]:
         """Fuses and scores all pairs.
@@ -67,7 +69,9 @@ class Validation:
 
         Returns:
             Mean scores by metric (`CONVENTION`; NaN is excluded), and panels of the first pairs by
-            id (process 0 only): infrared, visible, fused luma and fused image, with captions.
+            id (process 0 only): infrared, visible, the targets of the objective (its reference, if
+            it has one), fused luma and fused image, with captions; and a panel of training crops,
+            see `TrainingViews.crops`.
         """
         if self._fuser is None:
             self._fuser = Fuser(params, self._model)
@@ -80,6 +84,8 @@ class Validation:
         if jax.process_count() > 1:
             sums = multihost_utils.process_allgather(sums).sum(axis=0)
         means = np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1), np.nan)
+        if self._views is not None and jax.process_index() == 0:
+            drawn["training crops"] = self._views.crops(self._fuser.fuse_luma)
         return dict(zip(USUAL, means.tolist(), strict=True)), drawn
 
     def _samples(self, drawn: dict[str, RgbImage]) -> Iterator[Callable[[], Sample]]:
@@ -91,6 +97,7 @@ class Validation:
             vi_y = rgb_to_luma(vi)
             fused_y = np.asarray(self._fuser.fuse_luma(ir[None], vi_y[None]))
             if len(drawn) < _PANELS and jax.process_index() == 0:
-                images = {"infrared": ir, "visible": vi, "fused": fused_y[0]}
-                drawn[pair["id"]] = labeled_row(images | {"fused in color": recolor(fused_y[0], vi)})
+                targets = {} if self._views is None else self._views.targets(ir, vi_y)
+                fused = {"fused": fused_y[0], "fused in color": recolor(fused_y[0], vi)}
+                drawn[pair["id"]] = labeled_row({"infrared": ir, "visible": vi} | targets | fused)
             yield partial(make_sample, [*fused_y], ir, vi_y)

@@ -64,6 +64,25 @@ def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32, view: Vie
         >>> consistency_loss(jax.random.key(0), gray, crop=8).round(6).tolist()
         [0.0]
     """
+    weak, aggressive = consistency_views(key, fused_y, crop=crop, view=view)
+    return jnp.square(weak - aggressive).mean(axis=(1, 2, 3))
+
+
+@checked_options
+def consistency_views(
+    key: jax.Array, fused_y: Luma, *, crop: int = 32, view: View = "blur"
+) -> tuple[Float[Array, "b h2 w2 1"], Float[Array, "b h2 w2 1"]]:
+    """The weak and the aggressive view that `consistency_loss` compares.
+
+    Args:
+        key: random key for the draws.
+        fused_y: fused luma in [0, 1].
+        crop: see `consistency_loss`.
+        view: likewise.
+
+    Returns:
+        Both views, of `crop` pixels or less.
+    """
     for_rows, for_columns, for_sigma = jax.random.split(key, 3)
     b, h, w, _ = fused_y.shape
     size = min(crop, h), min(crop, w)
@@ -71,14 +90,10 @@ def consistency_loss(key: jax.Array, fused_y: Luma, *, crop: int = 32, view: Vie
     left = jax.random.randint(for_columns, (), 0, w - size[1] + 1)
     weak = jax.lax.dynamic_slice(fused_y, (0, top, left, 0), (b, *size, 1))
     if view == "blur":
-        aggressive = aggressive_view(weak, jax.random.uniform(for_sigma, minval=_SIGMA[0], maxval=_SIGMA[1]))
-    elif view == "jpeg":
-        aggressive = jpeg_view(weak, jax.random.uniform(for_sigma, minval=_QUALITY[0], maxval=_QUALITY[1]))
-    elif view == "noise":
-        aggressive = noise_view(for_sigma, weak)
-    else:
-        aggressive = cutout_view(for_sigma, weak)
-    return jnp.square(weak - aggressive).mean(axis=(1, 2, 3))
+        return weak, aggressive_view(weak, jax.random.uniform(for_sigma, minval=_SIGMA[0], maxval=_SIGMA[1]))
+    if view == "jpeg":
+        return weak, jpeg_view(weak, jax.random.uniform(for_sigma, minval=_QUALITY[0], maxval=_QUALITY[1]))
+    return weak, noise_view(for_sigma, weak) if view == "noise" else cutout_view(for_sigma, weak)
 
 
 def aggressive_view(x: Luma, sigma: Float[Array, ""]) -> Luma:

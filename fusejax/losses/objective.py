@@ -195,14 +195,9 @@ def evaluate_objective(
     images = {name: given[name] for name in ("fused_y", "ir", "vi_y") if name in given}
     check_equal_shapes("The objective", **images)
     given = dict(given)
-    needs = objective_needs(config)
-    if "reference" in needs:
-        given["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
-    if "mask" in needs:
-        given["mask"] = _region_mask(config.regions, given)
+    given |= derived_inputs(config, given)
     sources = {"clean": given}
-    if "resolved" in needs:
-        given["resolved"] = resolve_pair(given["ir"], given["vi_y"], noise_gain=config.noise_gain)
+    if "resolved" in given:
         sources["resolved"] = given | {"ir": given["resolved"].ir, "vi_y": given["resolved"].vi_y}
     parts = {
         term.name: TERMS[term.name](*(sources[term.sources][need] for need in term_needs(term.name)), **term.options)
@@ -210,6 +205,26 @@ def evaluate_objective(
     }
     total = sum_arrays(term.weight * decay_factor(term.decay, progress) * parts[term.name] for term in config.terms)
     return total, parts
+
+
+def derived_inputs(config: ObjectiveConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an objective computes from the pair for its terms, before any of them.
+
+    Args:
+        config: the terms.
+        given: see `evaluate_objective`.
+
+    Returns:
+        Those of `reference`, `mask` and `resolved` that the terms need.
+    """
+    needs, found = objective_needs(config), {}
+    if "reference" in needs:
+        found["reference"] = fine_grained_reference(given["ir"], given["vi_y"], config=config.reference)
+    if "mask" in needs:
+        found["mask"] = _region_mask(config.regions, given)
+    if "resolved" in needs:
+        found["resolved"] = resolve_pair(given["ir"], given["vi_y"], noise_gain=config.noise_gain)
+    return found
 
 
 def _region_mask(config: RegionConfig, given: Mapping[str, Any]) -> Luma:

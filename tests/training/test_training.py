@@ -169,7 +169,7 @@ def test_validation_scores_and_panels_are_written(tmp_path):
     fit(config, tmp_path / "run", validate=Validation.of(config))
     scores = next(line for line in log_lines(tmp_path / "run") if line["kind"] == "validation")
     assert {"EN", "SD", "SF", "AG", "SSIM"} <= scores.keys()
-    assert len(list((tmp_path / "run" / "panels").glob("*_0000001.png"))) == 2
+    assert len(list((tmp_path / "run" / "panels").glob("*_0000001.png"))) == 2 + 1  # the training crops
 
 
 def smooth_objective(patch):
