@@ -24,6 +24,8 @@ class ExportOptions:
         size: WIDTHxHEIGHT, or `dynamic` for any size.
         precision: data type in which the weights are stored.
         color: take and return RGB instead of luma.
+        strength_input: also take `strength`, a number from 0 (the visible image) to 2; 1 is the
+            network's result, which ONNX runtimes take if it is left out.
         overwrite: replace an existing file.
     """
 
@@ -33,6 +35,7 @@ class ExportOptions:
     size: str = "dynamic"
     precision: Precision = "float32"
     color: bool = False
+    strength_input: bool = False
     overwrite: bool = False
 
 
@@ -62,6 +65,7 @@ def run(arguments: list[str]) -> None:
         size=parse_size(options.size),
         precision=options.precision,
         color=options.color,
+        strength_input=options.strength_input,
         overwrite=options.overwrite,
     )
     size = options.out.stat().st_size

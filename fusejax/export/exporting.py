@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ Precision = Literal["float32", "float16"]
 LIMITS = {"float32": 1e-4, "float16": 2 / 255}
 # All three use one compiled function of the library.
 _OPSET = 20  # the one of `onnx_graph`, which needs the onnx extra
+_STRENGTHS = (1.0, 0.5, 1.75)
 _FREE_SIZES = ((48, 48), (37, 41), (35, 48))
 
 
@@ -41,6 +42,7 @@ def export_weights(
     size: tuple[int, int] | None = None,
     precision: Precision = "float32",
     color: bool = False,
+    strength_input: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Exports weights and compares the file with the library in a process that imports neither.
@@ -57,6 +59,8 @@ def export_weights(
         size: fixed (height, width); None leaves both free.
         precision: data type in which the weights are stored; the arithmetic is float32 for both.
         color: whether `vi` and `fused` are RGB (BT.601, full range) instead of luma.
+        strength_input: whether the program also takes `strength`, from 0 for the visible image to
+            2, a scalar. ONNX runtimes may leave it out, which means 1.
         overwrite: replace an existing file.
 
     Returns:
@@ -64,15 +68,15 @@ def export_weights(
 
     Raises:
         ValueError: if the file cannot be written, or differs from the library by more than 1e-4 (2
-            gray levels for float16); no file is left then. Also if a size or color is given for
-            safetensors, which supports neither.
+            gray levels for float16); no file is left then. Also if a size, color or strength is
+            given for safetensors, which supports none.
         OSError: before any work, if the output exists and `overwrite` is not set, or if it cannot
             be written.
     """
     if out.suffix != f".{format}":
         raise ValueError(f"--out {out} must end in .{format} for the format {format}.")
-    if format == "safetensors" and (size or color):
-        raise ValueError("A safetensors file holds parameters only; leave out --size and --color.")
+    if format == "safetensors" and (size or color or strength_input):
+        raise ValueError("A safetensors file holds parameters only; leave out --size, --color and --strength-input.")
     check_out(out.parent)
     refuse_existing(check_files([out], sources=[Path(weights)]), overwrite=overwrite)
     params, config, training = load_weights(weights)
@@ -89,15 +93,16 @@ def export_weights(
         **describe_promise(format, _OPSET),
     }
     if format != "safetensors":
-        metadata |= _describe_program(format, size, color=color)
+        metadata |= _describe_program(format, size, color=color, strength=strength_input)
     write = _writer(params, config, format, metadata, size=size)
     pairs = _random_pairs(size, color=color)
+    strengths = _STRENGTHS if strength_input else (1.0,) * len(pairs)
     out.parent.mkdir(parents=True, exist_ok=True)
     with errors_naming(out), unfinished_folder(out.parent) as folder:
         part = folder / out.name
         write(part)
-        fused = _fused_by_weights(part, pairs) if format == "safetensors" else _fused_alone(part, pairs)
-        metadata["largest_difference"] = _largest_difference(fused, Fuser(params, config), pairs)
+        fused = _fused_by_weights(part, pairs) if format == "safetensors" else _fused_alone(part, pairs, strengths)
+        metadata["largest_difference"] = _largest_difference(fused, Fuser(params, config), pairs, strengths)
         if not metadata["largest_difference"] <= LIMITS[precision]:
             raise ValueError(
                 f"The {format} file differs from the library by {metadata['largest_difference']:.2g}, "
@@ -108,12 +113,13 @@ def export_weights(
     return metadata if format == "safetensors" else standalone.verify(out)
 
 
-def _describe_program(format: Format, size: tuple[int, int] | None, *, color: bool) -> dict[str, Any]:
+def _describe_program(format: Format, size: tuple[int, int] | None, *, color: bool, strength: bool) -> dict[str, Any]:
     return {
         "layout": "[batch, channel, height, width]" if format == "onnx" else "[batch, height, width, channel]",
         "channels": "ir 1; vi and fused 3 (RGB, BT.601 full range)" if color else "ir, vi and fused 1 (luma)",
         "size": list(size) if size else None,
         "color": color,
+        "strength_input": strength,
         "padding": "none: pass the image without padding",
         "multiple": 1,
         "sha256": standalone.UNSEALED,
@@ -130,7 +136,8 @@ def _writer(
     if format == "safetensors":
         stored = jax.tree.map(lambda x: x.astype(np.float16), params) if half else params
         return lambda path: save_weights(path, stored, config, metadata)
-    program = _write_program(params, config, format, metadata, {"size": size, "half": half, "color": metadata["color"]})
+    options = {"size": size, "half": half, "color": metadata["color"], "strength": metadata["strength_input"]}
+    program = _write_program(params, config, format, metadata, options)
     return lambda path: _seal(path, program, metadata)
 
 
@@ -183,12 +190,14 @@ def _random_pairs(size: tuple[int, int] | None, *, color: bool) -> list[tuple[np
     ]
 
 
-def _fused_alone(path: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+def _fused_alone(
+    path: Path, pairs: list[tuple[np.ndarray, np.ndarray]], strengths: Sequence[float]
+) -> list[np.ndarray]:
     """Fuses the pairs with `standalone` in a separate process."""
     inputs, outputs = path.with_suffix(".in.npz"), path.with_suffix(".out.npz")
     named: dict[str, Any] = {}
-    for n, (ir, vi) in enumerate(pairs):
-        named |= {f"ir{n}": ir, f"vi{n}": vi}
+    for n, ((ir, vi), strength) in enumerate(zip(pairs, strengths, strict=True)):
+        named |= {f"ir{n}": ir, f"vi{n}": vi} | ({} if strength == 1 else {f"strength{n}": np.float32(strength)})
     np.savez(inputs, **named)
     command = [sys.executable, "-P", standalone.__file__, str(path), str(inputs), str(outputs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -203,6 +212,14 @@ def _fused_by_weights(path: Path, pairs: list[tuple[np.ndarray, np.ndarray]]) ->
     return [fuser.fuse(*pair, ir_range="full") for pair in pairs]
 
 
-def _largest_difference(found: list[np.ndarray], fuser: Fuser, pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    expected = [fuser.fuse(ir, vi, ir_range="full").reshape(vi.shape) for ir, vi in pairs]
+def _largest_difference(
+    found: list[np.ndarray],
+    fuser: Fuser,
+    pairs: list[tuple[np.ndarray, np.ndarray]],
+    strengths: Sequence[float],
+) -> float:
+    expected = [
+        fuser.fuse(ir, vi, ir_range="full", strength=strength).reshape(vi.shape)
+        for (ir, vi), strength in zip(pairs, strengths, strict=True)
+    ]
     return max(float(np.abs(a - b).max()) for a, b in zip(found, expected, strict=True))

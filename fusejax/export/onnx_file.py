@@ -17,6 +17,7 @@ def write_onnx(
     size: tuple[int, int] | None = None,
     half: bool = False,
     color: bool = False,
+    strength: bool = False,
 ) -> onnx.ModelProto:
     """Builds a graph from `ir`, `vi` to `fused`, [b, c, h, w] in [0, 1], including padding and
     crop.
@@ -27,6 +28,7 @@ def write_onnx(
         size: fixed (height, width); None leaves both free, from 1 up.
         half: store weights as float16.
         color: whether `vi` and `fused` are RGB instead of luma.
+        strength: whether there is a third input `strength`, a number that is 1 if left out.
 
     Raises:
         ValueError: if the configuration computes in a type other than float32, or if nobody has
@@ -49,12 +51,16 @@ def write_onnx(
         fused = graph.crop_like(fused, "ir")
     limits = graph.constant(0.0), graph.constant(1.0)
     fused = graph.add("Clip", fused, *limits)
+    if strength:
+        step = graph.add("Mul", graph.add("Sub", fused, vi_y), "strength")
+        fused = graph.add("Clip", graph.add("Add", vi_y, step), *limits)
     if color:
         graph.add("Clip", _recolor(graph, fused, vi_y), *limits)
     sides = size or ("height", "width")
     channels = 3 if color else 1
     inputs: dict[str, tuple[int | str, ...]] = {"ir": ("batch", 1, *sides), "vi": ("batch", channels, *sides)}
-    return graph.model(inputs, ("fused", ("batch", channels, *sides)))
+    defaults = {"strength": 1.0} if strength else {}
+    return graph.model(inputs, ("fused", ("batch", channels, *sides)), defaults=defaults)
 
 
 def _recolor(graph: OnnxGraph, fused: str, vi_y: str) -> str:

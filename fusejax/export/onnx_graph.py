@@ -143,17 +143,26 @@ class OnnxGraph:
         return x
 
     def model(
-        self, inputs: Mapping[str, Sequence[int | str]], output: tuple[str, Sequence[int | str]]
+        self,
+        inputs: Mapping[str, Sequence[int | str]],
+        output: tuple[str, Sequence[int | str]],
+        *,
+        defaults: Mapping[str, float] | None = None,
     ) -> onnx.ModelProto:
         """Builds the model and checks it.
 
         Args:
             inputs: shape of each input by name; a string denotes a free size.
             output: name and shape of the result, the output of the last node.
+            defaults: numbers by name, inputs that the caller of the model may leave out.
         """
         name, shape = output
+        defaults = defaults or {}
+        for key, value in defaults.items():
+            self.initializers.append(numpy_helper.from_array(np.array(value, np.float32), key))
         self.nodes[-1].output[0] = name
         values = [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in inputs.items()]
+        values += [helper.make_tensor_value_info(k, TensorProto.FLOAT, ()) for k in defaults]
         result = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         graph = helper.make_graph(self.nodes, "fusejax", values, [result], self.initializers)
         opsets = [helper.make_opsetid("", OPSET)]

@@ -63,6 +63,7 @@ def check_file(path: Path) -> list[str]:
     standalone.try_program(path, metadata)
     size = metadata.get("size")
     what = f"{metadata['network']}, {f'{size[1]}x{size[0]}' if size else 'any size'}, {metadata['layout']}"
+    what += ", takes a strength" if metadata.get("strength_input") else ""
     return [f"{path}: {what}; intact, and it runs", *_lines(metadata)]
 
 

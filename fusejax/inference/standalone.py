@@ -1,7 +1,8 @@
 """Runs an exported file with only NumPy and the file's own runtime, without this library.
 
 As a script: `python standalone.py FILE INPUTS.npz OUTPUTS.npz`, with arrays `ir0`, `vi0`, `ir1` ...
-as inputs and `fused0`, `fused1` ... as outputs. It imports neither fusejax nor flax, and checks
+as inputs, `strength0` ... if the file takes a strength other than 1, and `fused0`, `fused1` ... as
+outputs. It imports neither fusejax nor flax, and checks
 that it does not.
 """
 
@@ -23,11 +24,15 @@ UNSEALED = "0" * 64
 _MOST_BYTES = 2**29  # of a program; the largest network has 3 MB
 _MOST_NUMBERS = 2**31  # in one array of a program with fixed sizes
 _LONGEST = 2**16  # pixels of a side
+# onnxruntime warns of an input with a default, which is what the strength is meant to be.
+_ERRORS_ONLY = 3
 # Calls out of a program of `jax.export` that compute on its arguments only. Others could be given
 # addresses, or reach into this process.
 _CALLS = frozenset({"shape_assertion", "Sharding"})
 
-Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# A program from `ir`, `vi` and, if the file takes it, `strength=1.0` to `fused`.
+Run = Callable[..., np.ndarray]
+_Program = Callable[[np.ndarray, np.ndarray, np.float32], np.ndarray]
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -62,6 +67,7 @@ def _check_metadata(path: Path, metadata: Any) -> None:
     if not isinstance(metadata, dict):
         raise ValueError(f"{path}: its metadata are {type(metadata).__name__}, not an object; it cannot be used.")
     checks = {"size": size, "color": lambda x: isinstance(x, bool), "multiple": count, "least_side": count}
+    checks["strength_input"] = checks["color"]
     needed = {"size", "color"} | ({"multiple"} if path.suffix != ".onnx" else set())
     for key, good in checks.items():
         if key in metadata or key in needed:
@@ -77,6 +83,7 @@ def _read_metadata(path: Path, data: bytes) -> Any:
         _refuse_external_data(data)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.log_severity_level = _ERRORS_ONLY
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         return json.loads(session.get_modelmeta().custom_metadata_map["fusejax"])
     with zipfile.ZipFile(path) as file:
@@ -93,17 +100,20 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
 
     Returns:
         The program. It raises ValueError if its result is not one finite image of the size of the
-        inputs.
+        inputs, and for a strength other than 1 if the file takes none.
 
     Raises:
         ValueError: if this version of JAX no longer reads the file, or if the program does what no
             exported network does.
     """
-    run = _open_onnx(path, threads) if path.suffix == ".onnx" else _open_stablehlo(path, metadata)
+    strong = metadata.get("strength_input", False)
+    run = _open_onnx(path, threads, strong=strong) if path.suffix == ".onnx" else _open_stablehlo(path, metadata)
     channels = 3 if metadata["color"] else 1
 
-    def checked(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
-        fused = run(ir, vi)
+    def checked(ir: np.ndarray, vi: np.ndarray, strength: float = 1.0) -> np.ndarray:
+        if strength != 1 and not strong:
+            raise ValueError(f"{path} takes no strength; export it with --strength-input.")
+        fused = run(ir, vi, np.float32(strength))
         if fused.dtype != np.float32 or fused.shape != (*ir.shape[:3], channels):
             kind, sizes = fused.dtype, "x".join(map(str, fused.shape))
             raise ValueError(f"{path} returns {kind} {sizes} for inputs of {'x'.join(map(str, ir.shape))}.")
@@ -114,7 +124,7 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
     return checked
 
 
-def _open_stablehlo(path: Path, metadata: dict[str, Any]) -> Run:
+def _open_stablehlo(path: Path, metadata: dict[str, Any]) -> _Program:
     from jax import export
 
     with zipfile.ZipFile(path) as file:
@@ -133,13 +143,14 @@ def _open_stablehlo(path: Path, metadata: dict[str, Any]) -> Run:
     _check_program(path, text)
     channels, multiple = (3 if metadata["color"] else 1), metadata["multiple"]
     shapes = [tuple(x.shape[-1:]) for x in program.in_avals]
-    if len(program.in_avals) != 2 or len(program.out_avals) != 1 or shapes != [(1,), (channels,)]:
+    numbers = [()] if metadata.get("strength_input", False) else []
+    if len(program.out_avals) != 1 or shapes != [(1,), (channels,), *numbers]:
         raise ValueError(f"{path} has other inputs than its metadata say; export it again.")
 
-    def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+    def run(ir: np.ndarray, vi: np.ndarray, strength: np.float32) -> np.ndarray:
         h, w = ir.shape[1:3]
-        extended = (extend(x, multiple, metadata.get("least_side", 1)) for x in (ir, vi))
-        return np.asarray(program.call(*extended))[:, :h, :w]
+        extended = [extend(x, multiple, metadata.get("least_side", 1)) for x in (ir, vi)]
+        return np.asarray(program.call(*extended, *(strength for _ in numbers)))[:, :h, :w]
 
     return run
 
@@ -193,10 +204,12 @@ def try_program(path: Path, metadata: dict[str, Any]) -> None:
         raise ValueError(f"{path} is intact, but cannot be run here: {error}") from error
 
 
-def _open_onnx(path: Path, threads: int | None) -> Run:
+def _open_onnx(path: Path, threads: int | None, *, strong: bool) -> _Program:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    if strong:
+        options.log_severity_level = _ERRORS_ONLY
     if threads:
         options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
@@ -206,8 +219,10 @@ def _open_onnx(path: Path, threads: int | None) -> Run:
     if inputs.get("ir") != (floats, 4) or inputs.get("vi") != (floats, 4) or outputs.get("fused") != floats:
         raise ValueError(f"{path} takes {inputs} and returns {outputs}; expected ir and vi, and fused, of floats.")
 
-    def run(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+    def run(ir: np.ndarray, vi: np.ndarray, strength: np.float32) -> np.ndarray:
         feed = {"ir": ir.transpose(0, 3, 1, 2), "vi": vi.transpose(0, 3, 1, 2)}
+        if strong:
+            feed["strength"] = np.array(strength)
         return np.asarray(session.run(["fused"], feed)[0]).transpose(0, 2, 3, 1)
 
     return run
@@ -247,7 +262,11 @@ def main(arguments: list[str]) -> None:
     path = Path(arguments[0])
     run = open_program(path, verify(path))
     with np.load(arguments[1]) as inputs:
-        fused = {f"fused{n}": run(inputs[f"ir{n}"], inputs[f"vi{n}"]) for n in range(len(inputs.files) // 2)}
+        fused, n = {}, 0
+        while f"ir{n}" in inputs:
+            strength = float(inputs[f"strength{n}"]) if f"strength{n}" in inputs else 1.0
+            fused[f"fused{n}"] = run(inputs[f"ir{n}"], inputs[f"vi{n}"], strength)
+            n += 1
     if present := {"fusejax", "flax"} & set(sys.modules):
         raise RuntimeError(f"The check must not import {present}.")
     np.savez(arguments[2], **fused)  # pyright: ignore[reportArgumentType] - names are "fusedN"

@@ -12,6 +12,7 @@ import pytest
 import fusejax
 from fusejax.export import export_weights
 from fusejax.export.exporting import LIMITS
+from fusejax.export.promise import check_file
 from fusejax.inference import standalone
 from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
 from fusejax.models.networks import NETWORKS, build
@@ -134,6 +135,44 @@ def test_color_and_fixed_size(weights, tmp_path, format):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "stablehlo"])
+def test_strength_is_an_input_that_does_what_the_option_does(weights, exported, tmp_path, format):
+    out = tmp_path / f"model.{format}"
+    metadata = export_weights(weights["light"], out, format=format, color=True, strength_input=True)
+    assert metadata["strength_input"]
+    run, library = standalone.open_program(out, standalone.verify(out)), fusejax.load(weights["light"])
+    rng = np.random.default_rng(4)
+    ir, vi = rng.random((1, 13, 18, 1), np.float32), rng.random((1, 13, 18, 3), np.float32)
+    for strength in (0.0, 0.4, 1.0, 2.0):
+        expected = library.fuse(ir, vi, ir_range="full", strength=strength)
+        np.testing.assert_allclose(run(ir, vi, strength), expected, atol=1e-4)
+    np.testing.assert_allclose(run(ir, vi, 0.0), vi, atol=1e-4)
+    np.testing.assert_array_equal(run(ir, vi), run(ir, vi, 1.0))
+    np.testing.assert_allclose(fusejax.load(out).fuse(ir, vi, ir_range="full"), run(ir, vi), atol=1e-4)
+    assert "takes a strength" in check_file(out)[0]
+    plain, without = exported("light", format)
+    assert not without["strength_input"]
+    with pytest.raises(ValueError, match="takes no strength; export it with --strength-input"):
+        standalone.open_program(plain, without)(ir, ir, 0.5)
+
+
+@pytest.mark.slow
+def test_runtimes_may_leave_the_strength_out(weights, tmp_path):
+    """ONNX: an input with a default, so programs that feed two inputs go on as they are."""
+    import onnxruntime
+
+    out = tmp_path / "model.onnx"
+    export_weights(weights["light"], out, format="onnx", strength_input=True)
+    session = onnxruntime.InferenceSession(out.read_bytes(), providers=["CPUExecutionProvider"])
+    ir, vi = random_pair((9, 16)).transpose(0, 1, 4, 2, 3)
+    (plain,) = session.run(["fused"], {"ir": ir, "vi": vi})
+    (same,) = session.run(["fused"], {"ir": ir, "vi": vi, "strength": np.array(1, np.float32)})
+    (half,) = session.run(["fused"], {"ir": ir, "vi": vi, "strength": np.array(0.5, np.float32)})
+    np.testing.assert_array_equal(plain, same)
+    np.testing.assert_allclose(half, (plain + vi) / 2, atol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "stablehlo", "safetensors"])
 def test_a_changed_byte_is_refused(exported, tmp_path, format):
     out, whole = tmp_path / f"model.{format}", exported("light", format)[0].read_bytes()
@@ -155,6 +194,8 @@ def test_weights_as_a_file_keep_their_origin(weights, tmp_path):
         export_weights(weights["light"], out, format="safetensors")
     with pytest.raises(ValueError, match="parameters only"):
         export_weights(weights["light"], tmp_path / "b.safetensors", format="safetensors", color=True)
+    with pytest.raises(ValueError, match="parameters only"):
+        export_weights(weights["light"], tmp_path / "b.safetensors", format="safetensors", strength_input=True)
 
 
 @pytest.mark.slow
