@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Literal
 
+from fusejax.data.task import TaskName
 from fusejax.options import check_at_least, check_choices
 
 # The default object classes: FusionNet's classes, with LLVIP's "person".
@@ -84,6 +85,8 @@ class DataConfig:
         root: folder of the data; it, or each of `folders` below it, contains the infrared and the
             visible folder.
         folders: pair folders relative to `root`; if empty, `root` itself, unless `tfds` is set.
+        task: what the two sources are, which determines the names of their folders: infrared and
+            visible; or mri-color, multi-focus or multi-exposure, see `fusejax.data.task`.
         split: subfolder to use if a training folder does not hold the images itself (MSRS's
             train/ir, train/vi).
         tfds: names of prepared TFDS data sets (`fusejax.data.tfds`), read from `root`; added to the
@@ -126,6 +129,7 @@ class DataConfig:
 
     root: str = ""
     folders: tuple[str, ...] = ()
+    task: TaskName = "infrared-visible"
     split: str = "train"
     tfds: tuple[str, ...] = ()
     synthetic: int = 0
@@ -150,6 +154,7 @@ class DataConfig:
     workers: int = 0
 
     def __post_init__(self):
+        check_choices(self)
         for name, least in (("crop", 1), ("patch_stride", 0), ("synthetic", 0), ("workers", 0), ("max_boxes", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"data.{name} is {getattr(self, name)}; it must be at least {least}.")

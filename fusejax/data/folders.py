@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Shaped
 
+from fusejax.data.task import TASKS, TaskName
 from fusejax.io.annotations import read_boxes
 from fusejax.io.images import as_infrared, as_visible, from_float, read_image
 from fusejax.io.infrared import read_infrared
@@ -23,36 +24,38 @@ from fusejax.io.pairing import (
 )
 from fusejax.typing import Pair
 
-# Folder names of the field's public data sets, in lower case.
-INFRARED_NAMES = ("ir", "infrared", "inf", "thermal", "lwir", "cropinfrared")
-VISIBLE_NAMES = ("vi", "vis", "visible", "rgb", "crop_lr_visible")
+INFRARED_NAMES, VISIBLE_NAMES = TASKS["infrared-visible"].first, TASKS["infrared-visible"].second
 ANNOTATION_NAMES = ("boxes", "annotations", "annotation", "labels")
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "test_dev", "testing", "eval")
 
 _SHOWN = 8
 
 
-def find_modalities(folder: Path, *, split: str | None = None) -> tuple[Path, Path] | None:
+def find_modalities(
+    folder: Path, *, split: str | None = None, task: TaskName = "infrared-visible"
+) -> tuple[Path, Path] | None:
     """Finds the infrared and the visible subfolder by the field's usual names, ignoring case.
 
     Args:
         folder: folder that contains the two.
         split: if both contain a folder of this name, it is used (LLVIP's infrared/train,
             visible/train).
+        task: what the two sources are; determines the names.
 
     Returns:
-        (infrared, visible), or None if there is neither.
+        (infrared, visible), or the task's first and second; None if there is neither.
 
     Raises:
         PairError: if only one of the two exists.
     """
     subfolders = _subfolders(folder)
-    ir = next((subfolders[n] for n in INFRARED_NAMES if n in subfolders), None)
-    vi = next((subfolders[n] for n in VISIBLE_NAMES if n in subfolders), None)
+    names_of = TASKS[task]
+    ir = next((subfolders[n] for n in names_of.first if n in subfolders), None)
+    vi = next((subfolders[n] for n in names_of.second if n in subfolders), None)
     if not ir and not vi:
         return None
     if not ir or not vi:
-        names = INFRARED_NAMES if vi else VISIBLE_NAMES
+        names = names_of.first if vi else names_of.second
         raise PairError(f"{ir or vi} has no partner: {folder} also needs one of the folders {', '.join(names)}.")
     inner_ir, inner_vi = (_subfolders(p).get((split or "").lower()) for p in (ir, vi))
     return (inner_ir, inner_vi) if inner_ir and inner_vi else (ir, vi)
@@ -80,7 +83,9 @@ def _subfolders(folder: Path) -> dict[str, Path]:
     return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
 
 
-def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str, tuple[Path, Path]]:
+def find_pair_folders(
+    root: str | Path, *, split: str | None = None, task: TaskName = "infrared-visible"
+) -> dict[str, tuple[Path, Path]]:
     """Finds the pair folders of a data set.
 
     Args:
@@ -88,6 +93,7 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
             them (MSRS), one folder per sequence that contains them (video sets), a split with
             sequences, or a folder of images whose names mark them as cameras do.
         split: name of the split, such as "train", if the root has several.
+        task: what the two sources are, see `fusejax.data.task`.
 
     Returns:
         {name of the sequence or "": (infrared folder, visible folder)}.
@@ -97,20 +103,23 @@ def find_pair_folders(root: str | Path, *, split: str | None = None) -> dict[str
     """
     root = Path(root)
     check_folder(root)
-    if pair := find_modalities(root, split=split):
+    if pair := find_modalities(root, split=split, task=task):
         return {"": pair}
     if holds_pairs(root):
         return {"": (root, root)}
     subfolders = _subfolders(root)
     if split and split.lower() in subfolders:
-        return find_pair_folders(subfolders[split.lower()])
-    sequences = {p.name: pair for p in subfolders.values() if (pair := find_modalities(p))}
+        return find_pair_folders(subfolders[split.lower()], task=task)
+    sequences = {p.name: pair for p in subfolders.values() if (pair := find_modalities(p, task=task))}
     if splits := [n for n in subfolders if n in SPLIT_NAMES]:
         wanted = f"none is called {split!r}" if split else "no split was given"
         raise PairError(f"{root} contains splits ({', '.join(splits)}), but {wanted}; name one, or give its folder.")
     if sequences:
         return sequences
     found = ", ".join(sorted(p.name for p in root.iterdir())[:_SHOWN]) or "nothing"
+    if task != "infrared-visible":
+        names = [" or ".join(kinds) for kinds in (TASKS[task].first, TASKS[task].second)]
+        raise PairError(f"{root} has no two folders called {' and '.join(names)} ({task}); found: {found}.")
     raise PairError(
         f"{root} has no infrared and visible folders (with names such as ir/vi, infrared/visible, Ir/Vis, "
         f"cropinfrared/crop_LR_visible); found: {found}. Give the folder that contains the two."
@@ -143,6 +152,8 @@ class PairFolder:
             pairs without annotation.
         ir_range: values of the infrared files that map to black and white, for raw counts and
             temperatures; `ir` is uint16 then. By default, the files hold display images.
+        task: what the two sources are, see `fusejax.data.task`: `ir` is the luma of the first, `vi`
+            the second.
 
     Attributes:
         pairs: paths of the usable pairs.
@@ -162,11 +173,12 @@ class PairFolder:
         min_side: int = 1,
         boxes: bool = False,
         ir_range: tuple[float, float] | None = None,
+        task: TaskName = "infrared-visible",
     ):
         found = Scan()
         if listed := is_pair_list(Path(root)):
             found = Scan(*match_pairs(root, None, skip_bad=skip_bad, min_side=min_side))
-        for name, (ir, vi) in ({} if listed else find_pair_folders(root, split=split)).items():
+        for name, (ir, vi) in ({} if listed else find_pair_folders(root, split=split, task=task)).items():
             annotations = find_annotations(ir) if boxes else None
             prefix = f"{name}/" if name else ""
             part = scan_pair(ir, vi, annotations=annotations, prefix=prefix, min_side=min_side)

@@ -52,7 +52,7 @@ def open_sources(config: DataConfig) -> list:
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
         options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop, "boxes": boxes}
-        options |= {"ir_range": config.ir_range}
+        options |= {"ir_range": config.ir_range, "task": config.task}
         sources += [PairFolder(Path(config.root) / folder, **options) for folder in config.folders or ("",)]
     if config.tfds:
         from fusejax.data.tfds import open_tfds  # slow to import, and few runs need it
@@ -106,7 +106,7 @@ def open_validation(config: DataConfig) -> JoinedSource | None:
     """
     if not config.validation:
         return None
-    options = {"skip_bad": config.skip_bad, "ir_range": config.ir_range}
+    options = {"skip_bad": config.skip_bad, "ir_range": config.ir_range, "task": config.task}
     return JoinedSource(PairFolder(Path(config.root) / f, **options) for f in config.validation)
 
 
