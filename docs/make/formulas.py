@@ -31,6 +31,8 @@ LOSSES = {
     "kept_contrast": r"1 - \frac{\sum \text{wanted contrast that } F \text{ keeps}}{\sum \text{wanted contrast}}",
     "flat_texture": r"\sqrt{\langle D(F)^2 \rangle}\ \text{where } V \text{ is flat}",
     "resolved_base": r"\langle (G_\sigma * F - B^*)^2 \rangle,\quad B^*\ \text{the wanted base}",
+    "tolerant_maximum": r"\min_{|s| \le r} \langle |F - \max(I_s, V)| \rangle,\quad I_s\ \text{shifted by } s",
+    "tolerant_gradient": r"\min_{|s| \le r} \big\langle |\, g(F) - \max(g(I_s), g(V)) \,| \big\rangle",
 }
 
 METRICS = {

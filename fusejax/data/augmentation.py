@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from fusejax.data.config import AugmentConfig
+from fusejax.data.deformation import displaced, elastic_field, homography_field
 
 Plane = Float[np.ndarray, "h w 1"]
 
@@ -18,7 +19,7 @@ Plane = Float[np.ndarray, "h w 1"]
 @dataclasses.dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
     """Changes `ir` and `vi_y`, and in the same way `ir_input` and `vi_input`, which also get noise
-    and a shift.
+    and a shift or a deformation.
     """
 
     config: AugmentConfig
@@ -41,7 +42,24 @@ class Augment(grain.transforms.RandomMap):
                 changed[given] = _clipped(changed[given] + sigma * noise)
         if limit := config.misalignment:
             changed["ir_input"] = shifted(changed["ir_input"], rng.integers(-limit, limit + 1, 2))
+        if config.corners or config.elastic:
+            changed |= _deformed(changed, config, rng)
         return changed
+
+
+def _deformed(pair: dict, config: AugmentConfig, rng: np.random.Generator) -> dict:
+    """The infrared images that are deformed."""
+    size = pair["ir"].shape[:2]
+    field = np.zeros((*size, 2), np.float32)
+    if config.corners:
+        field += homography_field(size, rng, corner=config.corners)
+    if config.elastic:
+        field += elastic_field(size, rng, amount=config.elastic, sigma=min(size) / 4)
+    given = {"ir_input": displaced(pair["ir_input"], field)}
+    if config.deformed == "input":
+        return given
+    same = pair["ir"] is pair["ir_input"]
+    return given | {"ir": given["ir_input"] if same else displaced(pair["ir"], field)}
 
 
 def _lifted(pair: dict, limit: float, rng: np.random.Generator) -> dict:

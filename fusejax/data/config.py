@@ -60,6 +60,13 @@ class AugmentConfig:
         dusk: fraction of the visible images that are darkened, by a random factor of 0.2 to 0.8.
         misalignment: largest shift of the network's infrared input along each axis, in pixels; the
             objective sees the registered pair.
+        corners: largest displacement of each corner of the infrared crop along each axis by a
+            random homography, in pixels.
+        elastic: standard deviation of a smooth random displacement of the infrared crop along each
+            axis, in pixels; its sigma is a quarter of the crop's side.
+        deformed: what is deformed by `corners` and `elastic`: the network's infrared `input` alone,
+            while the objective sees the registered pair; or the `pair`, as in data whose images do
+            not line up.
     """
 
     brightness: float = 0.0
@@ -69,8 +76,15 @@ class AugmentConfig:
     pedestal: float = 0.0
     dusk: float = 0.0
     misalignment: int = 0
+    corners: float = 0.0
+    elastic: float = 0.0
+    deformed: Literal["input", "pair"] = "input"
 
     def __post_init__(self):
+        check_choices(self)
+        for name in ("corners", "elastic"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"data.augment.{name} is {value}; give pixels, 0 or more.")
         check_at_least(self, 0, "misalignment")
         for name in ("brightness", "contrast", "noise", "glare", "pedestal", "dusk"):
             if not 0 <= (value := getattr(self, name)) <= 1:

@@ -40,6 +40,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.losses.reference import fine_grained_reference
     from fusejax.losses.region import target_aware_loss
     from fusejax.losses.structure import dssim, ssim_loss
+    from fusejax.losses.tolerant import tolerant_gradient_loss, tolerant_maximum_loss
 
 __all__ = [
     "TERMS",
@@ -83,5 +84,7 @@ __all__ = [
     "square_intensity_loss",
     "ssim_loss",
     "target_aware_loss",
+    "tolerant_gradient_loss",
+    "tolerant_maximum_loss",
     "vif_loss",
 ]

@@ -42,6 +42,7 @@ from fusejax.losses.reconstruction import reconstruction_loss
 from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
 from fusejax.losses.structure import ssim_loss
+from fusejax.losses.tolerant import tolerant_gradient_loss, tolerant_maximum_loss
 from fusejax.ops.arrays import check_equal_shapes
 from fusejax.ops.boxes import rasterize, thermal_saliency
 from fusejax.ops.numerics import sum_arrays
@@ -75,6 +76,8 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "kept_contrast": kept_contrast_loss,
     "flat_texture": flat_texture_loss,
     "resolved_base": resolved_base_loss,
+    "tolerant_maximum": tolerant_maximum_loss,
+    "tolerant_gradient": tolerant_gradient_loss,
 }
 
 # What the objective takes from a batch, if present.

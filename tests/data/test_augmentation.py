@@ -7,6 +7,7 @@ import pytest
 
 from fusejax.data.augmentation import Augment, draw_light
 from fusejax.data.config import AugmentConfig, DataConfig
+from fusejax.data.deformation import displaced, elastic_field, homography_field
 from fusejax.data.memory import KeptInMemory
 from fusejax.data.pipeline import open_sources, training_batches
 
@@ -55,6 +56,53 @@ def test_misalignment_shifts_the_infrared_input_alone():
         shifts.add(found)
     assert len(shifts) > 12
     assert {y for y, _ in shifts} == {x for _, x in shifts} == {-2, -1, 0, 1, 2}
+
+
+def waves(size=96):
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    made = {"ir": (0.5 + 0.2 * np.sin(x / 5) + 0.2 * np.cos(y / 7))[..., None], "vi_y": (x / size)[..., None]}
+    return made | {"id": "a", "ir_input": made["ir"], "vi_input": made["vi_y"]}
+
+
+@pytest.mark.parametrize("amounts", [{"corners": 4.0}, {"elastic": 1.0}, {"corners": 3.0, "elastic": 0.7}])
+def test_deformed_inputs_move_and_the_objective_sees_the_registered_pair(amounts):
+    plain = waves()
+    made = Augment(AugmentConfig(**amounts)).random_map(plain, np.random.default_rng(1))
+    for name in ("ir", "vi_y", "vi_input"):
+        np.testing.assert_allclose(made[name], plain[name], atol=1e-6)
+    assert 0.005 < np.abs(made["ir_input"] - plain["ir"]).mean() < 0.2
+
+
+def test_deformed_pairs_move_for_the_objective_too():
+    plain = waves()
+    made = Augment(AugmentConfig(corners=3.0, deformed="pair")).random_map(plain, np.random.default_rng(1))
+    np.testing.assert_array_equal(made["ir"], made["ir_input"])
+    assert np.abs(made["ir"] - plain["ir"]).mean() > 0.005
+    masked = plain | {"ir_input": np.zeros_like(plain["ir"])}  # the network sees less than the objective
+    made = Augment(AugmentConfig(corners=3.0, deformed="pair")).random_map(masked, np.random.default_rng(1))
+    assert made["ir_input"].max() == 0 and np.abs(made["ir"] - plain["ir"]).mean() > 0.005
+
+
+def test_fields_have_the_size_that_is_asked_for():
+    rng = np.random.default_rng(0)
+    field = np.stack([homography_field((40, 60), rng, corner=3.0) for _ in range(50)])
+    ends = field[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert np.abs(ends).max() <= 3.0 and np.abs(ends).max() > 2.7
+    elastic = np.stack([elastic_field((64, 64), rng, amount=2.0, sigma=8.0) for _ in range(40)])
+    assert elastic.std() == pytest.approx(2.0, rel=0.15)
+    assert np.abs(np.diff(elastic, axis=1)).mean() < 0.3  # smooth
+
+
+def test_a_constant_field_is_a_shift():
+    image = waves()["ir"]
+    moved = displaced(image, np.broadcast_to(np.array([3.0, -2.0], np.float32), (96, 96, 2)).copy())
+    np.testing.assert_allclose(moved[2:, :-3], image[:-2, 3:], atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"corners": -1.0}, {"elastic": float("inf")}, {"deformed": "vi"}])
+def test_impossible_deformations_are_refused(unchecked, wrong):
+    with pytest.raises(ValueError, match=r"give pixels, 0 or more|deformed is 'vi'"):
+        AugmentConfig(**wrong)
 
 
 def test_half_of_the_infrared_images_stand_on_a_pedestal():
