@@ -83,7 +83,7 @@ def stress_command(options: StressOptions) -> None:
         existing += check_files([*beside, *curves], sources=sources, own=True)
         refuse_existing(existing, overwrite=options.overwrite)
     shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": options.ir_range}
-    shared["align"] = options.registration.aligner(lambda: match_pairs(options.ir, options.vi, same_size=False)[0])
+    shared["align"] = options.registration.aligner(lambda: match_pairs(options.ir, options.vi, sizes="any")[0])
     if options.write_inputs is not None:
         attacked = weights[0] if weights else None
         count = write_inputs(options.ir, options.vi, options.write_inputs, weights=attacked, **shared)

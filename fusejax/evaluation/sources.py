@@ -1,21 +1,18 @@
 """The sources of scores: infrared with the values that the network saw, also for raw thermal."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
+from fusejax.inference import folder_ranges
 from fusejax.inference.align import Aligner
 from fusejax.inference.options import SourceOptions
 from fusejax.inference.pair_arrays import align_all
-from fusejax.inference.pair_sources import read_pair, read_values
-from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, choose_ranges, to_unit
-from fusejax.io.cameras import read_camera_layout
-from fusejax.io.image_headers import bits_per_sample
-from fusejax.io.images import ImageWarning, as_infrared, resample, to_float
+from fusejax.inference.pair_sources import read_pair, read_pair_header
+from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, to_unit
+from fusejax.io.images import as_infrared, resample, to_float
 from fusejax.io.pairing import PairPaths
-from fusejax.progress import track
 
 _READ = SourceOptions()
 
@@ -31,26 +28,8 @@ def find_ranges(pairs: Sequence[PairPaths], ir_range: RangeOption, *, quiet: boo
     Returns:
         The ranges.
     """
-    measured = ir_range == "auto" and any(_is_flir(pair) for pair in pairs)
-    ranges = choose_ranges(check_range(ir_range), _deep_images(pairs), unit="c" if measured else None)
-    for line in [] if quiet else ranges.lines():
-        warnings.warn(line, ImageWarning, stacklevel=3)
-    return ranges
-
-
-def _is_flir(pair: PairPaths) -> bool:
-    """Whether the infrared file states its temperatures, which are read in degrees Celsius."""
-    layout = read_camera_layout(pair.ir)
-    return layout is not None and layout.kind == "FLIR"
-
-
-def _deep_images(pairs: Sequence[PairPaths]) -> Iterator[Shaped[np.ndarray, "h w 1"]]:
-    """The infrared images of more than 8 bits, and those of cameras."""
-    deep = [pair for pair in pairs if read_camera_layout(pair.ir) or bits_per_sample(pair.ir) > 8]
-    values = (read_values(pair, _READ) for pair in deep)
-    if len(deep) > 1:
-        values = track(values, len(deep), description="measuring infrared values", unit="images")
-    yield from values
+    headers = {pair: read_pair_header(pair, _READ) for pair in pairs}
+    return folder_ranges.find_ranges(headers, check_range(ir_range), _READ, quiet=quiet)
 
 
 def read_sources(

@@ -220,7 +220,7 @@ def choose_pairs(
     Raises:
         ValueError: if the folders do not match, or `count` is below 1.
     """
-    found, _ = match_pairs(ir, vi, same_size=align is None or not align.any_size)
+    found, _ = match_pairs(ir, vi, sizes="any" if align is not None and align.any_size else "equal")
     if count is None or count >= len(found):
         return found
     if count < 1:

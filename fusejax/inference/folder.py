@@ -13,7 +13,7 @@ from typing import Any
 
 from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
-from fusejax.inference.folder_ranges import find_ranges, map_ahead
+from fusejax.inference.folder_ranges import PIXELS_IN_FLIGHT, THREADS, find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.options import FolderOptions, memory_limit
@@ -21,15 +21,12 @@ from fusejax.inference.pair_files import PairTask, Settings
 from fusejax.io.image_headers import ImageWarning
 from fusejax.progress import track
 
-_THREADS = 4
-# Limits for the pairs that are being read, and also for those being written, in addition to the
-# pair in the network: a number of pairs and a number of pixels. Larger images are fused one at a
-# time.
+# Limit for the pairs that are being read, and also for those being written, in addition to the pair
+# in the network; `PIXELS_IN_FLIGHT` limits both, too.
 _PAIRS_IN_FLIGHT = 8
-_PIXELS_IN_FLIGHT = 2**23
-# Bytes per pixel: 12 for a pair that waits for the network, 17 for one that is being colored and
+# Bytes per pixel: 12 for a pair that waits for the network, 25 for one that is being colored and
 # encoded.
-_BYTES_IN_FLIGHT = (12 + 17) * _PIXELS_IN_FLIGHT
+_BYTES_IN_FLIGHT = (12 + 25) * PIXELS_IN_FLIGHT
 # If a folder holds at least this many pairs of one size, the network is compiled for that exact
 # size: compiling costs about as much as for a bucket, and every pair is faster.
 _OWN_PROGRAM = 16
@@ -110,7 +107,7 @@ def fuse_folder(
         backend.check_size(size)
     folder = out if out != jobs.todo[0].target else out.parent
     make_out(folder, jobs.todo, bits=options.bits)
-    ranges = find_ranges(jobs, options, threads=_THREADS, pixels=_PIXELS_IN_FLIGHT)
+    ranges = find_ranges({job.pair: job.header for job in jobs.every}, options.ir_range, options)
     settings = Settings(folder, options, align, ranges)
     counts = Counter(job.size for job in jobs.every)
     exact = frozenset() if options.maps else frozenset(size for size, n in counts.items() if n >= _OWN_PROGRAM)
@@ -140,8 +137,8 @@ def _fuse_all(pairs: Sequence[PairTask], exact: frozenset[tuple[int, int]]) -> t
     said: set[str] = set()
     advised = False
     largest = max(math.prod(pair.job.size) for pair in pairs)
-    ahead = min(_PAIRS_IN_FLIGHT, _PIXELS_IN_FLIGHT // largest)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    ahead = min(_PAIRS_IN_FLIGHT, PIXELS_IN_FLIGHT // largest)
+    with ThreadPoolExecutor(THREADS) as pool:
         loaded = map_ahead(pool, PairTask.read, pairs, ahead=ahead)
         for pair in track(loaded, len(pairs), description="fusing", unit="pairs"):
             if pair.problem:

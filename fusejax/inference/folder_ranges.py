@@ -3,68 +3,75 @@
 import math
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
 
-from fusejax.inference.jobs import Jobs
-from fusejax.inference.options import FolderOptions, SourceOptions
-from fusejax.inference.pair_sources import read_values
-from fusejax.inference.thermal import Ranges, choose_ranges
+from fusejax.inference.options import SourceOptions
+from fusejax.inference.pair_sources import PairHeader, read_values
+from fusejax.inference.thermal import RangeOption, Ranges, choose_ranges
 from fusejax.io.cameras import Degrees
-from fusejax.io.image_headers import ImageWarning, bits_per_sample
+from fusejax.io.image_headers import ImageWarning
+from fusejax.io.pairing import PairPaths
 from fusejax.progress import track
 
 Item, T = TypeVar("Item"), TypeVar("T")
 
+THREADS = 4
+PIXELS_IN_FLIGHT = 2**23  # of images that are held at once; larger images are read one at a time
 
-def find_ranges(jobs: Jobs, options: FolderOptions, *, threads: int, pixels: int) -> Ranges:
+
+def find_ranges(
+    headers: Mapping[PairPaths, PairHeader], ir_range: RangeOption, options: SourceOptions, *, quiet: bool = False
+) -> Ranges:
     """The range of infrared values for each pixel type; "auto" measures all files together.
 
     Args:
-        jobs: all pairs of the call.
-        options: those of the call.
-        threads: number of images that are read at once.
-        pixels: most pixels that are held at once.
+        headers: all pairs, with what their headers say.
+        ir_range: what the user asked for, checked.
+        options: how sources are read.
+        quiet: show no warning that states the chosen range.
+
+    Returns:
+        The ranges.
 
     Raises:
         ValueError: if temperatures meet values of unknown unit, or "full", which they have not.
     """
-    unit = _unit(jobs, options)
-    if options.ir_range == "full" and unit is not None:
+    unit = _unit(headers, options)
+    if ir_range == "full" and unit is not None:
         raise ValueError("--ir-range full has no meaning for temperatures; give two numbers LOW HIGH, or auto.")
-    with ThreadPoolExecutor(threads) as pool:
-        images = _deep_images(jobs, options, pool, threads=threads, pixels=pixels)
-        ranges = choose_ranges(options.ir_range, images, unit=unit)
-    for line in ranges.lines():
+    with ThreadPoolExecutor(THREADS) as pool:
+        ranges = choose_ranges(ir_range, _deep_images(headers, options, pool), unit=unit)
+    for line in [] if quiet else ranges.lines():
         warnings.warn(line, ImageWarning, stacklevel=3)
     return ranges
 
 
 def _deep_images(
-    jobs: Jobs, options: SourceOptions, pool: ThreadPoolExecutor, *, threads: int, pixels: int
+    headers: Mapping[PairPaths, PairHeader], options: SourceOptions, pool: ThreadPoolExecutor
 ) -> Iterator[Shaped[np.ndarray, "h w 1"]]:
-    """The infrared images of more than 8 bits, and those of cameras."""
-    deep = [job.pair for job in jobs.every if job.layout or bits_per_sample(job.pair.ir) > 8]
-    largest = max(math.prod(job.size) for job in jobs.every)
-    ahead = min(threads, pixels // largest)
+    """The infrared images whose values depend on a range."""
+    deep = [pair for pair, header in headers.items() if header.deep]
+    largest = max(math.prod(header.ir) for header in headers.values())
+    ahead = min(THREADS, PIXELS_IN_FLIGHT // largest)
     images = map_ahead(pool, lambda pair: read_values(pair, options), deep, ahead=ahead)
     if len(deep) > 1:
         images = track(images, len(deep), description="measuring infrared values", unit="images")
     yield from images
 
 
-def _unit(jobs: Jobs, options: SourceOptions) -> Degrees | None:
+def _unit(headers: Mapping[PairPaths, PairHeader], options: SourceOptions) -> Degrees | None:
     """Unit of all temperatures, if it is known before pixels are read."""
     if options.units or options.ir_unit == "counts":
         return options.units
-    measured = [job.pair.ir for job in jobs.every if job.layout and job.layout.kind == "FLIR"]
+    measured = [pair.ir for pair, header in headers.items() if header.layout and header.layout.kind == "FLIR"]
     if not measured:
         return None
-    other = [j.pair.ir for j in jobs.every if not j.layout and bits_per_sample(j.pair.ir) >= 32]
+    other = [pair.ir for pair, header in headers.items() if not header.layout and header.ir_bits >= 32]
     if other:
         raise ValueError(
             f"{measured[0]} holds temperatures and {other[0]} holds floats, which may be in another unit; give "

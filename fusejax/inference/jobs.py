@@ -15,8 +15,8 @@ from pathlib import Path
 from fusejax.inference.beside import Beside, files_beside
 from fusejax.inference.options import FolderOptions, SourceOptions
 from fusejax.inference.pair_sources import PairHeader, in_one_file, read_pair_header
-from fusejax.io.cameras import CameraError, CameraLayout
-from fusejax.io.image_headers import ImageError, ImageWarning, bits_per_sample
+from fusejax.io.cameras import CameraError
+from fusejax.io.image_headers import ImageError, ImageWarning
 from fusejax.io.images import WRITTEN_SUFFIXES
 from fusejax.io.outputs import check_files, check_out
 from fusejax.io.pair_finding import find_pairs
@@ -55,14 +55,16 @@ def parse_shard(text: str) -> Shard:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One pair, the file that its fused image is written to, its height and width, and the content
-    of the infrared file if it is that of a camera.
-    """
+    """One pair, the file that its fused image is written to, and what the headers say."""
 
     pair: PairPaths
     target: Path
-    size: tuple[int, int]
-    layout: CameraLayout | None = None
+    header: PairHeader
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the fused image."""
+        return self.header.vi
 
     @property
     def name(self) -> Path:
@@ -118,7 +120,7 @@ def find_jobs(
     """
     resize, keep, skip_bad = options.resize is not None, options.skip_existing, options.skip_bad
     patterns = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern}
-    pairs, skipped = find_pairs(ir, vi, recursive=options.recursive, skip_bad=skip_bad, **patterns)
+    pairs, skipped = find_pairs(ir, vi, recursive=options.recursive, skip_bad=skip_bad, sizes="unread", **patterns)
     single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
     if options.frame != "vi" and pairs and not any(map(in_one_file, pairs)):
         raise PairError(
@@ -146,9 +148,9 @@ def find_jobs(
     pairs = [p for p in pairs if p.id not in problems]
     if not pairs:
         raise PairError("No usable pair is left:\n  " + "\n  ".join(list(problems.values())[:_SHOWN]))
-    targets = _targets(pairs, out, folders=not single, bits=options.bits, format=options.format)
-    found = [headers[pair] for pair in pairs]
-    jobs = [Job(p, target, h.vi, h.layout) for p, target, h in zip(pairs, targets, found, strict=True)]
+    bits = {pair.vi: options.bits or (16 if headers[pair].vi_bits > 8 else 8) for pair in pairs}
+    targets = _targets(pairs, out, bits, folders=not single, given=options.bits, format=options.format)
+    jobs = [Job(pair, target, headers[pair]) for pair, target in zip(pairs, targets, strict=True)]
     own = jobs if shard is None else jobs[shard[0] - 1 :: shard[1]]
     taken = _check_out(jobs, own, (ir, vi), out, options.beside)
     existing = [job.target for job in own if job.target in taken]
@@ -200,28 +202,35 @@ def _size_problem(
     return f"{text}; the aspect ratios differ, so resampling would distort the infrared image"
 
 
-def _targets(pairs: list[PairPaths], out: Path, *, folders: bool, bits: int | None, format: str | None) -> list[Path]:
+def _targets(
+    pairs: list[PairPaths], out: Path, bits: dict[Path, int], *, folders: bool, given: int | None, format: str | None
+) -> list[Path]:
+    """The fused images.
+
+    Args:
+        pairs: the pairs.
+        out: what the user named.
+        bits: bits of the fused image, by visible image.
+        folders: whether folders are fused.
+        given: the option `bits`.
+        format: the option `format`.
+    """
     if out.suffix.lower() in WRITTEN_SUFFIXES and not out.is_dir():
         vi, suffix = pairs[0].vi, out.suffix.lower()
         if folders:
             raise PairError(f"--out {out} has the suffix of an image, but folders are fused; name a folder.")
         if format and suffix not in (f".{format}", {"jpg": ".jpeg", "tif": ".tiff"}.get(format)):
             raise PairError(f"--out {out} has another suffix than --format {format}; give only one of the two.")
-        if suffix not in _SIXTEEN_BIT and (bits or _bits(vi)) == 16:
+        if suffix not in _SIXTEEN_BIT and bits[vi] == 16:
             raise PairError(f"--out {out}: {out.suffix} supports 8 bits only; write png or tif, or give --bits 8.")
         return [out]
-    if format and f".{format}" not in _SIXTEEN_BIT and bits != 8:
-        held = "--bits 16" if bits else next((f"{p.vi} has 16 bits" for p in pairs if _bits(p.vi) == 16), None)
+    if format and f".{format}" not in _SIXTEEN_BIT:
+        held = next(("--bits 16" if given else f"{vi} has 16 bits" for vi, each in bits.items() if each == 16), None)
         if held:
             raise PairError(f"--format {format} supports 8 bits only, but {held}; choose png or tif, or give --bits 8.")
     names = [p.id for p in pairs]
-    suffixes = [f".{format}" if format else lossless_suffix(p.vi, bits=bits) for p in pairs]
+    suffixes = [f".{format}" if format else lossless_suffix(p.vi, bits=given) for p in pairs]
     return [out / Path(n).parent / f"{p.vi.stem}{s}" for n, p, s in zip(names, pairs, suffixes, strict=True)]
-
-
-def _bits(vi: Path) -> int:
-    """Bits of the fused image of a visible one."""
-    return 16 if bits_per_sample(vi) > 8 else 8
 
 
 def lossless_suffix(vi: Path, *, bits: int | None = None) -> str:

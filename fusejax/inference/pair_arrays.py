@@ -131,7 +131,8 @@ class Sources:
         images = np.empty(self.vi.shape, dtype)
         for rows in self._strips():
             luma, vi = fused_y[:, rows], _to_unit_visible(self.vi[:, rows])
-            fused = luma if vi.shape[-1] == 1 else recolor(luma, vi)
+            vi_y = self.planes[1][:, rows] if "planes" in self.__dict__ else None
+            fused = luma if vi.shape[-1] == 1 else recolor(luma, vi, vi_y=vi_y)
             images[:, rows] = fused if np.issubdtype(dtype, np.floating) else from_float(fused, dtype)
         return images
 

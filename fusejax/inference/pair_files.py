@@ -22,7 +22,7 @@ from fusejax.inference.thermal import Range, Ranges
 from fusejax.inference.tiles import OnTile
 from fusejax.io.cameras import Camera, CameraError, Unit
 from fusejax.io.cameras.units import SYMBOLS
-from fusejax.io.image_headers import ImageError, bits_per_sample
+from fusejax.io.image_headers import ImageError
 from fusejax.io.images import as_infrared, to_float, write_image
 from fusejax.io.metadata import Metadata, ThermalFacts, read_metadata
 from fusejax.io.pairing import PairPaths, size_text
@@ -131,7 +131,6 @@ class PairTask:
                 self._fused_y = self._backend.fuse_sources(
                     self._sources, exact_size=exact_size, tile=self._tile, on_tile=_progress_printer()
                 )
-            self._sources = dataclasses.replace(self._sources)  # without its cached planes
         except (MemoryError, jax.errors.JaxRuntimeError) as error:
             if isinstance(error, jax.errors.JaxRuntimeError) and "memory" not in str(error).lower():
                 raise
@@ -221,8 +220,8 @@ def _write_beside(job: Job, fused: Fused, settings: Settings, unit: Unit | None)
         if settings.options.skip_existing and all(file.exists() for file in (path, *more)):
             continue
         if kind == "ir":
-            deep = bits_per_sample(job.pair.ir) > 8
-            write_image(path, fused.sources.infrared(np.uint16 if deep else np.uint8)[0])
+            dtype = np.uint16 if job.header.ir_bits > 8 else np.uint8
+            write_image(path, fused.sources.infrared(dtype)[0])
         elif kind == "panels":
             write_image(path, _panel(vi, fused, unit))
         elif kind == "maps":

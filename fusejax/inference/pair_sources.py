@@ -18,7 +18,7 @@ from fusejax.io.cameras import (
     read_camera_layout,
 )
 from fusejax.io.cameras.frame import Field, Frame
-from fusejax.io.image_headers import ImageError, image_size
+from fusejax.io.image_headers import ImageError, check_is_file, read_header
 from fusejax.io.images import as_infrared, read_image, upright
 from fusejax.io.infrared import read_infrared, turned_size, unit_problem
 from fusejax.io.pairing import PairPaths
@@ -55,31 +55,45 @@ class PairHeader(NamedTuple):
     Attributes:
         ir: height and width of the infrared image as `read_pair` gives it.
         vi: height and width of the visible image.
+        ir_bits: bits per channel of the infrared file, see `fusejax.io.image_headers.Header`; 8 for
+            the picture in a camera's file.
+        vi_bits: bits per channel of the visible file.
         layout: content of the infrared file, if it is that of a camera.
     """
 
     ir: Size
     vi: Size
+    ir_bits: int
+    vi_bits: int
     layout: CameraLayout | None
+
+    @property
+    def deep(self) -> bool:
+        """Whether infrared has more than 8 bits, or is a camera's, so that its range matters."""
+        return self.layout is not None or self.ir_bits > 8
 
 
 def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
     """Reads the headers of a pair.
 
     Raises:
-        ImageError: if a file cannot be read, see `image_size`, or does not state the temperatures
+        ImageError: if a file cannot be read, see `read_header`, or does not state the temperatures
             that are needed.
         CameraError: if a camera's file is damaged, or does not hold both images or how they lie.
     """
+    check_is_file(pair.ir)  # a pipe would be waited for
     layout = read_camera_layout(pair.ir)
     wanted = options.temperature or options.units
     if wanted and (problem := unit_problem(pair.ir, layout, stored=options.ir_unit)):
         raise ImageError(problem)
     if in_one_file(pair):
         size = turned_size(_field(pair, layout, options.kept).size, layout.turned if layout else 1)
-        return PairHeader(size, size, layout)
-    ir_size = turned_size(layout.ir, layout.turned) if layout else image_size(pair.ir)
-    return PairHeader(ir_size, image_size(pair.vi), layout)
+        return PairHeader(size, size, 8, 8, layout)
+    vi = read_header(pair.vi)
+    if layout:
+        return PairHeader(turned_size(layout.ir, layout.turned), vi.size, 8, vi.bits, layout)
+    ir = read_header(pair.ir)
+    return PairHeader(ir.size, vi.size, ir.bits, vi.bits, None)
 
 
 def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:

@@ -123,15 +123,6 @@ def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (width, height) if orientation in _TRANSPOSED else (height, width)
 
 
-def bits_per_sample(path: str | os.PathLike) -> int:
-    """Bits per channel of a readable image according to its header, see `Header`.
-
-    Raises:
-        ImageError: see `image_size`.
-    """
-    return read_header(path).bits
-
-
 def _bits(image: Image.Image, path: Path) -> int:
     if image.format == "PNG":  # Pillow hides the bit depth of color images
         return _first_bytes(path)[_PNG_BITS]

@@ -10,7 +10,7 @@ from fusejax.io.listing import images_of
 from fusejax.io.matching import holds_pairs, split_glob
 from fusejax.io.pair_list import is_pair_list
 from fusejax.io.pair_names import is_glob
-from fusejax.io.pairing import PairError, PairPaths, check_headers, folders_with_images, match_pairs
+from fusejax.io.pairing import PairError, PairPaths, Sizes, check_headers, folders_with_images, match_pairs
 
 _SEQUENCES = (".seq", ".csq", ".ats", ".sfmov")
 
@@ -23,8 +23,9 @@ def find_pairs(
     vi_pattern: str | None = None,
     recursive: bool = False,
     skip_bad: bool = False,
+    sizes: Sizes = "any",
 ) -> tuple[list[PairPaths], list[str]]:
-    """Pairs of two files, two folders, one folder, one list, or one file; sizes may differ.
+    """Pairs of two files, two folders, one folder, one list, or one file.
 
     Args:
         ir: infrared image or folder, path with wildcards, or CSV file that lists pairs.
@@ -35,6 +36,7 @@ def find_pairs(
         vi_pattern: see `match_pairs`.
         recursive: see `match_pairs`.
         skip_bad: see `match_pairs`.
+        sizes: see `match_pairs`.
 
     Returns:
         The pairs, sorted by name, and one line per skipped pair.
@@ -53,11 +55,11 @@ def find_pairs(
         )
     options = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern, "recursive": recursive, "skip_bad": skip_bad}
     if is_pair_list(ir):
-        return match_pairs(ir, vi, same_size=False, **options)
+        return match_pairs(ir, vi, sizes=sizes, **options)
     if _many(ir) and vi is None and not (ir_pattern and vi_pattern) and not _marked(ir, recursive=recursive):
-        return _alone(ir, ir_pattern, recursive=recursive, skip_bad=skip_bad)
+        return _alone(ir, ir_pattern, recursive=recursive, skip_bad=skip_bad, sizes=sizes)
     if _many(ir) and (vi is None or _many(vi)):
-        return match_pairs(ir, vi, same_size=False, **options)
+        return match_pairs(ir, vi, sizes=sizes, **options)
     if vi is not None and _many(ir) != _many(vi):
         folder, file = (ir, vi) if _many(ir) else (vi, ir)
         raise PairError(f"{folder} is a folder but {file} is not; give two files, or two folders.")
@@ -66,10 +68,11 @@ def find_pairs(
             f"--ir and --vi are the same file, {ir.resolve()}; give one infrared and one visible file, or leave out "
             "--vi if it is a camera's file that holds both."
         )
-    infrared_size(ir)
-    if vi is not None:
-        image_size(vi)
-    return [PairPaths((vi or ir).stem, ir, vi or ir)], []
+    pair = PairPaths((vi or ir).stem, ir, vi or ir)
+    if sizes != "unread":
+        infrared_size(ir)
+        image_size(pair.vi)
+    return [pair], []
 
 
 def _many(path: Path) -> bool:
@@ -84,7 +87,9 @@ def _marked(folder: Path, *, recursive: bool) -> bool:
     return any(holds_pairs(folder / name) for name in (folders_with_images(folder) if recursive else ["."]))
 
 
-def _alone(ir: Path, pattern: str | None, *, recursive: bool, skip_bad: bool) -> tuple[list[PairPaths], list[str]]:
+def _alone(
+    ir: Path, pattern: str | None, *, recursive: bool, skip_bad: bool, sizes: Sizes
+) -> tuple[list[PairPaths], list[str]]:
     """Files that are their own partners."""
     folder, pattern = split_glob(ir, pattern)
     names = sorted(folders_with_images(folder)) if recursive else ["."]
@@ -94,6 +99,6 @@ def _alone(ir: Path, pattern: str | None, *, recursive: bool, skip_bad: bool) ->
     pairs = [PairPaths(p.relative_to(folder).with_suffix("").as_posix(), p, p) for p in files]
     if again := [name for name, n in Counter(p.id for p in pairs).items() if n > 1]:
         raise PairError(f"{folder} has several files called {again[0]}; keep one of them, or choose by --ir-pattern.")
-    found = check_headers(pairs, {}, same_size=False)
+    found = check_headers(pairs, {}, sizes=sizes)
     found.check(str(folder), skip_bad=skip_bad)
     return found.pairs, found.problems

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from fusejax.io.annotations import AnnotationError, find_annotation, read_boxes
 from fusejax.io.cameras import CameraError
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 _SHOWN = 8
+
+Sizes = Literal["equal", "any", "unread"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,7 @@ def match_pairs(
     vi: str | Path | None,
     *,
     skip_bad: bool = False,
-    same_size: bool = True,
+    sizes: Sizes = "equal",
     min_side: int = 1,
     recursive: bool = False,
     ir_pattern: str | None = None,
@@ -101,7 +104,8 @@ def match_pairs(
         vi: folder of visible images, or a path with wildcards. None if `ir` is a CSV file, or a
             folder whose files hold both images.
         skip_bad: skip unusable pairs instead of raising.
-        same_size: whether the two images of a pair must have the same size.
+        sizes: which sizes the two images of a pair may have; with "unread", headers are left to the
+            caller.
         min_side: minimum side in pixels.
         recursive: also pair subfolders, which must have the same names in both.
         ir_pattern: names of the infrared files, such as "*_T.*"; with `vi_pattern`, files are
@@ -119,7 +123,7 @@ def match_pairs(
     if is_pair_list(ir):
         if vi is not None and Path(vi) != ir:
             raise PairError(f"{ir} lists pairs, so no other folder is needed; leave out {vi}.")
-        found = check_headers([PairPaths(*one) for one in listed(ir)], {}, same_size=same_size, min_side=min_side)
+        found = check_headers([PairPaths(*one) for one in listed(ir)], {}, sizes=sizes, min_side=min_side)
         found.check(str(ir), skip_bad=skip_bad)
         return found.pairs, found.problems
     ir, ir_pattern = split_glob(ir, ir_pattern)
@@ -130,7 +134,7 @@ def match_pairs(
             f"{given} is given alone; give --ir-pattern and --vi-pattern together, such as '*_T.*' '*_V.*'."
         )
     patterns = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
-    scan = functools.partial(scan_pair, same_size=same_size, min_side=min_side, **patterns)
+    scan = functools.partial(scan_pair, sizes=sizes, min_side=min_side, **patterns)
     found = _scan_trees(ir, vi, scan) if recursive else scan(ir, vi)
     found.check(f"{ir} and {vi}" if ir != vi else str(ir), skip_bad=skip_bad)
     return found.pairs, found.problems
@@ -169,7 +173,7 @@ def scan_pair(
     *,
     annotations: Path | None = None,
     prefix: str = "",
-    same_size: bool = True,
+    sizes: Sizes = "equal",
     min_side: int = 1,
     ir_pattern: str | None = None,
     vi_pattern: str | None = None,
@@ -181,7 +185,7 @@ def scan_pair(
         vi: folder of visible images; may be the same.
         annotations: folder of object boxes, whose files are also checked.
         prefix: prefix of the stems in the ids.
-        same_size: whether the images of a pair must have the same size.
+        sizes: see `match_pairs`.
         min_side: minimum side in pixels.
         ir_pattern: see `match_pairs`.
         vi_pattern: see `match_pairs`.
@@ -209,14 +213,14 @@ def scan_pair(
                 problems[stem_of(two)] = str(error)
                 continue
         pairs.append(PairPaths(prefix + stem_of(two), one, two, annotation))
-    return check_headers(pairs, problems, same_size=same_size, min_side=min_side)
+    return check_headers(pairs, problems, sizes=sizes, min_side=min_side)
 
 
-def check_headers(
-    pairs: Sequence[PairPaths], problems: Mapping[str, str], *, same_size: bool, min_side: int = 1
-) -> Scan:
-    """Reads every header."""
-    check = functools.partial(_header_problem, same_size=same_size, min_side=min_side)
+def check_headers(pairs: Sequence[PairPaths], problems: Mapping[str, str], *, sizes: Sizes, min_side: int = 1) -> Scan:
+    """Reads every header, unless `sizes` is "unread"."""
+    if sizes == "unread":
+        return Scan(list(pairs), [problems[s] for s in sorted(problems)])
+    check = functools.partial(_header_problem, sizes=sizes, min_side=min_side)
     with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
         headers = list(pool.map(check, pairs))
     return Scan(
@@ -225,16 +229,16 @@ def check_headers(
     )
 
 
-def _header_problem(pair: PairPaths, *, same_size: bool, min_side: int) -> str | None:
-    if same_size and pair.ir == pair.vi:
+def _header_problem(pair: PairPaths, *, sizes: Sizes, min_side: int) -> str | None:
+    if sizes == "equal" and pair.ir == pair.vi:
         return f"{pair.ir} would be both images, which only fusejax fuse reads; list its visible partner as well"
     try:
         # Whoever needs equal sizes reads the picture that a camera shows, not its values.
-        ir = image_size(pair.ir) if same_size else infrared_size(pair.ir)
+        ir = image_size(pair.ir) if sizes == "equal" else infrared_size(pair.ir)
         vi = image_size(pair.vi) if pair.vi != pair.ir else ir
     except (ImageError, CameraError) as error:
         return str(error)
-    if same_size and ir != vi:
+    if sizes == "equal" and ir != vi:
         return f"{pair.ir} is {size_text(ir)} but {pair.vi} is {size_text(vi)}; register or resize the pair first"
     if min(*ir, *vi) < min_side:
         return f"{pair.vi} is {size_text(vi)}, smaller than the crop of {min_side} pixels; lower data.crop"

@@ -29,7 +29,12 @@ def rgb_to_luma(rgb: Float[AnyArray, "*batch h w 3"]) -> Float[AnyArray, "*batch
     return (rgb @ LUMA_WEIGHTS)[..., None]
 
 
-def recolor(fused_y: Float[AnyArray, "*b h w 1"], vi: Float[AnyArray, "*b h w 3"]) -> Float[AnyArray, "*b h w 3"]:
+def recolor(
+    fused_y: Float[AnyArray, "*b h w 1"],
+    vi: Float[AnyArray, "*b h w 3"],
+    *,
+    vi_y: Float[AnyArray, "*b h w 1"] | None = None,
+) -> Float[AnyArray, "*b h w 3"]:
     """Gives a fused luma the color of the visible image (ours).
 
     The hue, that is, the direction of the chroma (R - Y, G - Y, B - Y), is kept. Its length grows
@@ -41,12 +46,13 @@ def recolor(fused_y: Float[AnyArray, "*b h w 1"], vi: Float[AnyArray, "*b h w 3"
     Args:
         fused_y: fused luma in [0, 1].
         vi: visible RGB in [0, 1].
+        vi_y: its luma, if it is known already.
 
     Returns:
         RGB in [0, 1], whose luma is `fused_y` up to rounding.
     """
     xp: Any = np if isinstance(vi, np.ndarray) else jnp
-    vi_y = rgb_to_luma(vi)
+    vi_y = rgb_to_luma(vi) if vi_y is None else vi_y
     chroma = (vi - vi_y) * xp.minimum((fused_y + CHROMA_FLOOR) / (vi_y + CHROMA_FLOOR), CHROMA_GAIN)
     above = chroma.max(axis=-1, keepdims=True) / xp.maximum(1 - fused_y, _TINY)
     below = -chroma.min(axis=-1, keepdims=True) / xp.maximum(fused_y, _TINY)

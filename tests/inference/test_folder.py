@@ -6,6 +6,7 @@ Which files are written where, which are kept, and every input that is rejected.
 import os
 import shutil
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
-from fusejax.inference import folder, folder_ranges, fuse_folder
+from fusejax.inference import folder, folder_ranges, fuse_folder, pair_arrays, pair_sources
 from fusejax.inference.fuser import Fuser
+from fusejax.io import image_headers, images
 from fusejax.io.images import ImageWarning, read_image, write_image
+from fusejax.ops import color
 
 
 @pytest.fixture(scope="module")
@@ -256,3 +259,22 @@ def test_a_pair_without_contrast_is_not_stretched(weights):
     one = black.copy()
     one[0, 0] = 1  # one level of noise
     np.testing.assert_array_equal(fuser.fuse(one, black, stretch=True), fuser.fuse(one, black))
+
+
+def test_headers_are_read_once_before_the_pixels_and_luma_is_computed_once(pairs, weights, tmp_path, monkeypatch):
+    read, lumas = Counter(), Counter()
+
+    def counted(counter, function, key):
+        def wrapped(*args, **kwargs):
+            counter[key(*args)] += 1
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    for module in (image_headers, images, pair_sources):
+        monkeypatch.setattr(module, "read_header", counted(read, module.read_header, Path))
+    for module in (pair_arrays, color):
+        monkeypatch.setattr(module, "rgb_to_luma", counted(lumas, module.rgb_to_luma, lambda rgb: rgb.shape))
+    fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, keep_ir=True)
+    assert set(read.values()) == {2}, "once for all checks, and once with the pixels"
+    assert sum(lumas.values()) == 2, "once per visible image"

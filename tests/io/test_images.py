@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fusejax.io.image_headers import bits_per_sample
+from fusejax.io.image_headers import read_header
 from fusejax.io.images import (
     ImageError,
     ImageWarning,
@@ -292,7 +292,7 @@ def test_thermal_files_may_hold_floats(tmp_path):
     kelvin = np.random.default_rng(0).uniform(280, 310, SIZE).astype(np.float32)
     Image.fromarray(kelvin).save(tmp_path / "a.tif")
     np.testing.assert_array_equal(read_thermal(tmp_path / "a.tif")[..., 0], kelvin)
-    assert (bits_per_sample(tmp_path / "a.tif"), image_size(tmp_path / "a.tif")) == (32, SIZE)
+    assert (read_header(tmp_path / "a.tif").bits, image_size(tmp_path / "a.tif")) == (32, SIZE)
 
 
 @pytest.mark.parametrize("empty", [np.nan, -np.inf, -9999, -3.4028235e38])
@@ -311,11 +311,11 @@ def test_pixels_without_data_count_as_the_coldest(tmp_path, empty):
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".bmp"])
 def test_depth_is_read_from_the_header(tmp_path, suffix):
     write_image(tmp_path / f"a{suffix}", noise())
-    assert bits_per_sample(tmp_path / f"a{suffix}") == 8
+    assert read_header(tmp_path / f"a{suffix}").bits == 8
     if suffix in (".png", ".tif"):
         for channels in (1, 3):
             write_image(tmp_path / f"b{suffix}", noise(np.uint16, channels))
-            assert bits_per_sample(tmp_path / f"b{suffix}") == 16
+            assert read_header(tmp_path / f"b{suffix}").bits == 16
 
 
 @pytest.mark.parametrize("suffix", [".pgm", ".jp2"])
@@ -325,7 +325,7 @@ def test_other_gray_formats_keep_their_depth(tmp_path, suffix, dtype):
     pixels = np.tile(noise(dtype, channels=1), (3, 3, 1))  # JPEG 2000 needs 32 pixels
     path = tmp_path / f"a{suffix}"
     Image.fromarray(pixels[..., 0]).save(path)
-    assert (bits_per_sample(path), image_size(path)) == (8 * pixels.itemsize, pixels.shape[:2])
+    assert (read_header(path).bits, image_size(path)) == (8 * pixels.itemsize, pixels.shape[:2])
     np.testing.assert_array_equal(read_thermal(path), pixels)
 
 
