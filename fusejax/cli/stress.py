@@ -14,7 +14,7 @@ from fusejax.io.pairing import match_pairs
 from fusejax.report.curves import curve_name, draw_curves, draw_grid
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.markdown import markdown
-from fusejax.report.ranking import better_high
+from fusejax.report.ranking import better
 from fusejax.report.robustness import area_table, areas
 from fusejax.report.tables import Table, condition_table
 
@@ -103,7 +103,7 @@ def stress_command(options: StressOptions) -> None:
     draw_grid(options.out / _GRID, result.examples)
     summary, strengths = stress_tables(result)
     head = "\n\n".join(result.notes)
-    names = [m for m in result.scores.metrics if better_high(m)]  # the others have no share that is retained
+    names = [m for m in result.scores.metrics if better(m) == "higher"]  # the others have no share that is retained
     found = areas(result.scores, result.groups, metrics=names) if names else None
     board = [area_table(found, metrics=names, pairs=len(result.scores.images))] if found else []
     write_tables(options.out, [result.scores], [*board, summary, strengths], head=head)
