@@ -3,13 +3,16 @@
 import dataclasses
 import importlib
 import itertools
+import json
 import re
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from fusejax.config import load_config
+from fusejax.data.synthetic import write_synthetic_folder
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TINY_SMOOTH = str(Path(__file__).parents[1] / "configs" / "tiny_smooth.py")
@@ -112,3 +115,51 @@ def test_phases_of_a_run_are_distinguished(load):
     # Reading and placing take 6 s, of which the 4 s step hides all but 2 s; saving costs 1 s.
     assert "| 5000.00 | 5000.00 to 5000.00 | 2000.00 | 28.6% |" in lines[2]
     assert lines[7].endswith("| 1000.00 | 14.3% |")
+
+
+def test_what_is_left_in_glare_is_a_difference_of_levels(load):
+    glare = load("glare")
+    vi_y, ir = np.ones((60, 80), np.float32), np.zeros((60, 80), np.float32)
+    vi_y[:, :20] = 0.2  # not saturated
+    ir[20:30, 40:50] = ir[:, :20] = 1.0
+    fused = np.full((60, 80), 0.5, np.float32)
+    fused[20:30, 40:50] += 10 / 255
+    assert glare.left_in_glare(fused, ir, vi_y) == pytest.approx(10, abs=1e-3)
+    assert np.isnan(glare.left_in_glare(fused, ir, 0 * vi_y))
+
+
+def test_the_share_of_fine_detail_is_that_of_a_known_spectrum(load):
+    spectra = load("path_spectra")
+    x = np.arange(128) / 128
+    waves = {cycles: np.broadcast_to(np.sin(2 * np.pi * cycles * x), (128, 128))[..., None] for cycles in (4, 40)}
+    assert spectra.spectrum(waves[4])[1] < 1e-3 and spectra.spectrum(waves[40])[1] > 0.999
+    curve, share = spectra.spectrum(waves[4] + waves[40])
+    assert share == pytest.approx(0.5, abs=0.01)
+    assert set(np.argsort(curve)[-2:]) == {2, 20}  # 4 / 128 and 40 / 128 cycles per pixel, rings of 1 / 64
+
+
+@pytest.mark.slow
+def test_costs_are_measured_row_by_row_and_continue(load, tmp_path):
+    costs = load("cost_table")
+    options = costs.CostOptions(tmp_path, ("light",), ("JAX float32",), ("48x32",), repeats=1)
+    costs.main(options)
+    (row,) = json.loads((tmp_path / "rows.json").read_text()).values()
+    assert row["parameters"] == 40997 and row["ms"] > 0 and row["GFLOP"] > 0
+    (tmp_path / "rows.json").write_text(json.dumps({"light, JAX float32, 48x32": row | {"ms": 123.0}}))
+    costs.main(options)
+    assert "| 123 |" in (tmp_path / "cost.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_leaderboard_continues_pair_by_pair(load, tmp_path, monkeypatch):
+    robustness = load("robustness")
+    robustness_set = tmp_path / "streets"
+    write_synthetic_folder(robustness_set, count=3, size=(48, 56))
+    kinds = {"degradations": ("blur", "dead"), "weights": (("average", "maximum"),)}
+    options = robustness.RobustnessOptions(tmp_path, tmp_path / "out", ("streets",), pairs=2, **kinds)
+    robustness.main(options)
+    text = (tmp_path / "out/robustness.md").read_text()
+    assert "2 pairs" in text and "blur, infrared" in text and "| average |" in text
+    monkeypatch.setattr(robustness, "stress_folders", None)
+    robustness.main(options)
+    assert (tmp_path / "out/robustness.md").read_text() == text
