@@ -11,7 +11,7 @@ from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.data.config import OBJECT_CLASSES
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.methods import Method, fuse_methods, name_methods
-from fusejax.evaluation.results import Evaluation, Scores
+from fusejax.evaluation.results import Evaluation, Scores, printable
 from fusejax.evaluation.video import evaluate_videos, with_frames
 from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
@@ -20,6 +20,7 @@ from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairPaths
 from fusejax.io.unfinished import unfinished_folder
 from fusejax.registration.aligner import RegisterInfrared
+from fusejax.registration.folder import write_looks
 from fusejax.registration.scores import FILES as ALIGNMENT_FILES
 from fusejax.registration.scores import measure_alignment, read_truths, write_alignment
 from fusejax.report.alignment import alignment_table
@@ -132,6 +133,8 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         result = _evaluate(options, methods, made, step)
         _report(result.tables, options)
         if options.page is not None:
+            if isinstance(step, RegisterInfrared):
+                result = _with_overlays(result, options, step, made)
             print(f"page: {write_page(options.page, result)}")
     return result.tables
 
@@ -179,6 +182,14 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path, s
 
 def _pairs(options: EvaluateOptions) -> Sequence[PairPaths]:
     return find_pairs(options.ir, options.vi, skip_bad=True)[0]
+
+
+def _with_overlays(result: Evaluation, options: EvaluateOptions, step: RegisterInfrared, made: Path) -> Evaluation:
+    """The page shows overlays before and after registration, and infrared as it was fused."""
+    names = {pair.id: printable(pair.id) for pair in _pairs(options)}
+    looks = write_looks((pair for pair in _pairs(options) if names[pair.id] in result.ir), step, made / "looks")
+    named = {title: {names[pair]: file for pair, file in files.items()} for title, files in looks.items()}
+    return dataclasses.replace(result, ir=result.ir | named.pop("infrared"), looks=named)
 
 
 def _measure_alignment(options: EvaluateOptions, step: Aligner | None) -> None:

@@ -155,6 +155,7 @@ class Evaluation:
             image if it was resampled (`resize`).
         vi: visible file of each image, by image name.
         fused: fused file of each image, by method name and then image name.
+        looks: further files to look at, by what they show and then image name.
     """
 
     scores: list[Scores]
@@ -163,6 +164,7 @@ class Evaluation:
     ir: dict[str, Path]
     vi: dict[str, Path]
     fused: dict[str, dict[str, Path]]
+    looks: dict[str, dict[str, Path]] = dataclasses.field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

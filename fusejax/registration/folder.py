@@ -2,17 +2,20 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from fusejax.inference.align import AlignError
 from fusejax.io.images import as_infrared, read_image, write_image
 from fusejax.io.infrared import read_infrared
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairPaths
-from fusejax.registration.aligner import warp_pixels
+from fusejax.registration.aligner import RegisterInfrared, warp_pixels
 from fusejax.registration.estimation import Registration, estimate
+from fusejax.registration.geometry import resampling
 from fusejax.registration.refinement import Model
 from fusejax.registration.rig import Rig, rig_of, write_rig
 
@@ -113,9 +116,8 @@ def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndar
     if warped.dtype.kind == "f":
         low, high = np.percentile(warped, [0.1, 99.9])
         warped = np.round(65535 * np.clip((warped - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint16)
-    shown_ir = _shown(warped) * (mask > 0)
-    shown_vi = _shown(vi.mean(axis=-1, keepdims=True))
-    overlay = np.concatenate([shown_ir, shown_vi, shown_vi], axis=-1)
+    overlay = overlaid(warped, vi, mask)
+    shown_ir, shown_vi = overlay[..., :1], overlay[..., 1:2]
     y, x = np.mgrid[: vi.shape[0], : vi.shape[1]] // _TILE
     board = np.where(((x + y) % 2 == 0)[..., None] | (mask == 0), shown_vi, shown_ir)
     files = {"ir": warped, "mask": (255 * mask).astype(np.uint8), "overlay": overlay, "checkerboard": board}
@@ -124,6 +126,54 @@ def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndar
             out / kind / f"{name}.png", pixels if pixels.dtype.kind == "u" else np.round(pixels).astype(np.uint8)
         )
     return [out / kind / f"{name}.png" for kind in files]
+
+
+def overlaid(ir: np.ndarray, vi: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Both images in one: infrared red and visible cyan, so that edges that do not meet are double.
+
+    Args:
+        ir: infrared image [h, w, 1] in any range.
+        vi: visible image [h, w, c] in any range.
+        mask: [h, w, 1], 0 where infrared has no pixels.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
+    shown_ir, shown_vi = _shown(ir) * (mask > 0), _shown(vi.mean(axis=-1, keepdims=True))
+    return np.concatenate([shown_ir, shown_vi, shown_vi], axis=-1)
+
+
+def write_looks(pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | Path) -> dict[str, dict[str, Path]]:
+    """Writes overlays of pairs as taken and registered, and the registered infrared images.
+
+    Args:
+        pairs: the pairs; those that are refused are left out.
+        step: a registration on the visible grid.
+        out: folder.
+
+    Returns:
+        By what is shown ("overlay as taken", "overlay registered", "infrared"), the files by the
+        id of the pair.
+
+    Raises:
+        ValueError: if an image cannot be read.
+        OSError: if a file cannot be written.
+    """
+    found: dict[str, dict[str, Path]] = {"overlay as taken": {}, "overlay registered": {}, "infrared": {}}
+    for pair in pairs:
+        ir, vi = _read(pair)
+        size = vi.shape[:2]
+        taken, inside = warp_pixels(ir, resampling(ir.shape[1] / size[1], ir.shape[0] / size[0]), size)
+        try:
+            registered = step(ir, vi, name=pair.id)
+        except AlignError:
+            continue
+        mask = inside if registered.mask is None else registered.mask
+        images = overlaid(taken, vi, np.ones_like(inside)), overlaid(registered.ir, vi, mask), _shown(registered.ir)
+        for files, kind, pixels in zip(found.values(), ("taken", "registered", "ir"), images, strict=True):
+            files[pair.id] = Path(out) / kind / f"{pair.id}.png"
+            write_image(files[pair.id], pixels)
+    return found
 
 
 def _shown(x: np.ndarray) -> np.ndarray:

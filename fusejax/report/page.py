@@ -168,6 +168,9 @@ def _layers(result: Evaluation, name: str, *, lossless: bool) -> list[dict[str, 
     for method, files in result.fused.items():
         for kind, path in map_files(files[name]).items():
             layers.append({"id": f"map:{method}:{kind}", "title": f"{method}: {kind}", "uri": encode(path)})
+    for title, files in result.looks.items():
+        if name in files:
+            layers.append({"id": f"look:{title}", "title": title, "uri": encode(files[name])})
     return layers
 
 

@@ -1,11 +1,15 @@
 """`fusejax register` and `fusejax fuse --register` on files."""
 
+import base64
 import dataclasses
+import io
 import json
+import re
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from test_registration import scene
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
@@ -148,3 +152,19 @@ def test_register_writes_transforms_images_and_a_rig(tmp_path, capsys):
     assert all((tmp_path / "out" / kind / "1.png").is_file() for kind in ("ir", "mask", "overlay", "checkerboard"))
     with pytest.raises(FileExistsError, match="use --overwrite"):
         register([*sources, "--out", str(tmp_path / "out")])
+
+
+def test_the_page_shows_overlays_before_and_after_registration(tmp_path):
+    sources = folders(tmp_path, [scene(size=(48, 64))])
+    given = [*sources, *rig_file(tmp_path), "--weights", "average", "--metrics", "EN", "--page", str(tmp_path / "page")]
+    evaluate(given)
+    text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+    layers = {layer["title"]: layer["uri"] for layer in data["images"][0]["layers"]}
+    assert list(layers) == ["infrared", "visible", "average", "overlay as taken", "overlay registered"]
+    files = {title: io.BytesIO(base64.b64decode(uri.split(",")[1])) for title, uri in layers.items()}
+    images = {title: np.asarray(Image.open(file)) for title, file in files.items()}
+    taken, registered = images["overlay as taken"].astype(int), images["overlay registered"].astype(int)
+    np.testing.assert_array_equal(taken[..., 1], registered[..., 1])  # the visible image stays
+    assert np.abs(taken[:, 20:, 0] - registered[:, :44, 0]).mean() < 3  # infrared moves by 20 pixels
+    assert registered[:, 46:, 0].max() == 0
