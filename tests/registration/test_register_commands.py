@@ -166,5 +166,7 @@ def test_the_page_shows_overlays_before_and_after_registration(tmp_path):
     images = {title: np.asarray(Image.open(file)) for title, file in files.items()}
     taken, registered = images["overlay as taken"].astype(int), images["overlay registered"].astype(int)
     np.testing.assert_array_equal(taken[..., 1], registered[..., 1])  # the visible image stays
-    assert np.abs(taken[:, 20:, 0] - registered[:, :44, 0]).mean() < 3  # infrared moves by 20 pixels
+    # Infrared moves by 20 pixels; each overlay has its own contrast.
+    assert np.corrcoef(taken[:, 20:, 0].ravel(), registered[:, :44, 0].ravel())[0, 1] > 0.99
+    assert np.corrcoef(taken[..., 0].ravel(), registered[..., 0].ravel())[0, 1] < 0.8
     assert registered[:, 46:, 0].max() == 0
