@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fusejax.data.synthetic import synthetic_pair
-from fusejax.evaluation import degradations
+from fusejax.evaluation import conditions, degradations
 from fusejax.evaluation.conditions import CONDITIONS, KINDS, Condition, _apply, apply_function, degrade, jpeg
 from fusejax.ops.filters import gaussian_blur
 
@@ -23,6 +23,34 @@ def distance(a, b):
 
 def run(name, image, strength, *, key=KEY):
     return apply_function(image, FUNCTIONS[name].function, strength, key=key)
+
+
+def test_each_kind_draws_its_own_noise_for_each_pair(monkeypatch):
+    keys = []
+
+    def note(image, function, strength, *, key):
+        keys.append(tuple(jax.random.key_data(key).tolist()))
+        return image
+
+    monkeypatch.setattr(conditions, "apply_function", note)
+    for kind, level, name in (
+        ("stripes", 1, "a"),
+        ("stripes", 4, "a"),
+        ("gaussian_noise", 1, "a"),
+        ("stripes", 1, "b"),
+    ):
+        degrade(PAIR["ir"], PAIR["vi"], Condition(kind, "ir", level), name=name)
+    assert keys[0] == keys[1], "stronger noise is weaker noise, scaled"
+    assert len(set(keys)) == 3
+
+
+def test_jpeg_keeps_half_the_resolution_of_chroma():
+    lines = np.zeros((16, 16, 3), np.uint8)
+    lines[:, ::2], lines[:, 1::2] = (200, 60, 60), (60, 117, 200)  # of nearly equal luma
+    found = jpeg(lines, quality=95).astype(int)
+    assert np.abs(np.diff(found, axis=1))[:, 2:-2].max() < 30, "neighbors have one color"
+    blocks = np.repeat(lines[:, :2].reshape(16, 2, 3), 8, axis=1)
+    assert np.abs(jpeg(blocks, quality=95).astype(int) - blocks)[:, [2, 13]].max() < 30
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -42,6 +42,15 @@ def test_a_method_that_always_wins_is_first_with_an_interval_that_says_so():
     assert 0 < first.low <= first.ability <= first.high
 
 
+def test_the_interval_holds_95_percent_of_the_draws_of_images():
+    """Two methods on 40 images, so that the number of wins in a draw is binomial."""
+    choices = [choice("a", "b", "left" if n < 24 else "right", image=f"{n:02d}") for n in range(40)]
+    first, _ = preferences(choices)
+    wins = np.random.default_rng(1).binomial(40, 0.6, 100_000)
+    low, high = np.quantile(np.log((wins + 0.5) / (40 - wins + 0.5)) / 2, (0.025, 0.975))
+    assert (first.low, first.high) == pytest.approx((low, high), abs=0.06)  # one win more or less is 0.05
+
+
 def test_sides_do_not_matter_and_ties_count_half():
     one = [choice("a", "b", "left"), choice("a", "b", "equal"), choice("b", "a", "left", image="c")]
     other = [choice("b", "a", "right"), choice("b", "a", "equal"), choice("a", "b", "right", image="c")]
@@ -55,6 +64,7 @@ def test_agreement_is_the_share_of_equal_answers_of_two_viewers():
     assert agreement(answers) == 1
     answers += [choice("a", "b", "left", image="q"), choice("a", "b", "equal", image="q", viewer="y")]
     assert agreement(answers) == 0.5
+    assert agreement([*answers, choice("a", "b", "right")]) == pytest.approx(1 / 3), "not with one's own answers"
 
 
 def test_metrics_that_predict_choices_are_found():

@@ -55,6 +55,22 @@ def test_other_files_are_refused(tmp_path):
         read_scores(tmp_path / "a.csv")
 
 
+def test_a_method_without_any_value_is_counted_where_there_is_only_one_condition():
+    values = np.zeros((2, 1, 3, 1))
+    values[1] = np.nan
+    alone = Scores(("a", "b"), ("1", "2", "3"), ("EN",), values, "exact")
+    assert alone.left_out() == [("b", "EN", 3)]
+    both = Scores(
+        ("a", "b"),
+        ("1", "2", "3"),
+        ("EN",),
+        np.concatenate([values, 0 * np.zeros_like(values)], 1),
+        "exact",
+        ("c", "d"),
+    )
+    assert both.left_out() == [], "a condition that a method lacks"
+
+
 def test_means_leave_out_and_count_what_is_not_finite(scores):
     mean = scores.mean("a")
     by_condition = [np.mean(scores.values[0, 0, [0, 2, 3], 0]), *scores.values[0, 1:, :, 0].mean(axis=1)]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import fusejax
-from fusejax.export import export_weights
+from fusejax.export import export_weights, exporting
 from fusejax.export.exporting import LIMITS
 from fusejax.export.promise import check_file
-from fusejax.inference import standalone
+from fusejax.inference import Fuser, standalone
 from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig
 from fusejax.models.networks import NETWORKS, build
 from fusejax.weights.files import load_weights, save_weights
@@ -196,6 +196,41 @@ def test_weights_as_a_file_keep_their_origin(weights, tmp_path):
         export_weights(weights["light"], tmp_path / "b.safetensors", format="safetensors", color=True)
     with pytest.raises(ValueError, match="parameters only"):
         export_weights(weights["light"], tmp_path / "b.safetensors", format="safetensors", strength_input=True)
+
+
+@pytest.mark.parametrize(
+    ("precision", "error", "kept"),
+    [("float32", 5e-5, True), ("float32", 2e-4, False), ("float16", 7e-3, True), ("float16", 9e-3, False)],
+)
+def test_a_file_that_differs_by_more_than_its_limit_leaves_the_older_one(
+    weights, tmp_path, monkeypatch, precision, error, kept
+):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(
+        exporting, "_random_pairs", lambda size, color: [tuple(rng.random((2, 1, 8, 8, 1), np.float32))]
+    )
+    exact = Fuser.load(weights["light"])
+    fused = lambda path, pairs: [exact.fuse(*pair, ir_range="full") + np.float32(error) for pair in pairs]  # noqa: E731
+    monkeypatch.setattr(exporting, "_fused_by_weights", fused)
+    out = tmp_path / "a.safetensors"
+    out.write_text("older")
+    options = {"format": "safetensors", "precision": precision, "overwrite": True}
+    if kept:
+        assert export_weights(weights["light"], out, **options)["largest_difference"] == pytest.approx(error, rel=0.02)
+        assert type(load_weights(out)[1]) is LightConfig
+    else:
+        with pytest.raises(ValueError, match=rf"differs from the library by {error:.1g}.*; it was not kept"):
+            export_weights(weights["light"], out, **options)
+        assert out.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.slow
+def test_a_program_runs_on_every_platform(exported):
+    file, _ = exported("light", "stablehlo")
+    with zipfile.ZipFile(file) as archive:
+        program = jax.export.deserialize(bytearray(archive.read(standalone.PROGRAM)))
+    assert program.platforms == ("cpu", "cuda", "tpu")
 
 
 @pytest.mark.slow

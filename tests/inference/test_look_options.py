@@ -9,6 +9,7 @@ from fusejax.cli.main import main
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import FrameFuser
 from fusejax.inference.content import empty_weight
+from fusejax.inference.isotherm import mark_above
 from fusejax.inference.styles import (
     check_style,
     color_bar,
@@ -38,6 +39,21 @@ def test_strength_moves_from_the_visible_image_through_the_fused_one(pair):
     np.testing.assert_allclose(luma[0.5], (luma[0.0] + luma[1.0]) / 2, atol=1.5)
     np.testing.assert_allclose(luma[2.0], np.clip(2 * luma[1.0] - luma[0.0], 0, 255), atol=2.5)
     assert (luma[2.0] > luma[1.0] + 5).any()
+
+
+def test_slopes_beside_strong_edges_are_no_edges():
+    saw = (np.arange(72, dtype=np.float32) % 36 * 0.025)[None, :, None].repeat(24, 0)  # 0.025 per pixel, then -0.9
+    drawn = np.abs(edge_overlay(saw, np.zeros((24, 72, 3), np.float32))).max(axis=(0, 2))
+    assert drawn[35:37].min() > 0.5
+    np.testing.assert_array_equal(drawn[8:28], 0)
+
+
+def test_only_what_is_hotter_than_the_limit_is_marked():
+    image = np.full((1, 3, 3), 100, np.uint8)
+    marked = mark_above(image, np.float32([[[29.5], [30.0], [30.5]]]), 30.0)
+    np.testing.assert_array_equal(marked[:, :2], image[:, :2])
+    assert marked[0, 2, 0] > 150
+    assert marked[0, 2, 2] < 100
 
 
 @pytest.mark.parametrize("strength", [-0.1, 2.1, float("nan")])

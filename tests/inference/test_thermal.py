@@ -105,6 +105,15 @@ def test_display_images_keep_the_range_of_their_type():
     assert describe_range((0, 255), np.uint8) is None
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_raw_image_makes_all_of_its_type_raw(order):
+    raw = np.random.default_rng(0).integers(7000, 7100, (16, 16, 1)).astype(np.uint16)
+    display = (257 * np.random.default_rng(0).integers(20, 40, (16, 16, 1))).astype(np.uint16)
+    low, high = automatic_ranges([raw, display][::order])[np.dtype(np.uint16)]
+    assert 257 * 20 <= low < raw.min()
+    assert raw.max() < high <= 257 * 40
+
+
 @pytest.mark.parametrize("bad", ["none", (5, 5), (9, 1), (0, np.nan)])
 def test_impossible_ranges_are_refused(bad, unchecked):
     with pytest.raises(ValueError, match="ir_range is"):

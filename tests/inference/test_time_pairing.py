@@ -10,6 +10,7 @@ from video_making import encode, gray, visible
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.time_pairing import find_offset
 from fusejax.inference.video import fuse_video
+from fusejax.inference.video_plan import pair_by_time
 from fusejax.io.frame_folder import FrameFolder
 from fusejax.io.images import read_image, write_image
 from fusejax.io.pyav import VideoError
@@ -41,6 +42,15 @@ def test_a_slow_infrared_video_is_held(weights, tmp_path):
     wanted = expected(Fuser.load(weights), partners, VideoFile(vi))
     for luma, frame in zip(wanted, VideoFile(fused.written), strict=True):
         np.testing.assert_allclose(frame.luma(), luma, atol=0.5 / 219 + 1e-6)
+
+
+def test_frames_of_a_very_slow_camera_are_held_for_one_and_a_half_intervals(tmp_path):
+    for name, count in (("ir", 2), ("vi", 30)):
+        for k in range(count):
+            write_image(tmp_path / name / f"{k:02d}.png", np.zeros((8, 8), np.uint8))
+    ir, vi = FrameFolder(tmp_path / "ir", Fraction(1)), FrameFolder(tmp_path / "vi", Fraction(10))
+    partners = [None if found is None else found.seconds for found, _ in pair_by_time(ir, vi, 0.0)]
+    assert partners == [0.0] * 10 + [1.0] * 16 + [None] * 4
 
 
 def test_an_offset_moves_infrared_and_what_has_no_partner_is_left_out(weights, tmp_path):

@@ -188,6 +188,15 @@ def test_absurd_constants_do_not_keep_the_counts_back(tmp_path):
     np.testing.assert_array_equal(read.thermal[..., 0], scene())
 
 
+def test_what_is_colder_than_the_formula_can_say_is_the_coldest(tmp_path):
+    counts = scene()
+    counts[0, :5] = 0
+    camera = camera_record(planck=PLANCK | {"o": -4000})  # no radiation is 4000 counts
+    read = read_camera_file(stored(tmp_path, flir_jpeg(counts, camera=camera)))
+    assert read is not None
+    assert (read.thermal[0, :5] == read.thermal[counts > 0].min()).all() and np.ptp(read.thermal) > 1
+
+
 def test_temperatures_convert_between_scales():
     np.testing.assert_allclose(convert(np.array([273.15, 373.15]), "k", "c"), [0, 100], atol=1e-4)
     np.testing.assert_allclose(convert(np.array([27315, 37315], np.uint16), "ck", "f"), [32, 212], atol=1e-4)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,7 @@ def test_own_files_are_known_by_their_content(tmp_path):
     assert made_here(tmp_path / "report.png") and not made_here(tmp_path / "image.png")
     files = [tmp_path / "report.png", tmp_path / "image.png", tmp_path / "none.png"]
     assert check_files(files, own=True) == [tmp_path / "image.png"]
+    assert check_files(files[:1], sources=[tmp_path], own=True) == [], "also in a folder of sources"
     assert check_files(files) == files[:2]
 
 
@@ -118,6 +120,23 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
         assert path.read_text() == "two"
     assert path.read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_hidden_file_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
+    """As by a process that takes it for abandoned."""
+    fcntl, made = pytest.importorskip("fcntl"), []
+
+    def lock(held, how):
+        made.extend(path for path in tmp_path.glob(".fusejax-*"))
+        if len(made) == 1:
+            made[0].unlink()
+        return fcntl.flock(held, how)
+
+    monkeypatch.setattr(unfinished, "fcntl", SimpleNamespace(flock=lock, LOCK_EX=fcntl.LOCK_EX, LOCK_NB=fcntl.LOCK_NB))
+    with writing(tmp_path / "a.txt") as hidden, open(hidden, "rb") as other:
+        assert len(made) > 1
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 LEFT_BY = """

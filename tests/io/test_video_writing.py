@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from video_making import encode, ffmpeg, visible
 
+from fusejax.io.matroska_aspect import _CRC, _SEGMENT, _TRACKS, _elements, _find
 from fusejax.io.video import VideoFile
 from fusejax.io.video_writing import VideoWriter, from_pixels
 
@@ -72,6 +74,11 @@ def test_any_aspect_fits_into_the_header_and_the_pixels_stay(tmp_path, aspect):
         with VideoWriter(path, codec="ffv1", rate=RATE, aspect=aspect) as writer:
             for _ in range(3):
                 writer.write(from_pixels(pixels))
+        head = bytearray(path.read_bytes()[: 2**16])
+        tracks = _find(head, _find(head, 0, len(head), _SEGMENT).content, len(head), _TRACKS)
+        check = next(_elements(head, tracks.content, tracks.end))
+        stored = int.from_bytes(head[check.content : check.end], "little")
+        assert (check.number, stored) == (_CRC, zlib.crc32(head[check.end : tracks.end]))
         video = VideoFile(path)
         assert float(video.aspect) == pytest.approx(float(aspect), rel=1e-4)
         assert video.count == 3

@@ -24,7 +24,12 @@ from fusejax.registration import (
     warp,
     write_rig,
 )
+from fusejax.registration.estimation import Registration
+from fusejax.registration.geometry import map_points, translation
 from fusejax.registration.made_up import deformed_pair
+from fusejax.registration.rig import rig_of
+from fusejax.registration.search import SIDE, similarity
+from fusejax.registration.trust import verdict
 
 pytestmark = pytest.mark.optimized
 
@@ -51,6 +56,31 @@ def test_warp_agrees_with_opencv_and_says_where_it_has_pixels():
     assert 0.9 < inside.mean() < 1
     assert np.abs(np.asarray(ours[0, ..., 0]) - theirs)[inside].max() < 0.02  # OpenCV rounds to 1/32 pixel
     assert (np.asarray(ours[0, ..., 0])[~inside] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("second", "mirrored", "reason"), [(0.96, 0.89, ""), (0.98, 0, "two answers"), (0, 0.91, "mirrored")]
+)
+def test_an_answer_is_refused_if_another_is_nearly_as_good(second, mirrored, reason):
+    found = verdict(0.9, 2.0, 2.0 * second, 2.0 * mirrored)
+    assert reason in found and bool(found) == bool(reason)
+
+
+@pytest.mark.parametrize(("scale", "step"), [(0.5, 1.0), (2.0, 2.0)])
+def test_shifts_of_the_search_are_in_pixels_of_the_smaller_image(scale, step):
+    center = np.full((1, 2), (SIDE - 1) / 2)
+    np.testing.assert_allclose(
+        map_points(similarity(scale, 0.3, 3, -1), center) - center, [[3 * step, -step]], atol=1e-9
+    )
+
+
+def test_a_rig_is_the_median_of_the_pairs_that_agree():
+    def found(x):
+        return Registration(translation(x, 0.0), "translation", 1.0, 0.9, 1.0, 0.5, 0.5, 1.0, "")
+
+    rig = rig_of([found(x) for x in (2.0, 2.0, 2.0, 6.0)], [((48, 64), (48, 64))] * 4)
+    np.testing.assert_allclose(rig.matrix, translation(2.0, 0.0), atol=1e-9)
+    assert (rig.images, rig.tried) == (4, 4)
 
 
 def test_gradients_of_warp_match_finite_differences():

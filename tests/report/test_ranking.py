@@ -53,6 +53,19 @@ def test_the_interval_is_that_of_resampled_means():
     assert found.ahead[0, 1] == pytest.approx(expected, abs=0.01)  # 3 standard errors
 
 
+def test_sets_are_drawn_independently_and_conventions_alike(hard):
+    noise = np.random.default_rng(2).standard_normal(40)
+    values = np.stack([hard, hard + noise])[:, None, :, None]
+
+    def table(name, convention="exact"):
+        return Scores(("a", "b"), tuple(map(str, range(40))), ("EN",), values, convention, name=name)
+
+    alone, twice = rank([table("s")]).drawn[:, 0], rank([table("s"), table("t")]).drawn[:, 0]
+    np.testing.assert_array_equal(rank([table("s", "tang")]).drawn[:, 0], alone)
+    assert set(alone) <= {1.0, 1.5, 2.0}
+    assert np.isin(twice, 1.5).mean() > 0.2, "in some draws, the sets contradict each other"
+
+
 def test_equal_methods_share_and_undefined_ones_come_last(hard):
     nothing = np.full(40, np.nan)
     found = ranking({"EN": hard}, {"EN": hard}, {"EN": nothing})

@@ -19,6 +19,7 @@ from fusejax.inference.folder import fuse_folder
 from fusejax.inference.loading import load
 from fusejax.io.images import write_image
 from fusejax.serve.app import ServeOptions, create_app
+from fusejax.serve.counts import Counts
 
 pytest.importorskip("fastapi")
 pytest.importorskip("python_multipart")
@@ -157,6 +158,18 @@ def test_many_clients_get_the_same_bytes(port, pair):
         answers = list(pool.map(lambda _: fuse(port, uploads(pair)), range(48)))
     assert {status for status, *_ in answers} == {200}
     assert len({data for _, data, _ in answers}) == 1
+
+
+def test_times_are_counted_in_every_bucket_that_holds_them():
+    counts = Counts()
+    for status, seconds in ((200, 0.2), (200, 7.0), (413, 0.01)):
+        counts.note(status, seconds)
+    lines = counts.text().splitlines()
+    found = {line.split('"')[1]: int(line.split()[-1]) for line in lines if "_bucket" in line}
+    bounds = ("0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "+Inf")
+    assert found == dict(zip(bounds, (0, 0, 1, 1, 1, 1, 1, 2, 2, 2), strict=True))
+    assert "fusejax_fuse_seconds_sum 7.200000" in lines and "fusejax_fuse_seconds_count 2" in lines
+    assert 'fusejax_requests_total{status="413"} 1' in lines
 
 
 def test_figures_and_description(port, pair):

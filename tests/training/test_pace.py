@@ -19,3 +19,14 @@ def test_the_first_estimate_waits_for_its_step(monkeypatch):
     assert not any(lines.values())
     pace.begin()
     assert pace.needs_result(40)
+
+
+def test_there_is_a_line_every_half_minute(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace, said = Pace(10_000), []
+    for step in range(1, 200):
+        now[0] += 1.0
+        if pace.stepped(step):
+            said.append(step)
+    assert said == [1, 11, 41, 71, 101, 131, 161, 191]
