@@ -1,6 +1,7 @@
 """`fusejax compare`: one table of methods over several sets, with ranks, a plot and images."""
 
 import dataclasses
+import fnmatch
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from fusejax.weights.files import shipped_weights
 
 _DISTRIBUTIONS = "distributions.png"
 _AGREEMENT = "agreement.md"
+_LEAST_IMAGES = 2  # of a stratum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,8 @@ class CompareOptions:
             per set.
         rows: CSV or Markdown file of means measured elsewhere; they are ranked with the others.
         convention: which toolkit's metric definitions to use.
+        strata: parts of the sets that get tables of their own, NAME=PATTERN with wildcards for the
+            names of images, such as 'night=*N' for MSRS; parts need at least two images.
         against: further conventions that score the same images; agreement.md then says how far the
             rankings agree (Kendall's tau), and which metrics disagree with themselves.
         stretched: also score all images after a stretch of their luma to the full range, as some
@@ -70,6 +74,7 @@ class CompareOptions:
     others: Repeated = ()
     rows: Path | None = None
     convention: ConventionName = "exact"
+    strata: Repeated = ()
     against: tuple[ConventionName, ...] = ()
     stretched: bool = False
     metrics: tuple[str, ...] | None = None
@@ -128,6 +133,8 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
 
 def _check(options: CompareOptions) -> None:
     check_out(options.out)
+    if wrong := [text for text in flat(options.strata) if not all(text.partition("="))]:
+        raise ValueError(f"--strata {wrong[0]}: expected NAME=PATTERN, such as 'night=*N'.")
     check_count(options.blind_pairs, "--blind-pairs")
     if not options.blind and (options.blind_pairs or options.blind_focus or options.blind_gray):
         raise ValueError("--blind-pairs, --blind-focus and --blind-gray are for the page of --blind; also give that.")
@@ -164,7 +171,19 @@ def _write(
     named: dict[str, Ranking] = dict(zip((each.name for each in scores), by_set, strict=True))
     plot_ranks(options.out / "ranks.png", overall, named)
     tables = [score_table(each, ranking, known=known) for each, ranking in zip(scores, by_set, strict=True)]
+    tables += [score_table(part, rank([part])) for part in _strata(scores, flat(options.strata))]
     return write_tables(options.out, scores, [rank_table(overall, scores), *tables])
+
+
+def _strata(scores: Sequence[Scores], given: Sequence[str]) -> list[Scores]:
+    """Parts of the sets by the names of their images."""
+    parts = []
+    for each in scores:
+        for name, _, pattern in (text.partition("=") for text in given):
+            images = [image for image in each.images if fnmatch.fnmatchcase(image, pattern)]
+            if len(images) >= _LEAST_IMAGES:
+                parts.append(dataclasses.replace(each.select(images=images), name=f"{each.name}, {name}"))
+    return parts
 
 
 def _draw(result: Evaluation, options: CompareOptions) -> None:

@@ -1,5 +1,6 @@
 """Comparing methods: what is fused, scored and ranked, and rows measured elsewhere."""
 
+import dataclasses
 import math
 
 import cv2
@@ -47,6 +48,7 @@ def compared(root, tmp_path_factory):
         convention="cddfuse",
         against=("vifb",),
         stretched=True,
+        strata=(("all=*", "night=night*"),),
     )
     return options, compare_command(options)
 
@@ -94,7 +96,10 @@ def test_conventions_and_stretched_images_are_scored_beside_the_plain_ones(compa
     assert tables[1].methods == (*METHODS, *(f"{method} (stretched)" for method in METHODS))
     text = (options.out / "agreement.md").read_text()
     assert "Kendall's tau" in text and "if this method alone is stretched" in text
-    assert "(stretched)" not in (options.out / "table.md").read_text()
+    table = (options.out / "table.md").read_text()
+    assert "(stretched)" not in table and f"**{SET}, all**" in table and "night**" not in table  # which is one image
+    with pytest.raises(ValueError, match="--strata night: expected NAME=PATTERN"):
+        compare_command(dataclasses.replace(options, out=root / "x", strata=(("night",),)))
 
 
 @pytest.mark.slow
