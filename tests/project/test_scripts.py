@@ -13,6 +13,7 @@ import pytest
 
 from fusejax.config import load_config
 from fusejax.data.synthetic import write_synthetic_folder
+from fusejax.io.images import write_image
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TINY_SMOOTH = str(Path(__file__).parents[1] / "configs" / "tiny_smooth.py")
@@ -163,3 +164,31 @@ def test_the_leaderboard_continues_pair_by_pair(load, tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "stress_folders", None)
     robustness.main(options)
     assert (tmp_path / "out/robustness.md").read_text() == text
+
+
+def test_contrast_of_a_person_is_signed_and_that_of_the_ring_around_the_box(load):
+    script = load("people_contrast")
+    ir = np.full((60, 60), 0.3, np.float32)
+    ir[20:40, 25:35] = 0.7
+    box = (24, 18, 36, 42)
+    half, inverted = 0.5 * ir, 1 - ir
+    found = script.contrasts([ir, half, inverted, np.ones_like(ir)], ir, box)
+    assert found == pytest.approx([102, 51, -102, 0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_people_are_measured_in_annotated_images(load, tmp_path, capsys):
+    """The infrared image itself keeps all of the contrast; the visible one, which is flat, none."""
+    ir = np.random.default_rng(0).integers(38, 43, (64, 64), np.uint8)  # not constant, which counts as empty
+    ir[20:40, 25:35] = 200
+    root = tmp_path / "llvip/test_dev"
+    write_image(root / "ir/a.png", ir[..., None])
+    write_image(root / "vi/a.png", np.full((64, 64, 3), 30, np.uint8))
+    (root / "boxes").mkdir()
+    (root / "boxes/a.json").write_text('[{"label": "person", "xyxy": [24, 18, 36, 42]}]')
+    write_image(tmp_path / "others/llvip/test_dev/a.png", np.full((64, 64, 1), 30, np.uint8))
+    others = (f"flat={tmp_path / 'others'}",)
+    load("people_contrast").main(load("people_contrast").PeopleOptions(tmp_path, ("maximum",), others))
+    said = capsys.readouterr().out
+    assert "maximum: ratio 1.00 on average, at least 1.00, 1 of 1 >= 0.8" in said
+    assert "flat: ratio 0.00 on average" in said
