@@ -1,6 +1,6 @@
 """The slowest operations of a training step on this device, from a profiler trace.
 
-    python scripts/benchmarks/profile_step.py [--config angularfuse] [--steps 5] [--rows 12]
+    python scripts/bench.py profile [--config angularfuse] [--steps 5] [--rows 12]
 
 Every event of the trace that names an instruction of the compiled program is attributed to the line
 of source that the instruction came from: the innermost module without its number, and forward or
@@ -15,10 +15,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import jax
-import tyro
-from bench_device import example_batch
 from jax.profiler import ProfileData
 
+from benchmarks.device import example_batch
 from fusejax.config import load_config
 from fusejax.training.program import Program
 from fusejax.training.sharding import make_mesh
@@ -90,7 +89,3 @@ def main(options: ProfileOptions) -> None:
     print("| operation | ms per step | share |\n|---|--:|--:|")
     for name, time in sorted(found.items(), key=lambda x: -x[1])[: options.rows]:
         print(f"| {name} | {time:.1f} | {time / sum(found.values()):.1%} |")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(ProfileOptions))

@@ -1,4 +1,4 @@
-"""Twins of networks in PyTorch, eager and compiled, for bench.py and bench_device.py.
+"""Twins of networks in PyTorch, eager and compiled, for the benchmarks of steps and devices.
 
 They are `torch_twin` and `torch_light_twin`: the same networks, written from the specification.
 """

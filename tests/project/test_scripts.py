@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import itertools
 import json
 import re
@@ -29,16 +30,27 @@ def load(monkeypatch):
     "name",
     sorted(
         ".".join(path.relative_to(SCRIPTS).with_suffix("").parts)
-        for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("benchmarks/*.py")]
+        for path in [*SCRIPTS.glob("*.py"), *SCRIPTS.glob("benchmarks/*.py"), *SCRIPTS.glob("tables/*.py")]
     ),
 )
 def test_every_script_finds_what_it_imports(load, name):
     assert load(name).__doc__
 
 
+@pytest.mark.parametrize("name", ["bench", "table"])
+def test_every_kind_of_script_is_found_by_its_name(load, name, monkeypatch):
+    kinds = load(name).KINDS
+    for kind, module in kinds.items():
+        assert inspect.signature(load(module).main).parameters["options"].annotation.__doc__, kind
+    run = load("benchmarks.commands").run
+    monkeypatch.setattr("sys.argv", [f"scripts/{name}.py", "nothing"])
+    with pytest.raises(SystemExit, match=f"KIND is one of(\n|.)*{next(iter(kinds))} +[A-Z]"):
+        run(kinds)
+
+
 @pytest.mark.slow
 def test_the_first_step_of_a_tree_is_timed(load, tmp_path):
-    bench = load("bench_first_step")
+    bench = load("benchmarks.first_step")
     bench.write_synthetic_folder(tmp_path, count=8, size=(32, 32))
     options = bench.FirstStepOptions(against=SCRIPTS.parent, config=TINY_SMOOTH)
     assert 0 < bench.seconds_until_first_step(SCRIPTS.parent, options, tmp_path) < 600
@@ -48,7 +60,7 @@ def test_the_first_step_of_a_tree_is_timed(load, tmp_path):
 
 @pytest.mark.slow
 def test_a_device_is_measured_network_by_network(load, tmp_path):
-    bench = load("bench_device")
+    bench = load("benchmarks.device")
     small = {"types": ("float32",), "sizes": ("48x32",), "crops": (2,), "crop": 32, "repeats": 2}
     bench.main(bench.DeviceOptions(networks=(TINY_SMOOTH,), out=tmp_path / "table.md", **small))
     rows = (tmp_path / "table.md").read_text().splitlines()
@@ -62,7 +74,7 @@ def test_a_device_is_measured_network_by_network(load, tmp_path):
 @pytest.mark.slow
 def test_twins_in_pytorch_are_measured_beside_it(load):
     pytest.importorskip("torch", reason="PyTorch (extra `bench`) is not installed")
-    bench = load("bench_device")
+    bench = load("benchmarks.device")
     options = bench.DeviceOptions(networks=("light",), sizes=("48x32",), crops=(2,), crop=32, repeats=2)
     rows = [row.markdown(None) for row in itertools.islice(bench.twin_rows(options), 4)]  # those not compiled
     kinds = list(itertools.product(("float32", "bfloat16"), ("forward 48x32", "step 2x32x32")))
@@ -72,7 +84,7 @@ def test_twins_in_pytorch_are_measured_beside_it(load):
 
 
 def test_what_does_not_fit_is_named_and_the_rest_goes_on(load):
-    bench = load("bench_device")
+    bench = load("benchmarks.device")
     empty = bench.Row("light", "step 256x96x96", "float32", [])
 
     def raise_error(message):
@@ -85,7 +97,7 @@ def test_what_does_not_fit_is_named_and_the_rest_goes_on(load):
 
 
 def test_shares_of_the_peak(load):
-    bench = load("bench_device")
+    bench = load("benchmarks.device")
     chip = bench.chip_of("NVIDIA H100 80GB HBM3")
     row = bench.Row("light", "step", "bfloat16", [0.5], 8, flops=989e12 / 8, traffic=3.35e12 / 5, memory=2**30)
     assert row.markdown(chip) == "| light | step | bfloat16 | 0.50000 | 0.50000 to 0.50000 | 16.0 | 25% | 40% | 1.00 |"

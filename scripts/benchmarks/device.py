@@ -1,6 +1,6 @@
 """Speed of every network on one accelerator, relative to the chip's peak rates.
 
-    python scripts/bench_device.py [--out FILE] [--networks angularfuse light] [--against torch]
+    python scripts/bench.py device [--out FILE] [--networks angularfuse light] [--against torch]
 
 For each network: a forward pass at 640x480 and 1920x1080, and a training step with the shipped
 objective at 16, 64 and 256 crops, in float32 (whose products a GPU computes in TF32, a TPU in
@@ -23,7 +23,6 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from fusejax.config import TrainConfig, load_config
 from fusejax.models import build
@@ -251,7 +250,3 @@ def main(options: DeviceOptions) -> None:
         print(lines[-1], flush=True)
     if options.out:
         options.out.write_text("\n".join(lines) + "\n")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(DeviceOptions))

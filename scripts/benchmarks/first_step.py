@@ -4,7 +4,7 @@ Both source trees take turns on the same synthetic pairs, each time in a new pro
 cache of compilations; the times include Python's start:
 
     git worktree add ../before REVISION
-    python scripts/bench_first_step.py --against ../before
+    python scripts/bench.py first-step --against ../before
 """
 
 import dataclasses
@@ -17,11 +17,9 @@ import time
 import tomllib
 from pathlib import Path
 
-import tyro
-
 from fusejax.data.synthetic import write_synthetic_folder
 
-TREE = Path(__file__).resolve().parents[1]
+TREE = Path(__file__).resolve().parents[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +87,3 @@ def main(options: FirstStepOptions) -> None:
         f"{options.config}, first step: {medians}; "
         f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
     )
-
-
-if __name__ == "__main__":
-    main(tyro.cli(FirstStepOptions, description=__doc__))

@@ -1,8 +1,8 @@
 """Speed and peak memory of `fusejax fuse`: on a folder, on one large pair, on videos.
 
-    python scripts/bench_fuse.py folder [--pairs 200] [--size 640x480]
-    python scripts/bench_fuse.py large [--size 3840x2160] [--memory 2G] [--weights light crossfuse]
-    python scripts/bench_fuse.py video [--seconds 6 60] [--codec ffv1] [--temporal 0.5]
+    python scripts/bench.py fuse folder [--pairs 200] [--size 640x480]
+    python scripts/bench.py fuse large [--size 3840x2160] [--memory 2G] [--weights light crossfuse]
+    python scripts/bench.py fuse video [--seconds 6 60] [--codec ffv1] [--temporal 0.5]
 
 All sources are synthetic. Every command runs in a process of its own. A folder and a video are
 fused in two lengths; the difference gives the speed without start and compilation.
@@ -20,8 +20,8 @@ from typing import Literal
 
 import numpy as np
 import tyro
-from benchmarks.moving import moving_scene
 
+from benchmarks.moving import moving_scene
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.io.images import write_image
 from fusejax.io.video_writing import SUFFIXES, Codec, VideoWriter, from_pixels
@@ -115,7 +115,3 @@ def _fuse(root: Path, ir: Path, vi: Path, out: str, weights: str, options: FuseB
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024), time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    main(tyro.cli(FuseBenchOptions))

@@ -1,6 +1,6 @@
 """The effect of `--temporal` on fused videos: flicker, warping error and image metrics.
 
-    python scripts/temporal_table.py --data-root DIR --sequences m3svd/test_dev/0114_1551
+    python scripts/table.py temporal --data-root DIR --sequences m3svd/test_dev/0114_1551
     [--weights light angularfuse] [--seconds 0.5] [--rate 30] [--made-up 12] [--frames-out DIR]
 
 Every sequence is a folder with `ir` and `vi`. `--made-up N` adds synthetic scenes of N frames, by
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tyro
 from benchmarks.moving import moving_scene
 
 from fusejax.inference.fuser import Fuser
@@ -105,7 +104,3 @@ def _write(folder: Path, alone: np.ndarray, settled: np.ndarray) -> None:
     for number, (before, after) in enumerate(zip(alone, settled, strict=True)):
         difference = 0.5 + _SCALE * (after - before)
         write_image(folder / f"{number:04d}.png", from_float(np.concatenate([before, after, difference], 1), np.uint8))
-
-
-if __name__ == "__main__":
-    main(tyro.cli(TemporalOptions))

@@ -1,0 +1,1 @@
+"""Tables of the documentation; started by scripts/table.py."""
