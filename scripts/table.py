@@ -1,8 +1,15 @@
-"""Tables of the documentation: python scripts/table.py [temporal] ..."""
+"""Tables of the documentation: python scripts/table.py KIND ..., such as temporal."""
 
 from benchmarks.commands import run
 
 KINDS = {
+    "cost": "tables.cost",
+    "glare": "tables.glare",
+    "path-spectra": "tables.path_spectra",
+    "people-contrast": "tables.people_contrast",
+    "registration": "tables.registration",
+    "registration-residuals": "tables.registration_residuals",
+    "robustness": "tables.robustness",
     "temporal": "tables.temporal",
 }
 

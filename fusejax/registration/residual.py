@@ -12,7 +12,8 @@ _SCALES, _ROTATIONS = (0.97, 1.03), (-1.5, 1.5)
 _GRID = 9  # points along each side of the image
 _UNLIKELY = 0.06  # of the longer side: a larger answer is more often a wrong peak than the truth
 # Half of the interval: a floor for images of any size, and a share of the longer side, on which the
-# resolution of the descriptors depends. `scripts/registration_residuals.py` sets and checks both.
+# resolution of the descriptors depends. `scripts/table.py registration-residuals` sets and checks
+# both.
 _FLOOR, _SHARE = 0.3, 0.002
 
 

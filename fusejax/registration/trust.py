@@ -1,7 +1,7 @@
 """When a transform may be used, and how far off it may be.
 
 The limits and the factor were set on a few pairs under made-up deformations, of different scenes
-and with landmarks by `scripts/registration_table.py`, and not verified on others;
+and with landmarks by `scripts/table.py registration`, and not verified on others;
 docs/registration.md has the rates.
 """
 

@@ -19,7 +19,7 @@ def run(modules: Mapping[str, str], *, usual: str | None = None) -> None:
     if usual is not None and name.startswith("-") and name not in ("-h", "--help"):
         name, rest = usual, sys.argv[1:]
     if name not in modules:
-        kinds = "".join(f"\n  {name:12}{_summary(module)}" for name, module in modules.items())
+        kinds = "".join(f"\n  {name:24}{_summary(module)}" for name, module in modules.items())
         sys.exit(f"usage: python {sys.argv[0]} KIND [options], KIND --help; KIND is one of{kinds}")
     main = importlib.import_module(modules[name]).main
     options = inspect.signature(main).parameters["options"].annotation

@@ -131,7 +131,7 @@ def test_phases_of_a_run_are_distinguished(load):
 
 
 def test_what_is_left_in_glare_is_a_difference_of_levels(load):
-    glare = load("glare")
+    glare = load("tables.glare")
     vi_y, ir = np.ones((60, 80), np.float32), np.zeros((60, 80), np.float32)
     vi_y[:, :20] = 0.2  # not saturated
     ir[20:30, 40:50] = ir[:, :20] = 1.0
@@ -142,7 +142,7 @@ def test_what_is_left_in_glare_is_a_difference_of_levels(load):
 
 
 def test_the_share_of_fine_detail_is_that_of_a_known_spectrum(load):
-    spectra = load("path_spectra")
+    spectra = load("tables.path_spectra")
     x = np.arange(128) / 128
     waves = {cycles: np.broadcast_to(np.sin(2 * np.pi * cycles * x), (128, 128))[..., None] for cycles in (4, 40)}
     assert spectra.spectrum(waves[4])[1] < 1e-3 and spectra.spectrum(waves[40])[1] > 0.999
@@ -153,7 +153,7 @@ def test_the_share_of_fine_detail_is_that_of_a_known_spectrum(load):
 
 @pytest.mark.slow
 def test_costs_are_measured_row_by_row_and_continue(load, tmp_path):
-    costs = load("cost_table")
+    costs = load("tables.cost")
     options = costs.CostOptions(tmp_path, ("light",), ("JAX float32",), ("48x32",), repeats=1)
     costs.main(options)
     (row,) = json.loads((tmp_path / "rows.json").read_text()).values()
@@ -165,7 +165,7 @@ def test_costs_are_measured_row_by_row_and_continue(load, tmp_path):
 
 @pytest.mark.slow
 def test_the_leaderboard_continues_pair_by_pair(load, tmp_path, monkeypatch):
-    robustness = load("robustness")
+    robustness = load("tables.robustness")
     robustness_set = tmp_path / "streets"
     write_synthetic_folder(robustness_set, count=3, size=(48, 56))
     kinds = {"degradations": ("blur", "dead"), "weights": (("average", "maximum"),)}
@@ -179,7 +179,7 @@ def test_the_leaderboard_continues_pair_by_pair(load, tmp_path, monkeypatch):
 
 
 def test_contrast_of_a_person_is_signed_and_that_of_the_ring_around_the_box(load):
-    script = load("people_contrast")
+    script = load("tables.people_contrast")
     ir = np.full((60, 60), 0.3, np.float32)
     ir[20:40, 25:35] = 0.7
     box = (24, 18, 36, 42)
@@ -200,7 +200,7 @@ def test_people_are_measured_in_annotated_images(load, tmp_path, capsys):
     (root / "boxes/a.json").write_text('[{"label": "person", "xyxy": [24, 18, 36, 42]}]')
     write_image(tmp_path / "others/llvip/test_dev/a.png", np.full((64, 64, 1), 30, np.uint8))
     others = (f"flat={tmp_path / 'others'}",)
-    load("people_contrast").main(load("people_contrast").PeopleOptions(tmp_path, ("maximum",), others))
+    load("tables.people_contrast").main(load("tables.people_contrast").PeopleOptions(tmp_path, ("maximum",), others))
     said = capsys.readouterr().out
     assert "maximum: ratio 1.00 on average, at least 1.00, 1 of 1 >= 0.8" in said
     assert "flat: ratio 0.00 on average" in said

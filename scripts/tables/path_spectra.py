@@ -1,7 +1,7 @@
 """What CrossFuse's two paths carry: scores without one of them, and the spectra of both.
 
-    python scripts/path_spectra.py --data-root DIR --out OUT [--weights crossfuse_small crossfuse]
-    [--sets msrs/test_dev tno/test_dev] [--pairs 4] [--crop 256]
+    python scripts/table.py path-spectra --data-root DIR --out OUT
+    [--weights crossfuse_small crossfuse] [--sets msrs/test_dev tno/test_dev] [--pairs 4] [--crop 256]
 
 The paths of trained weights are removed or exchanged at inference (`paths` of the network's
 configuration), on the central crops of evenly spaced pairs. Spectra are those of the features of
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import tyro
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -168,7 +167,3 @@ def _share_table(shares: dict[str, list[float]]) -> list[str]:
         low, high = np.quantile(drawn, TAILS)
         rows.append([f"short - long, {source}", f"{difference.mean():+.3f} ({low:+.3f} to {high:+.3f})"])
     return ["", f"Share of the power above {LIMIT:g} cycle per pixel:", "", *markdown_table(["of", "share"], rows)]
-
-
-if __name__ == "__main__":
-    main(tyro.cli(PathOptions))

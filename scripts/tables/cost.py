@@ -2,7 +2,7 @@
 
     fusejax compare --data-root DIR --out RANKS --convention cddfuse            # for mean rank
     fusejax compare --data-root DIR --out RANKS/look --convention look          # for the look
-    python scripts/cost_table.py --out OUT [--ranks RANKS] [--weights light] [--repeats 5]
+    python scripts/table.py cost --out OUT [--ranks RANKS] [--weights light] [--repeats 5]
 
 Writes OUT/cost.md. Every measured row is kept in OUT/rows.json, so that a stopped call continues;
 delete that file, or give --again, to measure anew. Times need a machine that does nothing else:
@@ -28,7 +28,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from benchmarks.workers import Worker
 
 import fusejax
@@ -166,7 +165,3 @@ def _quality(folder: Path) -> dict[str, list[str]]:
         means = [table.mean(method) for table in look if method in table.methods]
         cells += [f"{np.mean([m[name] for m in means]):.3f}" if means else "–" for name in _LOOK]
     return found
-
-
-if __name__ == "__main__":
-    main(tyro.cli(CostOptions))

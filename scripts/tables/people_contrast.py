@@ -1,6 +1,6 @@
 """How much contrast people keep with what is around them when fused, and how dark nights stay.
 
-    python scripts/people_contrast.py --data-root DIR [--weights light light_metrics]
+    python scripts/table.py people-contrast --data-root DIR [--weights light light_metrics]
     [--others NAME=DIR]
 
 For every annotated image of LLVIP (`boxes/NAME.json`) and the nights of vifb, whose boxes stand
@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tyro
 from jaxtyping import Bool, Float
 
 import fusejax
@@ -118,7 +117,3 @@ def _scenes(root: Path) -> Iterator[tuple[str, list[tuple[float, float, float, f
 def _luma(pixels: np.ndarray) -> Plane:
     x = to_float(pixels)
     return np.asarray(rgb_to_luma(x) if x.shape[-1] == 3 else x, np.float32)[..., 0]
-
-
-if __name__ == "__main__":
-    main(tyro.cli(PeopleOptions, description=__doc__))

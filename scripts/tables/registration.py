@@ -1,6 +1,6 @@
 """Errors of registration under made-up deformations, on real frames and on hand-set landmarks.
 
-    python scripts/registration_table.py --data-root DIR [--sets roadscene/val] [--levels E M H]
+    python scripts/table.py registration --data-root DIR [--sets roadscene/val] [--levels E M H]
     [--every 1] [--baselines] [--out FILE.json]
 
 For every set of registered pairs (folders `ir` and `vi`, files of one name) and every level, pairs
@@ -21,7 +21,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import tyro
 
 from fusejax.io.images import as_infrared, as_visible, read_image
 from fusejax.registration import corner_error, estimate, landmark_error
@@ -203,7 +202,3 @@ def _print(row: str, method: str, rows: list[dict]) -> None:
     print(
         f"{row:40}{method:20}{len(e):4}{np.median(e):8.2f}{shares}{wrong:7.0%}{refused:8.0%}{seconds:7.2f}", flush=True
     )
-
-
-if __name__ == "__main__":
-    main(tyro.cli(TableOptions, description=__doc__))

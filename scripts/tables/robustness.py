@@ -1,6 +1,6 @@
 """The robustness leaderboard: `fusejax stress` over several sets, with the area under the curves.
 
-    python scripts/robustness.py --data-root DIR --out OUT [--sets vifb/test_dev tno/test_dev]
+    python scripts/table.py robustness --data-root DIR --out OUT [--sets vifb/test_dev tno/test_dev]
     [--pairs 4] [--weights light average maximum]
 
 Every pair's scores are kept in OUT/SET/PAIR/metrics.csv, so that a stopped call continues. OUT/
@@ -13,7 +13,6 @@ import functools
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat
 from fusejax.data.folders import find_pair_folders
@@ -90,7 +89,3 @@ def _beside(tables: list[Scores], methods: list[str]) -> Scores:
     values = np.concatenate([part.values for part in parts], axis=2)
     images = tuple(f"{n} {image}" for n, part in enumerate(parts) for image in part.images)
     return dataclasses.replace(parts[0], images=images, values=values, name="")
-
-
-if __name__ == "__main__":
-    main(tyro.cli(RobustnessOptions))

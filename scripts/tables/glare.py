@@ -1,6 +1,6 @@
 """What of warm objects is left in the glare of lights: one number per image and method.
 
-    python scripts/glare.py --ir DIR/vifb/test_dev/ir --vi DIR/vifb/test_dev/vi
+    python scripts/table.py glare --ir DIR/vifb/test_dev/ir --vi DIR/vifb/test_dev/vi
     [--names elecbike manlight] [--weights light light_metrics]
 
 Inside the area where the visible luma is at least 0.95, warm pixels are those above the 95th
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 from jaxtyping import Float
 
 from fusejax.evaluation.sources import find_ranges, read_sources
@@ -70,7 +69,3 @@ def left_in_glare(fused: Plane, ir: Plane, vi_y: Plane) -> float:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * NEAR + 1, 2 * NEAR + 1))
     around = area & ~warm & cv2.dilate(warm.astype(np.uint8), disc).astype(bool)
     return float(255 * (fused[warm].mean() - fused[around].mean()))
-
-
-if __name__ == "__main__":
-    main(tyro.cli(GlareOptions))

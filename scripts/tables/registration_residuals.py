@@ -1,6 +1,7 @@
 """How often `is_aligned` is right: coverage of its interval under small made-up deformations.
 
-    python scripts/registration_residuals.py --data-root DIR [--sets roadscene/val] [--every 1]
+    python scripts/table.py registration-residuals --data-root DIR [--sets roadscene/val]
+    [--every 1]
 
 Every registered pair (folders `ir` and `vi`, files of one name) is deformed by a shift of at most
 2 % of the width in a random direction, 1 degree, 2 % of scale and corners of 2 pixels at 640, all
@@ -16,7 +17,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 
 from fusejax.io.images import as_infrared, as_visible, read_image
 from fusejax.registration import is_aligned
@@ -89,7 +89,3 @@ def main(options: ResidualOptions) -> None:
             f"{called}; {np.median(seconds):.1f} s of CPU each",
             flush=True,
         )
-
-
-if __name__ == "__main__":
-    main(tyro.cli(ResidualOptions, description=__doc__))
