@@ -1,7 +1,8 @@
 """What CrossFuse's two paths carry: scores without one of them, and the spectra of both.
 
     python scripts/table.py path-spectra --data-root DIR --out OUT
-    [--weights crossfuse_small crossfuse] [--sets msrs/test_dev tno/test_dev] [--pairs 4] [--crop 256]
+    [--weights crossfuse_small crossfuse] [--sets msrs/test_dev tno/test_dev]
+    [--pairs 4] [--crop 256]
 
 The paths of trained weights are removed or exchanged at inference (`paths` of the network's
 configuration), on the central crops of evenly spaced pairs. Spectra are those of the features of
