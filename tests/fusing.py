@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from fusejax.inference.extent import without_remat
-from fusejax.models import AngularFuseConfig, build
+from fusejax.models import LightConfig, build
 from fusejax.weights.files import save_weights
 
-TINY = AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1)
+# The one that compiles fastest, by far: a sixth of the smallest AngularFuse's time for every size.
+TINY = LightConfig(width=4, blocks=1)
 
 
 @functools.cache
 def tiny_params():
     """Its random parameters."""
-    pair = jnp.zeros((1, 8, 8, 1))
-    return jax.jit(build(TINY).init)(jax.random.key(0), pair, pair)["params"]
+    return random_params(build(TINY), seed=0)
 
 
 def save_tiny_weights(folder):

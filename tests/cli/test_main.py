@@ -117,6 +117,7 @@ def test_a_misspelled_command_is_named(capsys):
         ("2>&-", 0, ""),
     ],
 )
+@pytest.mark.slow
 def test_lost_output_is_named_and_lost_messages_change_nothing(redirection, status, said):
     script = "import sys; from fusejax.cli import fuse, main\n"
     script += "def run(_):\n    print('working', file=sys.stderr)\n    print('done')\n"

@@ -77,6 +77,7 @@ def test_worker_processes_and_shards_change_no_box(root):
             np.testing.assert_array_equal(a[name][2:], b[name])
 
 
+@pytest.mark.slow
 def test_synthetic_pairs_know_people_from_cars():
     pairs = [SyntheticPairs(12, size=(64, 64))[n] for n in range(12)]
     assert all(len(p["labels"]) == len(p["boxes"]) for p in pairs)

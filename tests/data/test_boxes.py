@@ -75,6 +75,7 @@ def test_mirrored_boxes_are_the_boxes_of_the_mirrored_image(rng):
     assert len(ways) == 4
 
 
+@pytest.mark.slow
 def test_share_of_the_crops_that_are_drawn_around_a_box():
     """Small boxes far apart in a large image, so that chance alone finds few."""
     size, labels, count = (400, 500), ("a", "b", "c", "narrow"), 2000

@@ -55,6 +55,7 @@ def assert_same(left, right):
 
 @pytest.mark.parametrize("shares", [(), (2.0, 1.0)])
 @pytest.mark.parametrize("shards", [2, 4])
+@pytest.mark.slow
 def test_processes_own_contiguous_rows_of_one_batch(config, shards, shares):
     config = dataclasses.replace(config, shares=shares)
     assert_same(joined(config, 5, shards=shards), joined(config, 5, shards=1))

@@ -216,6 +216,7 @@ def test_joined_sources_keep_their_order(tmp_path):
             joined[index]
 
 
+@pytest.mark.slow
 def test_every_real_set_opens(data_root):
     counts = {"roadscene/train": 169, "msrs128/train": 1062, "m3svd/train": 28, "llvip/test_dev": 6, "tno/test_dev": 22}
     assert {name: len(PairFolder(data_root / name)) for name in counts} == counts

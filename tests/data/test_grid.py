@@ -103,6 +103,7 @@ def test_boxes_follow_their_patch():
     assert {(p["id"].rsplit("_", 2)[0], label) for p in patches for label in p["labels"]} <= whole
 
 
+@pytest.mark.slow
 def test_aligned_patches_keep_their_number_and_foreign_share(root, tmp_path):
     """All samples in one list without shares, as in the author's training file."""
     plan = tmp_path / "plan.json"

@@ -251,6 +251,7 @@ def test_images_smaller_than_the_crop_are_reported_before_training(config):
     assert [len(s.skipped) for s in sources] == [1, 0]
 
 
+@pytest.mark.slow
 def test_real_pairs_of_many_sizes(data_root):
     config = DataConfig(root=str(data_root), folders=("roadscene/train", "msrs128/train"), com_mask=None)
     assert isinstance(open_sources(config)[0], PairFolder)

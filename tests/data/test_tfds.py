@@ -196,6 +196,7 @@ def test_16_bits_become_8_by_rounding(tmp_path, serve):
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.slow
 def test_missing_folders_and_broken_archives_are_one_line(tmp_path, kind):
     manual = tmp_path / "archives"
     if kind == "zip":

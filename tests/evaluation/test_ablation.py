@@ -211,6 +211,7 @@ def test_shipped_ablations_differ_in_what_their_names_say(name, full_size, sets,
 
 
 @pytest.mark.parametrize("full_size", [False, True])
+@pytest.mark.slow
 def test_target_aware_variants_differ_in_the_term_or_the_boxes(full_size, tmp_path, monkeypatch):
     found = load_ablation("target_aware")(tmp_path, tmp_path, full_size)
     base = to_dict(found.variants["all boxes"])

@@ -66,6 +66,7 @@ def test_no_strength_changes_nothing_and_more_changes_more(name):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.slow
 def test_the_array_around_the_image_does_not_matter(name):
     """Noise is drawn for the whole array, so only degradations without noise are compared."""
     image = PAIR["ir"].astype(np.float32) / 255
@@ -77,6 +78,7 @@ def test_the_array_around_the_image_does_not_matter(name):
     np.testing.assert_allclose(within[:44, :60], alone, atol=2e-6)  # sums of another length
 
 
+@pytest.mark.slow
 def test_blur_is_the_librarys():
     image = jnp.asarray(PAIR["vi"].astype(np.float32) / 255)
     for sigma in (0.5, 2.0, 4.0):

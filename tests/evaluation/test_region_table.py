@@ -106,6 +106,7 @@ def test_evaluate_prints_and_writes_what_the_functions_say(pairs, tmp_path, caps
     np.testing.assert_allclose(numbers, list(means.values()), atol=5e-4)
 
 
+@pytest.mark.slow
 def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
     run(pairs, "--out", str(tmp_path / "lamps"), "--box-classes", "LAMP", methods=("half",))
     printed = capsys.readouterr().out

@@ -184,6 +184,7 @@ def test_a_changed_byte_is_refused(exported, tmp_path, format):
             fusejax.load(out)
 
 
+@pytest.mark.slow
 def test_weights_as_a_file_keep_their_origin(weights, tmp_path):
     out = tmp_path / "copy.safetensors"
     metadata = export_weights(weights["light"], out, format="safetensors")

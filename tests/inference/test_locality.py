@@ -76,6 +76,7 @@ def shapes_of(model):
 
 
 @pytest.mark.parametrize("kind", NETWORKS, ids=lambda kind: kind.__name__)
+@pytest.mark.slow
 def test_every_network_of_the_library_may_be_padded_and_cut(kind):
     model = build(without_remat(kind()))
     assert spatial_problem(model, shapes_of(model)) is None

@@ -61,6 +61,7 @@ def test_a_still_scene_shows_the_mean_decision_of_the_last_frames(still, rng):
 
 
 @pytest.mark.parametrize("rate", [10, 40])
+@pytest.mark.slow
 def test_the_time_constant_is_in_seconds(still, rate):
     first, then = (blend(*still, share) for share in (0.2, 0.6))
     steps = int(0.3 * rate)
@@ -161,6 +162,7 @@ def test_flicker_of_a_moving_scene_goes_down(moving, rng):
     assert np.abs(out - np.stack(fused))[still_part].max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_scan_and_videos_side_by_side_give_the_same(moving, rng):
     fused = [blend(*pair, share) for pair, share in zip(moving, rng.uniform(0, 1, 8), strict=True)]
     out, state = run(moving, fused)

@@ -69,6 +69,7 @@ def test_a_program_with_a_constant_of_terabytes_is_refused(tmp_path):
         ExportedFile(stablehlo(tmp_path / "a.stablehlo", huge))
 
 
+@pytest.mark.slow
 def test_a_program_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp_path):
     path = tmp_path / "a.stablehlo"
     exporting._seal(path, bytes(standalone._MOST_BYTES + 1), METADATA)

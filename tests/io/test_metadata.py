@@ -245,6 +245,7 @@ def test_files_without_metadata_have_none(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.tif", "result.png"])
+@pytest.mark.slow
 def test_damaged_metadata_never_stop_a_picture(tmp_path, name):
     """Random damage: what is left of the metadata is written, or left out by name."""
     rng = np.random.default_rng(0)

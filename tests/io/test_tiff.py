@@ -57,6 +57,7 @@ def write_case(path, case, rng):
 
 
 @pytest.mark.filterwarnings("ignore:.*marked as 0 is white")
+@pytest.mark.slow
 def test_every_layout_gives_the_values_that_were_written(tmp_path):
     rng, every, read = np.random.default_rng(0), list(EVERY), 0
     for n in rng.choice(len(every), 250, replace=False):

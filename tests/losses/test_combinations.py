@@ -155,6 +155,7 @@ def test_terms_without_boxes_are_refused_and_the_fallback_fits():
     check_objective(fallback, boxes=False, **options)
 
 
+@pytest.mark.slow
 def test_every_network_gives_what_it_says_and_every_need_is_known():
     pair = jnp.zeros((1, 8, 8, 1))
     for config in MODELS.values():

@@ -107,6 +107,7 @@ def test_reconstruction_agrees_with_float64():
     np.testing.assert_allclose(reconstruction_loss(ir, vi_y, rebuilt), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_perfect_reconstruction_costs_nothing():
     ir, vi_y = luma(0), luma(1)
     np.testing.assert_allclose(reconstruction_loss(ir, vi_y, {"ir": ir, "vi_y": vi_y}), 0.0, atol=1e-6)
@@ -130,6 +131,7 @@ def test_the_blur_is_21_high_and_9_wide(sigma):
     np.testing.assert_allclose(aggressive_view(x, jnp.float32(sigma))[..., 0], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_consistency_compares_one_crop_of_the_batch_with_its_blur():
     x, key = luma(4), jax.random.key(3)
     value = consistency_loss(key, x)

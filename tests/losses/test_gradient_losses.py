@@ -72,6 +72,7 @@ def test_flat_and_identical_images_give_finite_values_and_gradients():
         assert (value > -1e-6).all()
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_its_batch_mates():
     images = [luma(s) for s in range(3)]
     others = [jnp.stack([p[0], 0.5 * p[1]]) for p in images]
@@ -184,6 +185,7 @@ def test_a_common_constant_changes_nothing_without_false_borders():
         np.testing.assert_allclose(there, here, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_zero_padding_makes_false_edges_of_a_bright_source():
     """The specification measured 0.37 on one random 32x48 V; here the mean over eight draws."""
     v = luma(0, size=(32, 48), batch=8)

@@ -212,6 +212,7 @@ TURNS = {
 
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
 @pytest.mark.parametrize("gradient_source", SOURCES)
+@pytest.mark.slow
 def test_turning_all_images_changes_nothing(gradient_source, turn):
     images = [luma(s, size=(12, 17)) for s in range(3)]
     want = objective(*images, gradient_source=gradient_source)
@@ -223,6 +224,7 @@ def test_exchanging_the_sources_changes_nothing():
     chex.assert_trees_all_close(objective(fused_y, ir, vi_y), objective(fused_y, vi_y, ir), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_its_batch_mates():
     images = [luma(s, batch=3) for s in range(3)]
     options = {"reference": ReferenceConfig()}
@@ -253,6 +255,7 @@ def test_vector_loss_is_finite_on_flat_and_on_identical_images():
         chex.assert_tree_all_finite(slope(fused_y, reference))
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_finite_differences_in_float64():
     """Each term separately; the pixels are random, so that no norm difference is within a step of
     its kink.

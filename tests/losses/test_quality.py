@@ -37,6 +37,7 @@ def value_and_slope(name):
     return jax.jit(jax.value_and_grad(lambda f, i, v: LOSSES[name](f, i, v).sum()))
 
 
+@pytest.mark.slow
 def test_scd_is_the_metric():
     ir, vi_y = sources()
     fused = 0.6 * ir + 0.5 * vi_y**2
@@ -137,6 +138,7 @@ def test_gradients_match_finite_differences(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.slow
 def test_degenerate_images_have_finite_values_and_slopes(name):
     ir, vi_y = sources()
     flat, black, white = (jnp.full_like(ir, level) for level in (0.5, 0.0, 1.0))

@@ -203,6 +203,7 @@ def test_bad_options_are_refused(options, message, unchecked):
         ReferenceConfig(**options)
 
 
+@pytest.mark.slow
 def test_headroom_shows_warm_detail_in_a_saturated_light_and_changes_nothing_elsewhere():
     ir = jnp.full((1, 48, 48, 1), 0.4).at[:, 20:30, 20:26].set(0.8)
     saturated, dim = jnp.ones_like(ir), jnp.full_like(ir, 0.2)

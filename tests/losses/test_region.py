@@ -50,6 +50,7 @@ def test_masks_agree_with_a_loop_over_boxes(options):
         assert ((got >= 0) & (got <= 1)).all()
 
 
+@pytest.mark.slow
 def test_integer_boxes_cover_half_open_pixel_ranges():
     for x1, y1, x2, y2 in ((2, 3, 9, 8), (0, 0, WIDTH, HEIGHT), (5, 5, 6, 6)):
         mask = draw([[[x1, y1, x2, y2]]], [[True]])[0, ..., 0]
@@ -67,6 +68,7 @@ def test_flips_of_boxes_and_of_masks_commute(options):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=["hard", "balanced", "soft", "soft balanced"])
+@pytest.mark.slow
 def test_order_duplicates_and_boxes_outside_do_not_matter(options):
     mask = draw(**options)
     chex.assert_trees_all_equal(draw(BOXES[:, ::-1], VALID[:, ::-1], **options), mask)
@@ -126,6 +128,7 @@ def test_saliency_agrees_with_float64():
         np.testing.assert_allclose(got, np.clip(difference / difference.std() - 1, 0, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_saliency_finds_what_is_hot_and_nothing_in_flat_or_noisy_images():
     mask = saliency(scene())
     np.testing.assert_array_equal(mask[0, 20:28, 30:36], 1.0)
@@ -161,6 +164,7 @@ def target_aware64(f, i, v, m, target):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 48)])
+@pytest.mark.slow
 def test_target_aware_loss_agrees_with_float64(size):
     images = [luma(s, size=size) for s in range(3)]
     for mask in (draw(size=size), luma(9, size=size)):
@@ -169,6 +173,7 @@ def test_target_aware_loss_agrees_with_float64(size):
             np.testing.assert_allclose(loss(*images, mask, target=target), want, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_target_aware_gradients_agree_with_finite_differences_in_float64():
     with jax.enable_x64(True):
         rng = np.random.default_rng(3)
@@ -180,6 +185,7 @@ def test_target_aware_gradients_agree_with_finite_differences_in_float64():
             np.testing.assert_allclose(exact.ravel(), (above - below) / 2e-6, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_images_without_boxes_have_neither_loss_nor_gradient():
     images, mask = [luma(s) for s in range(3)], draw()
     for target, slope in zip(TARGETS, slopes(*images, mask), strict=True):
@@ -190,6 +196,7 @@ def test_images_without_boxes_have_neither_loss_nor_gradient():
         np.testing.assert_array_equal(slope[2], 0.0)
 
 
+@pytest.mark.slow
 def test_target_aware_gradients_are_finite_on_flat_and_identical_images():
     kinds = [*(jnp.full((1, HEIGHT, WIDTH, 1), v) for v in (0.0, 0.5, 1.0)), luma(0, batch=1)]
     images = [jnp.concatenate(p) for p in zip(*itertools.product(kinds, repeat=3), strict=True)]

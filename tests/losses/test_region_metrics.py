@@ -42,6 +42,7 @@ def test_region_metrics_agree_with_float64(size):
     np.testing.assert_allclose(roi_mse(*images, mask), want["mse"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_whole_image_as_region_gives_the_plain_metrics():
     images = [luma(s) for s in range(3)]
     ones = jnp.ones_like(images[0])

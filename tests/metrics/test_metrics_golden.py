@@ -177,6 +177,7 @@ def test_real_pairs_score_as_the_toolkit_says(toolkit, padded, golden, say):
     assert_within(toolkit, worst, say)
 
 
+@pytest.mark.slow
 def test_nabf_in_its_own_argument_order(golden):
     records, arrays = golden["g07"]
     expected = [r["values"]["linfeng_octave"]["Nabf"] for r in records]

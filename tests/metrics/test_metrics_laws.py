@@ -101,6 +101,7 @@ def test_several_methods_at_once_are_each_method_alone(scores):
         np.testing.assert_allclose(value[0], scores[name], **ORDER)
 
 
+@pytest.mark.slow
 def test_vmap_over_single_images_is_the_batch(scores):
     f, a, b = (x[:, None] for x in arrays(FUSED, IR, VI))
     for name in ("SSIM", "Qabf", "MI"):
@@ -117,6 +118,7 @@ def test_sources_may_be_exchanged(scores):
         np.testing.assert_allclose(exchanged[name], scores[name], **ORDER, err_msg=name)
 
 
+@pytest.mark.slow
 def test_entropy_of_known_histograms():
     flat, halves, ramp = np.full((16, 16), 7), np.repeat([[0, 255]], 16, 0).repeat(8, 1), np.arange(256).reshape(16, 16)
     np.testing.assert_allclose(
@@ -130,6 +132,7 @@ def test_mutual_information_with_itself_is_entropy_twice():
     np.testing.assert_allclose(mutual_information(f, f, f), 2 * entropy(f), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_qabf_reaches_its_maximum_for_a_copy_and_no_more():
     f, *_ = arrays(VI)
     maximum = 0.9994 / (1 + np.exp(-7.5)) * 0.9879 / (1 + np.exp(-4.4))
@@ -164,6 +167,7 @@ def test_histogram_by_products_is_the_histogram_by_scatter():
     assert counts.sum() == first.size
 
 
+@pytest.mark.slow
 def test_conventions_differ_as_stated(scores):
     got = {c: evaluate(*arrays(FUSED, IR, VI), convention=c, metrics=("MI", "PSNR", "SF")) for c in ("cddfuse", "tang")}
     np.testing.assert_allclose(got["cddfuse"]["MI"], scores["MI"] * np.log(2), rtol=1e-6)

@@ -20,6 +20,7 @@ from fusejax.metrics.visual_information import vif
     [ssim, pytest.param(vif, marks=pytest.mark.slow), spatial_frequency, average_gradient, correlation],
     ids=lambda m: m.__name__,
 )
+@pytest.mark.slow
 def test_gradient_is_finite_on_flat_images_and_lives_elsewhere(metric):
     gradient = jax.jit(jax.grad(lambda f, a, b: metric(f, a, b).sum()))
     flat = jnp.full((1, 42, 43, 1), 0.5, jnp.float32)
@@ -69,6 +70,7 @@ def test_undefined_metrics_are_nan_and_the_rest_of_the_batch_is_not():
     assert "equals a source" in undefined_reason("SCD")
 
 
+@pytest.mark.slow
 def test_constant_images():
     constant = np.full(SHAPE, 100.0)
     got = {name: float(v[0]) for name, v in evaluate(*arrays(constant, constant, constant), metrics=SMALL).items()}
@@ -94,6 +96,7 @@ def test_no_edge_is_kept_where_the_sources_are_constant():
     assert np.isfinite(found["Qabf"]).all() and np.isfinite(found["Qcv"]).all()
 
 
+@pytest.mark.slow
 def test_cddfuse_takes_a_flat_source_as_fully_kept():
     constant = np.full(SHAPE, 100.0)
     got = evaluate(*arrays(FUSED, constant, constant), convention="cddfuse", metrics=("VIF",))

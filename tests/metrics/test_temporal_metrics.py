@@ -62,6 +62,7 @@ def test_a_wrong_mix_of_one_frame_is_flicker(texture):
     np.testing.assert_allclose(evaluate_video(frames)["flicker"], expected, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_a_video_that_moves_with_its_sources_has_no_warping_error(texture):
     frames = [(texture[:, 4 - 2 * n : 124 - 2 * n],) * 3 for n in range(3)]
     scores = evaluate_video(frames)

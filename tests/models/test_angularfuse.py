@@ -152,6 +152,7 @@ def test_paired_convolution_is_a_grouped_one_after_a_pointwise_one():
     np.testing.assert_allclose(layer.apply(params, x, before=before), grouped, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_values_alone_are_those_of_the_whole_attention(rng):
     """With one channel per head, also in the gradients; those of queries and keys are zero."""
     c = 4
@@ -191,6 +192,7 @@ def test_upsampling_is_the_transposed_convolution():
     np.testing.assert_allclose(np.vdot(layer.apply(params, x), y), np.vdot(x, down), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_attention_rows_sum_to_one_and_ignore_pixel_order():
     """Permuting the pixels permutes the output alike if only pointwise layers act."""
     x = jnp.float32(np.random.default_rng(0).standard_normal((1, 4, 4, 8)))

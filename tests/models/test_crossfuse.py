@@ -54,6 +54,7 @@ def test_parameter_counts_of_the_author():
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
+@pytest.mark.slow
 def test_stencil_is_the_grouped_convolution_with_its_gradients(padding):
     x = features((2, 6, 5, 3))
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="constant" if padding == "zero" else padding)
@@ -93,6 +94,7 @@ def test_attention_does_not_know_the_order_of_the_pixels():
     assert float(jnp.abs(expected - x.reshape(1, 24, 8)).max()) > 0.1
 
 
+@pytest.mark.slow
 def test_rows_of_the_attention_sum_to_one():
     np.testing.assert_allclose(attention_without_neighbors(features(), value=0.7), 0.7, atol=1e-6)
 
@@ -247,6 +249,7 @@ def test_network_agrees_with_the_twin(imported, size):
     np.testing.assert_allclose(jax.jit(build(SMALL).apply)({"params": params}, ir, vi_y), fused_y, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_import_of_a_checkpoint_file_round_trips(imported, tmp_path, capsys):
     twin, params = imported
     torch.save(twin.checkpoint(), tmp_path / "author.pth")

@@ -146,6 +146,7 @@ def test_parameter_count_of_the_specification():
     assert count(FusionNetConfig(channel_gate=True)) == gated
 
 
+@pytest.mark.slow
 def test_attention_sums_to_one_and_maps_lie_inside():
     fused_y, aux = fuse(TINY, random_params(TINY), *pair())
     np.testing.assert_allclose(aux["w_ir"] + aux["w_vi"], 1, atol=2e-7)
@@ -212,6 +213,7 @@ def test_constant_input_has_finite_output_and_gradients():
             assert all(np.isfinite(x).all() for x in jax.tree.leaves(everything))
 
 
+@pytest.mark.slow
 def test_every_parameter_is_trained():
     """With random parameters, every parameter gets a gradient; with initial ones, the heads learn
     first.
@@ -233,6 +235,7 @@ def test_jit_changes_nothing():
     np.testing.assert_allclose(fuse(config, params, *pair())[0], eager, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_pairs_of_a_batch_do_not_see_each_other():
     config, (ir, vi_y) = VARIANTS["gate_image"], pair()
     params = random_params(config)

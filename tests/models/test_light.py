@@ -35,6 +35,7 @@ def fuse(config=TINY):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (5, 4), (17, 30)])
 @pytest.mark.parametrize("config", [TINY, VARIANT])
+@pytest.mark.slow
 def test_any_size_goes_in_and_comes_out(config, size):
     fused = fuse(config)(*pair(*size))
     assert fused.shape == (1, *size, 1)

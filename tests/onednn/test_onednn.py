@@ -109,6 +109,7 @@ def test_pieces_cover_images_and_rows_once():
 
 @needs_onednn
 @pytest.mark.parametrize("config", [AngularFuseConfig(widths=(4, 8), heads=None), LightConfig()], ids=str)
+@pytest.mark.slow
 def test_networks_and_their_gradients_are_those_of_xla(config, rng, many_pieces):
     model, params = network_and_params(config)
     ir, vi_y, weights = jnp.asarray(rng.random((3, 2, 24, 32, 1), np.float32))
@@ -216,6 +217,7 @@ def test_pieces_run_once_each_and_the_end_after_all_of_them(count):
 
 
 @needs_onednn
+@pytest.mark.slow
 def test_a_process_ends_while_its_last_program_runs(tmp_path):
     script = tmp_path / "ends.py"
     script.write_text(

@@ -220,6 +220,7 @@ def test_mistakes_end_with_a_message(arguments, message, capfd, monkeypatch):
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_stages_that_differ_in_weights_only_are_compiled_once(monkeypatch, capsys):
     from fusejax.planning import plan
 

@@ -53,15 +53,27 @@ def imported(path, names):
 # Still to be removed.
 PENDING = set()
 
-NAMES = dict(modules())
-ARROWS = {name: sorted(set(imported(path, NAMES)) - {name}) for name, path in NAMES.items() if name != "fusejax"}
+
+@pytest.fixture(scope="module")
+def names():
+    """The file of every module."""
+    return dict(modules())
+
+
+@pytest.fixture(scope="module")
+def arrows(names):
+    """The modules that each module imports."""
+    return {name: sorted(set(imported(path, names)) - {name}) for name, path in names.items() if name != "fusejax"}
+
+
+@pytest.fixture(scope="module")
+def room_arrows(arrows):
+    """Pairs of rooms of which one imports the other."""
+    return {(room(a), room(b)) for a, found in arrows.items() for b in found if room(a) != room(b)}
 
 
 def room(name):
     return name.split(".")[0]
-
-
-ROOM_ARROWS = {(room(a), room(b)) for a, found in ARROWS.items() for b in found if room(a) != room(b)}
 
 
 def circles(arrows):
@@ -79,31 +91,31 @@ def circles(arrows):
     return sorted(node for node in following if node in reached(node))
 
 
-def test_every_room_has_a_floor():
-    assert {room(name) for name in ARROWS} <= FLOOR.keys()
+def test_every_room_has_a_floor(arrows):
+    assert {room(name) for name in arrows} <= FLOOR.keys()
 
 
-def test_no_arrow_goes_up():
-    assert {(a, b) for a, b in ROOM_ARROWS - PENDING if FLOOR[a] < FLOOR[b]} == set()
+def test_no_arrow_goes_up(room_arrows):
+    assert {(a, b) for a, b in room_arrows - PENDING if FLOOR[a] < FLOOR[b]} == set()
 
 
-def test_no_walk_from_room_to_room_comes_back():
-    assert circles(ROOM_ARROWS - PENDING) == []
+def test_no_walk_from_room_to_room_comes_back(room_arrows):
+    assert circles(room_arrows - PENDING) == []
 
 
-def test_no_module_needs_itself():
+def test_no_module_needs_itself(names, arrows):
     """Packages are left out: their lazy names import modules that import the package's others."""
-    files = {name for name, path in NAMES.items() if path.name != "__init__.py"}
-    arrows = {(a, b) for a, found in ARROWS.items() for b in found if {a, b} <= files}
-    assert circles({(a, b) for a, b in arrows if (room(a), room(b)) not in PENDING}) == []
+    files = {name for name, path in names.items() if path.name != "__init__.py"}
+    between = {(a, b) for a, found in arrows.items() for b in found if {a, b} <= files}
+    assert circles({(a, b) for a, b in between if (room(a), room(b)) not in PENDING}) == []
 
 
-def test_report_knows_results_and_no_study():
-    known = {b for a, found in ARROWS.items() for b in found if room(a) == "report" and room(b) == "evaluation"}
+def test_report_knows_results_and_no_study(arrows):
+    known = {b for a, found in arrows.items() for b in found if room(a) == "report" and room(b) == "evaluation"}
     assert known <= {"evaluation.results", "evaluation.score_files", "evaluation.preferences"}  # plain data
 
 
-@pytest.mark.parametrize("arrows", [{("a", "b"), ("b", "c"), ("c", "a")}, {("a", "a")}])
-def test_a_circle_is_found(arrows):
-    assert circles(arrows)
+@pytest.mark.parametrize("closed", [{("a", "b"), ("b", "c"), ("c", "a")}, {("a", "a")}])
+def test_a_circle_is_found(closed):
+    assert circles(closed)
     assert not circles({("a", "b"), ("b", "c"), ("a", "c")})

@@ -83,6 +83,7 @@ def test_a_rig_is_the_median_of_the_pairs_that_agree():
     assert (rig.images, rig.tried) == (4, 4)
 
 
+@pytest.mark.slow
 def test_gradients_of_warp_match_finite_differences():
     # A plane, which bilinear interpolation reproduces, so that no pixel border is a kink.
     y, x = np.mgrid[0:9, 0:11].astype(np.float32)
