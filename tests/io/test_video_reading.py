@@ -138,15 +138,16 @@ def test_joined_recordings_go_on_without_a_jump(tmp_path):
 
 def frame_at(seconds):
     frame = av.VideoFrame(8, 8, "gray")
-    frame.pts, frame.time_base = seconds, Fraction(1)
+    frame.pts, frame.time_base = round(2 * seconds), Fraction(1, 2)
     return frame
 
 
 def test_the_clock_goes_on_over_any_number_of_recordings():
     clock = Clock(Fraction(1), timed=True)
-    frames = [frame_at(seconds) for _ in range(3) for seconds in (5, 6, 7)]
-    assert [clock.place(frame) for frame in frames] == list(range(9))
-    assert [frame.time for frame in frames] == [5 + n for n in range(9)]
+    frames = [frame_at(seconds) for _ in range(3) for seconds in (5, 6.5, 8)]
+    expected = [start + seconds for start in (0, 4, 8) for seconds in (0, 1.5, 3)]
+    assert [clock.place(frame) for frame in frames] == expected
+    assert [frame.time for frame in frames] == [5 + seconds for seconds in expected]
 
 
 def test_the_rate_is_the_one_on_average_where_frames_are_missing():
