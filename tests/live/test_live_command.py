@@ -370,7 +370,7 @@ def test_wrong_options_are_named(files, tmp_path):
         ({"seconds": 0.0}, "--seconds is 0"),
         ({"vi": given["ir"]}, "--ir and --vi are both"),
         ({"out": tmp_path / "a.avi"}, r"a\.avi: give a file that ends in \.mkv"),
-        ({"ir_range": ("1",)}, "--ir-range is '1'"),
+        ({"ir_range": (2.0, 1.0)}, "LOW must be below HIGH"),
         ({"window": True}, "--window cannot be opened"),
     ):
         if "window" in wrong and os.environ.get("DISPLAY"):
