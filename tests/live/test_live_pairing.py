@@ -9,6 +9,7 @@ import pytest
 
 from fusejax.inference.time_pairing import hold_last
 from fusejax.live.clock import StreamClock
+from fusejax.live.controls import Controls, Settings
 from fusejax.live.pairing import Partners
 from fusejax.live.ranges import LiveRange
 from fusejax.live.sources import Playback
@@ -88,6 +89,11 @@ def test_an_infrared_frame_that_is_due_is_waited_for():
     began = time.monotonic()
     assert partners.partner(0.33, ahead=0.05, patience=2.0) == Stamp(0.3)  # the next one is not due
     assert time.monotonic() - began < 1.0
+    later = Partners(offset=1.0, bound=0.5)
+    for k in range(3):
+        later.put(Stamp(k / 10))
+    assert later.partner(1.25, ahead=0.0, patience=2.0) == Stamp(0.2), "with the offset, the next one is due at 1.3"
+    assert time.monotonic() - began < 1.0
 
 
 def test_a_clock_that_jumps_back_starts_the_infrared_stream_anew():
@@ -133,6 +139,16 @@ def test_the_range_of_a_quiet_scene_stays_and_follows_what_comes_in(rng):
     assert LiveRange((1.0, 2.0)).of(hot, 0.0) == (1.0, 2.0)
 
 
+@pytest.mark.parametrize(
+    "change", [{"strength": True}, {"strength": 2.1}, {"temporal": "1"}, {"view": "x"}, {"recording": 1}, {"speed": 1}]
+)
+def test_settings_that_make_no_sense_change_nothing(change):
+    controls = Controls(Settings())
+    with pytest.raises(ValueError, match=f"{next(iter(change))}.*; (give|there are)"):
+        controls.change(recording=True, **change) if "recording" not in change else controls.change(**change)
+    assert controls.settings == Settings()
+
+
 def test_files_that_cannot_be_played_in_time_stay_together():
     playback = Playback(time.monotonic())
     assert playback.due(0.1) == pytest.approx(playback.start + 0.1)
@@ -151,5 +167,10 @@ def test_figures_are_those_of_the_frames(rng):
     assert summary.frames == 1000 and summary.fps == pytest.approx(25)
     assert summary.median == pytest.approx(1000 * np.median(latency), abs=1.5)
     assert summary.late == pytest.approx(1000 * np.quantile(latency, 0.95), abs=1.5)
+    assert statistics.summary(recent=True).fps == pytest.approx(25)
+    for k in range(1, 200):
+        statistics.show(40.0, 40.0 + k / 10)
+    assert statistics.summary(recent=True).fps == pytest.approx(10)
+    assert statistics.summary().fps > 15
     assert "3 too late" in str(summary)
     assert "no frames" in str(Statistics().summary())
