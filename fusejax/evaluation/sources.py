@@ -54,7 +54,7 @@ def read_sources(
     if align is not None:
         chosen = ranges.of(images.ir.dtype)
         sources = align_all(images.ir[None], images.vi[None], align, ir_range=chosen, polarity=polarity, name=pair.id)
-        return sources.planes[0][0], to_float(sources.vi[0])
+        return sources.shown_ir()[0], to_float(sources.vi[0])
     height, width = images.vi.shape[:2]
     ir = as_infrared(resample(images.ir, height=height, width=width))
     return to_unit(ir, ranges.of(ir.dtype), polarity=polarity), to_float(images.vi)

@@ -28,11 +28,15 @@ class Aligned(NamedTuple):
         vi: visible image in its data type.
         mask: share of the fused image in the result, float32 in [0, 1]: 0 where infrared shows
             nothing, so that the visible image is kept. None for 1 everywhere.
+        share: the same where `ir` continues smoothly beyond what the camera saw: the network sees
+            it as it is, so that the end of the field is no edge to it, and only the result is
+            blended. None for 1 everywhere.
     """
 
     ir: Pixels
     vi: Pixels
     mask: Mask | None = None
+    share: Mask | None = None
 
 
 @runtime_checkable
@@ -117,9 +121,11 @@ def check_aligned(pair: Aligned, *, name: str | None = None) -> Aligned:
     if pair.ir.shape[:2] != size:
         ir, vi = (f"{x.shape[1]}x{x.shape[0]}" for x in (pair.ir, pair.vi))
         raise ValueError(f"{where}ir is {ir} but vi is {vi} (width x height); register the pair first.")
-    if pair.mask is not None:
-        if pair.mask.shape != (*size, 1):
-            raise ValueError(f"{where}the mask has the shape {pair.mask.shape}; expected {(*size, 1)}.")
-        if not (pair.mask.min() >= 0 and pair.mask.max() <= 1):
-            raise ValueError(f"{where}the mask has values outside [0, 1].")
+    for kind, mask in (("mask", pair.mask), ("share", pair.share)):
+        if mask is None:
+            continue
+        if mask.shape != (*size, 1):
+            raise ValueError(f"{where}the {kind} has the shape {mask.shape}; expected {(*size, 1)}.")
+        if not (mask.min() >= 0 and mask.max() <= 1):
+            raise ValueError(f"{where}the {kind} has values outside [0, 1].")
     return pair

@@ -200,7 +200,7 @@ class FrameFuser:
             ValueError: if sizes differ, and `align` does not change that.
         """
         sources, fused_y = self._fuse(ir, vi_y, time)
-        return FusedFrame(fused_y[0], sources.planes[0][0])
+        return FusedFrame(fused_y[0], sources.shown_ir()[0])
 
     def _fuse(self, ir: np.ndarray, vi: np.ndarray, time: float):
         chosen = self._range.of(as_infrared(ir), time)

@@ -45,6 +45,8 @@ class Sources:
         mask: [b, h, w, 1], share of the fused image in the result, see `Aligned`; None for 1. Where
             it is 0, the network sees the visible image twice.
         strength: 0 for the visible image, 1 for the fused one, up to 2 for warmer targets.
+        share: [b, h, w, 1], a further factor of the fused image in the result, which the network
+            does not see, see `Aligned`; None for 1.
     """
 
     ir: np.ndarray
@@ -53,6 +55,7 @@ class Sources:
     polarity: Polarity = "white"
     mask: Planes | None = None
     strength: float = 1.0
+    share: Planes | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,20 +107,27 @@ class Sources:
         return (greatest - least).max(axis=-1, keepdims=True) > _LEAST_SPAN
 
     def infrared(self, dtype: type[np.integer]) -> Shaped[np.ndarray, "b h w 1"]:
-        """The infrared images as the network sees them, converted to uint8 or uint16."""
+        """The infrared images as `shown_ir` has them, converted to uint8 or uint16."""
         images = np.empty((*self.vi.shape[:3], 1), dtype)
         for rows in self._strips():
-            images[:, rows] = from_float(self.strip(rows)[0], dtype)
+            images[:, rows] = from_float(self.shown_ir(rows), dtype)
         return images
 
+    def shown_ir(self, rows: slice = slice(None)) -> Planes:
+        """Infrared luma of some rows, with the visible luma where infrared shows nothing."""
+        ir_y, vi_y = self.strip(rows)
+        return ir_y if self.share is None else vi_y + self.share[:, rows] * (ir_y - vi_y)
+
     def blended(self, fused_y: Planes) -> Planes:
-        """V + strength mask (F - V), clipped: visible where `mask` is 0, fused where it is 1."""
-        if self.mask is None and self.strength == 1:
+        """V + strength mask share (F - V), clipped: the visible image where a factor is 0."""
+        if self.mask is None and self.share is None and self.strength == 1:
             return fused_y
         blend = np.empty_like(fused_y)
         for rows in self._strips():
             vi_y = self.strip(rows)[1]
-            share = np.float32(self.strength) * (1 if self.mask is None else self.mask[:, rows])
+            share = np.float32(self.strength)
+            for factor in (self.mask, self.share):
+                share = share if factor is None else share * factor[:, rows]
             blend[:, rows] = np.clip(vi_y + share * (fused_y[:, rows] - vi_y), 0, 1)
         return blend
 
@@ -160,8 +170,8 @@ class Fused:
 
     @property
     def ir(self) -> Plane:
-        """The infrared image as the network saw it, float32 in [0, 1]."""
-        return self.sources.planes[0].reshape(self.luma.shape)
+        """The infrared image, see `Sources.shown_ir`, float32 in [0, 1]."""
+        return self.sources.shown_ir().reshape(self.luma.shape)
 
 
 def make_sources(
@@ -194,14 +204,19 @@ def align_all(
 ) -> Sources:
     """The sources of pairs [b, h, w, c] after the step `align`, without areas that are empty."""
     pairs = [without_empty(check_aligned(align(*pair, name=name), name=name)) for pair in zip(ir, vi, strict=True)]
-    if all(pair.mask is None for pair in pairs):
-        mask = None
-    else:
-        mask = np.stack([np.ones((*p.vi.shape[:2], 1), np.float32) if p.mask is None else p.mask for p in pairs])
+    mask, share = _stacked([pair.mask for pair in pairs]), _stacked([pair.share for pair in pairs])
     if len(pairs) == 1:  # large images are not copied
-        return Sources(pairs[0].ir[None], pairs[0].vi[None], ir_range, polarity, mask, strength)
+        return Sources(pairs[0].ir[None], pairs[0].vi[None], ir_range, polarity, mask, strength, share)
     images = (np.stack([p.ir for p in pairs]), np.stack([p.vi for p in pairs]))
-    return Sources(*images, ir_range, polarity, mask, strength)
+    return Sources(*images, ir_range, polarity, mask, strength, share)
+
+
+def _stacked(masks: list[Plane | None]) -> Planes | None:
+    """Masks of images of one size, of which None is 1 everywhere."""
+    shape = next((mask.shape for mask in masks if mask is not None), None)
+    if shape is None:
+        return None
+    return np.stack([np.ones(shape, np.float32) if mask is None else mask for mask in masks])
 
 
 def without_empty(pair: Aligned) -> Aligned:
@@ -247,7 +262,7 @@ def finish(
     Styles other than "fused" show the sources in RGB, see `fusejax.inference.styles`.
     """
     if style != "fused":
-        shown = [styled(ir, vi, style) for ir, vi in zip(sources.planes[0], _to_unit_visible(sources.vi), strict=True)]
+        shown = [styled(ir, vi, style) for ir, vi in zip(sources.shown_ir(), _to_unit_visible(sources.vi), strict=True)]
         rgb = np.stack(shown)
         return (rgb.astype(dtype) if np.issubdtype(dtype, np.floating) else from_float(rgb, dtype)), rgb_to_luma(rgb)
     fused_y = sources.blended(fused_y)

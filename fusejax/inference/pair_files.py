@@ -102,7 +102,8 @@ class PairTask:
                 raise
             self.problem = str(error)
             return self
-        if sources.mask is not None and (share := float((sources.mask < 0.5).mean())) > 0:
+        kept = [mask < 0.5 for mask in (sources.mask, sources.share) if mask is not None]
+        if kept and (share := float(np.logical_or.reduce(kept).mean())) > 0:
             self.empty = f"{pair.ir} shows nothing in {share:.1%} of its area; the visible image is kept there."
         self._sources = dataclasses.replace(sources, ir=as_infrared(sources.ir[0])[None])
         self._tile = None if self._options.maps else self._backend.tile_side(self._sources)

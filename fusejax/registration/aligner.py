@@ -18,6 +18,7 @@ from fusejax.registration.rig import Rig, read_rig
 
 _LEAST_COMMON = 16  # pixels, shorter side of the common field
 _ROWS = 64  # of the field that are tried as the borders of the common rectangle
+_FADE, _LEAST_FADE = 0.02, 4  # of the longer side, and pixels, over which the field fades out
 _FARTHEST = 0.1  # of the width: a larger shift of a near scene is taken for a wrong peak
 
 
@@ -30,7 +31,7 @@ class RegisterInfrared:
     """Warps every infrared image onto the grid of its visible image; an `Aligner`.
 
     With a rig, all pairs share its transform; without one, each pair is registered on its own.
-    Outside the infrared image's field the mask is 0, so that the visible image is kept.
+    Outside the infrared image's field the visible image is kept.
 
     Attributes:
         rig: the cameras' transform, or a file of it; None registers every pair.
@@ -131,7 +132,7 @@ def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
         grid: see `fusejax.inference.options.Grid`.
 
     Returns:
-        The pair, with a mask of the infrared field on the visible grid.
+        The pair, with the field of the infrared image on the visible grid as `share`, see `faded`.
 
     Raises:
         RegistrationError: if there is no common field.
@@ -141,11 +142,28 @@ def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
         return Aligned(ir, (warped * mask).astype(vi.dtype))
     warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
     if grid == "vi":
-        return Aligned(warped, vi, mask)
+        return Aligned(warped, vi, share=faded(mask))
     rows, columns = common_field(mask[..., 0])
     moved = matrix @ translation(float(columns.start), float(rows.start))
     vi = np.ascontiguousarray(vi[rows, columns])
     return Aligned(warp_pixels(ir, moved, vi.shape[:2])[0], vi)
+
+
+def faded(mask: np.ndarray) -> np.ndarray:
+    """A field that fades out within its borders, which a network would take for edges otherwise.
+
+    Args:
+        mask: [h, w, 1], 1 inside the field and 0 outside.
+
+    Returns:
+        float32 [h, w, 1]: 0 outside, and rising to 1 over a fiftieth of the longer side, at least 4
+        pixels. The border of the image itself is none of the field.
+    """
+    if mask.min() > 0:
+        return mask
+    distance = cv2.distanceTransform((mask[..., 0] > 0).astype(np.uint8), cv2.DIST_L2, 3)
+    fade = max(_LEAST_FADE, _FADE * max(mask.shape[:2]))
+    return np.clip(distance / fade, 0, 1).astype(np.float32)[..., None]
 
 
 def common_field(mask: np.ndarray) -> tuple[slice, slice]:

@@ -168,7 +168,7 @@ def write_looks(pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | P
             registered = step(ir, vi, name=pair.id)
         except AlignError:
             continue
-        mask = inside if registered.mask is None else registered.mask
+        mask = inside if registered.share is None else registered.share
         images = overlaid(taken, vi, np.ones_like(inside)), overlaid(registered.ir, vi, mask), _shown(registered.ir)
         for files, kind, pixels in zip(found.values(), ("taken", "registered", "ir"), images, strict=True):
             files[pair.id] = Path(out) / kind / f"{pair.id}.png"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fusejax.inference.align import Aligned, Pixels
-from fusejax.registration.aligner import RegistrationError, warp_pixels
+from fusejax.registration.aligner import RegistrationError, faded, warp_pixels
 from fusejax.registration.estimation import estimate
 from fusejax.registration.geometry import corners, map_points
 from fusejax.registration.residual import displacement
@@ -84,7 +84,7 @@ class TrackedRig:
         if self.matrix is None or farthest > 1e-6:
             self.matrix = through(frame, at + step * min(1.0, _SPEED / max(farthest, 1e-6)))
         warped, mask = warp_pixels(ir, self.matrix, sizes[1])
-        return Aligned(warped, vi, mask)
+        return Aligned(warped, vi, share=faded(mask))
 
     def _begin(self, ir: Pixels, vi: Pixels, name: str | None) -> None:
         """Registers this frame, now or in a thread."""

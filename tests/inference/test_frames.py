@@ -163,6 +163,26 @@ def test_resampling_is_such_a_step(fuser, frames):
         fuser.fuse(ir[::2, ::2], vi)
 
 
+class Half:
+    """A step after which only the left half is fused, although infrared continues to the right."""
+
+    any_size = False
+
+    def __call__(self, ir, vi, *, name=None):
+        share = np.zeros((*vi.shape[:2], 1), np.float32)
+        share[:, : vi.shape[1] // 2] = 1
+        return Aligned(ir, vi, share=share)
+
+
+def test_a_share_blends_the_result_and_hides_nothing_from_the_network(fuser, frames):
+    ir, vi = frames[0][0], frames[1][0]
+    half, whole = fuser.fuse(ir, vi, align=Half()), fuser.fuse(ir, vi)
+    middle = vi.shape[1] // 2
+    np.testing.assert_array_equal(half[:, :middle], whole[:, :middle])
+    np.testing.assert_allclose(half[:, middle:].astype(int), vi[:, middle:], atol=1)
+    assert np.abs(whole[:, middle:].astype(int) - vi[:, middle:]).max() > 2
+
+
 class Wrong:
     """A step whose result has something else in it."""
 
@@ -182,6 +202,7 @@ def test_a_step_that_returns_nonsense_is_named(fuser, frames, tmp_path):
         ({"ir": ir[:, :8]}, "a: ir is 8x24 but vi is 32x24"),
         ({"mask": np.ones((3, 3, 1), np.float32)}, "a: the mask has the shape"),
         ({"mask": np.full((*SIZE, 1), 2, np.float32)}, "a: the mask has values outside"),
+        ({"share": np.full((*SIZE, 1), -1, np.float32)}, "a: the share has values outside"),
     ):
         write_image(tmp_path / "ir" / "a.png", ir)
         write_image(tmp_path / "vi" / "a.png", vi)

@@ -28,7 +28,7 @@ def images(ir=(48, 64), vi=(48, 64)):
 def test_on_the_infrared_grid_the_infrared_image_is_kept_and_the_visible_one_moved():
     ir, vi = images()
     done = RegisterInfrared(shifted_rig(5), grid="ir")(ir, vi)
-    assert done.ir is ir and done.mask is None
+    assert done.ir is ir and done.mask is None and done.share is None
     np.testing.assert_array_equal(done.vi[:, 5:], vi[:, :-5])
     assert done.vi[:, :5].max() == 0  # the visible camera does not see it
     assert done.vi.dtype == np.uint8
@@ -201,7 +201,7 @@ def test_live_frames_never_wait_for_the_registration(monkeypatch):
     assert step(*images()).mask.max() == 0
     released.set()
     step._thread.join()
-    assert step(*images()).mask.max() == 1
+    assert step(*images()).share.max() == 1
 
 
 def test_videos_refuse_pair_by_pair_and_distances_without_a_rig():

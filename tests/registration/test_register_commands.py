@@ -44,7 +44,8 @@ def test_an_aligner_with_a_rig_shifts_infrared_and_masks_what_it_does_not_show()
     done = RegisterInfrared(shifted_rig(5))(ir, np.zeros((48, 64, 3), np.uint8))
     np.testing.assert_array_equal(done.ir[:, :59], ir[:, 5:])
     assert done.ir.dtype == np.uint16
-    assert done.mask[:, :59].min() == 1 and done.mask[:, 59:].max() == 0
+    assert done.share[:, :55].min() == 1 and done.share[:, 59:].max() == 0
+    assert (np.abs(np.diff(done.share[:, 54:60, 0], axis=1)) < 0.4).all()  # it fades
 
 
 def test_a_pair_that_cannot_be_registered_is_refused_with_its_name():
@@ -118,7 +119,8 @@ def test_scores_of_unregistered_pairs_equal_those_of_registered_ones(tmp_path, c
     for n in range(2):
         ir, vi = (cv2.imread(str(tmp_path / "a" / kind / f"{n}.png"), 0)[..., None] for kind in ("ir", "vi"))
         done = step(ir, vi)
-        cv2.imwrite(str(tmp_path / "b" / "ir" / f"{n}.png"), np.where(done.mask > 0, done.ir, vi))
+        mixed = vi + done.share * (done.ir.astype(np.float32) - vi)
+        cv2.imwrite(str(tmp_path / "b" / "ir" / f"{n}.png"), np.round(mixed).astype(np.uint8))
     registered = ["--ir", str(tmp_path / "b" / "ir"), "--vi", str(tmp_path / "a" / "vi")]
     common = ["--weights", "average", "--metrics", "EN", "CC", "PSNR", "--out"]
     first = evaluate_command(parse(EvaluateOptions, "evaluate", [*sources, *rig, *common, str(tmp_path / "1")]))
