@@ -204,7 +204,7 @@ def _stopping(controls: Controls, seconds: float | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reporting(session: Session, raw: RawOutput | None) -> Iterator[None]:
-    """Prints the recent figures now and then, and why a source is not there."""
+    """Prints the recent figures every few seconds, and why a source is missing."""
     ended = threading.Event()
 
     def report() -> None:

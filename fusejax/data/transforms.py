@@ -80,15 +80,15 @@ class RandomPairedCrop(grain.transforms.RandomMap):
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
         # Drawn after the unconstrained window, so that pairs without boxes get the same window for
         # any share.
-        if self.box_share and len(aims := self._aims(boxes)) and rng.random() < self.box_share:
-            left, top = self._around(aims[rng.integers(len(aims))], (w, h), rng)
+        if self.box_share and len(fitting := self._fitting_boxes(boxes)) and rng.random() < self.box_share:
+            left, top = self._around(fitting[rng.integers(len(fitting))], (w, h), rng)
         return cut_pair(pair, top=int(top), left=int(left), size=self.size)
 
-    def _aims(self, boxes: BoxArray) -> Float[np.ndarray, "m 4"]:
-        """Boxes of which a window can contain enough."""
+    def _fitting_boxes(self, boxes: BoxArray) -> Float[np.ndarray, "m 4"]:
+        """Boxes that a crop window can cover sufficiently."""
         sides = boxes[:, 2:] - boxes[:, :2]
-        held = np.minimum(sides, self.size)
-        return boxes[(held >= MIN_SIDE).all(axis=1) & (held.prod(axis=1) >= MIN_AREA_SHARE * sides.prod(axis=1))]
+        covered = np.minimum(sides, self.size)
+        return boxes[(covered >= MIN_SIDE).all(axis=1) & (covered.prod(axis=1) >= MIN_AREA_SHARE * sides.prod(axis=1))]
 
     def _around(self, box: Float[np.ndarray, "4"], image: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """(left, top) of a window that contains the middle MIN_SIDE pixels of the box.

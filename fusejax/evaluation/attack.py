@@ -133,6 +133,6 @@ def _ascend(
     def objective(images: Images) -> Float[Array, ""]:
         return jnp.where(inside, jnp.square(_fuse(params, images, place.extent, model=model) - clean), 0.0).sum()
 
-    slopes = jax.grad(objective)(images)
-    ir, vi = (x + _REACH * epsilon / steps * jnp.sign(g) for x, g in zip(images, slopes, strict=True))
+    gradients = jax.grad(objective)(images)
+    ir, vi = (x + _REACH * epsilon / steps * jnp.sign(g) for x, g in zip(images, gradients, strict=True))
     return _within((ir, vi), given, epsilon, place)

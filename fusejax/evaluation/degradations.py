@@ -1,10 +1,9 @@
 """Degradations of a source, as pure functions of one image.
 
-All have the same form: `f(key, image, strength, extent) -> image`. The strength is traced, so that
-one compiled function covers all strengths, and so is the extent: the image is the top left part of
-an array that may be larger (a bucket). The result depends neither on the size of the array nor on
-what lies beyond the image, except that the noise depends on the array size. A strength of 0 changes
-nothing; larger strengths change more. Values are not clipped here, but in `conditions.degrade`.
+All have the form `f(key, image, strength, extent) -> image`. Strength and extent are traced: one
+compiled function serves all strengths and sizes. The image is the top left part of an array that
+may be larger (a bucket), and only the noise depends on the size of that array. A strength of 0
+changes nothing. Values are not clipped; the caller does that.
 """
 
 from collections.abc import Callable

@@ -101,9 +101,7 @@ def settle(
 
 
 def _moved(before: Float[Array, "b n m 2"], now: Float[Array, "b n m 2"]) -> Float[Array, "b n m 1"]:
-    """0 where both sources are static, 1 where one has moved, here or in a neighboring cell, which
-    the fit of this cell also uses.
-    """
+    """Motion in [0, 1] per cell: 1 if either source changed in the cell or a neighbor."""
     change = jnp.abs(now - before).max(axis=-1, keepdims=True)
     around = jax.lax.reduce_window(change, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
     return jnp.clip((around - _STILL) / (_MOVED - _STILL), 0.0, 1.0)

@@ -13,7 +13,7 @@ from fusejax.io.outputs import save_figure
 
 _COLORMAP = "viridis"  # perceptually uniform, also in grayscale print and for color-blind readers
 _COLUMNS = 3
-MEANING = {
+MAP_TITLES = {
     "alpha": "alpha: weight of infrared",
     "w_ir": "attention on infrared",
     "w_vi": "attention on visible",
@@ -29,7 +29,7 @@ Source = Float[np.ndarray, "h w _"]
 
 def map_files(folder: Path, stem: str) -> list[Path]:
     """The files that `write_maps` writes: the overview, then one for each map."""
-    return [folder / f"{stem}.png", *(_map_file(folder, stem, name) for name in MEANING)]
+    return [folder / f"{stem}.png", *(_map_file(folder, stem, name) for name in MAP_TITLES)]
 
 
 def _map_file(folder: Path, stem: str, name: str) -> Path:
@@ -72,7 +72,7 @@ def _draw_overview(maps: Mapping[str, Map], images: Mapping[str, Source]) -> Fig
     for axis, (name, values) in zip(used, maps.items(), strict=True):
         shown = axis.imshow(values[..., 0], cmap=_COLORMAP, vmin=0, vmax=1, interpolation="nearest")
         statistics = f"mean {values.mean():.2f}, deviation {values.std():.2f}"
-        axis.set_title(f"{MEANING.get(name, name)}\n{statistics}", fontsize=10)
+        axis.set_title(f"{MAP_TITLES.get(name, name)}\n{statistics}", fontsize=10)
     if shown is not None:
         figure.colorbar(shown, ax=axes[1:], fraction=0.03, label="0 to 1")
     return figure

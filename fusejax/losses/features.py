@@ -14,7 +14,7 @@ def channel_correlation(a: Features, b: Features) -> PerImage:
     """Pearson correlation over the pixels of every map, mean over the channels.
 
     CrossFuse's and CDDFuse's cc: <a', b'> / (eps + |a'| |b'|) with a' = a - mean(a), clipped to
-    [-1, 1]. The roots have a finite slope at 0.
+    [-1, 1]. The roots have a finite gradient at 0.
 
     Args:
         a: feature maps.

@@ -4,9 +4,9 @@ Like the metrics, they are computed on gray levels 0..255, but without rounding 
 means are products with banded matrices at every second position only. Gradients are finite on flat,
 equal and saturated images.
 
-The fused image is clipped to [0, 1], as it will be saved. Otherwise contrast above white, which is
-not visible, would be rewarded: people in the glare of headlights were drawn at 1.2 in front of
-1.04. An additional intensity term is needed to bring pixels back into the range.
+The fused image is clipped to [0, 1], as it will be saved. Otherwise a loss rewards contrast above
+white, which is lost on saving. An additional intensity term is needed to bring pixels back into the
+range.
 
 These metrics reward copying a source and increasing contrast. A term keeps improving its metric
 long after the image has stopped looking better: keep the weights small and look at the images.
@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from fusejax.metrics.edges import edge_angle
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.filters import gaussian_kernel, pad_hw, sobel
-from fusejax.ops.numerics import isolate_on_cpu, pixel_mean, sum_arrays, value_with_slope
+from fusejax.ops.numerics import isolate_on_cpu, pixel_mean, sum_arrays, with_forward_gradient
 from fusejax.typing import Luma, PerImage
 
 _LEVELS = 255.0
@@ -43,7 +43,7 @@ def qabf_loss(fused_y: Luma, ir: Luma, vi_y: Luma) -> PerImage:
     Departures from `fusejax.metrics.edges.qabf`: borders are replicated instead of zero; edges are
     compared by the angle between them as lines, so that two nearly upright edges on either side of
     the vertical count as aligned; strengths are sqrt(gx^2 + gy^2 + 1), which gives flat areas a
-    slope.
+    gradient.
 
     Args:
         fused_y: fused luma in [0, 1].
@@ -69,7 +69,7 @@ def _levels_gradient(x: Luma) -> tuple[Luma, Luma]:
     return gx, gy
 
 
-@value_with_slope
+@with_forward_gradient
 def _kept_edges(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> PerImage:
     """Mean over the pixels of the strength times the fraction of it that is preserved."""
     return pixel_mean(jax.lax.stop_gradient(_strength(source)) * _preserved(fused, source))
@@ -83,7 +83,7 @@ def _preserved(fused: tuple[Luma, Luma], source: tuple[Luma, Luma]) -> Luma:
     (fx, fy), (sx, sy) = fused, source
     strengths = _strength(fused), _strength(source)
     relative = jnp.minimum(*strengths) / jnp.maximum(*strengths)
-    # The added 1 keeps the slope finite where both products vanish.
+    # The added 1 keeps the gradient finite where both products vanish.
     angle = edge_angle(jnp.abs(fx * sx + fy * sy) + 1.0, jnp.abs(fx * sy - fy * sx))
     aligned = 1.0 - angle * (2.0 / math.pi)
     return 0.9994 * jax.nn.sigmoid(15.0 * (relative - 0.5)) * 0.9879 * jax.nn.sigmoid(22.0 * (aligned - 0.8))

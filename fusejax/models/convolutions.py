@@ -40,7 +40,7 @@ def convolve(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c o"], *, s
     Returns:
         Features [b, (h - kh) // stride + 1, (w - kw) // stride + 1, o].
     """
-    if runs_on_this_cpu() and onednn.serves(x, kernel):
+    if runs_on_this_cpu() and onednn.supports(x, kernel):
         return onednn.convolve(x, kernel, stride, (0, 0, 0, 0))
     cpu, accelerator = (functools.partial(form, stride=stride) for form in (_with_spare_column, _plain))
     return by_platform(x, kernel, cpu=cpu, accelerator=accelerator)
@@ -68,7 +68,7 @@ def convolve_same(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c o"], p
         Features [b, ceil(h / stride), ceil(w / stride), o].
     """
     if padding == "constant":
-        if runs_on_this_cpu() and onednn.serves(x, kernel):
+        if runs_on_this_cpu() and onednn.supports(x, kernel):
             return onednn.convolve(x, kernel, stride, (1, 1, 1, 1))
         return jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((1, 1), (1, 1)), dimension_numbers=NHWC)
     return convolve(pad_one(x, padding), kernel, stride=stride)

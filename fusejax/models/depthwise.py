@@ -17,9 +17,7 @@ class DepthwiseConv3x3(nn.Module):
     """3x3 convolution of every channel with its own kernel, without bias.
 
     Takes several inputs and returns one output for each; one kernel serves them as if they were
-    concatenated. Features that are used in parts should be passed in parts: the gradient of a split
-    is a padded sum, which XLA's CPU backend repeats in each of the nine taps (that doubles the time
-    of a feed-forward part).
+    concatenated. Pass split features as separate inputs: the gradient of a split is slow on CPU.
 
     Attributes:
         padding: `constant` (zero) or `reflect`.

@@ -18,7 +18,7 @@ from fusejax.onednn.geometry import FORWARD, INPUT_GRADIENT, KERNEL_GRADIENT, OR
 from fusejax.onednn.kernels import TARGET, library
 
 
-def serves(x: Array, kernel: Array) -> bool:
+def supports(x: Array, kernel: Array) -> bool:
     """Whether `convolve` accepts these arrays: float32, known sizes, and oneDNN is installed."""
     sized = all(isinstance(side, int) and side > 0 for side in (*x.shape, *kernel.shape))
     return x.dtype == kernel.dtype == jnp.float32 and sized and library() is not None
@@ -61,7 +61,7 @@ convolve.defvjp(_forward, _backward)
 
 def _call(what: int, first: Array, second: Array, geometry: Geometry) -> Array:
     kernels, spec = library(), (what, *geometry)
-    assert kernels is not None  # `serves` said so
+    assert kernels is not None  # `supports` said so
     kernels.prepare(spec)  # so that a refusal by oneDNN is raised here, not when the program runs
     shape = jax.ShapeDtypeStruct(geometry.shapes()[ORDER[what][2]], jnp.float32)
     return jax.ffi.ffi_call(TARGET, shape, vmap_method="sequential")(first, second, spec=np.array(spec, np.int64))

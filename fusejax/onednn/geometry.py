@@ -95,8 +95,8 @@ def divide(what: int, geometry: Geometry, most: int, least: int) -> list[Piece]:
     """Divides a computation into pieces of about equal size that may run at once.
 
     Every piece has a range of the images, or, where one image's output is computed, of its rows, so
-    that its operands and its result are in one block of memory. A kernel's gradient is the sum of
-    those of the pieces.
+    that its operands and its result are in one block of memory. Kernel gradients of the pieces are
+    summed.
 
     Args:
         what: `FORWARD`, `INPUT_GRADIENT` or `KERNEL_GRADIENT`.

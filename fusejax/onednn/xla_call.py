@@ -48,8 +48,8 @@ def register(name: str, plan: Callable[[tuple[int, ...], list[int], list[int]], 
     def handler(pointer: Any) -> int | None:
         frame = pointer.contents
         if frame.extension and frame.extension.contents.type == xla_ffi.METADATA:
-            question = ctypes.cast(frame.extension, ctypes.POINTER(xla_ffi.Question)).contents
-            question.metadata.contents.version.major, question.metadata.contents.version.minor = xla_ffi.VERSION
+            query = ctypes.cast(frame.extension, ctypes.POINTER(xla_ffi.Query)).contents
+            query.metadata.contents.version.major, query.metadata.contents.version.minor = xla_ffi.VERSION
             return None
         _inside.append(None)
         try:
@@ -84,12 +84,10 @@ def _finish() -> None:
 class _Call:
     """One call of a handler.
 
-    A call occupies the thread on which XLA makes it, and XLA was seen to run calls that do not
-    depend on each other one after the other while its other threads were idle. The pieces are
-    therefore offered to XLA's thread pool, whose threads stay awake for a while after their last
-    work. No thread waits for another: the one of the call does pieces itself, and if others are
-    still at work when none is left to begin, it returns a future, which the last of them completes.
-    So neither several calls at a time nor a pool of one thread can block.
+    XLA may run independent calls one after the other while its other threads are idle, so a call
+    offers its pieces to XLA's thread pool. No thread waits for another. The calling thread works on
+    pieces too. If other threads are still busy when no piece is left, the call returns a future
+    that the last one resolves. Neither several calls at a time nor a pool of one thread can block.
     """
 
     def __init__(self, name: str, job: Job, api: Any):

@@ -35,7 +35,7 @@ class _Metadata(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_size_t), ("version", _Version), ("traits", ctypes.c_uint32)]
 
 
-class Question(ctypes.Structure):
+class Query(ctypes.Structure):
     """The extension of a request for the version."""
 
     _fields_ = [("extension", _Extension), ("metadata", ctypes.POINTER(_Metadata))]

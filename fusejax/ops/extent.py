@@ -1,8 +1,8 @@
 """Arrays of which only the top left part belongs to the image.
 
-Images of many sizes then share one compiled function: height and width are arguments of it. What
-looks beyond the border of an image finds there what padding would put (`continue_border`), and sums
-leave out what does not belong to it (`inside`).
+Images of many sizes then share one compiled function, whose arguments include height and width.
+Operations that read past the border of an image see padded values (`continue_border`), and
+reductions ignore pixels outside the image (`inside`).
 """
 
 import math

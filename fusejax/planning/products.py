@@ -1,4 +1,4 @@
-"""The products and transposes of a lowered program: what a compiler is given, before it fuses.
+"""Matrix products and transposes of a program, before XLA fuses them.
 
 Convolutions and matrix products are what the matrix units of an accelerator compute; their data
 types decide its speed, and the bytes that they read and write are a lower bound of the program's

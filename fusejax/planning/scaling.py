@@ -59,9 +59,7 @@ class Scale:
 
     @property
     def efficiency(self) -> float:
-        """Images/s per device relative to one device, at least: whatever lengthens the rest of the
-        step beyond its part of `seconds[0]` raises this fraction.
-        """
+        """Lower bound of the scaling efficiency (images/s per device relative to one device)."""
         return 1 - (self.time.links + self.time.latency) / self.seconds[0]
 
     def markdown(self) -> str:

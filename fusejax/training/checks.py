@@ -17,10 +17,10 @@ from fusejax.weights.fingerprint import named_leaves
 
 
 def check_best_metric(name: str) -> None:
-    """Checks that validation computes a score of that name for which larger values are better.
+    """Checks that `name` is a validation metric where higher is better.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if it is not.
     """
     known = [metric for metric in USUAL if higher_is_better(metric)]
     if name not in known:

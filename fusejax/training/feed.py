@@ -46,7 +46,7 @@ class Feed:
         return placed, names
 
 
-def dispatched_together(step: int, stage: Stage, at_most: int) -> int:
+def steps_per_dispatch(step: int, stage: Stage, at_most: int) -> int:
     """Number of steps from `step` on that are dispatched to the devices as one program.
 
     Args:

@@ -19,7 +19,7 @@ class StopRequest:
     processes; its handler is kept.
 
     Attributes:
-        signaled: whether this process has caught a signal, which it does only on its own.
+        signaled: True after SIGTERM or Ctrl-C; always False in runs of several processes.
     """
 
     def __init__(self) -> None:

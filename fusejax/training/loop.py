@@ -15,7 +15,7 @@ from fusejax.serialize import to_dict
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.checks import check_best_metric, missing_boxes
 from fusejax.training.continuity import data_position
-from fusejax.training.feed import Feed, dispatched_together
+from fusejax.training.feed import Feed, steps_per_dispatch
 from fusejax.training.interrupts import StopRequest
 from fusejax.training.logs import RunLog, rounded
 from fusejax.training.pace import Pace
@@ -164,7 +164,7 @@ class _Run:
         self._announce(step)
         self._enter(stage_at(self.stages, step))
         # The rest of the preparations happens while the step is compiled.
-        self.step_fns.begin(dispatched_together(step, self.stage, self.config.steps_per_dispatch))
+        self.step_fns.begin(steps_per_dispatch(step, self.stage, self.config.steps_per_dispatch))
         self.log.open_board()
         state = self.program.create() if saved is None else saved
         feed = Feed(batches, self.program.mesh, self.step_logs.meter)
@@ -174,7 +174,7 @@ class _Run:
                 if step == self.stage.end:
                     self._flush()
                     self._enter(stage_at(self.stages, step))
-                count = dispatched_together(step, self.stage, self.config.steps_per_dispatch)
+                count = steps_per_dispatch(step, self.stage, self.config.steps_per_dispatch)
                 batch, names = feed.take(count)
                 if count not in self.step_fns:
                     self._wait_for_compilation(count)

@@ -26,14 +26,14 @@ def find_start(
     Args:
         workdir: folder of the run.
         program: the program of the run.
-        checkpoints: those of the folder.
+        checkpoints: manager of the checkpoints in `workdir`.
         sources: training pairs, from `fusejax.data.pipeline.open_sources`.
         override: resume even if the configuration differs from the checkpoint's.
         allow_older: resume from an older checkpoint if the newest is damaged.
 
     Returns:
         The state, the number of samples it has seen, and messages for the user. The state is None
-        if a run starts from random parameters: they take time, and the loop makes them later.
+        if a run starts from random parameters; the loop initializes them later.
 
     Raises:
         ValueError: if the folder holds weights of another run but no checkpoint; see also

@@ -54,11 +54,8 @@ def first_state(params: Params, *, by_module: bool, averaged: bool) -> TrainStat
 def init_params(model: nn.Module, key: jax.Array) -> Params:
     """Initializes a network that is called with infrared and visible luma.
 
-    The network is traced, but of its operations, only those that make parameters are run, outside
-    of `jax.jit` one after the other, so that few programs are compiled (see `kernel_init` in
-    `fusejax.models.initializers`). AngularFuse's 347 arrays take 2.1 s of CPU time, and 28 s in one
-    optimized program. With Flax's `lazy_init` they take 5.1 s, because JAX then compiles an empty
-    program for every operation on unknown values.
+    Traces the network and runs only the parameter initializers, outside of `jax.jit`. This avoids
+    compiling one program per kernel shape (see `kernel_init` in `fusejax.models.initializers`).
 
     Args:
         model: the network.

@@ -1,7 +1,6 @@
 """The same work in two libraries, each in a process of its own.
 
-In one process, they slow each other down: their threads wait actively for some milliseconds after
-their last work, and each finds the memory as the other has left it.
+Sharing a process would bias timings through busy threads and warm caches.
 """
 
 import multiprocessing

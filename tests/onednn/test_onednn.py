@@ -55,7 +55,7 @@ def reference(x, kernel, g, stride):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_output_and_gradients_are_those_of_float64(arrays, size):
     x, kernel, g = arrays(*size)
-    assert onednn.serves(x, kernel)
+    assert onednn.supports(x, kernel)
     y, pull = jax.vjp(lambda x, kernel: convolve_same(x, kernel, "constant", size[-1]), x, kernel)
     for got, want in zip((y, *pull(g)), reference(x, kernel, g, size[-1]), strict=True):
         assert got.shape == want.shape
@@ -149,7 +149,7 @@ def test_without_the_wheel_xla_computes_them(arrays, monkeypatch):
     x, kernel, _ = arrays(8, 8, 4, 4, 1)
     monkeypatch.setattr(importlib.metadata, "files", missing)
     monkeypatch.setattr(onednn, "library", onednn_kernels.library.__wrapped__)
-    assert not onednn.serves(x, kernel)
+    assert not onednn.supports(x, kernel)
     assert onednn.TARGET not in jax.jit(lambda x, k: convolve_same(x, k, "constant", 1)).lower(x, kernel).as_text()
 
 

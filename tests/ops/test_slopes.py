@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fusejax.ops.numerics import pixel_mean, value_with_slope
+from fusejax.ops.numerics import pixel_mean, with_forward_gradient
 
 
 def maps(seed, *, count=2, batch=3):
@@ -34,7 +34,7 @@ def test_values_and_slopes_are_those_of_autodiff():
             *arguments
         )
 
-    (value, slopes), (expected, by_autodiff) = both(value_with_slope(term)), both(term)
+    (value, slopes), (expected, by_autodiff) = both(with_forward_gradient(term)), both(term)
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     for slope, other in zip(jax.tree.leaves(slopes), jax.tree.leaves(by_autodiff), strict=True):
         np.testing.assert_allclose(slope, other, rtol=1e-5, atol=1e-7)

@@ -9,7 +9,7 @@ import chex
 import pytest
 
 from fusejax.config import load_config
-from fusejax.training.feed import dispatched_together
+from fusejax.training.feed import steps_per_dispatch
 from fusejax.training.logs import RunLog
 from fusejax.training.loop import Interrupted, NonFiniteLoss, fit
 from fusejax.training.stages import plan_stages
@@ -58,10 +58,10 @@ def test_a_step_that_is_not_finite_is_named_by_its_own_number(tmp_path):
 
 def test_chunks_end_with_the_stage_and_start_at_multiples():
     (stage,) = plan_stages(SEVEN, 8)
-    steps = [(step, dispatched_together(step, stage, 3)) for step in range(7)]
+    steps = [(step, steps_per_dispatch(step, stage, 3)) for step in range(7)]
     assert [count for _, count in steps] == [3, 1, 1, 3, 1, 1, 1]
     whole = dataclasses.replace(stage, steps=6)
-    assert dispatched_together(3, whole, 3) == 3
+    assert steps_per_dispatch(3, whole, 3) == 3
 
 
 def test_logs_saves_and_scores_fall_on_the_end_of_a_dispatch():
