@@ -12,12 +12,13 @@ from fusejax.cli.parsing import parse
 from fusejax.data.alignment import CHANNELS, AlignConfig
 from fusejax.data.alignment_folders import align_folders
 from fusejax.data.alignment_plan import AlignPlan
+from fusejax.io.matching import NameOptions
 
 _FILE_WIDTH = 240
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignOptions:
+class AlignOptions(NameOptions):
     """Selects the auxiliary patches closest in brightness to a target set and fits one gamma per
     color channel.
 
@@ -34,9 +35,9 @@ class AlignOptions:
         overwrite: replace an existing plan.
     """
 
-    target: Path
-    auxiliary: Path
-    out: Path
+    target: Path = tyro.MISSING
+    auxiliary: Path = tyro.MISSING
+    out: Path = tyro.MISSING
     config: Annotated[AlignConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=AlignConfig)
     target_split: str | None = "train"
     skip_bad: bool = False

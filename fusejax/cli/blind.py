@@ -1,6 +1,7 @@
 """`fusejax blind`: which of two images looks better, without knowing the methods."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,22 +9,23 @@ from typing import Any
 
 import tyro
 
+from fusejax.cli.pairs import SourceFlags
 from fusejax.cli.parsing import parse
 from fusejax.evaluation.preferences import Preference, agreement, merits, predictions, preferences
 from fusejax.evaluation.score_files import read_scores
+from fusejax.evaluation.sources import choose_reading
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
-from fusejax.io.pairing import list_images, match_pairs
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import list_images
 from fusejax.report.blind_page import KEY, check_count, read_answers, write_blind_page
 
 
 @dataclasses.dataclass(frozen=True)
-class BlindOptions:
+class BlindOptions(SourceFlags):
     """Writes a page for blind viewing, or counts the answers that viewers gave on it.
 
     Attributes:
         fused: NAME=DIR, folders of fused images with the stems of the sources; at least two.
-        ir: folder of infrared images.
-        vi: folder of visible images.
         pairs: number of comparisons on the page; by default every pair of methods on every image.
         focus: name of a method; only it is compared with the others.
         gray: show all images in gray, for methods that give no color.
@@ -37,10 +39,9 @@ class BlindOptions:
         overwrite: replace existing files.
     """
 
-    out: Path
+    ir: Path | None = None  # of the page; answers are counted without it
+    out: Path = tyro.MISSING
     fused: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    ir: Path | None = None
-    vi: Path | None = None
     pairs: int | None = None
     focus: str | None = None
     gray: bool = False
@@ -63,16 +64,17 @@ def run(arguments: list[str]) -> None:
         return
     if options.scores:
         raise ValueError("--scores is for counting answers; also give --answers.")
-    if options.ir is None or options.vi is None or len(options.fused) < 2:
+    if options.ir is None or len(options.fused) < 2:
         raise ValueError("A page needs --ir, --vi, and --fused NAME=DIR for two or more methods.")
     check_count(options.pairs, "--pairs")
     methods = dict(_named(word) for word in options.fused)
     if len(methods) < len(options.fused):
         raise ValueError("Two --fused have the same name; give each method a name of its own.")
-    sources = {pair.id: (pair.ir, pair.vi) for pair in match_pairs(options.ir, options.vi)[0]}
+    pairs, _ = find_pairs(*options.sources, sources=options.reading)
+    reading = choose_reading(pairs, "auto", options=options.reading)
     page = write_blind_page(
         {name: dict(list_images(folder)) for name, folder in methods.items()},
-        sources,
+        {pair.id: functools.partial(reading.read, pair) for pair in pairs},
         options.out,
         count=options.pairs,
         focus=options.focus,

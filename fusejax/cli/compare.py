@@ -2,9 +2,12 @@
 
 import dataclasses
 import fnmatch
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+
+import tyro
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.evaluation.comparison import compare_methods, comparison_grid, plain_scores
@@ -12,6 +15,7 @@ from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.score_files import write_scores
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.images import write_image
+from fusejax.io.matching import NameOptions
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.report.agreement import agreement_tables, stretch_tables
 from fusejax.report.blind_page import KEY, PAGE, check_count, write_blind_page
@@ -30,7 +34,7 @@ _LEAST_IMAGES = 2  # of a stratum
 
 
 @dataclasses.dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(NameOptions):
     """Fuses sets of pairs with every method, scores all results in the same way and ranks them.
 
     Attributes:
@@ -38,7 +42,8 @@ class CompareOptions:
         out: folder for fused images, metrics.csv, metrics.json, table.md, table.tex, ranks.png,
             distributions and image grids. Existing fused images are kept.
         sets: pair folders below `data_root`; each path leads to the folder with the two image
-            folders.
+            folders, to one folder whose file names mark both kinds or whose files hold both images,
+            or to a CSV file with the columns ir and vi.
         weights: what fuses: shipped names, .safetensors files, runs, exported or other .onnx or
             .stablehlo files; NAME=WEIGHTS gives another name. By default all shipped weights.
         rules: fusion rules that need no weights: `average` and `maximum`.
@@ -66,8 +71,8 @@ class CompareOptions:
         overwrite: fuse again instead of keeping existing images, and replace the tables.
     """
 
-    data_root: Path
-    out: Path
+    data_root: Path = tyro.MISSING
+    out: Path = tyro.MISSING
     sets: tuple[str, ...] = ("roadscene/val", "msrs/test_dev", "tno/test_dev")
     weights: Repeated = ()
     rules: tuple[Literal["average", "maximum"], ...] = ("average", "maximum")
@@ -111,6 +116,8 @@ def compare_command(options: CompareOptions) -> list[Evaluation]:
         metrics=options.metrics,
         ir_range=options.ir_range,
         overwrite=options.overwrite,
+        ir_pattern=options.ir_pattern,
+        vi_pattern=options.vi_pattern,
         stretched=options.stretched,
     )
     every = _by_convention(compared)
@@ -198,11 +205,11 @@ def _draw(result: Evaluation, options: CompareOptions) -> None:
 def _write_blind(compared: Sequence[Evaluation], options: CompareOptions) -> Path:
     """The page for blind viewing over all sets; its images are named SET/NAME."""
     fused: dict[str, dict[str, Path]] = {}
-    sources: dict[str, tuple[Path, Path]] = {}
+    sources = {}
     for result in compared:
         scores = result.scores[0]
         for name in result.names:
-            sources[f"{scores.name}/{name}"] = result.ir[name], result.vi[name]
+            sources[f"{scores.name}/{name}"] = functools.partial(result.read, name)
             for method in scores.methods:
                 fused.setdefault(method, {})[f"{scores.name}/{name}"] = result.fused[method][name]
     return write_blind_page(

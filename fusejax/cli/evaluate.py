@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from fusejax.cli.pairs import SourceFlags
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.data.config import OBJECT_CLASSES
@@ -34,13 +35,10 @@ _FIGURE = "distributions.png"
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
+class EvaluateOptions(SourceFlags):
     """Scores the fused images of one or more methods; images are matched by file stem.
 
     Attributes:
-        ir: folder of infrared images. Without --vi: one folder whose file names mark both images
-            (_T and _V), or a CSV file with the columns ir and vi.
-        vi: folder of visible images.
         fused: folders of fused images, gray or color, 8 or 16 bit: DIR or NAME=DIR, where NAME is
             shown in the tables.
         weights: what fuses the sources first: shipped names, .safetensors files, runs, exported or
@@ -74,8 +72,6 @@ class EvaluateOptions:
             them and before images are scored.
     """
 
-    ir: Path
-    vi: Path | None = None
     fused: Repeated = ()
     weights: Repeated = ()
     convention: tuple[ConventionName, ...] = ("exact",)
@@ -165,10 +161,11 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path, s
         "skip_bad": options.skip_bad,
         "align": step,
     }
+    read = {"frame": options.frame, "units": options.units, "ir_unit": options.ir_unit}
     result = evaluate_folders(
-        fuse_methods(methods, options.ir, options.vi, made, **shared),
-        options.ir,
-        options.vi,
+        fuse_methods(methods, *options.sources, made, **shared, **read),
+        *options.sources,
+        options=options.reading,
         convention=options.convention,
         metrics=options.metrics,
         boxes=options.boxes,
@@ -181,7 +178,7 @@ def _evaluate(options: EvaluateOptions, methods: Sequence[Method], made: Path, s
 
 
 def _pairs(options: EvaluateOptions) -> Sequence[PairPaths]:
-    return find_pairs(options.ir, options.vi, skip_bad=True)[0]
+    return find_pairs(*options.sources, skip_bad=True, sources=options.reading, quiet=True)[0]
 
 
 def _with_overlays(result: Evaluation, options: EvaluateOptions, step: RegisterInfrared, made: Path) -> Evaluation:

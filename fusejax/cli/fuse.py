@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 from PIL import Image
 
+from fusejax.cli.pairs import Named
 from fusejax.cli.parsing import parse
 from fusejax.cli.registering import RegisterFlags
 from fusejax.inference.options import FolderOptions, PairOptions, VideoOptions
@@ -22,15 +23,10 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Given:
+class Given(Named):
     """What is fused, and with what.
 
     Attributes:
-        ir: infrared image, folder of images, or video. Files of a folder are paired by stem, or by
-            the names that cameras give them (_T and _V). Without --vi: one folder that holds both,
-            a quoted path such as 'DIR/*.jpg', a CSV file with the columns ir and vi, or radiometric
-            JPEG files that hold both images (FLIR).
-        vi: visible image, folder of images, or video.
         out: folder for the fused images, or for a single pair a file name. Fused images keep the
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
@@ -39,8 +35,6 @@ class Given:
             runs beside the fusion.
     """
 
-    ir: Path
-    vi: Path | None = None
     out: Path = tyro.MISSING
     weights: str = "light"
     check: bool = True
@@ -136,10 +130,11 @@ def _checking(options: FuseOptions, wanted: bool) -> Iterator[None]:
 
 
 def _pairs(options: FuseOptions) -> "Sequence[PairPaths]":
+    from fusejax.io.matching import with_patterns
     from fusejax.io.pair_finding import find_pairs
 
-    names = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern, "recursive": options.recursive}
-    return find_pairs(options.ir, options.vi, skip_bad=True, **names)[0]
+    sources = with_patterns(options.ir, options.vi, ir_pattern=options.ir_pattern, vi_pattern=options.vi_pattern)
+    return find_pairs(*sources, recursive=options.recursive, skip_bad=True, quiet=True)[0]
 
 
 def _fuse_video(options: VideoOptions, given: dict[str, Any]) -> list[Path]:

@@ -4,12 +4,15 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
+from fusejax.cli.pairs import SourceFlags
 from fusejax.cli.parsing import parse
 from fusejax.registration.folder import RegisteredFolder, register_folder
 
 
 @dataclasses.dataclass(frozen=True)
-class RegisterOptions:
+class RegisterOptions(SourceFlags):
     """Registers infrared images to visible ones.
 
     Writes transforms.json, the warped infrared images (`ir`), their masks (`mask`), and an overlay
@@ -17,8 +20,6 @@ class RegisterOptions:
     listed.
 
     Attributes:
-        ir: infrared image or folder.
-        vi: visible image or folder.
         out: folder for all files.
         model: which transforms are allowed.
         scales: least and largest magnification of the infrared image against the visible one, with
@@ -29,9 +30,7 @@ class RegisterOptions:
         overwrite: replace existing files.
     """
 
-    ir: Path
-    vi: Path
-    out: Path
+    out: Path = tyro.MISSING
     model: Literal["translation", "similarity", "affine", "homography"] = "homography"
     scales: tuple[float, float] = (0.7, 1.4)
     rotations: tuple[float, float] = (-9.0, 9.0)
@@ -46,7 +45,8 @@ def register_command(options: RegisterOptions) -> RegisteredFolder:
         ValueError: see `register_folder`.
         OSError: see `register_folder`.
     """
-    done = register_folder(**{field.name: getattr(options, field.name) for field in dataclasses.fields(options)})
+    given = {name: getattr(options, name) for name in ("model", "scales", "rotations", "rig", "overwrite")}
+    done = register_folder(*options.sources, options.out, **given, options=options.reading)
     print(f"{'pair':32} {'correlation':>11} {'score':>7} {'second':>7} {'pixels':>7}")
     for name, found in done.found.items():
         scores = f"{found.correlation:11.2f} {found.score:7.3f} {found.second_score:7.3f} {found.uncertainty:7.1f}"

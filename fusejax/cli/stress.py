@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from fusejax.cli.pairs import SourceFlags
 from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.evaluation.methods import name_methods
@@ -10,7 +11,8 @@ from fusejax.evaluation.results import CLEAN
 from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders, write_inputs
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
-from fusejax.io.pairing import match_pairs
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import PairPaths
 from fusejax.report.curves import curve_name, draw_curves, draw_grid
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.markdown import markdown
@@ -22,13 +24,10 @@ _GRID = "grid.png"
 
 
 @dataclasses.dataclass(frozen=True)
-class StressOptions:
+class StressOptions(SourceFlags):
     """Degrades pairs in fixed ways, fuses them and scores the results against the clean pairs.
 
     Attributes:
-        ir: folder of infrared images. Without --vi: one folder whose file names mark both images
-            (_T and _V), or a CSV file with the columns ir and vi.
-        vi: folder of visible images of the same sizes.
         out: folder for table.md, table.tex, metrics.csv, metrics.json, the curves and the grid of
             images.
         weights: what fuses: shipped names, .safetensors files, runs, exported or other .onnx or
@@ -48,8 +47,6 @@ class StressOptions:
             degraded.
     """
 
-    ir: Path
-    vi: Path | None = None
     out: Path | None = None
     weights: Repeated = ()
     fused: Repeated = ()
@@ -83,16 +80,18 @@ def stress_command(options: StressOptions) -> None:
         existing += check_files([*beside, *curves], sources=sources, own=True)
         refuse_existing(existing, overwrite=options.overwrite)
     shared = {"kinds": options.degradations, "pairs": options.pairs, "ir_range": options.ir_range}
-    shared["align"] = options.registration.aligner(lambda: match_pairs(options.ir, options.vi, sizes="any")[0])
+    shared["align"] = options.registration.aligner(
+        lambda: find_pairs(*options.sources, sources=options.reading, quiet=True)[0]
+    )
+    shared["options"] = options.reading
     if options.write_inputs is not None:
         attacked = weights[0] if weights else None
-        count = write_inputs(options.ir, options.vi, options.write_inputs, weights=attacked, **shared)
+        count = write_inputs(*options.sources, options.write_inputs, weights=attacked, **shared)
         print(f"{count} conditions written to {options.write_inputs}")
     if options.out is None:
         return
     result = stress_folders(
-        options.ir,
-        options.vi,
+        *options.sources,
         weights=weights,
         fused=fused,
         convention=options.convention,
@@ -110,6 +109,10 @@ def stress_command(options: StressOptions) -> None:
     print(markdown([*board, summary], head=head))
     files = (*TABLE_FILES, *SCORE_FILES, _GRID, *(path.name for path in curves))
     print(f"written to {options.out}: {', '.join(files)}")
+
+
+def _pairs(options: StressOptions) -> list[PairPaths]:
+    return find_pairs(*options.sources, sources=options.reading, quiet=True)[0]
 
 
 def stress_tables(result: StressResult) -> tuple[Table, Table]:

@@ -50,6 +50,8 @@ def align_folders(
     target_split: str | None = "train",
     skip_bad: bool = False,
     overwrite: bool = False,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
 ) -> AlignedFolders:
     """Selects the auxiliary patches closest in brightness to a target set, with one gamma per
     color.
@@ -66,6 +68,8 @@ def align_folders(
             test images out.
         skip_bad: skip unusable pairs and list them, instead of stopping.
         overwrite: replace an existing plan.
+        ir_pattern: names of the infrared files of both sets, see `PairFolder`.
+        vi_pattern: names of the visible files of both sets.
 
     Returns:
         The plan, the files written and the pairs that were skipped.
@@ -80,8 +84,9 @@ def align_folders(
     figure = path.with_suffix(".png")
     check_out(path.parent)
     refuse_existing(check_files([path, figure], sources=[Path(target), Path(auxiliary)]), overwrite=overwrite)
-    target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad)
-    auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad)
+    names = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
+    target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad, **names)
+    auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad, **names)
     alignment = align(
         _Watched(target_pairs, "measuring the target"), _Watched(auxiliary_pairs, "ranking patches"), config
     )

@@ -3,14 +3,12 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
-from fusejax.io.images import image_size, read_image
 from fusejax.io.json_text import read_json
 from fusejax.io.outputs import write_complete
 from fusejax.serialize import from_dict, to_dict
@@ -145,9 +143,7 @@ def _check_complete(cls: type, values: dict) -> None:
 
 def image_sizes(folder: PairFolder) -> dict[str, tuple[int, int]]:
     """(height, width) of every pair by name, from the headers."""
-    with ThreadPoolExecutor() as pool:
-        sizes = pool.map(lambda pair: image_size(pair.vi), folder.pairs)
-        return {pair.id: size for pair, size in zip(folder.pairs, sizes, strict=True)}
+    return {pair.id: header.vi for pair, header in zip(folder.pairs, folder.headers, strict=True)}
 
 
 def _folder_problems(expected: dict[str, tuple[int, int]], found: dict[str, tuple[int, int]]) -> list[str]:
@@ -177,8 +173,8 @@ class VisibleImages:
         return len(self.folder)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        for pair in self.folder.pairs:
-            yield pair.id, eight_bit(read_image(pair.vi))
+        for n, pair in enumerate(self.folder.pairs):
+            yield pair.id, eight_bit(self.folder.visible(n))
 
 
 class AlignedPatches:

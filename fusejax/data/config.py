@@ -114,9 +114,13 @@ class DataConfig:
             auxiliary, in this order); if empty, all pairs count equally.
         validation: pair folders relative to `root`, including the split, that are scored during
             training; none if empty.
-        ir_range: infrared values that map to black and white in `folders` and `validation`, for raw
-            counts and temperatures: the numbers that `fusejax fuse` prints for them. None for
-            display images.
+        ir_range: infrared values that map to black and white in `folders`, `validation` and
+            `auxiliary`, for raw counts and temperatures: the numbers that `fusejax fuse` prints for
+            them. None for display images.
+        ir_pattern: names of the infrared files in `folders`, `validation` and `auxiliary`, such as
+            "*_T.*"; with `vi_pattern`, files are paired whose wildcards match the same text. None
+            for equal stems, or names that are recognized.
+        vi_pattern: names of the visible files.
         crop: side of the square training crop in pixels.
         patch_stride: distance in pixels between patches of `crop` pixels on a fixed grid from the
             top left corner, into which pairs are cut; each patch is a training sample (CrossFuse:
@@ -152,6 +156,8 @@ class DataConfig:
     shares: tuple[float, ...] = ()
     validation: tuple[str, ...] = ()
     ir_range: tuple[float, float] | None = None
+    ir_pattern: str | None = None
+    vi_pattern: str | None = None
     crop: int = 128
     patch_stride: int = 0
     flips: bool = True

@@ -9,19 +9,14 @@ from jaxtyping import Shaped
 
 from fusejax.data.task import TASKS, TaskName
 from fusejax.io.annotations import read_boxes
-from fusejax.io.images import as_infrared, as_visible, from_float, read_image
-from fusejax.io.infrared import read_infrared
-from fusejax.io.pairing import (
-    PairError,
-    PairPaths,
-    Scan,
-    check_folder,
-    holds_pairs,
-    is_pair_list,
-    match_pairs,
-    scan_pair,
-    size_text,
-)
+from fusejax.io.cameras import read_camera_layout
+from fusejax.io.images import as_infrared, as_visible, from_float
+from fusejax.io.listing import images_of
+from fusejax.io.matching import holds_pairs, split_glob, with_patterns
+from fusejax.io.pair_finding import scan_pairs
+from fusejax.io.pair_images import PairHeader, SourceOptions, read_pair, read_visible
+from fusejax.io.pair_list import is_pair_list
+from fusejax.io.pairing import PairError, PairPaths, Scan, ScanOptions, check_folder, scan_folders, size_text
 from fusejax.typing import Pair
 
 INFRARED_NAMES, VISIBLE_NAMES = TASKS["infrared-visible"].first, TASKS["infrared-visible"].second
@@ -29,6 +24,11 @@ ANNOTATION_NAMES = ("boxes", "annotations", "annotation", "labels")
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "test_dev", "testing", "eval")
 
 _SHOWN = 8
+_READ = SourceOptions()
+_RANGE = (
+    "say which values are black and white with ir_range (--data.ir-range LOW HIGH), such as those that `fusejax fuse` "
+    "prints for the folder"
+)
 
 
 def find_modalities(
@@ -84,32 +84,54 @@ def _subfolders(folder: Path) -> dict[str, Path]:
 
 
 def find_pair_folders(
-    root: str | Path, *, split: str | None = None, task: TaskName = "infrared-visible"
-) -> dict[str, tuple[Path, Path]]:
-    """Finds the pair folders of a data set.
+    root: str | Path,
+    *,
+    split: str | None = None,
+    task: TaskName = "infrared-visible",
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
+) -> dict[str, tuple[Path, Path | None]]:
+    """Finds the pair folders of a data set, as `find_pairs` takes them.
 
     Args:
         root: folder that contains the two folders (RoadScene, M3FD), a folder `split` that contains
             them (MSRS), one folder per sequence that contains them (video sets), a split with
-            sequences, or a folder of images whose names mark them as cameras do.
+            sequences, a folder of images whose names mark them as cameras do, a folder of camera
+            files that hold both images, or a CSV file that lists pairs.
         split: name of the split, such as "train", if the root has several.
         task: what the two sources are, see `fusejax.data.task`.
+        ir_pattern: names of the infrared files, such as "*_T.*"; `root` may then hold both kinds.
+        vi_pattern: names of the visible files.
 
     Returns:
-        {name of the sequence or "": (infrared folder, visible folder)}.
+        {name of the sequence or "": (infrared folder, visible folder)}, with wildcards where
+        patterns are given; None for the visible folder if the other path stands for both.
 
     Raises:
         PairError: if there are no such folders; lists what was found, or asks for a split.
     """
-    root = Path(root)
+    root, patterns = Path(root), {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
+    if is_pair_list(root):
+        return {"": with_patterns(root, None, **patterns)}
     check_folder(root)
+    found = _find_pair_folders(root, split, task, flat=any(patterns.values()))
+    return {name: with_patterns(ir, vi, **patterns) for name, (ir, vi) in found.items()}
+
+
+def _find_pair_folders(
+    root: Path, split: str | None, task: TaskName, *, flat: bool
+) -> dict[str, tuple[Path, Path | None]]:
     if pair := find_modalities(root, split=split, task=task):
         return {"": pair}
+    if flat and _images(root):
+        return {"": (root, None)}
     if holds_pairs(root):
         return {"": (root, root)}
+    if (images := _images(root)) and any(map(read_camera_layout, images)):
+        return {"": (root, None)}
     subfolders = _subfolders(root)
     if split and split.lower() in subfolders:
-        return find_pair_folders(subfolders[split.lower()], task=task)
+        return _find_pair_folders(subfolders[split.lower()], None, task, flat=flat)
     sequences = {p.name: pair for p in subfolders.values() if (pair := find_modalities(p, task=task))}
     if splits := [n for n in subfolders if n in SPLIT_NAMES]:
         wanted = f"none is called {split!r}" if split else "no split was given"
@@ -124,6 +146,14 @@ def find_pair_folders(
         f"{root} has no infrared and visible folders (with names such as ir/vi, infrared/visible, Ir/Vis, "
         f"cropinfrared/crop_LR_visible); found: {found}. Give the folder that contains the two."
     )
+
+
+def _images(folder: Path) -> list[Path]:
+    """Image files of a folder; none if there are none."""
+    try:
+        return images_of(folder)
+    except PairError:
+        return []
 
 
 @runtime_checkable
@@ -143,7 +173,8 @@ class PairFolder:
     uint8 or uint16 until the crop is cut.
 
     Args:
-        root: see `find_pair_folders`; or a CSV file that lists pairs, which have no boxes.
+        root: see `find_pair_folders`. Pairs of a list, and files that hold both images, have no
+            boxes.
         split: see `find_pair_folders`.
         skip_bad: skip unusable pairs instead of raising.
         min_side: minimum side in pixels (the crop of a training run).
@@ -151,16 +182,19 @@ class PairFolder:
             `labels`, a tuple of n names, from the folder found by `find_annotations`; n is 0 for
             pairs without annotation.
         ir_range: values of the infrared files that map to black and white, for raw counts and
-            temperatures; `ir` is uint16 then. By default, the files hold display images.
+            temperatures; `ir` is uint16 then. By default, the files hold display images; files of
+            cameras, which hold none, are refused when they are read (`check_values`).
         task: what the two sources are, see `fusejax.data.task`: `ir` is the luma of the first, `vi`
             the second.
+        ir_pattern: names of the infrared files, such as "*_T.*", see `find_pairs`.
+        vi_pattern: names of the visible files.
 
     Attributes:
         pairs: paths of the usable pairs.
         skipped: one line per pair skipped because of `skip_bad`.
 
     Raises:
-        PairError: if there are unusable pairs, see `match_pairs`; with `boxes`, also for invalid
+        PairError: if there are unusable pairs, see `find_pairs`; with `boxes`, also for invalid
             annotations.
     """
 
@@ -174,19 +208,22 @@ class PairFolder:
         boxes: bool = False,
         ir_range: tuple[float, float] | None = None,
         task: TaskName = "infrared-visible",
+        ir_pattern: str | None = None,
+        vi_pattern: str | None = None,
     ):
-        found = Scan()
-        if listed := is_pair_list(Path(root)):
-            found = Scan(*match_pairs(root, None, skip_bad=skip_bad, min_side=min_side))
-        for name, (ir, vi) in ({} if listed else find_pair_folders(root, split=split, task=task)).items():
-            annotations = find_annotations(ir) if boxes else None
+        found, options = Scan(), ScanOptions(same_size=True, min_side=min_side)
+        folders = find_pair_folders(root, split=split, task=task, ir_pattern=ir_pattern, vi_pattern=vi_pattern)
+        for name, (ir, vi) in folders.items():
+            annotations = find_annotations(split_glob(ir)[0]) if boxes and not is_pair_list(ir) else None
             prefix = f"{name}/" if name else ""
-            part = scan_pair(ir, vi, annotations=annotations, prefix=prefix, min_side=min_side)
-            found.pairs += part.pairs
-            found.problems += part.problems
+            if vi is None:
+                found.add(scan_pairs(ir, None, options))
+            else:
+                found.add(scan_folders(ir, vi, options, annotations=annotations, prefix=prefix))
         found.check(str(root), skip_bad=skip_bad)
         self.pairs: Sequence[PairPaths] = found.pairs
-        self.skipped: Sequence[str] = found.problems
+        self.headers: Sequence[PairHeader] = list(found.headers.values())
+        self.skipped: Sequence[str] = list(found.problems.values())
         self._boxes, self._ir_range = boxes, ir_range
 
     def __len__(self) -> int:
@@ -194,7 +231,9 @@ class PairFolder:
 
     def __getitem__(self, index: int) -> Pair:
         pair = self.pairs[index]
-        ir, vi = self._read_infrared(pair.ir), as_visible(read_image(pair.vi))
+        self._check_value(index)
+        images = read_pair(pair, _READ)
+        ir, vi = self._infrared(pair.ir, images.ir), as_visible(images.vi)
         if ir.shape[:2] != vi.shape[:2]:  # changed since the headers were read
             sizes = size_text(ir.shape[:2]), size_text(vi.shape[:2])
             raise PairError(f"{pair.id}: ir is {sizes[0]} but vi is {sizes[1]}; register the pair first.")
@@ -206,11 +245,32 @@ class PairFolder:
                 element["boxes"], element["labels"] = found.xyxy, found.labels
         return element
 
-    def _read_infrared(self, path: Path) -> Shaped[np.ndarray, "h w 1"]:
+    def check_values(self) -> None:
+        """Checks that it is known how infrared values become gray levels.
+
+        Raises:
+            PairError: if a file of a camera holds counts or temperatures, and no range is given.
+        """
+        for index in range(len(self)):
+            self._check_value(index)
+
+    def _check_value(self, index: int) -> None:
+        layout = self.headers[index].layout
+        if layout is not None and self._ir_range is None:
+            held = "temperatures in degrees Celsius" if layout.kind == "FLIR" else "counts"
+            raise PairError(f"{self.pairs[index].ir} holds {held}, not a display image; {_RANGE}.")
+
+    def visible(self, index: int) -> Shaped[np.ndarray, "h w c"]:
+        """The visible image of a pair as stored; of a file with both images, the common field."""
+        return read_visible(self.pairs[index], _READ)
+
+    def _infrared(self, path: Path, values: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "h w 1"]:
         if self._ir_range is None:
-            return as_infrared(read_image(path))
+            if values.dtype.kind != "u":
+                raise PairError(f"{path} holds {values.dtype} values, not a display image; {_RANGE}.")
+            return as_infrared(values)
         low, high = self._ir_range
-        unit = (as_infrared(read_infrared(path).values).astype(np.float64) - low) / (high - low)
+        unit = (as_infrared(values).astype(np.float64) - low) / (high - low)
         return from_float(np.clip(unit, 0, 1).astype(np.float32), np.uint16)
 
 

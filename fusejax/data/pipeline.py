@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import grain
 from absl import flags
@@ -51,9 +52,8 @@ def open_sources(config: DataConfig) -> list:
     """
     sources, boxes = [], config.max_boxes > 0
     if config.folders or (config.root and not config.tfds):
-        options = {"split": config.split, "skip_bad": config.skip_bad, "min_side": config.crop, "boxes": boxes}
-        options |= {"ir_range": config.ir_range, "task": config.task}
-        sources += [PairFolder(Path(config.root) / folder, **options) for folder in config.folders or ("",)]
+        options = {"split": config.split, "min_side": config.crop, "boxes": boxes}
+        sources += [_open_folder(config, folder, **options) for folder in config.folders or ("",)]
     if config.tfds:
         from fusejax.data.tfds import open_tfds  # slow to import, and few runs need it
 
@@ -72,6 +72,14 @@ def open_sources(config: DataConfig) -> list:
     return [_prepared(source, config) for source in sources]
 
 
+def _open_folder(config: DataConfig, folder: str, **options: Any) -> PairFolder:
+    """A folder below the root, whose infrared values can be shown as gray levels."""
+    shared = {name: getattr(config, name) for name in ("skip_bad", "ir_range", "task", "ir_pattern", "vi_pattern")}
+    opened = PairFolder(Path(config.root) / folder, **shared, **options)
+    opened.check_values()
+    return opened
+
+
 def _prepared(source: Source, config: DataConfig) -> Source:
     """The source, kept in memory and cut into patches if configured."""
     kept = KeptInMemory(source) if config.keep_decoded else source
@@ -81,15 +89,14 @@ def _prepared(source: Source, config: DataConfig) -> Source:
 
 
 def _open_auxiliary(config: DataConfig) -> PairFolder | AlignedPatches:
-    folder = Path(config.root) / config.auxiliary
     if not config.alignment:
-        return PairFolder(folder, skip_bad=config.skip_bad, min_side=config.crop, boxes=config.max_boxes > 0)
+        return _open_folder(config, config.auxiliary, min_side=config.crop, boxes=config.max_boxes > 0)
     plan = load_plan(config.alignment)
     if plan.config.patch < config.crop:
         raise ValueError(
             f"{config.alignment} cuts patches of {plan.config.patch}, smaller than data.crop {config.crop}."
         )
-    return AlignedPatches(PairFolder(folder, skip_bad=config.skip_bad), plan)
+    return AlignedPatches(_open_folder(config, config.auxiliary), plan)
 
 
 def open_validation(config: DataConfig) -> JoinedSource | None:
@@ -106,8 +113,7 @@ def open_validation(config: DataConfig) -> JoinedSource | None:
     """
     if not config.validation:
         return None
-    options = {"skip_bad": config.skip_bad, "ir_range": config.ir_range, "task": config.task}
-    return JoinedSource(PairFolder(Path(config.root) / f, **options) for f in config.validation)
+    return JoinedSource(_open_folder(config, folder) for folder in config.validation)
 
 
 def training_batches(

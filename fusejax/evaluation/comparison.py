@@ -11,13 +11,13 @@ from fusejax.data.folders import find_pair_folders
 from fusejax.evaluation.folder import evaluate_folders, metrics_by_convention
 from fusejax.evaluation.methods import Given, GivenBackends, fuse_methods, name_methods
 from fusejax.evaluation.results import STRETCHED, Evaluation
-from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.sources import choose_reading
 from fusejax.inference.loading import opened
 from fusejax.inference.pair_arrays import stretch_range
 from fusejax.inference.rules import RULES
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.images import from_float, read_image, to_float, write_image
-from fusejax.io.pairing import PairError, PairPaths, is_pair_list, list_images
+from fusejax.io.pairing import PairError, list_images
 from fusejax.io.panels import RgbImage, labeled_row, stacked
 from fusejax.ops.color import recolor, rgb_to_luma
 
@@ -37,6 +37,8 @@ def compare_methods(
     ir_range: RangeOption = "auto",
     overwrite: bool = False,
     stretched: bool = False,
+    ir_pattern: str | None = None,
+    vi_pattern: str | None = None,
 ) -> list[Evaluation]:
     """Fuses sets of pairs with weights and rules, and scores them with other methods' results.
 
@@ -58,6 +60,8 @@ def compare_methods(
         overwrite: fuse again instead of keeping existing images.
         stretched: also score every image after a stretch of its luma to the full range, as some
             programs do on saving; see `STRETCHED`.
+        ir_pattern: names of the infrared files of all sets, see `find_pair_folders`.
+        vi_pattern: names of the visible files of all sets.
 
     Returns:
         The scores on each set, in the order of the sets.
@@ -75,7 +79,7 @@ def compare_methods(
     fusing = [  # opened before any work
         dataclasses.replace(method, weights=opened(method.weights)) for method in methods if method.weights is not None
     ]
-    sources = {name: _sources(Path(data_root) / name) for name in sets}
+    sources = {name: _sources(Path(data_root) / name, ir_pattern, vi_pattern) for name in sets}
     theirs = {name: {m.name: _results(m.folder, name, sets) for m in methods if m.folder} for name in sets}
     found = []
     for name, (ir, vi) in sources.items():
@@ -107,11 +111,9 @@ def _stretched(image: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h w c"]:
     return recolor(stretch_range(rgb_to_luma(image)), image)
 
 
-def _sources(root: Path) -> tuple[Path, Path]:
-    """The two image folders of a set; twice the same one if it holds both, or lists pairs."""
-    if is_pair_list(root):
-        return root, root
-    folders = find_pair_folders(root)
+def _sources(root: Path, ir_pattern: str | None, vi_pattern: str | None) -> tuple[Path, Path | None]:
+    """The two image folders of a set, as `find_pairs` takes them."""
+    folders = find_pair_folders(root, ir_pattern=ir_pattern, vi_pattern=vi_pattern)
     if len(folders) > 1:
         raise PairError(f"{root} holds {len(folders)} sequences; give each as a set, such as {root / min(folders)}.")
     return next(iter(folders.values()))
@@ -144,8 +146,8 @@ def comparison_grid(found: Evaluation, name: str, *, ir_range: RangeOption = "au
     Returns:
         8-bit RGB: infrared, visible, then the methods in the order of the scores.
     """
-    pair = PairPaths(name, found.ir[name], found.vi[name])
-    sources = read_sources(pair, find_ranges([pair], ir_range, quiet=True))
+    pair = found.pairs[name]
+    sources = choose_reading([pair], ir_range, options=found.reading.options, quiet=True).read(pair)
     images = dict(zip(("infrared", "visible"), sources, strict=True))
     images |= {method: to_float(read_image(files[name])) for method, files in found.fused.items()}
     names = list(images)

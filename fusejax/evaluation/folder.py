@@ -14,12 +14,14 @@ from fusejax.evaluation.loop import Sample, SampleScores, make_sample, score_sam
 from fusejax.evaluation.methods import Given, name_methods
 from fusejax.evaluation.regions import REGION_METRICS, read_region_boxes, region_table
 from fusejax.evaluation.results import CLEAN, Evaluation, Scores, printable
-from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.sources import AS_STORED, Reading, choose_reading
 from fusejax.inference.align import Aligner
-from fusejax.inference.thermal import Polarity, RangeOption, Ranges
+from fusejax.inference.thermal import Polarity, RangeOption
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import read_image
-from fusejax.io.pairing import PairError, PairPaths, list_images, size_text, source_files
+from fusejax.io.pair_finding import scan_pairs
+from fusejax.io.pair_images import PairHeader, SourceOptions
+from fusejax.io.pairing import PairError, PairPaths, Scan, ScanOptions, list_images, size_text
 from fusejax.metrics import CONVENTIONS
 from fusejax.metrics.evaluation import chosen_metrics, defined_metrics
 from fusejax.progress import track
@@ -43,6 +45,7 @@ def evaluate_folders(
     resize: Literal["ir"] | None = None,
     align: Aligner | None = None,
     skip_bad: bool = False,
+    options: SourceOptions = AS_STORED,
 ) -> Evaluation:
     """Scores the fused images of one or more methods; images are matched by file stem.
 
@@ -52,8 +55,9 @@ def evaluate_folders(
     Args:
         fused: one folder of fused images per method, gray or color, 8 or 16 bit, as a mapping by
             name, or a list of DIR or NAME=DIR.
-        ir: folder of infrared images; see `fusejax.io.match_pairs` for lists, wildcards and names.
-        vi: folder of visible images; None if `ir` names both.
+        ir: folder of infrared images; see `fusejax.io.find_pairs` for lists, wildcards, names and
+            files of cameras.
+        vi: folder of visible images; None if `ir` names both, or its files hold both.
         convention: which toolkit's metric definitions to use: one or more names of
             `fusejax.metrics.CONVENTIONS`.
         metrics: names of the metrics to compute; by default the nine usual ones. Each convention
@@ -71,6 +75,7 @@ def evaluate_folders(
             must keep the size of the visible images.
         skip_bad: skip images that are missing in a folder or do not match their sources, for all
             methods.
+        options: how the sources are read.
 
     Returns:
         The scores of every method, and the images that were skipped.
@@ -82,36 +87,29 @@ def evaluate_folders(
     if not fused:
         raise PairError("No folder of fused images given; give at least one: --fused DIR.")
     folders = {method.name: method.folder for method in name_methods(folders=fused) if method.folder is not None}
-    ir_sources, vi_sources = source_files(ir, vi)
-    sources = {"infrared": ir_sources, "visible": vi_sources}
+    sources = scan_pairs(Path(ir), None if vi is None else Path(vi), ScanOptions(sources=options))
+    pairs = {pair.id: pair for pair in sources.pairs}
     methods = {method: list_images(folder) for method, folder in folders.items()}
     problems = _problems(methods, folders, sources, resize=resize is not None or (align is not None and align.any_size))
-    common = set.intersection(*(set(files) for files in (*sources.values(), *methods.values())))
-    usable = sorted(common - problems.keys())
+    usable = sorted(set.intersection(set(pairs), *map(set, methods.values())) - problems.keys())
     if problems and (not skip_bad or not usable):
         lines = "\n  ".join(list(problems.values())[:_SHOWN])
         raise PairError(
             f"{len(problems)} images cannot be scored (sizes are width x height):\n  {lines}\nScores need the same "
             "stems and sizes everywhere; skip other images with --skip-bad, or resample infrared with --resize ir."
         )
-    kept = [{printable(stem): files[stem] for stem in usable} for files in (*sources.values(), *methods.values())]
-    ir_files, vi_files, method_files = kept[0], kept[1], dict(zip(methods, kept[2:], strict=True))
-    found_boxes = {} if boxes is None else read_region_boxes(Path(boxes), ir_files, box_classes)
-    pairs = {stem: PairPaths(stem, ir_files[stem], vi_files[stem]) for stem in ir_files}
-    read = partial(
-        _read_sample,
-        methods=list(method_files.values()),
-        boxes=found_boxes,
-        ranges=find_ranges(list(pairs.values()), ir_range),
-        polarity=ir_polarity,
-        align=align,
-    )
-    order = spread_sizes({stem: image_size(vi_files[stem]) for stem in sorted(ir_files)})
+    sizes = {printable(stem): sources.headers[pairs[stem]].vi for stem in usable}
+    method_files = {name: {printable(stem): files[stem] for stem in usable} for name, files in methods.items()}
+    pairs = {printable(stem): dataclasses.replace(pairs[stem], id=printable(stem)) for stem in usable}
+    found_boxes = {} if boxes is None else read_region_boxes(Path(boxes), sizes, box_classes)
+    reading = choose_reading(list(pairs.values()), ir_range, polarity=ir_polarity, options=options, align=align)
+    read = partial(_read_sample, methods=list(method_files.values()), boxes=found_boxes, reading=reading)
+    order = spread_sizes(dict(sorted(sizes.items())))
     samples = score_samples((partial(read, pairs[stem]) for stem in order), names)
     scored = track(samples, len(order), description="scoring", unit="pairs")
     found = dict(zip(order, scored, strict=True))
     scores, regions = collect_scores(list(methods), dict(sorted(found.items())), names, name=name)
-    return Evaluation(scores, regions, list(problems.values()), ir_files, vi_files, method_files)
+    return Evaluation(scores, regions, list(problems.values()), pairs, method_files, reading=reading)
 
 
 def collect_scores(
@@ -175,30 +173,31 @@ def metrics_by_convention(conventions: Sequence[str], metrics: Sequence[str] | N
 
 
 def _problems(
-    methods: Mapping[str, Files], folders: Mapping[str, Path], sources: Mapping[str, Files], *, resize: bool
+    methods: Mapping[str, Files], folders: Mapping[str, Path], sources: Scan, *, resize: bool
 ) -> dict[str, str]:
     """Why images cannot be scored, by stem."""
-    problems = {}
-    ir, vi = sources["infrared"], sources["visible"]
+    problems, pairs = {}, {pair.id: pair for pair in sources.pairs}
     for name, fused in methods.items():
-        for kind, files in sources.items():
-            problems |= {s: f"{fused[s]} has no {kind} source" for s in sorted(fused.keys() - files.keys())}
-        lacking = sorted((ir.keys() & vi.keys()) - fused.keys())
+        for stem in sorted(fused.keys() - pairs.keys()):
+            why = sources.problems.get(stem)
+            problems[stem] = f"{fused[stem]} has no sources" + (f": {why}" if why else "")
+        lacking = sorted(pairs.keys() - fused.keys())
         problems |= {s: f"{s} is among both sources but not in {folders[name]}" for s in lacking}
-        for stem in sorted(fused.keys() & ir.keys() & vi.keys()):
-            if text := _size_problem(fused[stem], ir[stem], vi[stem], resize=resize):
+        for stem in sorted(fused.keys() & pairs.keys()):
+            header = sources.headers[pairs[stem]]
+            if text := _size_problem(fused[stem], pairs[stem], header, resize=resize):
                 problems.setdefault(stem, text)
     return problems
 
 
-def _size_problem(fused: Path, ir: Path, vi: Path, *, resize: bool) -> str | None:
+def _size_problem(fused: Path, pair: PairPaths, header: PairHeader, *, resize: bool) -> str | None:
     try:
-        sizes = {path: image_size(path) for path in (fused, ir, vi)}
+        size = image_size(fused)
     except ImageError as error:
         return str(error)
-    compared = {size for path, size in sizes.items() if not (resize and path == ir)}
-    if len(compared) == 1:
+    if size == header.vi and (resize or size == header.ir):
         return None
+    sizes = {fused: size, pair.ir: header.ir, pair.vi: header.vi}
     return ", ".join(f"{path} is {size_text(size)}" for path, size in sizes.items())
 
 
@@ -207,9 +206,7 @@ def _read_sample(
     *,
     methods: Sequence[Files],
     boxes: Mapping[str, Float[np.ndarray, "n 4"]],
-    ranges: Ranges,
-    polarity: Polarity,
-    align: Aligner | None,
+    reading: Reading,
 ) -> Sample:
-    ir, vi = read_sources(pair, ranges, polarity=polarity, align=align)
+    ir, vi = reading.read(pair)
     return make_sample([read_image(fused[pair.id]) for fused in methods], ir, vi, boxes.get(pair.id))

@@ -15,7 +15,6 @@ from jaxtyping import Array, Float
 
 from fusejax.evaluation.results import Scores
 from fusejax.io.annotations import AnnotationError, find_annotation, of_classes, read_boxes
-from fusejax.io.images import image_size
 from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
 from fusejax.ops.boxes import rasterize
 from fusejax.typing import Extent, Luma
@@ -70,7 +69,7 @@ _rasterize = jax.jit(rasterize, static_argnames=("height", "width"))
 
 
 def read_region_boxes(
-    folder: Path, images: Mapping[str, Path], classes: Sequence[str]
+    folder: Path, sizes: Mapping[str, tuple[int, int]], classes: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "n 4"]]:
     """Reads the boxes of the given classes (ignoring case; all if none is given) by stem, for the
     images that have any.
@@ -82,10 +81,10 @@ def read_region_boxes(
     if not folder.is_dir():
         raise AnnotationError(f"{folder} is not a folder of annotations.")
     found, labels = {}, set()
-    for stem, image in images.items():
+    for stem, size in sizes.items():
         if (path := find_annotation(folder, stem)) is None:
             continue
-        boxes = read_boxes(path, size=image_size(image), stems=(stem,))
+        boxes = read_boxes(path, size=size, stems=(stem,))
         labels.update(boxes.labels)
         first, last = np.split(np.ceil(boxes.xyxy - 0.5), 2, axis=1)
         if (kept := of_classes(boxes.labels, classes) & (first < last).all(axis=1)).any():

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from fusejax.evaluation.sources import Reading
+from fusejax.io.pairing import PairPaths
+
 CLEAN = "clean"
 """The condition of sources that were not changed."""
 
@@ -151,20 +154,23 @@ class Evaluation:
         regions: scores inside object boxes, with those of the plain average and the smallest errors
             that any image can have; None without boxes.
         skipped: one line per skipped image.
-        ir: infrared file of each image, by image name. Its size differs from that of the visible
-            image if it was resampled (`resize`).
-        vi: visible file of each image, by image name.
+        pairs: sources of each image, by image name.
         fused: fused file of each image, by method name and then image name.
         looks: further files to look at, by what they show and then image name.
+        reading: how the sources are read.
     """
 
     scores: list[Scores]
     regions: Scores | None
     skipped: list[str]
-    ir: dict[str, Path]
-    vi: dict[str, Path]
+    pairs: dict[str, PairPaths]
     fused: dict[str, dict[str, Path]]
     looks: dict[str, dict[str, Path]] = dataclasses.field(default_factory=dict)
+    reading: Reading = dataclasses.field(default_factory=Reading)
+
+    def read(self, name: str) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w c"]]:
+        """The sources of an image as the network saw them, float32 in [0, 1], in equal sizes."""
+        return self.reading.read(self.pairs[name])
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,13 +14,15 @@ from fusejax.evaluation.conditions import CONDITIONS, KINDS, SEED, Condition
 from fusejax.evaluation.loop import Sample, make_sample, score_samples
 from fusejax.evaluation.methods import Given, GivenBackends, Method, name_methods
 from fusejax.evaluation.results import CLEAN, Group, Scores, printable
-from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.sources import AS_STORED, Reading, choose_reading
 from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods
 from fusejax.inference.align import Aligner
-from fusejax.inference.thermal import RangeOption, Ranges
+from fusejax.inference.thermal import RangeOption
 from fusejax.io.images import from_float, to_float, write_image
 from fusejax.io.outputs import check_out, write_complete
-from fusejax.io.pairing import PairPaths, match_pairs
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pair_images import SourceOptions
+from fusejax.io.pairing import PairPaths
 from fusejax.metrics.evaluation import chosen_metrics
 from fusejax.ops.color import rgb_to_luma
 from fusejax.progress import track
@@ -95,6 +97,7 @@ def stress_folders(
     metrics: Sequence[str] = METRICS,
     ir_range: RangeOption = "auto",
     align: Aligner | None = None,
+    options: SourceOptions = AS_STORED,
 ) -> StressResult:
     """Degrades pairs in fixed ways, fuses them, and scores the results against the clean pairs.
 
@@ -102,7 +105,8 @@ def stress_folders(
 
     Args:
         ir: folder of infrared images.
-        vi: folder of visible images of the same sizes; see `fusejax.io.match_pairs` for names.
+        vi: folder of visible images of the same sizes; see `fusejax.io.find_pairs` for names, lists
+            and files of cameras.
         weights: what fuses, see `fusejax.load`; NAME=WEIGHTS gives another name.
         fused: folders of images fused elsewhere from the output of `write_inputs`, DIR or NAME=DIR.
         kinds: names of degradations (`fusejax.evaluation.conditions.KINDS`); by default all.
@@ -112,6 +116,7 @@ def stress_folders(
         ir_range: values of the infrared images that map to black and white, see `fusejax.fuse`.
             Degradations are applied after that.
         align: the step before fusion, such as a registration; it comes before the degradations.
+        options: how the sources are read.
 
     Returns:
         The scores.
@@ -119,7 +124,7 @@ def stress_folders(
     Raises:
         ValueError: if there is nothing to test, or folders, weights or names cannot be used.
     """
-    conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs, align=align)
+    conditions, chosen = choose_conditions(kinds), choose_pairs(ir, vi, count=pairs, align=align, options=options)
     named = name_methods(weights=weights, folders=fused)
     if not named or not metrics:
         raise ValueError("Nothing to test: give --weights or --fused, and at least one metric.")
@@ -129,10 +134,10 @@ def stress_folders(
     values = np.full((*shape, 1 + len(asked)), np.nan)
     examples: dict[str, dict[str, np.ndarray]] = {}
     waiting: deque[_Fused] = deque()
-    ranges = find_ranges(chosen, ir_range)
+    reading = choose_reading(chosen, ir_range, options=options)
 
     def samples() -> Iterator[Callable[[], Sample]]:
-        steps = _fuse_all(methods, _read(chosen, ranges, align), conditions)
+        steps = _fuse_all(methods, _read(chosen, reading), conditions)
         for step in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
             if step.number[0] == 0 and step.sources and _is_shown(step.condition):
                 examples[_title(step.condition)] = step.sources | step.images
@@ -207,7 +212,12 @@ def _sources(methods: Sequence[Tested], pair: CleanPair, condition: Condition | 
 
 
 def choose_pairs(
-    ir: str | Path, vi: str | Path | None, *, count: int | None, align: Aligner | None = None
+    ir: str | Path,
+    vi: str | Path | None,
+    *,
+    count: int | None,
+    align: Aligner | None = None,
+    options: SourceOptions = AS_STORED,
 ) -> list[PairPaths]:
     """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
 
@@ -216,11 +226,12 @@ def choose_pairs(
         vi: see `stress_folders`.
         count: number of pairs.
         align: the step before fusion, which may allow unequal sizes.
+        options: how the sources are read.
 
     Raises:
         ValueError: if the folders do not match, or `count` is below 1.
     """
-    found, _ = match_pairs(ir, vi, sizes="any" if align is not None and align.any_size else "equal")
+    found, _ = find_pairs(ir, vi, same_size=align is None or not align.any_size, sources=options)
     if count is None or count >= len(found):
         return found
     if count < 1:
@@ -238,6 +249,7 @@ def write_inputs(
     pairs: int | None = None,
     ir_range: RangeOption = "auto",
     align: Aligner | None = None,
+    options: SourceOptions = AS_STORED,
 ) -> int:
     """Writes the degraded pairs, for methods that run elsewhere.
 
@@ -253,6 +265,7 @@ def write_inputs(
         pairs: see `stress_folders`.
         ir_range: see `stress_folders`.
         align: see `stress_folders`.
+        options: see `stress_folders`.
 
     Returns:
         Number of conditions written, including the clean one.
@@ -267,9 +280,9 @@ def write_inputs(
     check_out(out, option="--write-inputs")
     attacked = None if weights is None else open_methods([Method("", str(weights))], (), ())[0].attacked
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
-    chosen, every = choose_pairs(ir, vi, count=pairs, align=align), (None, *conditions)
-    ranges = find_ranges(chosen, ir_range)
-    steps = ((pair, condition) for pair in _read(chosen, ranges, align) for condition in every)
+    chosen, every = choose_pairs(ir, vi, count=pairs, align=align, options=options), (None, *conditions)
+    reading = choose_reading(chosen, ir_range, options=options, align=align)
+    steps = ((pair, condition) for pair in _read(chosen, reading) for condition in every)
     for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
         folder = out / (CLEAN if condition is None else condition.name)
         for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
@@ -280,9 +293,9 @@ def write_inputs(
     return len(every)
 
 
-def _read(pairs: Sequence[PairPaths], ranges: Ranges, align: Aligner | None) -> Iterator[CleanPair]:
+def _read(pairs: Sequence[PairPaths], reading: Reading) -> Iterator[CleanPair]:
     for pair in pairs:
-        ir, vi = (from_float(x, np.uint8) for x in read_sources(pair, ranges, align=align))
+        ir, vi = (from_float(x, np.uint8) for x in reading.read(pair))
         yield CleanPair(pair.id, ir, vi)
 
 

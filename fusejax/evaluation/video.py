@@ -10,7 +10,7 @@ from fusejax.evaluation.methods import Given, name_methods
 from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.inference.compilation import keep_compilations
 from fusejax.io.frame_folder import FrameFolder
-from fusejax.io.pairing import size_text
+from fusejax.io.pairing import PairPaths, size_text
 from fusejax.io.pyav import VideoError
 from fusejax.io.video import Frames, VideoFile, count_frames
 from fusejax.metrics import TEMPORAL_METRICS, evaluate_video
@@ -71,7 +71,8 @@ def with_frames(scores: Scores, fused: Given, ir: str | Path, vi: str | Path) ->
             raise VideoError(f"{path} is not a folder of frames; a page needs images: extract them first.")
     steps = scores.images
     files = [dict(zip(steps, FrameFolder(path, Fraction(1)).files[1:], strict=True)) for path in folders]
-    return Evaluation([scores], None, [], files[0], files[1], dict(zip(named, files[2:], strict=True)))
+    pairs = {step: PairPaths(step, files[0][step], files[1][step]) for step in steps}
+    return Evaluation([scores], None, [], pairs, dict(zip(named, files[2:], strict=True)))
 
 
 def _open(path: Path) -> Frames:

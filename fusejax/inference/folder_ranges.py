@@ -10,11 +10,10 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Shaped
 
-from fusejax.inference.options import SourceOptions
-from fusejax.inference.pair_sources import PairHeader, read_values
 from fusejax.inference.thermal import RangeOption, Ranges, choose_ranges
 from fusejax.io.cameras import Degrees
 from fusejax.io.image_headers import ImageWarning
+from fusejax.io.pair_images import PairHeader, SourceOptions, read_values
 from fusejax.io.pairing import PairPaths
 from fusejax.progress import track
 

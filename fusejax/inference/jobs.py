@@ -9,18 +9,17 @@ import math
 import shutil
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fusejax.inference.beside import Beside, files_beside
-from fusejax.inference.options import FolderOptions, SourceOptions
-from fusejax.inference.pair_sources import PairHeader, in_one_file, read_pair_header
-from fusejax.io.cameras import CameraError
-from fusejax.io.image_headers import ImageError, ImageWarning
+from fusejax.inference.options import FolderOptions
+from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import WRITTEN_SUFFIXES
+from fusejax.io.matching import with_patterns
 from fusejax.io.outputs import check_files, check_out
-from fusejax.io.pair_finding import find_pairs
-from fusejax.io.pairing import PairError, PairPaths, size_text
+from fusejax.io.pair_finding import scan_pairs
+from fusejax.io.pair_images import PairHeader, in_one_file
+from fusejax.io.pairing import PairError, PairPaths, ScanOptions, size_text
 
 _LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
 _SIXTEEN_BIT = (".png", ".tif", ".tiff")
@@ -119,19 +118,16 @@ def find_jobs(
         OSError: if `out` cannot be written.
     """
     resize, keep, skip_bad = options.resize is not None, options.skip_existing, options.skip_bad
-    patterns = {"ir_pattern": options.ir_pattern, "vi_pattern": options.vi_pattern}
-    pairs, skipped = find_pairs(ir, vi, recursive=options.recursive, skip_bad=skip_bad, sizes="unread", **patterns)
+    ir, vi = with_patterns(ir, vi, ir_pattern=options.ir_pattern, vi_pattern=options.vi_pattern)
+    found = scan_pairs(ir, vi, ScanOptions(sources=options), recursive=options.recursive)
+    found.check(f"{ir} and {vi}" if vi else str(ir), skip_bad=skip_bad)
+    pairs, headers, skipped = found.pairs, found.headers, list(found.problems.values())
     single = not skipped and len(pairs) == 1 and ir.is_file() and pairs[0].ir == ir
     if options.frame != "vi" and pairs and not any(map(in_one_file, pairs)):
         raise PairError(
             f"--frame {options.frame} is for files that hold both images, and for --register; leave it out for images "
             "in two files that line up."
         )
-    headers, bad = _headers(pairs, options, single=single)
-    if bad and not skip_bad:
-        lines = "\n  ".join(bad[:_SHOWN])
-        raise PairError(f"{len(bad)} of {len(pairs)} pairs cannot be used:\n  {lines}\nSkip them with --skip-bad.")
-    skipped, pairs = skipped + bad, list(headers)
     problems = {
         p.id: text for p in pairs if (text := _size_problem(p, *headers[p][:2], any_size=any_size, resize=resize))
     }
@@ -164,27 +160,6 @@ def find_jobs(
         raise FileExistsError(f"{min(taken)} already exists; replace it with --overwrite, or choose another --out.")
     left = set(existing) if keep else set()
     return Jobs([j for j in own if j.target not in left], sorted(left), skipped + list(problems.values()), jobs)
-
-
-def _headers(
-    pairs: list[PairPaths], options: SourceOptions, *, single: bool
-) -> tuple[dict[PairPaths, PairHeader], list[str]]:
-    """Headers of the usable pairs, and a line for every other pair; with `single`, the error itself
-    is raised.
-    """
-
-    def read(pair: PairPaths) -> PairHeader | str:
-        try:
-            return read_pair_header(pair, options)
-        except (ImageError, CameraError) as error:
-            if single:
-                raise
-            return str(error)
-
-    with ThreadPoolExecutor() as pool:  # thousands of headers, and reading each one waits for the disk
-        found = dict(zip(pairs, pool.map(read, pairs), strict=True))
-    bad = [x for x in found.values() if isinstance(x, str)]
-    return {pair: x for pair, x in found.items() if not isinstance(x, str)}, bad
 
 
 def _size_problem(

@@ -11,14 +11,10 @@ from fusejax.inference.beside import Beside
 from fusejax.inference.pair_checks import check_bits, check_strength
 from fusejax.inference.styles import Style, check_style
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
-from fusejax.io.cameras.frame import Frame
-from fusejax.io.cameras.units import Degrees, Stored
 from fusejax.io.image_headers import ImageFormat
+from fusejax.io.matching import NameOptions
+from fusejax.io.pair_images import SourceOptions
 from fusejax.io.pyav import Codec
-
-Grid = Literal["vi", "ir", "common"]
-"""Whose pixels the result has: those of the visible image, of the infrared one, or the rectangle of
-the visible image that both cameras see."""
 
 _LARGEST_TILE = 2**16
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -61,42 +57,12 @@ class PairOptions:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SourceOptions:
-    """How the files of a pair are read.
-
-    Attributes:
-        frame: whose pixels are kept if one file holds both images, where the result shows what both
-            show; and where images are registered: vi (the whole visible image), ir (the whole
-            infrared one; the visible image is black where it shows nothing), or common (the
-            rectangle of the visible image that both show).
-        units: unit of temperatures: c, k or f. It applies to `ir_range`, `above` and `temperature`.
-            Without it, FLIR's files are in degrees Celsius and the values of other files are used
-            as stored.
-        ir_unit: what the values of the infrared files are, if the files do not say it: counts, k,
-            ck (hundredths of a kelvin), c or f.
-        temperature: also write the temperatures in the frame of the fused image as float32 TIFF, to
-            OUT/temperature. Files that hold no temperatures are refused.
-    """
-
-    frame: Grid = "vi"
-    units: Degrees | None = None
-    ir_unit: Stored = "auto"
-    temperature: bool = False
-
-    @property
-    def kept(self) -> Frame:
-        """Image whose pixels are kept of a file that holds both."""
-        return "ir" if self.frame == "ir" else "vi"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FolderOptions(PairOptions, SourceOptions):
+class FolderOptions(PairOptions, SourceOptions, NameOptions):
     """Options of `fuse_folder`.
 
     Attributes:
-        ir_pattern: names of the infrared files, such as '*_T.*'; with `vi_pattern`, files are
-            paired whose wildcards match the same text.
-        vi_pattern: names of the visible files, such as '*_V.*'.
+        temperature: also write the temperatures in the frame of the fused image as float32 TIFF, to
+            OUT/temperature. Files that hold no temperatures are refused.
         above: mark everything above this value, in `units` or in the values of the files.
         metadata: keep EXIF, XMP, IPTC, GPS and color profile of the visible image, and add what is
             known about the thermal camera.
@@ -121,8 +87,7 @@ class FolderOptions(PairOptions, SourceOptions):
             branch (AngularFuse).
     """
 
-    ir_pattern: str | None = None
-    vi_pattern: str | None = None
+    temperature: bool = False
     above: float | None = None
     metadata: bool = True
     format: ImageFormat | None = None
@@ -150,6 +115,11 @@ class FolderOptions(PairOptions, SourceOptions):
             raise ValueError(
                 "Existing images are either replaced (--overwrite) or kept (--skip-existing); give only one of the two."
             )
+
+    @property
+    def degrees(self) -> bool:
+        """See `SourceOptions`."""
+        return self.temperature or self.units is not None
 
     @property
     def beside(self) -> tuple[Beside, ...]:

@@ -16,7 +16,6 @@ from fusejax.inference.jobs import Job
 from fusejax.inference.options import FolderOptions
 from fusejax.inference.pair_arrays import Fused, Sources, align_all, finish
 from fusejax.inference.pair_checks import integer_type
-from fusejax.inference.pair_sources import read_pair
 from fusejax.inference.styles import with_color_bar
 from fusejax.inference.thermal import Range, Ranges
 from fusejax.inference.tiles import OnTile
@@ -25,6 +24,7 @@ from fusejax.io.cameras.units import SYMBOLS
 from fusejax.io.image_headers import ImageError
 from fusejax.io.images import as_infrared, to_float, write_image
 from fusejax.io.metadata import Metadata, ThermalFacts, read_metadata
+from fusejax.io.pair_images import read_pair
 from fusejax.io.pairing import PairPaths, size_text
 from fusejax.io.panels import labeled_row
 from fusejax.io.temperatures import write_temperatures

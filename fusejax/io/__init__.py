@@ -6,7 +6,8 @@ with epy.lazy_api_imports(globals()):
     from fusejax.io.annotations import AnnotationError, Boxes, read_boxes
     from fusejax.io.frame_arrays import ArrayFrames
     from fusejax.io.images import ImageError, from_float, image_size, read_image, to_float, write_image
-    from fusejax.io.pairing import PairError, PairPaths, match_pairs
+    from fusejax.io.pair_finding import find_pairs
+    from fusejax.io.pairing import PairError, PairPaths
 
 __all__ = [
     "AnnotationError",
@@ -15,9 +16,9 @@ __all__ = [
     "ImageError",
     "PairError",
     "PairPaths",
+    "find_pairs",
     "from_float",
     "image_size",
-    "match_pairs",
     "read_boxes",
     "read_image",
     "to_float",

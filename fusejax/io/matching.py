@@ -1,38 +1,79 @@
-"""Files of two folders, of one folder or of a list, matched by their names."""
+"""Files of two folders or of one, matched by their names."""
 
-import sys
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
 from fusejax.io.images import SUFFIXES
 from fusejax.io.listing import images_of, scan_folder
-from fusejax.io.pair_list import is_pair_list, read_pair_list
-from fusejax.io.pair_names import Matched, PairError, by_pattern, by_scheme, by_stem, is_glob, stem_of
+from fusejax.io.pair_list import read_pair_list
+from fusejax.io.pair_names import Matched, PairError, PairPaths, by_pattern, by_scheme, by_stem, is_glob, stem_of
 
 _HOW = "say how names pair with quoted paths, --ir 'DIR/*_T.*' --vi 'DIR/*_V.*', or list the pairs in a CSV file"
 
 
-def split_glob(path: Path, pattern: str | None) -> tuple[Path, str | None]:
-    """Folder and pattern of a path with wildcards in the file name."""
-    if not is_glob(path):
-        return path, pattern
-    if pattern:
-        raise PairError(f"{path} has wildcards, and a pattern {pattern!r} is given as well; give one of the two.")
-    return path.parent, path.name
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NameOptions:
+    """How files are paired whose names are neither equal nor known.
 
-
-def listed(path: Path) -> list[tuple[str, Path, Path]]:
-    """Name, infrared and visible file of the pairs of a list.
-
-    Pairs are named by the visible file, and by its folder as well where names repeat.
+    Attributes:
+        ir_pattern: names of the infrared files, such as '*_T.*'; with `vi_pattern`, files are
+            paired whose wildcards match the same text.
+        vi_pattern: names of the visible files, such as '*_V.*'.
     """
+
+    ir_pattern: str | None = None
+    vi_pattern: str | None = None
+
+
+def with_patterns(
+    ir: Path, vi: Path | None, *, ir_pattern: str | None, vi_pattern: str | None
+) -> tuple[Path, Path | None]:
+    """The paths with wildcards that folders and patterns stand for.
+
+    Args:
+        ir: folder of infrared images, or of both kinds.
+        vi: folder of visible images; None if `ir` holds both.
+        ir_pattern: names of the infrared files, such as "*_T.*".
+        vi_pattern: names of the visible files; without it, the infrared files hold both images.
+
+    Returns:
+        Infrared and visible path, unchanged without patterns.
+
+    Raises:
+        PairError: if the patterns cannot be used with these paths.
+    """
+    patterns = {"--ir-pattern": ir_pattern, "--vi-pattern": vi_pattern}
+    for option, pattern in patterns.items():
+        if pattern is not None and ("/" in pattern or not is_glob(Path(pattern))):
+            raise PairError(f"{option} is {pattern!r}; give a file name with wildcards, such as '*_T.*'.")
+    if ir_pattern is None and vi_pattern is None:
+        return ir, vi
+    if ir_pattern is None or (vi_pattern is None and vi is not None):
+        given = "--vi-pattern" if ir_pattern is None else "--ir-pattern"
+        raise PairError(
+            f"{given} is given alone; give --ir-pattern and --vi-pattern together, such as '*_T.*' '*_V.*'."
+        )
+    for path in (ir, vi):
+        if path is not None and not path.is_dir():
+            raise PairError(f"{path} is no folder, of which a pattern could choose files; leave out the patterns.")
+    return ir / ir_pattern, None if vi_pattern is None else (vi or ir) / vi_pattern
+
+
+def split_glob(path: Path) -> tuple[Path, str | None]:
+    """Folder and pattern of a path with wildcards in the file name."""
+    return (path.parent, path.name) if is_glob(path) else (path, None)
+
+
+def listed(path: Path) -> list[PairPaths]:
+    """The pairs of a list, named by the visible file, and by its folder where names repeat."""
     pairs = read_pair_list(path)
     counts = Counter(stem_of(vi) for _, vi in pairs)
     named = []
     for ir, vi in pairs:
         stem = stem_of(vi)
-        named.append((stem if counts[stem] == 1 else f"{vi.parent.name}/{stem}", ir, vi))
-    if again := [name for name, n in Counter(name for name, _, _ in named).items() if n > 1]:
+        named.append(PairPaths(stem if counts[stem] == 1 else f"{vi.parent.name}/{stem}", ir, vi))
+    if again := [name for name, n in Counter(pair.id for pair in named).items() if n > 1]:
         raise PairError(f"{path} lists {again[0]} more than once; list each visible file once.")
     return named
 
@@ -47,40 +88,25 @@ def holds_pairs(folder: Path) -> bool:
     return by_scheme(files, files) is not None
 
 
-def source_files(
-    ir: str | Path, vi: str | Path | None, *, quiet: bool = False
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Infrared and visible files of two folders by the name of the pair, without reading them.
+def match_files(ir: Path, vi: Path) -> tuple[Matched, dict[str, str]]:
+    """Pairs of files, and messages about stems that occur more than once.
 
     Args:
-        ir: see `fusejax.io.pairing.match_pairs`.
-        vi: see `fusejax.io.pairing.match_pairs`; None for one folder whose names mark both images.
-        quiet: do not print how names were paired.
-
-    Returns:
-        Two dictionaries with the same names for files that belong together; files without partner
-        are in one of them under their own stem.
+        ir: folder, or path with wildcards in the file name.
+        vi: likewise; may be the same folder.
 
     Raises:
-        PairError: see `fusejax.io.pairing.match_pairs`; files without partner raise no error.
+        PairError: if a folder is missing or has no images, if no names fit together, or if a file
+            has several possible partners.
     """
-    if is_pair_list(Path(ir)):
-        pairs = listed(Path(ir))
-        return {name: one for name, one, _ in pairs}, {name: two for name, _, two in pairs}
-    (ir, ir_pattern), (vi, vi_pattern) = (split_glob(Path(p), None) for p in (ir, ir if vi is None else vi))
-    matched, repeated = match_files(ir, vi, ir_pattern, vi_pattern)
-    if repeated:
-        raise PairError(f"{next(iter(repeated.values()))}.")
-    if matched.line and not quiet:
-        print(matched.line, file=sys.stderr, flush=True)
-    ir_files = {stem_of(v): i for i, v in matched.pairs} | {stem_of(p): p for p in matched.lone_ir}
-    return ir_files, {stem_of(p): p for p in [*(v for _, v in matched.pairs), *matched.lone_vi]}
-
-
-def match_files(ir: Path, vi: Path, ir_pattern: str | None, vi_pattern: str | None) -> tuple[Matched, dict[str, str]]:
-    """Pairs of files, and messages about stems that occur more than once."""
+    (ir, ir_pattern), (vi, vi_pattern) = split_glob(ir), split_glob(vi)
     if ir_pattern and vi_pattern:
         return by_pattern(images_of(ir), images_of(vi), ir_pattern, vi_pattern), {}
+    if ir_pattern or vi_pattern:
+        raise PairError(
+            f"only {ir_pattern or vi_pattern!r} has wildcards; give both paths with wildcards, such as 'DIR/*_T.*' and "
+            "'DIR/*_V.*', or two folders."
+        )
     if ir.resolve() == vi.resolve():
         if found := by_scheme(images_of(ir), images_of(vi)):
             return found, {}

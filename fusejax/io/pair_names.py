@@ -4,6 +4,7 @@ Without options, files with the same stem are a pair. Cameras and data sets also
 and the visible file by a word before or after a common part; these are the schemes.
 """
 
+import dataclasses
 import fnmatch
 import re
 import unicodedata
@@ -26,6 +27,23 @@ _GLOB = re.compile(r"[*?\[]")
 
 class PairError(ValueError):
     """Files without usable pairs; the message names files and says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairPaths:
+    """One pair on disk.
+
+    Attributes:
+        id: stem of the visible file, after the name of the sequence or subfolder if there is one.
+        ir: infrared image.
+        vi: visible image; the same file for cameras that store both in one.
+        annotation: file of object boxes, if there is one.
+    """
+
+    id: str
+    ir: Path
+    vi: Path
+    annotation: Path | None = None
 
 
 class Mark(NamedTuple):

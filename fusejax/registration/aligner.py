@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fusejax.inference.align import Aligned, AlignError, Pixels
-from fusejax.inference.options import Grid
+from fusejax.io.cameras.frame import Grid
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.geometry import translation
 from fusejax.registration.parallax import Near

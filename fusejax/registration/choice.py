@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fusejax.inference.pair_sources import SourceOptions, read_pair, read_pair_header
 from fusejax.io.images import as_infrared
+from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header
 from fusejax.io.pairing import PairPaths, size_text
 from fusejax.progress import track
 from fusejax.registration.aligner import Grid, RegisterInfrared

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from fusejax.inference.align import AlignError
-from fusejax.io.images import as_infrared, read_image, write_image
-from fusejax.io.infrared import read_infrared
+from fusejax.io.images import as_infrared, write_image
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pair_images import SourceOptions, read_pair
 from fusejax.io.pairing import PairPaths
 from fusejax.registration.aligner import RegisterInfrared, warp_pixels
 from fusejax.registration.estimation import Registration, estimate
@@ -44,7 +44,7 @@ class RegisteredFolder:
 
 def register_folder(
     ir: str | Path,
-    vi: str | Path,
+    vi: str | Path | None,
     out: str | Path,
     *,
     model: Model = "homography",
@@ -52,6 +52,7 @@ def register_folder(
     rotations: tuple[float, float] = (-9.0, 9.0),
     rig: bool = False,
     overwrite: bool = False,
+    options: SourceOptions | None = None,
 ) -> RegisteredFolder:
     """Registers a pair of files, or two folders that are paired by their names.
 
@@ -62,14 +63,16 @@ def register_folder(
     `checkerboard/NAME.png`. With `rig`, also `rig.json`, and all pairs are warped by it.
 
     Args:
-        ir: infrared image or folder.
-        vi: visible image or folder.
+        ir: infrared image or folder, see `fusejax.io.find_pairs`.
+        vi: visible image or folder. None if `ir` names both, or its files hold both images, which
+            then lie on each other as the files say; what is found is what is left to correct.
         out: folder.
         model: which transforms are allowed.
         scales: see `estimate`.
         rotations: see `estimate`.
         rig: find one transform for all pairs.
         overwrite: replace existing files.
+        options: how files are read.
 
     Returns:
         The transforms and the files.
@@ -79,7 +82,8 @@ def register_folder(
         OSError: if files exist or cannot be written; names the file.
     """
     out = Path(out)
-    pairs, _ = find_pairs(Path(ir), Path(vi))
+    options = options or SourceOptions()
+    pairs, _ = find_pairs(ir, vi, sources=options)
     check_out(out)
     names = [one.id.replace("/", "_") for one in pairs]
     images = [out / kind / f"{name}.png" for name in names for kind in ("ir", "mask", "overlay", "checkerboard")]
@@ -87,14 +91,14 @@ def register_folder(
     refuse_existing(check_files(files, sources=[p for one in pairs for p in (one.ir, one.vi)]), overwrite=overwrite)
     found, sizes = {}, []
     for one in pairs:
-        images_of = _read(one)
+        images_of = _read(one, options)
         sizes.append(tuple(x.shape[:2] for x in images_of))
         found[one.id] = estimate(*images_of, model=model, scales=scales, rotations=rotations)
     common = rig_of(list(found.values()), sizes) if rig else None
     written = []
     for one, name in zip(pairs, names, strict=True):
         if common is not None or not found[one.id].refused:
-            written += _write(out, name, *_read(one), (common or found[one.id]).matrix)
+            written += _write(out, name, *_read(one, options), (common or found[one.id]).matrix)
     values = {name: dataclasses.asdict(f) | {"matrix": f.matrix.tolist()} for name, f in found.items()}
     for one in values.values():
         one["uncertainty"] = one["uncertainty"] if np.isfinite(one["uncertainty"]) else None
@@ -105,10 +109,9 @@ def register_folder(
     return RegisteredFolder(found, common, [*written, out / "transforms.json"])
 
 
-def _read(one: PairPaths) -> tuple[np.ndarray, np.ndarray]:
-    ir = as_infrared(read_infrared(one.ir).values)
-    vi = read_image(one.vi)
-    return ir, vi if vi.ndim == 3 else vi[..., None]
+def _read(one: PairPaths, options: SourceOptions) -> tuple[np.ndarray, np.ndarray]:
+    images = read_pair(one, options)
+    return as_infrared(images.ir), images.vi
 
 
 def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndarray) -> list[Path]:
@@ -143,13 +146,16 @@ def overlaid(ir: np.ndarray, vi: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.concatenate([shown_ir, shown_vi, shown_vi], axis=-1)
 
 
-def write_looks(pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | Path) -> dict[str, dict[str, Path]]:
+def write_looks(
+    pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | Path, *, options: SourceOptions | None = None
+) -> dict[str, dict[str, Path]]:
     """Writes overlays of pairs as taken and registered, and the registered infrared images.
 
     Args:
         pairs: the pairs; those that are refused are left out.
         step: a registration on the visible grid.
         out: folder.
+        options: how files are read.
 
     Returns:
         By what is shown ("overlay as taken", "overlay registered", "infrared"), the files by the
@@ -159,9 +165,10 @@ def write_looks(pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | P
         ValueError: if an image cannot be read.
         OSError: if a file cannot be written.
     """
+    options = options or SourceOptions()
     found: dict[str, dict[str, Path]] = {"overlay as taken": {}, "overlay registered": {}, "infrared": {}}
     for pair in pairs:
-        ir, vi = _read(pair)
+        ir, vi = _read(pair, options)
         size = vi.shape[:2]
         taken, inside = warp_pixels(ir, resampling(ir.shape[1] / size[1], ir.shape[0] / size[0]), size)
         try:

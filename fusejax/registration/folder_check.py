@@ -4,8 +4,8 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
-from fusejax.inference.pair_sources import SourceOptions, in_one_file, read_pair
 from fusejax.io.images import as_infrared
+from fusejax.io.pair_images import SourceOptions, in_one_file, read_pair
 from fusejax.io.pairing import PairPaths
 from fusejax.registration.residual import Residual, is_aligned
 

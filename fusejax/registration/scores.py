@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from fusejax.inference.align import AlignError
-from fusejax.inference.options import SourceOptions
-from fusejax.inference.pair_sources import read_pair
 from fusejax.io.images import as_infrared, as_visible
 from fusejax.io.json_text import read_json
 from fusejax.io.outputs import write_complete, write_rows
+from fusejax.io.pair_images import SourceOptions, read_pair
 from fusejax.io.pairing import PairError, PairPaths
 from fusejax.ops.color import rgb_to_luma
 from fusejax.progress import track

@@ -4,15 +4,21 @@ import dataclasses
 import itertools
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Shaped
+
 from fusejax.evaluation.preferences import Choice
+from fusejax.io.images import read_image
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.report.page import write_html
 from fusejax.report.page_images import data_uri
 
 PAGE, KEY = "blind.html", "blind_key.json"
+Pair = tuple[Shaped[np.ndarray, "h w 1"], Shaped[np.ndarray, "h w c"]]
+
 _SIDES = ("left", "right", "equal")
 
 
@@ -74,7 +80,7 @@ def plan_trials(
 
 def write_blind_page(
     methods: Mapping[str, Mapping[str, Path]],
-    sources: Mapping[str, tuple[Path, Path]],
+    sources: Mapping[str, Callable[[], Pair]],
     out: Path,
     *,
     count: int | None = None,
@@ -87,7 +93,7 @@ def write_blind_page(
 
     Args:
         methods: by name, the fused image of each pair.
-        sources: infrared and visible image of each pair.
+        sources: by image, what reads infrared and visible pixels, see `data_uri`.
         out: folder for both files.
         count: number of comparisons, see `plan_trials`.
         focus: see `plan_trials`.
@@ -116,10 +122,12 @@ def write_blind_page(
         for kind in ("ir", "vi", trial.left, trial.right):
             key = (kind, trial.image)
             if key not in places:
-                ir, vi = sources[trial.image]
-                path = {"ir": ir, "vi": vi}.get(kind) or methods[kind][trial.image]
+                if kind in ("ir", "vi"):
+                    pixels = sources[trial.image]()[("ir", "vi").index(kind)]
+                else:
+                    pixels = read_image(methods[kind][trial.image])
                 places[key] = len(encoded)
-                encoded.append(data_uri(path, like=vi, infrared=kind == "ir" or gray, lossless=True))
+                encoded.append(data_uri(pixels, gray=gray, lossless=True))
             row.append(places[key])
         shown.append(row)
     study = f"{random.Random(json.dumps([dataclasses.astuple(t) for t in trials])).getrandbits(48):012x}"

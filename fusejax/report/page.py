@@ -13,7 +13,7 @@ import markupsafe
 import numpy as np
 
 from fusejax.evaluation.results import Evaluation, Scores
-from fusejax.io.images import ImageWarning, image_size
+from fusejax.io.images import ImageWarning, image_size, read_image
 from fusejax.io.outputs import GENERATOR, check_files, check_out, refuse_existing, write_complete
 from fusejax.metrics import CONVENTIONS, METRICS, TEMPORAL_METRICS
 from fusejax.progress import track
@@ -111,7 +111,7 @@ def _stored(result: Evaluation, shown: Sequence[str]) -> str:
 
 def _lossless(result: Evaluation, shown: Sequence[str]) -> bool:
     """Whether the images are few and small enough to be stored losslessly."""
-    sizes = (image_size(result.vi[name]) for name in shown)
+    sizes = (image_size(next(iter(result.fused.values()))[name]) for name in shown)
     return sum(h * w for h, w in sizes) * (2 + len(result.fused)) <= _LOSSLESS_PIXELS
 
 
@@ -157,20 +157,20 @@ def _data(result: Evaluation, shown: Sequence[str]) -> dict[str, Any]:
 
 
 def _layers(result: Evaluation, name: str, *, lossless: bool) -> list[dict[str, str]]:
-    visible = result.vi[name]
+    infrared, visible = result.read(name)
     encode = partial(data_uri, lossless=lossless)
     layers = [
-        {"id": "infrared", "title": "infrared", "uri": encode(result.ir[name], like=visible, infrared=True)},
+        {"id": "infrared", "title": "infrared", "uri": encode(infrared)},
         {"id": "visible", "title": "visible", "uri": encode(visible)},
     ]
     for method, files in result.fused.items():
-        layers.append({"id": f"fused:{method}", "title": method, "uri": encode(files[name])})
+        layers.append({"id": f"fused:{method}", "title": method, "uri": encode(read_image(files[name]))})
     for method, files in result.fused.items():
         for kind, path in map_files(files[name]).items():
-            layers.append({"id": f"map:{method}:{kind}", "title": f"{method}: {kind}", "uri": encode(path)})
+            layers.append({"id": f"map:{method}:{kind}", "title": f"{method}: {kind}", "uri": encode(read_image(path))})
     for title, files in result.looks.items():
         if name in files:
-            layers.append({"id": f"look:{title}", "title": title, "uri": encode(files[name])})
+            layers.append({"id": f"look:{title}", "title": title, "uri": encode(read_image(files[name]))})
     return layers
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 from PIL import Image
 
 from fusejax.evaluation.results import Scores
-from fusejax.io.images import as_infrared, from_float, read_image, resample, to_float
+from fusejax.io.images import as_infrared, from_float, resample, to_float
 from fusejax.report.ranking import merits
 
 LONGEST = 1280
@@ -23,25 +24,24 @@ _EFFORT = 60  # effort of lossless WebP, 0 to 100
 _WORST = 5
 
 
-def data_uri(path: Path, *, like: Path | None = None, infrared: bool = False, lossless: bool = False) -> str:
-    """An image file as a data URI, WebP with 8 bits.
+def data_uri(pixels: Shaped[np.ndarray, "h w c"], *, gray: bool = False, lossless: bool = False) -> str:
+    """An image as a data URI, WebP with 8 bits.
 
     Args:
-        path: image of 8 or 16 bits.
-        like: image to whose size it is resampled; by default its own size.
-        infrared: whether to reduce the image to one channel.
+        pixels: uint8 or uint16, or float32 in [0, 1]; 1 or 3 channels.
+        gray: whether to reduce the image to one channel.
         lossless: whether to encode losslessly.
 
     Returns:
         "data:image/webp;base64,..."; sides above `LONGEST` are shrunk.
     """
-    pixels = read_image(path)
-    if infrared:
+    if gray:
         pixels = as_infrared(pixels)
-    h, w = (pixels if like is None else read_image(like)).shape[:2]
+    h, w = pixels.shape[:2]
     shrink = max(1.0, max(h, w) / LONGEST)
     pixels = resample(pixels, height=max(1, round(h / shrink)), width=max(1, round(w / shrink)))
-    eight = pixels if pixels.dtype == np.uint8 else from_float(to_float(pixels), np.uint8)
+    unit = pixels if pixels.dtype.kind == "f" else to_float(pixels)
+    eight = pixels if pixels.dtype == np.uint8 else from_float(unit, np.uint8)
     shown = Image.fromarray(eight[..., 0] if eight.shape[-1] == 1 else eight)
     file = io.BytesIO()
     shown.save(file, "WEBP", lossless=lossless, quality=_EFFORT if lossless else _QUALITY, method=4)

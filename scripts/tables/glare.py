@@ -19,7 +19,7 @@ from jaxtyping import Float
 from fusejax.evaluation.sources import find_ranges, read_sources
 from fusejax.inference.loading import load
 from fusejax.inference.rules import RULES
-from fusejax.io.pairing import match_pairs
+from fusejax.io.pair_finding import find_pairs
 from fusejax.ops.color import rgb_to_luma
 from fusejax.report.markdown import markdown_table
 from fusejax.weights.files import shipped_weights
@@ -48,7 +48,7 @@ class GlareOptions:
 
 def main(options: GlareOptions) -> None:
     """Prints the table."""
-    pairs = {pair.id: pair for pair in match_pairs(options.ir, options.vi)[0]}
+    pairs = {pair.id: pair for pair in find_pairs(options.ir, options.vi, same_size=True)[0]}
     methods = options.weights or (*shipped_weights(), *RULES)
     rows = {name: [name] for name in ("infrared", *methods)}
     for name in options.names:

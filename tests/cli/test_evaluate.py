@@ -152,9 +152,7 @@ def test_raw_thermal_is_scored_as_the_network_saw_it(pairs, tmp_path):
         (raw,) = evaluate_command(options(pairs, ir=tmp_path / "counts", weights=("average",), metrics=("MI", "CC")))
     folder = tmp_path / "fused"
     fuse_folder(tmp_path / "counts", pairs / "vi", folder, weights="average")
-    (full,) = evaluate_command(
-        options(pairs, folder, ir=tmp_path / "counts", ir_range="full", metrics=("MI", "CC"))
-    )
+    (full,) = evaluate_command(options(pairs, folder, ir=tmp_path / "counts", ir_range="full", metrics=("MI", "CC")))
     assert full.mean("fused")["MI"] < 0.7 * raw.mean("average")["MI"], "the image that the network never saw"
 
 

@@ -10,7 +10,8 @@ import pytest
 from fusejax.data.config import DataConfig
 from fusejax.data.folders import JoinedSource, PairFolder, find_pair_folders
 from fusejax.io.images import write_image
-from fusejax.io.pairing import PairError, list_images, match_pairs
+from fusejax.io.pair_finding import find_pairs
+from fusejax.io.pairing import PairError, list_images
 
 LAYOUTS = [
     ("ir", "vi"),
@@ -97,7 +98,7 @@ def test_names_without_partner(tmp_path):
     write_image(tmp_path / "ir" / "only_ir.png", gray(0))
     write_image(tmp_path / "vi" / "only_vi.png", rgb(0))
     with pytest.raises(PairError) as caught:
-        match_pairs(tmp_path / "ir", tmp_path / "vi")
+        find_pairs(tmp_path / "ir", tmp_path / "vi")
     message = str(caught.value)
     assert "2 of 4 pairs cannot be used" in message
     assert re.search(r"only_ir\.png has no visible partner", message)

@@ -18,7 +18,7 @@ def test_values_and_files_belong_together(tmp_path):
     assert scores.methods == tuple(found.fused) == ("a", "b")
     for method in scores.methods:
         for n, name in enumerate(scores.images):
-            files = found.fused[method][name], found.ir[name], found.vi[name]
+            files = found.fused[method][name], found.pairs[name].ir, found.pairs[name].vi
             assert files[0] == tmp_path / method / f"{name}.png"
             expected = evaluate(*map(read_image, files), metrics=["SD", "CC"])
             for metric, value in expected.items():

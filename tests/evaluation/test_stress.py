@@ -64,9 +64,9 @@ def test_weights_and_folders_of_their_images_score_alike(pairs, weights, tmp_pat
             fused = fuser.fuse(read_image(path), read_image(folder / "vi" / path.name))
             write_image(tmp_path / "fused" / folder.name / path.name, fused)
     options = StressOptions(
-        ir,
-        vi,
-        tmp_path / "out",
+        ir=ir,
+        vi=vi,
+        out=tmp_path / "out",
         weights=((weights,),),
         fused=((f"theirs={tmp_path / 'fused'}",),),
         degradations=KINDS,
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused(pairs, tmp_path):
         ({"pairs": 0, "weights": (("light",),)}, "pairs is 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            stress_command(StressOptions(ir, vi, **({"out": tmp_path / "o"} | changes)))
+            stress_command(StressOptions(ir=ir, vi=vi, **({"out": tmp_path / "o"} | changes)))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="is not empty"):

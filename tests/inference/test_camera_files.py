@@ -10,13 +10,11 @@ from PIL import Image
 
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.parsing import parse
-from fusejax.data.folders import PairFolder
 from fusejax.inference import fuse_folder
-from fusejax.inference.options import SourceOptions
-from fusejax.inference.pair_sources import read_pair, read_pair_header
 from fusejax.inference.thermal import automatic_ranges, to_unit
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.io.infrared import read_infrared
+from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header
 from fusejax.io.pairing import PairPaths
 
 
@@ -100,8 +98,6 @@ def test_a_folder_of_camera_files_needs_no_visible_folder(tmp_path, weights):
         with pytest.warns(ImageWarning, match="are mapped to black and white"):
             written = fuse("--ir", sources, "--out", tmp_path / f"{n}", weights=weights)
         assert [p.name for p in written] == ["FLIR0.png", "FLIR1.png", "FLIR2.png"]
-    with pytest.raises(ValueError, match="would be both images, which only fusejax fuse reads"):
-        PairFolder(tmp_path / "list.csv")
 
 
 def test_a_turned_file_gives_an_upright_image(tmp_path):

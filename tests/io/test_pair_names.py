@@ -9,8 +9,9 @@ from fusejax.data.folders import PairFolder
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.stress import choose_pairs
 from fusejax.io.images import write_image
+from fusejax.io.matching import with_patterns
 from fusejax.io.pair_finding import find_pairs
-from fusejax.io.pairing import PairError, match_pairs, source_files
+from fusejax.io.pairing import PairError
 
 
 def store(folder, *names, size=(4, 6)):
@@ -51,44 +52,44 @@ SCHEMES = {
 def test_known_schemes_pair_without_options(tmp_path, names, flat, capsys):
     ir = store(tmp_path if flat else tmp_path / "t", *names[0])
     vi = store(tmp_path if flat else tmp_path / "v", *names[1])
-    assert paired(match_pairs(ir, vi)) == list(zip(*names, strict=True))
+    assert paired(find_pairs(ir, vi)) == list(zip(*names, strict=True))
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and f"{names[0][0]} with {names[1][0]}" in said[0]
 
 
 def test_at_most_three_examples_are_said(tmp_path, capsys):
     names = [[f"{n:02d}_{kind}.png" for n in range(9)] for kind in ("T", "V")]
-    assert len(paired(match_pairs(store(tmp_path, *names[0]), store(tmp_path, *names[1])))) == 9
+    assert len(paired(find_pairs(store(tmp_path, *names[0]), store(tmp_path, *names[1])))) == 9
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("9 pairs by the scheme *_T/*_V: 00_T.png with 00_V.png") and said.count(" with ") == 3
 
 
 def test_equal_stems_pair_before_any_scheme(tmp_path, capsys):
     ir, vi = store(tmp_path / "ir", "DJI_1_T.png", "b.png"), store(tmp_path / "vi", "DJI_1_T.jpg", "b.png")
-    assert paired(match_pairs(ir, vi)) == [("DJI_1_T.png", "DJI_1_T.jpg"), ("b.png", "b.png")]
+    assert paired(find_pairs(ir, vi)) == [("DJI_1_T.png", "DJI_1_T.jpg"), ("b.png", "b.png")]
     assert not capsys.readouterr().err
 
 
 def test_several_possible_partners_are_refused(tmp_path):
     folder = store(tmp_path, "DJI_1_T.png", "DJI_1_W.png", "DJI_1_Z.png")
     with pytest.raises(PairError, match=r"DJI_1_T\.png has 2 possible partners: DJI_1_W\.png, DJI_1_Z\.png; say which"):
-        match_pairs(folder, folder)
-    found = match_pairs(folder, folder, ir_pattern="*_T.*", vi_pattern="*_Z.*")
+        find_pairs(folder, folder)
+    found = find_pairs(folder / "*_T.*", folder / "*_Z.*")
     assert paired(found) == [("DJI_1_T.png", "DJI_1_Z.png")]
 
 
 def test_a_marked_file_without_partner_is_named(tmp_path):
     folder = store(tmp_path, "a_T.png", "a_V.png", "b_T.png", "notes.png")
     with pytest.raises(PairError, match=r"1 of 2 pairs cannot be used:\s+.*b_T\.png has no visible partner"):
-        match_pairs(folder, folder)
-    pairs, problems = match_pairs(folder, folder, skip_bad=True)
+        find_pairs(folder, folder)
+    pairs, problems = find_pairs(folder, folder, skip_bad=True)
     assert len(pairs) == len(problems) == 1
 
 
 def test_times_further_apart_are_no_pair(tmp_path):
     folder = store(tmp_path, "DJI_20220723151219_0001_T.png", "DJI_20220723151259_0001_V.png")
     with pytest.raises(PairError, match="do not say which are infrared; give one infrared and one visible folder"):
-        match_pairs(folder, folder)
+        find_pairs(folder, folder)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,10 @@ def test_times_further_apart_are_no_pair(tmp_path):
 )
 def test_patterns_pair_what_their_wildcards_match(tmp_path, ir_pattern, vi_pattern, names):
     folder = store(tmp_path, "a_x.png", "a_y.jpg", "other.png")
-    assert paired(match_pairs(folder, folder, ir_pattern=ir_pattern, vi_pattern=vi_pattern)) == names
-    assert paired(match_pairs(folder / ir_pattern, folder / vi_pattern)) == names
+    assert paired(find_pairs(folder / ir_pattern, folder / vi_pattern)) == names
+    for vi in (folder, None):
+        named = with_patterns(folder, vi, ir_pattern=ir_pattern, vi_pattern=vi_pattern)
+        assert named == (folder / ir_pattern, folder / vi_pattern)
 
 
 @pytest.mark.parametrize(
@@ -118,16 +121,16 @@ def test_patterns_pair_what_their_wildcards_match(tmp_path, ir_pattern, vi_patte
 def test_patterns_that_pair_nothing_are_refused(tmp_path, ir_pattern, vi_pattern, message):
     folder = store(tmp_path, "a_x1.png", "b_y2.png", "a_x.png", "c_y.png", "d_e_y.png")
     with pytest.raises(PairError, match=message):
-        match_pairs(folder, folder, ir_pattern=ir_pattern, vi_pattern=vi_pattern)
+        find_pairs(*with_patterns(folder, folder, ir_pattern=ir_pattern, vi_pattern=vi_pattern))
 
 
 def test_a_csv_file_lists_pairs(tmp_path):
     store(tmp_path / "x", "1.png", "2.png")
     store(tmp_path / "y", "p.png", "q.png")
     (tmp_path / "pairs.csv").write_text("note;Infrared;Visible\nhi;x/1.png;y/p.png\n\n;x/2.png;y/q.png\n", "utf-8-sig")
-    assert paired(match_pairs(tmp_path / "pairs.csv", None)) == [("1.png", "p.png"), ("2.png", "q.png")]
-    ir, vi = source_files(tmp_path / "pairs.csv", tmp_path)
-    assert {s: (p.name, vi[s].name) for s, p in ir.items()} == {"p": ("1.png", "p.png"), "q": ("2.png", "q.png")}
+    assert paired(find_pairs(tmp_path / "pairs.csv", None)) == [("1.png", "p.png"), ("2.png", "q.png")]
+    with pytest.raises(PairError, match=r"pairs\.csv lists pairs, so no other folder is needed"):
+        find_pairs(tmp_path / "pairs.csv", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_bad_lists_are_refused_with_the_line(tmp_path, text, message):
     store(tmp_path / "y", "p.png")
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(PairError, match=message):
-        match_pairs(tmp_path / "pairs.csv", None)
+        find_pairs(tmp_path / "pairs.csv", None)
 
 
 def test_training_takes_one_folder_of_camera_names_and_lists(tmp_path):

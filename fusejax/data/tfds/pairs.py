@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from fusejax.io.annotations import AnnotationError, read_boxes
 from fusejax.io.images import as_infrared, as_visible, read_image
-from fusejax.io.pairing import match_pairs
+from fusejax.io.pair_finding import find_pairs
 
 __all__ = ["AnnotationError", "examples", "pair_info", "read_voc"]
 
@@ -47,7 +47,7 @@ def examples(
 
     Boxes are read from VOC files with the same stem.
     """
-    pairs, _ = match_pairs(ir, vi)
+    pairs, _ = find_pairs(ir, vi, same_size=True)
     for pair in pairs:
         pixels = {"ir": as_infrared(_to_8_bit(read_image(pair.ir))), "vi": as_visible(_to_8_bit(read_image(pair.vi)))}
         example: dict[str, Any] = {"id": pair.id} | {k: _png(v) for k, v in pixels.items()}

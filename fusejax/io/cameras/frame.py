@@ -11,6 +11,9 @@ from jaxtyping import Float, Shaped
 from fusejax.io.cameras.camera_file import Alignment
 
 Frame = Literal["ir", "vi"]
+Grid = Literal["vi", "ir", "common"]
+"""Whose pixels a result has: those of the visible image, of the infrared one, or the rectangle of
+the visible image that both cameras see."""
 Size = tuple[int, int]
 
 _LEAST_SIDE = 8

@@ -1,11 +1,11 @@
 """Reads the two images of a pair: two files, or one file of a camera."""
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
-from fusejax.inference.options import SourceOptions
 from fusejax.io.cameras import (
     Camera,
     CameraError,
@@ -17,13 +17,44 @@ from fusejax.io.cameras import (
     read_camera_file,
     read_camera_layout,
 )
-from fusejax.io.cameras.frame import Field, Frame
+from fusejax.io.cameras.frame import Field, Frame, Grid
+from fusejax.io.cameras.units import Stored
 from fusejax.io.image_headers import ImageError, check_is_file, read_header
 from fusejax.io.images import as_infrared, read_image, upright
 from fusejax.io.infrared import read_infrared, turned_size, unit_problem
-from fusejax.io.pairing import PairPaths
+from fusejax.io.pair_names import PairPaths
 
 Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How the files of a pair are read.
+
+    Attributes:
+        frame: whose pixels are kept if one file holds both images, where the result shows what both
+            show; and where images are registered: vi (the whole visible image), ir (the whole
+            infrared one; the visible image is black where it shows nothing), or common (the
+            rectangle of the visible image that both show).
+        units: unit of temperatures, of ranges and of marks: c, k or f. Without it, FLIR's files
+            are in degrees Celsius and the values of other files are used as stored.
+        ir_unit: what the values of the infrared files are, if the files do not say it: counts, k,
+            ck (hundredths of a kelvin), c or f.
+    """
+
+    frame: Grid = "vi"
+    units: Degrees | None = None
+    ir_unit: Stored = "auto"
+
+    @property
+    def kept(self) -> Frame:
+        """Image whose pixels are kept of a file that holds both."""
+        return "ir" if self.frame == "ir" else "vi"
+
+    @property
+    def degrees(self) -> bool:
+        """Whether temperatures are needed, so that files that hold none are refused."""
+        return self.units is not None
 
 
 class PairImages(NamedTuple):
@@ -83,8 +114,7 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
     """
     check_is_file(pair.ir)  # a pipe would be waited for
     layout = read_camera_layout(pair.ir)
-    wanted = options.temperature or options.units
-    if wanted and (problem := unit_problem(pair.ir, layout, stored=options.ir_unit)):
+    if options.degrees and (problem := unit_problem(pair.ir, layout, stored=options.ir_unit)):
         raise ImageError(problem)
     if in_one_file(pair):
         size = turned_size(_field(pair, layout, options.kept).size, layout.turned if layout else 1)
@@ -106,8 +136,18 @@ def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
     if in_one_file(pair):
         return _read_one_file(pair, options)
     vi = read_image(pair.vi)
-    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.temperature)
+    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.degrees)
     return PairImages(ir.values, vi, ir.unit, ir.camera, ir.note)
+
+
+def read_visible(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "h w c"]:
+    """The visible image alone, as `read_pair` gives it.
+
+    Raises:
+        ImageError: see `read_image`.
+        CameraError: see `read_camera_file`.
+    """
+    return read_pair(pair, options).vi if in_one_file(pair) else read_image(pair.vi)
 
 
 def read_values(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "h w 1"]:
@@ -117,7 +157,7 @@ def read_values(pair: PairPaths, options: SourceOptions) -> Shaped[np.ndarray, "
         ImageError: see `read_infrared`.
         CameraError: see `read_camera_file`.
     """
-    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.temperature)
+    ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.degrees)
     return as_infrared(ir.values)
 
 
