@@ -181,6 +181,7 @@ class SoakOptions:
     Attributes:
         what: what is killed.
         kills: number of kills.
+        only: names of the commands to kill; by default all.
         seed: seed of the random kill times.
         minutes: stop after this time, with exit status 1 if not all kills were made.
         out: new folder for the run, which is kept; by default a temporary one.
@@ -190,6 +191,7 @@ class SoakOptions:
 
     what: Literal["training", "commands"] = "training"
     kills: int = 50
+    only: tuple[str, ...] = ()
     seed: int = 0
     minutes: float = 60.0
     out: Path | None = None
@@ -205,8 +207,8 @@ def main(options: SoakOptions) -> None:
     root = options.out or Path(tempfile.mkdtemp(prefix="soak-"))
     root.mkdir(parents=True, exist_ok=options.out is None)
     try:
-        kill = soak if options.what == "training" else soak_commands
-        good = kill(root.absolute(), options.kills, options.seed, time.time() + 60 * options.minutes)
+        given = root.absolute(), options.kills, options.seed, time.time() + 60 * options.minutes
+        good = soak(*given) if options.what == "training" else soak_commands(*given, options.only)
     finally:
         if options.out is None:
             shutil.rmtree(root)

@@ -1,25 +1,27 @@
 """Kills of commands at random moments.
 
-Nothing half may have a final name, and the same command must end the work.
+Nothing half may have a final name, and the same command must end the work. Commands run in forks of
+a process that has imported them, because imports take longer than most of the work.
 """
 
 import dataclasses
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 
-_MARK = "FUSEJAX_SOAK"
+_FORKS = multiprocessing.get_context("forkserver")
+_IMPORTED = ("fuse", "live", "evaluate", "compare", "export", "align", "ablate")
 _ABLATION = """
 import dataclasses
 from fusejax.config import OptimConfig, StageConfig, TrainConfig
@@ -70,29 +72,46 @@ def commands(root: Path) -> dict[str, list[str]]:
     """Words of each command by name, to which the folder of the results is appended."""
     pairs = ["--ir", f"{root}/pairs/ir", "--vi", f"{root}/pairs/vi"]
     videos = ["--ir", f"{root}/ir.mkv", "--vi", f"{root}/vi.mkv"]
-    compared = ["--data-root", str(root), "--sets", "pairs", "--weights", "light", "--metrics", "MI", "SSIM"]
+    compared = ["--data-root", str(root), "--sets", "pairs", "--weights", "average", "--metrics", "MI", "SSIM"]
     exported = ["--weights", "light", "--format", "stablehlo", "--size", "64x48"]
     aligned = ["--target", f"{root}/pairs", "--auxiliary", f"{root}/other"]
     return {
-        "fuse": ["fuse", *pairs, "--panel", "--keep-ir", "--skip-existing", "--out", "{out}"],
-        "video": ["fuse", *videos, "--preview", "--out", "{out}/fused.mkv"],
-        "live": ["live", *videos, "--http", "off", "--out", "{out}/fused.mkv"],
-        "evaluate": ["evaluate", *pairs, "--weights", "light", "--metrics", "MI", "SSIM", "--out", "{out}"],
-        "compare": ["compare", *compared, "--rules", "average", "--out", "{out}"],
+        "fuse": ["fuse", *pairs, "--weights", "average", "--panel", "--keep-ir", "--skip-existing", "--out", "{out}"],
+        "video": ["fuse", *videos, "--weights", "average", "--preview", "--out", "{out}/fused.mkv"],
+        "live": ["live", *videos, "--weights", "average", "--http", "off", "--out", "{out}/fused.mkv"],
+        "evaluate": ["evaluate", *pairs, "--weights", "average", "--metrics", "MI", "SSIM", "--out", "{out}"],
+        "compare": ["compare", *compared, "--rules", "maximum", "--out", "{out}"],
         "export": ["export", *exported, "--out", "{out}/light.stablehlo"],
         "align": ["align", *aligned, "--stride", "64", "--out", "{out}"],
         "ablate": ["ablate", f"{root}/small.py", "--data-root", str(root), "--seeds", "1", "--out", "{out}"],
     }
 
 
-def start(words: list[str], out: Path) -> subprocess.Popen:
+def run_here(words: list[str], said: Path) -> None:
+    """Runs a command in this process, in a session of its own; what it says goes to a file."""
+    os.setsid()
+    with said.open("w") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    from fusejax.cli.main import main
+
+    main(words)
+
+
+def start(words: list[str], out: Path) -> BaseProcess:
     """The command in a process of its own, which writes what it says to OUT.txt."""
     out.mkdir(parents=True, exist_ok=True)
     words = [word.replace("{out}", str(out)) for word in words]
-    said = out.with_suffix(".txt").open("w")
-    return subprocess.Popen(
-        [sys.executable, "-m", "fusejax", *words], env=os.environ | {_MARK: out.parent.name}, stdout=said, stderr=said
-    )
+    process = _FORKS.Process(target=run_here, args=(words, out.with_suffix(".txt")))
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """Waits for the end of a process and returns its status."""
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def contents(folder: Path, *, hidden: bool = False) -> dict[str, str]:
@@ -114,14 +133,14 @@ def listing(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def watch(process: subprocess.Popen, out: Path, changes: int) -> int:
+def watch(process: BaseProcess, out: Path, changes: int) -> int:
     """Waits until names in a folder have changed so often, or the process has ended.
 
     Returns:
         How often they did.
     """
     seen, number = listing(out), 0
-    while process.poll() is None and number < changes:
+    while process.is_alive() and number < changes:
         time.sleep(0.002)
         if (now := listing(out)) != seen:
             seen, number = now, number + 1
@@ -162,30 +181,35 @@ def wrong(out: Path, whole: Mapping[str, str], varying: frozenset[str]) -> list[
     return problems
 
 
-def living(token: str) -> list[int]:
+def living(sessions: Sequence[int]) -> list[int]:
     """Processes that the killed ones have left behind."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
+    for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if f"{_MARK}={token}".encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:  # it has ended, or belongs to somebody else
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
             continue
+        if int(fields[3]) in sessions and fields[0] != "Z":
+            found.append(int(entry.parent.name))
     return found
 
 
-def run_until_killed(words: list[str], out: Path, changes: int, rng: random.Random) -> bool:
-    """Starts a command and kills it at a random moment; returns False if it had ended before."""
+def run_until_killed(words: list[str], out: Path, changes: int, rng: random.Random) -> tuple[bool, int]:
+    """Starts a command and kills it at a random moment.
+
+    Returns:
+        Whether it was killed before it ended, and its number.
+    """
     process, moment = start(words, out), rng.randint(0, changes)
     if moment:
         watch(process, out, moment)
         time.sleep(rng.choice((0.0, rng.uniform(0.0, 0.05), rng.uniform(0.0, 0.5))))
     else:
         time.sleep(rng.uniform(0.0, 4.0))
-    killed = process.poll() is None
+    killed = process.is_alive()
     process.kill()
-    process.wait()
-    return killed
+    process.join()
+    return killed, process.pid or 0
 
 
 def soak_command(name: str, words: list[str], root: Path, kills: int, rng: random.Random, until: float) -> Tally:
@@ -195,23 +219,25 @@ def soak_command(name: str, words: list[str], root: Path, kills: int, rng: rando
     for n in range(2):
         process = start(words, out := place / f"whole{n}")
         changes = watch(process, out, 10**9)
-        if process.wait():
+        if ended(process):
             tally.faults.append(f"without kills: {out.with_suffix('.txt').read_text()[-500:]}")
             return tally
         found = contents(out)
         varying = varying | {file for file in whole if whole[file] != found.get(file)}
         whole = found
-    turn = 0
+    turn, sessions = 0, []
     while tally.kills < kills and time.time() < until:
         turn += 1
         out = place / f"out{turn}"
         for _ in range(min(rng.randint(2, 4), kills - tally.kills)):
-            if not run_until_killed(words, out, changes, rng):
+            killed, number = run_until_killed(words, out, changes, rng)
+            sessions.append(number)
+            if not killed:
                 break
             tally.kills += 1
             tally.faults += [f"{name}, kill {tally.kills}: {text}" for text in wrong(out, whole, varying)]
         process = start(words, out)
-        status, said = process.wait(), out.with_suffix(".txt")
+        status, said = ended(process), out.with_suffix(".txt")
         complete = {file for file in whole if not file.startswith("runs/")} <= contents(out).keys()
         if not complete or (status and "already exist" not in said.read_text()):
             tally.faults.append(f"{name}: the same command does not end the work: {said.read_text()[-500:]}")
@@ -223,19 +249,28 @@ def soak_command(name: str, words: list[str], root: Path, kills: int, rng: rando
             tally.completed += 1
             shutil.rmtree(out)
     time.sleep(5)
-    tally.faults += [f"{name}: process {number} lives on" for number in living(place.name)]
+    tally.faults += [f"{name}: process {number} lives on" for number in living(sessions)]
     return tally
 
 
-def soak_commands(root: Path, kills: int, seed: int, until: float) -> bool:
-    """Kills all commands and prints a line for each.
+def soak_commands(root: Path, kills: int, seed: int, until: float, only: Sequence[str] = ()) -> bool:
+    """Kills commands and prints a line for each.
+
+    Args:
+        root: folder for all files.
+        kills: number of kills if all commands are killed.
+        seed: where moments are drawn from.
+        until: time after which no more are killed.
+        only: names of the commands; by default all of `SHARES`.
 
     Returns:
         Whether nothing was lost and all kills were made.
     """
     make_sources(root / "sources")
     before, rng, made, faults = contents(root / "sources"), random.Random(seed), 0, 0
-    for name, words in commands(root / "sources").items():
+    _FORKS.set_forkserver_preload([f"fusejax.cli.{name}" for name in _IMPORTED])
+    chosen = {name: words for name, words in commands(root / "sources").items() if name in (only or SHARES)}
+    for name, words in chosen.items():
         wanted = max(1, kills * SHARES[name] // 100)
         tally = soak_command(name, words, root / "work", wanted, rng, until)
         made, faults = made + tally.kills, faults + len(tally.faults)
@@ -244,4 +279,8 @@ def soak_commands(root: Path, kills: int, seed: int, until: float) -> bool:
             print(f"  {fault}", flush=True)
     lost = contents(root / "sources") != before
     print(f"{made} kills, {faults} faults, sources {'changed' if lost else 'unchanged'}")
-    return not faults and not lost and made >= sum(max(1, kills * share // 100) for share in SHARES.values())
+    return (
+        not faults
+        and not lost
+        and made >= sum(max(1, kills * share // 100) for share in (SHARES[name] for name in chosen))
+    )
