@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def align_folders(
     figure = path.with_suffix(".png")
     check_out(path.parent)
     refuse_existing(check_files([path, figure], sources=[Path(target), Path(auxiliary)]), overwrite=overwrite)
-    names = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
+    names: dict[str, Any] = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
     target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad, **names)
     auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad, **names)
     alignment = align(

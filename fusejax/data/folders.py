@@ -1,6 +1,6 @@
 """Folder layouts of the field's public data sets, and random-access sources of their pairs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -90,7 +90,7 @@ def find_pair_folders(
     task: TaskName = "infrared-visible",
     ir_pattern: str | None = None,
     vi_pattern: str | None = None,
-) -> dict[str, tuple[Path, Path | None]]:
+) -> Mapping[str, tuple[Path, Path | None]]:
     """Finds the pair folders of a data set, as `find_pairs` takes them.
 
     Args:
@@ -120,7 +120,7 @@ def find_pair_folders(
 
 def _find_pair_folders(
     root: Path, split: str | None, task: TaskName, *, flat: bool
-) -> dict[str, tuple[Path, Path | None]]:
+) -> Mapping[str, tuple[Path, Path | None]]:
     if pair := find_modalities(root, split=split, task=task):
         return {"": pair}
     if flat and _images(root):

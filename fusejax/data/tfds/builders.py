@@ -38,7 +38,7 @@ class RoadScene(tfds.core.GeneratorBasedBuilder):
         (ir, vi), *_ = find_pair_folders(_only_folder(_unpack(dl_manager, dl_manager.download(self.URL)))).values()
         return {"train": self._generate_examples(ir, vi)}
 
-    def _generate_examples(self, ir: Path, vi: Path):
+    def _generate_examples(self, ir: Path, vi: Path | None):
         return examples(ir, vi)
 
 
@@ -145,7 +145,7 @@ class M3fd(tfds.core.GeneratorBasedBuilder):
         (ir, vi), *_ = find_pair_folders(extracted).values()
         return {"train": self._generate_examples(ir, vi)}
 
-    def _generate_examples(self, ir: Path, vi: Path):
+    def _generate_examples(self, ir: Path, vi: Path | None):
         boxes = ir.parent / "Annotation" if self._has_boxes else None
         return examples(ir, vi, annotations=boxes, labels=self.LABELS)
 

@@ -41,7 +41,7 @@ def pair_info(
 
 
 def examples(
-    ir: Path, vi: Path, *, annotations: Path | None = None, labels: Sequence[str] = ()
+    ir: Path, vi: Path | None, *, annotations: Path | None = None, labels: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict]]:
     """Yields (key, example) for every pair of two folders, matched by stem.
 
