@@ -184,9 +184,14 @@ def _pairs(options: EvaluateOptions) -> Sequence[PairPaths]:
 def _with_overlays(result: Evaluation, options: EvaluateOptions, step: RegisterInfrared, made: Path) -> Evaluation:
     """The page shows overlays before and after registration, and infrared as it was fused."""
     names = {pair.id: printable(pair.id) for pair in _pairs(options)}
-    looks = write_looks((pair for pair in _pairs(options) if names[pair.id] in result.ir), step, made / "looks")
+    looks = write_looks(
+        (pair for pair in _pairs(options) if names[pair.id] in result.pairs),
+        step,
+        made / "looks",
+        options=options.reading,
+    )
     named = {title: {names[pair]: file for pair, file in files.items()} for title, files in looks.items()}
-    return dataclasses.replace(result, ir=result.ir | named.pop("infrared"), looks=named)
+    return dataclasses.replace(result, looks=named)
 
 
 def _measure_alignment(options: EvaluateOptions, step: Aligner | None) -> None:

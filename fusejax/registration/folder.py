@@ -149,7 +149,7 @@ def overlaid(ir: np.ndarray, vi: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def write_looks(
     pairs: Iterable[PairPaths], step: RegisterInfrared, out: str | Path, *, options: SourceOptions | None = None
 ) -> dict[str, dict[str, Path]]:
-    """Writes overlays of pairs as taken and registered, and the registered infrared images.
+    """Writes overlays of pairs as taken and registered.
 
     Args:
         pairs: the pairs; those that are refused are left out.
@@ -158,15 +158,15 @@ def write_looks(
         options: how files are read.
 
     Returns:
-        By what is shown ("overlay as taken", "overlay registered", "infrared"), the files by the
-        id of the pair.
+        By what is shown ("overlay as taken", "overlay registered"), the files by the id of the
+        pair.
 
     Raises:
         ValueError: if an image cannot be read.
         OSError: if a file cannot be written.
     """
     options = options or SourceOptions()
-    found: dict[str, dict[str, Path]] = {"overlay as taken": {}, "overlay registered": {}, "infrared": {}}
+    found: dict[str, dict[str, Path]] = {"overlay as taken": {}, "overlay registered": {}}
     for pair in pairs:
         ir, vi = _read(pair, options)
         size = vi.shape[:2]
@@ -176,8 +176,8 @@ def write_looks(
         except AlignError:
             continue
         mask = inside if registered.share is None else registered.share
-        images = overlaid(taken, vi, np.ones_like(inside)), overlaid(registered.ir, vi, mask), _shown(registered.ir)
-        for files, kind, pixels in zip(found.values(), ("taken", "registered", "ir"), images, strict=True):
+        images = overlaid(taken, vi, np.ones_like(inside)), overlaid(registered.ir, vi, mask)
+        for files, kind, pixels in zip(found.values(), ("taken", "registered"), images, strict=True):
             files[pair.id] = Path(out) / kind / f"{pair.id}.png"
             write_image(files[pair.id], pixels)
     return found

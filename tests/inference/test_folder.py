@@ -17,9 +17,9 @@ from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
-from fusejax.inference import folder, folder_ranges, fuse_folder, pair_arrays, pair_sources
+from fusejax.inference import folder, folder_ranges, fuse_folder, pair_arrays
 from fusejax.inference.fuser import Fuser
-from fusejax.io import image_headers, images
+from fusejax.io import image_headers, images, pair_images
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.ops import color
 
@@ -271,7 +271,7 @@ def test_headers_are_read_once_before_the_pixels_and_luma_is_computed_once(pairs
 
         return wrapped
 
-    for module in (image_headers, images, pair_sources):
+    for module in (image_headers, images, pair_images):
         monkeypatch.setattr(module, "read_header", counted(read, module.read_header, Path))
     for module in (pair_arrays, color):
         monkeypatch.setattr(module, "rgb_to_luma", counted(lumas, module.rgb_to_luma, lambda rgb: rgb.shape))

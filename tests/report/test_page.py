@@ -192,7 +192,9 @@ def test_a_page_shows_videos_over_time(result, tmp_path):
     steps = tuple(f"{n:06d}" for n in range(1, len(names)))
     values = np.broadcast_to(np.arange(6.0)[:, None], (3, 1, 6, 1)).copy()
     scores = Scores(METHODS, steps, ("flicker",), values, "temporal")
-    folders = [next(iter(files.values())).parent for files in (result.ir, result.vi, *result.fused.values())]
+    first = next(iter(result.pairs.values()))
+    folders = [first.ir.parent, first.vi.parent]
+    folders += [next(iter(files.values())).parent for files in result.fused.values()]
     found = with_frames(scores, dict(zip(METHODS, folders[2:], strict=True)), *folders[:2])
     assert found.vi[steps[0]] == result.vi[names[1]]
     assert found.fused["dark"][steps[-1]] == result.fused["dark"][names[-1]]
