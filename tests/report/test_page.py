@@ -196,7 +196,7 @@ def test_a_page_shows_videos_over_time(result, tmp_path):
     folders = [first.ir.parent, first.vi.parent]
     folders += [next(iter(files.values())).parent for files in result.fused.values()]
     found = with_frames(scores, dict(zip(METHODS, folders[2:], strict=True)), *folders[:2])
-    assert found.vi[steps[0]] == result.vi[names[1]]
+    assert found.pairs[steps[0]].vi == result.pairs[names[1]].vi
     assert found.fused["dark"][steps[-1]] == result.fused["dark"][names[-1]]
     text = write_page(tmp_path, found).read_text(encoding="utf-8")
     assert "flicker ↓" in text
