@@ -105,5 +105,5 @@ def test_maps_are_written_with_their_scale_and_refused_where_there_are_none(tmp_
         assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3  # colors of a map that varies
     with pytest.raises(SystemExit):
         main(["fuse", *folders, "--out", str(tmp_path / "other"), "--maps"])
-    assert "Light has no maps; networks that have: FusionNet." in capsys.readouterr().err
+    assert "Light has no maps; networks that have: AngularFuse, CrossFuse, FusionNet." in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
