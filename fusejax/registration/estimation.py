@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,16 +10,28 @@ from jaxtyping import Shaped
 
 from fusejax.options import checked_options
 from fusejax.registration import search
-from fusejax.registration.geometry import corners, map_points, to_unit
+from fusejax.registration.fitting import (
+    FAR,
+    MIDDLE,
+    NEAR,
+    Fit,
+    Round,
+    Surfaces,
+    contrast,
+    fit,
+    halves,
+    spread,
+    surfaces,
+)
+from fusejax.registration.geometry import corners, map_points
 from fusejax.registration.inputs import checked_pair, unusable
-from fusejax.registration.refinement import FREE, Model, basis, deviation, refine
-from fusejax.registration.trust import INFLATION, verdict
-from fusejax.registration.views import Pyramid, canvas, common_view, gray
+from fusejax.registration.refinement import Model
+from fusejax.registration.trust import relative_contrast, uncertainty, verdict
+from fusejax.registration.views import Pyramid, canvas, gray
 
 _SCALE_STEP, _ANGLE_STEP = 1.09, 4.5  # of the search; ratio and degrees
-_CANDIDATES, _FINALISTS = 6, 2
-_APART = 0.08  # of the infrared image's longer side: nearer candidates are one
-_ROUGH, _MIDDLE, _FINE = 128, 256, 384  # longer sides of the views
+_CANDIDATES, _FINALISTS = 5, 3
+_APART = 0.05  # of the infrared image's longer side: nearer candidates are one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +45,10 @@ class Registration:
         uncertainty: below which most errors at the corners of the common view are, in pixels of the
             visible image; see `fusejax.registration.trust` for how it was set.
         correlation: of the descriptors under `matrix`, at most 1.
-        score: height of the best peak of the search.
-        second_score: height of the highest peak elsewhere.
-        mirrored_score: height of the best peak for the mirrored infrared image, which chance and
-            the scene's layout alone reach.
+        score: correlation of the best answer after the coarse refinement.
+        second_score: that of the best answer elsewhere; 0 if all starts lead to one.
+        contrast: how much better the blocks fit under `matrix` than a few pixels beside it, in
+            units of what chance reaches with different scenes; at least 1 is needed.
         overlap: share of the visible image that the infrared camera sees.
         refused: why the transform should not be used; empty if it should.
     """
@@ -46,7 +59,7 @@ class Registration:
     correlation: float
     score: float
     second_score: float
-    mirrored_score: float
+    contrast: float
     overlap: float
     refused: str
 
@@ -57,7 +70,7 @@ def estimate(
     vi: Shaped[np.ndarray, "..."],
     *,
     model: Model = "homography",
-    scales: tuple[float, float] = (0.7, 1.4),
+    scales: tuple[float, float] = (0.55, 1.6),
     rotations: tuple[float, float] = (-9.0, 9.0),
 ) -> Registration:
     """Registers a pair of images of any sizes.
@@ -89,45 +102,67 @@ def estimate(
         return _failed(reason, model)
     dark_ir, dark_vi = gray(ir), gray(vi)
     candidates = _search(dark_ir, dark_vi, scales, rotations, count=_CANDIDATES)
-    mirrored = _search(np.ascontiguousarray(dark_ir[:, ::-1]), dark_vi, scales, rotations, count=1)
     if not candidates:
         return _failed("no transform within the ranges leaves enough overlap", model)
     pyramids = Pyramid(dark_vi), Pyramid(dark_ir)
-    tried = [
-        _refined(*pyramids, m, "translation" if model == "translation" else "similarity", _ROUGH) for m, _ in candidates
-    ]
-    tried = sorted((t for t in tried if t is not None), key=lambda t: -t.merit)[:_FINALISTS]
-    for side in (_ROUGH, _MIDDLE, _FINE):
-        tried = [t for t in (_refined(*pyramids, t.matrix, model, side) for t in tried) if t is not None]
-        tried = sorted(tried, key=lambda t: -t.merit)[: _FINALISTS if side == _ROUGH else 1]
-    if not tried:
+    answers = _answers(*pyramids, [m for m, _ in candidates], model)
+    best = _climbed(*pyramids, answers[0].matrix, model, NEAR) if answers else None
+    if best is None:
         return _failed("the refined transform leaves no overlap", model)
-    best, scores = tried[0], [value for _, value in candidates]
+    seen, found = best
+    frame, far = corners(vi.shape[:2]), _APART * max(ir.shape[:2])
     result = Registration(
-        matrix=best.matrix,
+        matrix=found.matrix,
         model=model,
-        uncertainty=INFLATION * best.spread,
-        correlation=best.correlation,
-        score=scores[0],
-        second_score=scores[1] if len(scores) > 1 else 0.0,
-        mirrored_score=mirrored[0][1] if mirrored else 0.0,
-        overlap=best.overlap,
+        uncertainty=uncertainty(spread(seen, found, model), halves(seen, model), vi.shape[:2]),
+        correlation=seen.correlation,
+        score=answers[0].score,
+        second_score=max((a.score for a in answers if _gap(a.matrix, answers[0].matrix, frame) > far), default=0.0),
+        contrast=relative_contrast(middle=answers[0].contrast, near=contrast(seen)),
+        overlap=float(seen.shared * np.prod(seen.size) * seen.grid[0, 0] ** 2 / dark_vi.size),
         refused="",
     )
-    reason = verdict(result.correlation, result.score, result.second_score, result.mirrored_score)
+    magnified = np.sqrt(abs(np.linalg.det(found.matrix[:2, :2]))) * max(vi.shape[:2]) / max(ir.shape[:2])
+    reason = verdict(result.contrast, result.score, result.second_score, magnified, scales)
     return dataclasses.replace(result, refused=reason)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Refined:
+class _Answer:
     matrix: np.ndarray
-    correlation: float
-    spread: float  # predicted standard deviation at the corners, pixels of the visible image
-    overlap: float
+    score: float
+    contrast: float
 
-    @property
-    def merit(self) -> float:
-        return self.correlation * min(self.overlap / 0.6, 1.0) ** 0.5
+
+def _gap(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
+    return float(np.linalg.norm(map_points(one, points) - map_points(other, points), axis=1).mean())
+
+
+def _answers(vi: Pyramid, ir: Pyramid, starts: list[np.ndarray], model: str) -> list[_Answer]:
+    """Transforms refined from some starts, the likeliest first."""
+    reached = [far for start in starts if (far := _climbed(vi, ir, start, model, FAR)) is not None]
+    answers = []
+    for _, far in sorted(reached, key=lambda r: -r[1].mean * min(r[0].shared / 0.6, 1.0) ** 0.5)[:_FINALISTS]:
+        seen = surfaces(vi, ir, far.matrix, MIDDLE)
+        found = None if seen is None else fit(seen, model)
+        if seen is not None and found is not None:
+            score = seen.correlation * min(seen.shared / 0.6, 1.0) ** 0.5
+            answers.append(_Answer(found.matrix, score, contrast(seen)))
+    return sorted(answers, key=lambda answer: -answer.score)
+
+
+def _climbed(
+    vi: Pyramid, ir: Pyramid, matrix: np.ndarray, model: str, rounds: Sequence[Round]
+) -> tuple[Surfaces, Fit] | None:
+    """What the last of some rounds sees and finds; None if the images stop to overlap."""
+    last = None
+    for of in rounds:
+        seen = surfaces(vi, ir, matrix if last is None else last[1].matrix, of)
+        found = None if seen is None else fit(seen, model)
+        if seen is None or found is None:
+            return None
+        last = seen, found
+    return last
 
 
 def _search(
@@ -151,34 +186,9 @@ def _search(
         if values[place] <= 0 or len(found) == count:
             break
         m = back @ search.similarity(float(grid[0][s]), float(grid[1][a]), float(xs[place]), float(ys[place])) @ vi_in
-        gaps = (np.linalg.norm(map_points(m, frame) - map_points(f, frame), axis=1).mean() for f, _ in found)
-        if all(gap > _APART * max(ir.shape) for gap in gaps):
+        if all(_gap(m, f, frame) > _APART * max(ir.shape) for f, _ in found):
             found.append((m, float(values[place])))
     return found
-
-
-def _refined(vi: Pyramid, ir: Pyramid, matrix: np.ndarray, model: str, side: int) -> _Refined | None:
-    """Refines once on views of that size; None if the images hardly overlap."""
-    common = common_view(matrix, vi.size, ir.size, side)
-    if common is None:
-        return None
-    grid, size = common
-    unit = to_unit(size)
-    carried = matrix @ grid @ np.linalg.inv(unit)
-    views = (*vi.view(grid, size), *ir.view(matrix @ grid, size))
-    arrays = (jnp.asarray(v, jnp.float32) for v in views)
-    free = jnp.asarray(FREE[model], jnp.float32)
-    m, ncc, covariance, shared = refine(*arrays, deviation(jnp.asarray(carried, jnp.float32)), free, steps=12)
-    found = matrix @ grid @ np.linalg.inv(unit) @ np.asarray(m, np.float64) @ unit @ np.linalg.inv(grid)
-    found = found / found[2, 2]
-    if not np.isfinite(found).all() or common_view(found, vi.size, ir.size, side) is None:
-        return None
-    at = map_points(unit, corners(size))
-    bx, by = (np.asarray(b) for b in basis(jnp.asarray(at[:, 0]), jnp.asarray(at[:, 1])))
-    variance = np.einsum("ik,ij,jk->k", bx, covariance, bx) + np.einsum("ik,ij,jk->k", by, covariance, by)
-    spread = float(np.sqrt(np.abs(variance).mean())) * max(size) / 2 * grid[0, 0]
-    overlap = float(shared) * size[0] * size[1] * grid[0, 0] ** 2 / (vi.size[0] * vi.size[1])
-    return _Refined(found, float(ncc), spread, overlap)
 
 
 def _failed(reason: str, model: Model) -> Registration:

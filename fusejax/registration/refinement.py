@@ -1,16 +1,17 @@
-"""Refinement: Gauss-Newton on the correlation of descriptors, to a fraction of a pixel."""
+"""Refinement: the transform under which the blocks of a view correlate best.
+
+The correlation of every block is known for all shifts within a reach (`blocks`), so the sum over
+the blocks can be climbed without warping again, from wide and smooth to narrow: the basin is as
+wide as the reach, and a block that fits elsewhere, or nowhere, does not pull.
+"""
 
 import functools
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-
-from fusejax.registration.descriptors import described, erode, self_similarity
-from fusejax.registration.geometry import to_unit
-from fusejax.registration.sampling import bilinear
 
 Model = Literal["translation", "similarity", "affine", "homography"]
 
@@ -22,9 +23,8 @@ FREE: dict[str, tuple[int, ...]] = {
     "homography": (1, 1, 1, 1, 1, 1, 1, 1),
 }
 _PRIOR = (0.1, 0.05, 0.05, 0.05)  # standard deviations of the last four parameters
-_DEPENDENT = 25.0  # pixels whose descriptors vary together
-_REACH = 4.0  # of one step, pixels
-_DAMPING = 0.6  # of a full step, which overshoots: the curvature of Gauss and Newton is too low here
+_GAIN = 1000.0  # of the mean correlation against the prior
+_STEPS = 8  # of the climb for every width
 
 
 def basis(x: Float[Array, " n"], y: Float[Array, " n"]) -> tuple[Float[Array, "8 n"], Float[Array, "8 n"]]:
@@ -33,7 +33,7 @@ def basis(x: Float[Array, " n"], y: Float[Array, " n"]) -> tuple[Float[Array, "8
     return jnp.stack([one, zero, x, -y, x, y, x * x, x * y]), jnp.stack([zero, one, y, x, -y, x, x * y, y * y])
 
 
-def _small(p: Float[Array, " 8"]) -> Float[Array, "3 3"]:
+def small(p: Float[Array, " 8"]) -> Float[Array, "3 3"]:
     """The homography of small parameters."""
     rows = [[1 + p[2] + p[4], p[5] - p[3], p[0]], [p[5] + p[3], 1 + p[2] - p[4], p[1]], [-p[6], -p[7], 1.0]]
     return jnp.array(rows, p.dtype)
@@ -47,85 +47,110 @@ def deviation(m: Float[Array, "3 3"]) -> Float[Array, " 4"]:
     return jnp.stack([(j[0, 0] - j[1, 1]) / 2 / size, (j[0, 1] + j[1, 0]) / 2 / size, -m[2, 0], -m[2, 1]])
 
 
-@functools.partial(jax.jit, static_argnames=("steps",))
-def refine(
-    vi: Float[Array, "h w"],
-    vi_mask: Float[Array, "h w"],
-    ir: Float[Array, "h w"],
-    ir_mask: Float[Array, "h w"],
-    carried: Float[Array, " 4"],
-    free: Float[Array, " 8"],
-    *,
-    steps: int,
-) -> tuple[Float[Array, "3 3"], Float[Array, ""], Float[Array, "8 8"], Float[Array, ""]]:
-    """Residual homography between two views that nearly line up.
+def _smoothed(surfaces: Float[Array, "n m m"], sigma: float) -> Float[Array, "n m m"]:
+    """Surfaces blurred over the shifts."""
+    if not sigma:
+        return surfaces
+    at = np.arange(surfaces.shape[1])
+    kernel = np.exp(-0.5 * ((at[:, None] - at[None, :]) / sigma) ** 2)
+    kernel = jnp.asarray(kernel / kernel.sum(axis=1, keepdims=True), surfaces.dtype)
+    return jnp.einsum("yi,nij,xj->nyx", kernel, surfaces, kernel)
 
-    Gradient of the normalized correlation of the descriptors, composed on the side of the visible
-    view; curvature of Gauss and Newton (the structure of the visible descriptors times the
-    correlation, as in ECC, Evangelidis and Psarakis 2008), plus a prior that holds anisotropy,
-    shear and perspective near zero where the images say little.
+
+def _spline(t: Float[Array, " n"]) -> tuple[Float[Array, "n 4"], Float[Array, "n 4"], Float[Array, "n 4"]]:
+    """Cubic B-spline at four neighbors, with its first and second derivative."""
+    value = [(1 - t) ** 3 / 6, (3 * t**3 - 6 * t**2 + 4) / 6, (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6, t**3 / 6]
+    slope = [-((1 - t) ** 2) / 2, (3 * t**2 - 4 * t) / 2, (-3 * t**2 + 2 * t + 1) / 2, t**2 / 2]
+    bend = [1 - t, 3 * t - 2, -3 * t + 1, t]
+    return jnp.stack(value, -1), jnp.stack(slope, -1), jnp.stack(bend, -1)
+
+
+def _sampled(
+    surfaces: Float[Array, "n m m"], shift: Float[Array, "2 n"]
+) -> tuple[Float[Array, " n"], Float[Array, "2 n"], Float[Array, "3 n"]]:
+    """Value, gradient and curvature (xx, xy, yy) of every surface at its own shift."""
+    n, m, _ = surfaces.shape
+    reach = m // 2
+    inside = (jnp.abs(shift) <= reach - 1).all(axis=0).astype(surfaces.dtype)
+    x, y = jnp.clip(shift + reach, 1, 2 * reach - 1.001)
+    j, i = (jnp.floor(v).astype(jnp.int32) for v in (x, y))
+    near = jnp.arange(-1, 3)
+    patch = surfaces[jnp.arange(n)[:, None, None], (i[:, None] + near)[:, :, None], (j[:, None] + near)[:, None, :]]
+    (x0, x1, x2), (y0, y1, y2) = _spline(x - j), _spline(y - i)
+    taken = [jnp.einsum("nyx,ny,nx->n", patch, v, u) for v, u in ((y0, x0), (y0, x1), (y1, x0))]
+    bent = [jnp.einsum("nyx,ny,nx->n", patch, v, u) for v, u in ((y0, x2), (y1, x1), (y2, x0))]
+    return taken[0], inside * jnp.stack(taken[1:]), inside * jnp.stack(bent)
+
+
+def _downward(curvature: Float[Array, "3 n"]) -> Float[Array, "3 n"]:
+    """Minus the curvature (xx, xy, yy), without the directions in which a surface bends upward."""
+    xx, xy, yy = -curvature
+    mean, half = (xx + yy) / 2, jnp.sqrt(((xx - yy) / 2) ** 2 + xy**2 + 1e-20)
+    high, low = jnp.maximum(mean + half, 0.0), jnp.maximum(mean - half, 0.0)
+    cos, sin = (xx - yy) / 2 / half, xy / half
+    mean, half = (high + low) / 2, (high - low) / 2
+    return jnp.stack([mean + half * cos, half * sin, mean - half * cos])
+
+
+@functools.partial(jax.jit, static_argnames=("widths",))
+def climb(
+    surfaces: Float[Array, "n m m"],
+    weights: Float[Array, " n"],
+    centers: Float[Array, "2 n"],
+    half: Float[Array, ""],
+    carried: Float[Array, " 4"],
+    free: Float[Array, "k 8"],
+    *,
+    widths: tuple[float, ...],
+) -> tuple[Float[Array, " 8"], Float[Array, ""], Float[Array, "8 n"], Float[Array, "8 8"]]:
+    """Parameters under which the weighted mean of the blocks' correlation is highest.
+
+    Levenberg-Marquardt steps on the surfaces, smoothed from wide to narrow, with a prior that
+    holds anisotropy, shear and perspective near zero where the images say little.
 
     Args:
-        vi: visible view.
-        vi_mask: 1 where it is valid.
-        ir: infrared view, warped by the transform so far.
-        ir_mask: 1 where it is valid.
+        surfaces: see `fusejax.registration.blocks.block_surfaces`.
+        weights: of the blocks.
+        centers: of the blocks, x and y in unit coordinates.
+        half: pixels of a unit.
         carried: `deviation` of the transform so far.
-        free: 1 for parameters that may change.
-        steps: number of iterations.
+        free: 1 for parameters that may change, for every width.
+        widths: standard deviations of the smoothing, in pixels; one or more.
 
     Returns:
-        The homography in unit coordinates, the correlation, the covariance of the parameters as the
-        images' noise predicts it, and the share of the view that both cameras see.
+        The parameters, the mean correlation there, the gradient of every block by the parameters,
+        and the curvature of the sum, with the prior (both in units of the prior).
     """
-    h, w = vi.shape
-    half = max(h, w) / 2
-    unit = to_unit((h, w))
-    into, out = jnp.asarray(unit, vi.dtype), jnp.asarray(np.linalg.inv(unit), vi.dtype)
-    a, b = self_similarity(vi, vi_mask), self_similarity(ir, ir_mask)
-    c, a_valid = a.shape[-1], described(a).ravel()
-    values = jnp.concatenate([b, described(b)[..., None]], axis=-1)
-    yy, xx = jnp.meshgrid(jnp.arange(h, dtype=vi.dtype), jnp.arange(w, dtype=vi.dtype), indexing="ij")
-    x, y = into[0, 0] * xx.ravel() + into[0, 2], into[1, 1] * yy.ravel() + into[1, 2]
-    bx, by = basis(x, y)
-    ax, ay = (jnp.asarray(jnp.gradient(a, axis=k)).reshape(-1, c) * half for k in (1, 0))
-    txx, txy, tyy = ((p * q).sum(axis=-1) for p, q in ((ax, ax), (ax, ay), (ay, ay)))
-    flat = a.reshape(-1, c)
-    prior = jnp.concatenate([jnp.zeros(4), 1 / jnp.asarray(_PRIOR) ** 2]).astype(vi.dtype)
+    bx, by = (half * b for b in basis(*centers))
+    share = _GAIN * weights / (weights.sum() + 1e-9)
+    prior = jnp.concatenate([jnp.zeros(4), 1 / jnp.asarray(_PRIOR) ** 2]).astype(surfaces.dtype)
+    so_far = jnp.concatenate([jnp.zeros(4, surfaces.dtype), carried])
 
-    def compare(m: Array) -> tuple[Array, ...]:
-        u, v, scale = (out @ m) @ jnp.stack([x, y, jnp.ones_like(x)])
-        s = bilinear(values, u / scale, v / scale)
-        valid = a_valid * (s[:, -1] > 0.99)
-        s = s[:, :-1] * valid[:, None]
-        cross, of_a, of_b = (flat * s).sum(), ((flat**2).sum(axis=-1) * valid).sum() + 1e-12, (s**2).sum() + 1e-12
-        return s, valid, cross, of_a, of_b, cross / jnp.sqrt(of_a * of_b)
+    def at(smooth: Array, p: Array) -> tuple[Array, Array, Array, Array]:
+        u, v, scale = small(p) @ jnp.stack([*centers, jnp.ones_like(centers[0])])
+        value, slope, bend = _sampled(smooth, half * (jnp.stack([u, v]) / scale - centers))
+        xx, xy, yy = _downward(bend) * share
+        mixed = (bx * xy) @ by.T
+        curvature = (bx * xx) @ bx.T + (by * yy) @ by.T + mixed + mixed.T + jnp.diag(prior)
+        total = (share * value).sum() - 0.5 * (prior * (p + so_far) ** 2).sum()
+        return total, share * (bx * slope[0] + by * slope[1]), curvature, (share * value).sum() / _GAIN
 
-    def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], Array]:
-        m, best, highest = carry
-        s, valid, cross, of_a, of_b, ncc = compare(m)
-        rho = jnp.clip(ncc, 0.05, 0.98)
-        inner = erode(valid.reshape(h, w), 1).ravel()
-        sx, sy = (jnp.asarray(jnp.gradient(s.reshape(h, w, c), axis=k)).reshape(-1, c) for k in (1, 0))
-        rest = (s * (cross / of_b) - flat * valid[:, None]) * inner[:, None] * jnp.sqrt(of_a / of_b) * half
-        slope = bx @ (sx * rest).sum(axis=-1) + by @ (sy * rest).sum(axis=-1)
-        curve = (bx * (txx * inner)) @ bx.T + (by * (tyy * inner)) @ by.T
-        mixed = (bx * (txy * inner)) @ by.T
-        gain = rho / (1 - rho**2) * valid.sum() / _DEPENDENT / of_a
-        gradient = gain * slope + prior * jnp.concatenate([jnp.zeros(4, m.dtype), carried + deviation(m)])
-        precision = gain * rho * (curve + mixed + mixed.T) + jnp.diag(prior)
-        precision = precision * free[:, None] * free[None, :] + jnp.diag(1 - free)
-        p = jnp.linalg.solve(precision + 1e-4 * jnp.diag(jnp.diag(precision)) + 1e-6 * jnp.eye(8), gradient * free)
-        reach = jnp.abs(jnp.concatenate([p @ bx[:, ::97], p @ by[:, ::97]])).max() * half
-        best, highest = jnp.where(ncc > highest, m, best), jnp.maximum(ncc, highest)
-        m = m @ jnp.linalg.inv(_small(p * jnp.minimum(_DAMPING, _REACH / (reach + 1e-6))))
-        return (m / m[2, 2], best, highest), precision
+    def step(smooth: Array, free: Array, carry: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], None]:
+        p, damping, (total, slopes, curvature, mean) = carry
+        gradient = slopes.sum(axis=1) - prior * (p + so_far)
+        h = curvature + damping * jnp.diag(jnp.diag(curvature)) + 1e-3 * jnp.eye(8)
+        h = h * free[:, None] * free[None, :] + jnp.diag(1 - free)
+        tried = p + jnp.linalg.solve(h, gradient * free)
+        there = at(smooth, tried)
+        better = there[0] > total
+        kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), there, (total, slopes, curvature, mean))
+        damping = jnp.where(better, damping / 4, jnp.maximum(damping, 1e-3) * 6)
+        return (jnp.where(better, tried, p), damping, kept), None
 
-    start = into @ out
-    (m, best, highest), precisions = jax.lax.scan(
-        step, (start, start, jnp.full((), -1.0, vi.dtype)), None, length=steps
-    )
-    m = jnp.where(compare(m)[-1] > highest, m, best)
-    _, valid, _, _, _, ncc = compare(m)
-    covariance = jnp.linalg.inv(precisions[-1] + 1e-6 * jnp.eye(8)) * free[:, None] * free[None, :]
-    return m, ncc, covariance, valid.mean()
+    p, found = jnp.zeros(8, surfaces.dtype), None
+    for k, width in enumerate(widths):
+        smooth = _smoothed(surfaces, width)
+        start = (p, jnp.full((), 1e-3, surfaces.dtype), at(smooth, p))
+        (p, _, found), _ = jax.lax.scan(functools.partial(step, smooth, free[k]), start, None, length=_STEPS)
+    assert found is not None
+    return p, found[3], found[1], found[2]

@@ -16,7 +16,7 @@ _PEAKS = 3  # kept for every scale and rotation
 _LEAST_OVERLAP = 0.3  # of the smaller image
 # How much less likely a transform is far from these: exponent, scale, log of scale, shift (of the
 # side), rotation (radians). Cameras side by side rarely differ by more.
-_PRIOR = (0.05, 0.9, 0.25, 0.3, 0.1)
+_PRIOR = (0.02, 0.9, 0.25, 0.3, 0.1)
 
 
 def _blurred(image: Float[Array, "n n"], sigma: Float[Array, ""]) -> Float[Array, "n n"]:
@@ -57,8 +57,9 @@ def surfaces(
 ) -> Float[Array, "s a m m"]:
     """Scores of all shifts for every scale and rotation.
 
-    The score is the normalized correlation of the descriptors in the overlap, times the root of the
-    overlap, since chance correlations of small overlaps are larger, times a broad prior.
+    The score is the normalized correlation of the descriptors in the overlap, times the share of
+    the smaller image that overlaps and the fourth root of that image's area at this scale, since
+    chance correlations of small areas are larger, times a broad prior.
 
     Args:
         vi: visible canvas.
@@ -72,7 +73,6 @@ def surfaces(
         Scores at shifts modulo m, -1 where the overlap is too small.
     """
     frequency = jnp.fft.fftfreq(_TRANSFORM, 1 / _TRANSFORM) / SIDE
-    whole = jnp.minimum(vi_mask.sum(), ir_mask.sum())
     exponent, usual, log_scale, far, turned = _PRIOR
 
     def of_scale(scale: Array) -> Array:
@@ -87,8 +87,10 @@ def surfaces(
             cross, of_vi, of_ir, area = jnp.fft.irfft2(products, s=(_TRANSFORM, _TRANSFORM))
             of_vi, of_ir = (jnp.maximum(e, 1e-3 * e.max()) for e in (of_vi, of_ir))
             likely = jnp.exp(-exponent * (unlikely + (angle / turned) ** 2))
-            score = likely * cross / jnp.sqrt(of_vi * of_ir + 1e-12) * jnp.sqrt(jnp.clip(area / whole, 0, 1))
-            return jnp.where(area > _LEAST_OVERLAP * area.max(), score, -1.0)
+            most = area.max()  # the smaller image, as large as this scale leaves it
+            certain = (most / SIDE**2) ** 0.25 * jnp.clip(area / most, 0, 1)
+            score = likely * cross / jnp.sqrt(of_vi * of_ir + 1e-12) * certain
+            return jnp.where(area > _LEAST_OVERLAP * most, score, -1.0)
 
         return jax.lax.map(of_angle, angles)
 

@@ -1,31 +1,53 @@
 """When a transform may be used, and how far off it may be.
 
-The limits and the factor were set on a few pairs under made-up deformations, of different scenes
-and with landmarks by `scripts/table.py registration`, and not verified on others;
-docs/registration.md has the rates.
+The limits were set on training images under made-up deformations, on images of different scenes and
+on hand-set landmarks; docs/registration.md has the rates on images that were not used for it.
 """
 
-INFLATION = 10.0
-_LEAST_CORRELATION = 0.32
-_SECOND, _MIRRORED = 0.97, 0.9  # of the best score
+import numpy as np
+
+_MIDDLE, _NEAR = 13.0, 5.0  # contrast that different scenes do not reach, in these rounds
+_SECOND = 0.95  # of the best score
+_BEYOND = 1.15  # factor outside the range of scales
+_SPREAD, _PLANE = 4.0, 0.005  # factor of the spread; what one plane leaves, of the image's width
 
 
-def verdict(correlation: float, score: float, second: float, mirrored: float) -> str:
+def relative_contrast(*, middle: float, near: float) -> float:
+    """The smaller contrast of two rounds of refinement, in units of what chance can reach."""
+    return min(middle / _MIDDLE, near / _NEAR)
+
+
+def uncertainty(spread: float, halves: float, size: tuple[int, int]) -> float:
+    """Below which nine of ten errors at the corners are, in pixels of the visible image.
+
+    Args:
+        spread: standard deviation by the blocks' disagreement, pixels.
+        halves: half the distance between two independent fits, pixels.
+        size: height and width of the visible image.
+
+    Returns:
+        Pixels.
+    """
+    return float(np.hypot(_SPREAD * np.hypot(spread, halves), _PLANE * max(size)))
+
+
+def verdict(contrast: float, score: float, second: float, scale: float, scales: tuple[float, float]) -> str:
     """Why a transform should be refused, with the numbers; empty if it can be trusted.
 
     Args:
-        correlation: of the refined transform.
-        score: of the best peak.
-        second: of the highest peak elsewhere.
-        mirrored: of the best peak for the mirrored infrared image.
+        contrast: see `relative_contrast`.
+        score: of the best answer.
+        second: of the best answer elsewhere.
+        scale: magnification that was found.
+        scales: range of magnifications that was searched.
 
     Returns:
         One line.
     """
-    if correlation < _LEAST_CORRELATION:
-        return f"the images do not match: correlation {correlation:.2f}, at least {_LEAST_CORRELATION} is needed"
+    if contrast < 1:
+        return f"the images do not match: contrast {contrast:.2f}, at least 1 is needed"
     if second > _SECOND * score:
         return f"two answers are about equally good: scores {score:.3f} and {second:.3f}"
-    if mirrored > _MIRRORED * score:
-        return f"the mirrored infrared image matches as well: scores {mirrored:.3f} and {score:.3f}"
+    if not scales[0] / _BEYOND <= scale <= scales[1] * _BEYOND:
+        return f"the scale {scale:.2f} is outside the range from {scales[0]:g} to {scales[1]:g}"
     return ""

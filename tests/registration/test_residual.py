@@ -24,7 +24,7 @@ def shift(x, y):
 
 def registration(matrix, **changes):
     values = {"model": "similarity", "uncertainty": 1.0, "correlation": 0.5, "score": 0.5}
-    values |= {"second_score": 0.1, "mirrored_score": 0.1, "overlap": 0.9, "refused": ""}
+    values |= {"second_score": 0.1, "contrast": 2.0, "overlap": 0.9, "refused": ""}
     return Registration(matrix, **values | changes)
 
 

@@ -1,0 +1,174 @@
+"""A round of refinement: views of both images, their blocks, the climb, and its uncertainty."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from fusejax.registration.blocks import block_centers, block_surfaces
+from fusejax.registration.geometry import corners, map_points, to_unit
+from fusejax.registration.refinement import FREE, basis, climb, deviation, small
+from fusejax.registration.views import Pyramid, common_view
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """How one round looks at the images.
+
+    Attributes:
+        side: longer side of the views, pixels.
+        reach: largest shift that is looked at, pixels of the views.
+        cell: side of a block, likewise.
+        window: over how many blocks neighbors are summed, see `block_surfaces`.
+        power: of a block's energy in its weight.
+        widths: of the smoothing over the shifts, from wide to narrow.
+    """
+
+    side: int
+    reach: int
+    cell: int
+    window: float
+    power: float
+    widths: tuple[float, ...]
+
+
+# From far to near. Blocks count alike at first, so that no strong structure decides alone.
+FAR = (Round(96, 6, 4, 1.0, 0.0, (3.0, 2.0, 1.0)), Round(128, 5, 4, 1.0, 0.0, (2.0, 1.0)))
+MIDDLE = Round(192, 4, 8, 1.0, 0.0, (1.0, 0.0))
+NEAR = (Round(384, 4, 16, 0.0, 0.5, (1.0, 0.0)), Round(512, 3, 16, 0.0, 0.5, (0.0,)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Surfaces:
+    """Blocks of two views, and how they fit at every small shift.
+
+    Attributes:
+        matrix: the transform under which the views were taken.
+        grid: from a pixel of the views to one of the visible image.
+        size: height and width of the views.
+        values: correlation of every block for every shift, [n, m, m].
+        energy: of every block, relative to their mean.
+        correlation: of the whole views at no shift.
+        shared: share of the views that both cameras see.
+        of: the round that they are from.
+    """
+
+    matrix: np.ndarray
+    grid: np.ndarray
+    size: tuple[int, int]
+    values: np.ndarray
+    energy: np.ndarray
+    correlation: float
+    shared: float
+    of: Round
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Of the blocks, in unit coordinates."""
+        return map_points(to_unit(self.size), block_centers(self.size, self.of.cell))
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """A transform that was climbed to.
+
+    Attributes:
+        matrix: from a visible to an infrared pixel.
+        mean: weighted mean correlation of the blocks.
+        slopes: gradient of every block by the parameters, [8, n].
+        curvature: of their sum, with the prior, [8, 8].
+    """
+
+    matrix: np.ndarray
+    mean: float
+    slopes: np.ndarray
+    curvature: np.ndarray
+
+
+def surfaces(vi: Pyramid, ir: Pyramid, matrix: np.ndarray, of: Round) -> Surfaces | None:
+    """Looks at both images under a transform; None if they hardly overlap."""
+    common = common_view(matrix, vi.size, ir.size, of.side)
+    if common is None:
+        return None
+    grid, size = common
+    views = (*vi.view(grid, size), *ir.view(matrix @ grid, size))
+    values, energy, whole, shared = block_surfaces(
+        *(jnp.asarray(v, jnp.float32) for v in views), reach=of.reach, cell=of.cell, window=of.window
+    )
+    return Surfaces(matrix, grid, size, np.asarray(values), np.asarray(energy), float(whole), float(shared), of)
+
+
+def fit(seen: Surfaces, model: str, *, among: np.ndarray | None = None) -> Fit | None:
+    """Climbs to the transform of that model; None if it is none.
+
+    Args:
+        seen: the blocks.
+        model: which parameters may change.
+        among: 1 for blocks that count; None for all.
+    """
+    unit = to_unit(seen.size)
+    carried = seen.matrix @ seen.grid @ np.linalg.inv(unit)
+    weights = seen.energy**seen.of.power * (1 if among is None else among)
+    order = ["translation", "similarity", "affine", "homography"]
+    last = order.index(model)
+    # The widest round of all starts with a similarity.
+    first = 1 if len(seen.of.widths) > 2 else last
+    models = [order[min(last, first + k)] for k in range(len(seen.of.widths))]
+    p, mean, slopes, curvature = climb(
+        jnp.asarray(seen.values),
+        jnp.asarray(weights, jnp.float32),
+        jnp.asarray(seen.centers.T, jnp.float32),
+        jnp.float32(max(seen.size) / 2),
+        deviation(jnp.asarray(carried, jnp.float32)),
+        jnp.asarray([FREE[m] for m in models], jnp.float32),
+        widths=seen.of.widths,
+    )
+    found = carried @ np.asarray(small(p), np.float64) @ unit @ np.linalg.inv(seen.grid)
+    found = found / found[2, 2]
+    if not np.isfinite(found).all():
+        return None
+    return Fit(found, float(mean), np.asarray(slopes, np.float64), np.asarray(curvature, np.float64))
+
+
+def spread(seen: Surfaces, found: Fit, model: str) -> float:
+    """Standard deviation at the corners of the view, in pixels of the visible image.
+
+    From how much the blocks disagree ("sandwich" of White 1980): the scatter of their gradients,
+    summed over neighborhoods of 3x3 blocks, which share structure, through the curvature.
+    """
+    rows, columns = (n // seen.of.cell for n in seen.size)
+    groups = found.slopes.reshape(8, rows, columns)
+    pad = [(0, 0), (0, -rows % 3), (0, -columns % 3)]
+    groups = np.pad(groups, pad).reshape(8, -(-rows // 3), 3, -(-columns // 3), 3).sum(axis=(2, 4)).reshape(8, -1)
+    free = np.asarray(FREE[model], np.float64)
+    inverse = np.linalg.inv(found.curvature * np.outer(free, free) + np.diag(1 - free) + 1e-3 * np.eye(8))
+    covariance = np.outer(free, free) * (inverse @ (groups @ groups.T) @ inverse)
+    at = map_points(to_unit(seen.size), corners(seen.size))
+    bx, by = (np.asarray(b) for b in basis(jnp.asarray(at[:, 0]), jnp.asarray(at[:, 1])))
+    variance = np.einsum("ik,ij,jk->k", bx, covariance, bx) + np.einsum("ik,ij,jk->k", by, covariance, by)
+    return float(np.sqrt(np.abs(variance).mean())) * max(seen.size) / 2 * seen.grid[0, 0]
+
+
+def halves(seen: Surfaces, model: str) -> float:
+    """Half the distance at the corners between fits to the two colors of a checkerboard of blocks.
+
+    Returns:
+        Pixels of the visible image; infinite if one of the fits fails.
+    """
+    rows, columns = (n // seen.of.cell for n in seen.size)
+    odd = ((np.arange(rows)[:, None] // 3 + np.arange(columns)[None, :] // 3) % 2).ravel()
+    one, other = (fit(seen, model, among=half) for half in (odd, 1 - odd))
+    if one is None or other is None:
+        return float("inf")
+    at = map_points(seen.grid, corners(seen.size))
+    gap = np.linalg.norm(map_points(one.matrix, at) - map_points(other.matrix, at), axis=1).mean()
+    return float(gap / 2 / np.sqrt(abs(np.linalg.det(seen.matrix[:2, :2]))))
+
+
+def contrast(seen: Surfaces) -> float:
+    """How far the correlation at no shift is above that of other shifts, in standard deviations."""
+    n, m, _ = seen.values.shape
+    weights = seen.energy**0.5
+    values = seen.values.reshape(n, -1)
+    here = seen.values[:, m // 2, m // 2] - values.mean(axis=1)
+    return float((weights * here).sum() / np.sqrt((weights**2 * values.var(axis=1)).sum() + 1e-12))
