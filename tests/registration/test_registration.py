@@ -59,10 +59,11 @@ def test_warp_agrees_with_opencv_and_says_where_it_has_pixels():
 
 
 @pytest.mark.parametrize(
-    ("second", "mirrored", "reason"), [(0.96, 0.89, ""), (0.98, 0, "two answers"), (0, 0.91, "mirrored")]
+    ("contrast", "second", "scale", "reason"),
+    [(1.1, 0.9, 1.0, ""), (0.9, 0.0, 1.0, "do not match"), (1.1, 0.97, 1.0, "two answers"), (1.1, 0.0, 1.9, "scale")],
 )
-def test_an_answer_is_refused_if_another_is_nearly_as_good(second, mirrored, reason):
-    found = verdict(0.9, 2.0, 2.0 * second, 2.0 * mirrored)
+def test_an_answer_is_refused_without_contrast_beside_an_equal_one_or_out_of_range(contrast, second, scale, reason):
+    found = verdict(contrast, 2.0, 2.0 * second, scale, (0.6, 1.5))
     assert reason in found and bool(found) == bool(reason)
 
 
