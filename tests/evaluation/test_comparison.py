@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from fusejax.cli import compare
 from fusejax.cli.compare import CompareOptions, compare_command
 from fusejax.cli.parsing import flat, parse
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.evaluation.comparison import compare_methods
+from fusejax.evaluation.results import Evaluation, Scores
 from fusejax.evaluation.score_files import read_scores
 from fusejax.inference.folder import fuse_folder
 from fusejax.io.images import read_image, write_image
@@ -18,6 +20,20 @@ from fusejax.metrics import evaluate
 from fusejax.report.known_rows import read_rows
 
 SET = "streets/val"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_grids_of_an_earlier_run_are_kept_unless_asked(tmp_path, monkeypatch, overwrite):
+    monkeypatch.setattr(compare, "plot_distributions", lambda path, scores: None)
+    monkeypatch.setattr(compare, "comparison_grid", lambda result, name, ir_range: np.zeros((4, 4), np.uint8))
+    scores = Scores(("a",), ("x/1", "2", "3"), ("EN",), np.zeros((1, 1, 3, 1)), "exact", name=SET)
+    kept = tmp_path / "streets_val" / "grids" / "x_1.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("older")
+    options = CompareOptions(tmp_path, tmp_path, overwrite=overwrite)
+    compare._draw(Evaluation([scores], None, [], {}, {}, {}), options)
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["2.png", "x_1.png"], "two are shown"
+    assert (kept.read_bytes() == b"older") is not overwrite
 
 
 @pytest.fixture(scope="module")

@@ -118,6 +118,10 @@ def test_half_precision_stays_within_two_levels(weights, tmp_path, format):
     ir, vi = (rng.random((1, 40, 56, 1), np.float32) for _ in range(2))
     difference = np.abs(fusejax.load(out).fuse_luma(ir, vi) - fusejax.load(weights["light"]).fuse_luma(ir, vi)).max()
     assert 0 < difference < LIMITS["float16"]
+    if format == "stablehlo":
+        with zipfile.ZipFile(out) as archive:
+            program = jax.export.deserialize(bytearray(archive.read(standalone.PROGRAM)))
+        assert "xf16>" in program.mlir_module(), "weights are stored in half of the bytes"
 
 
 @pytest.mark.slow

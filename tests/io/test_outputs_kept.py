@@ -172,14 +172,17 @@ def test_a_foreign_folder_is_no_page(tmp_path):
     assert (tmp_path / "site" / "thesis.txt").read_text() == "mine"
 
 
-def test_a_page_is_replaced_file_by_file(tmp_path):
+def test_a_page_is_replaced_file_by_file(tmp_path, monkeypatch):
     about = json.dumps({"network": "N", "sha256": "0", "largest_difference": 0.0})
     for name, content in {"model.json": about, "index.html": "old", ".git/HEAD": "ref", "thesis.txt": "mine"}.items():
         touch(tmp_path / "out" / name, content)
     for name in ("model.json", "index.html", "runtime/a.wasm"):
         touch(tmp_path / "new" / name, "new")
     web_page._check_folder(tmp_path / "out", overwrite=True)
+    replace, order = Path.replace, []
+    monkeypatch.setattr(Path, "replace", lambda path, target: (order.append(target.name), replace(path, target)))
     web_page._put(tmp_path / "new", tmp_path / "out")
+    assert order[-1] == "model.json" and len(order) == 3, "a page that was cut short describes the network it has"
     found = {
         p.relative_to(tmp_path / "out").as_posix(): p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file()
     }

@@ -137,6 +137,7 @@ def test_missing_images_and_existing_pages_are_refused(folders, page, tmp_path, 
         (["--fused", f"a={folders / 'ir'}", "--fused", f"b={folders / 'vi'}"], "already exists"),
         (["--fused", str(folders / "vi"), "--fused", f"b={folders / 'vi'}"], "give NAME=DIR"),
         (["--fused", f"b={folders / 'vi'}"], "two or more methods"),
+        (["--fused", f"b={folders / 'vi'}", "--fused", f"b={folders / 'ir'}"], "Two --fused have the same name"),
     ):
         with pytest.raises(SystemExit):
             main(["blind", *sources, "--out", str(page), *words])
