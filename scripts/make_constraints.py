@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = "test,bench,docs"
+EXTRAS = "test,bench,docs,ray"
 # PyTorch's own requirements for GPUs; it pins them itself, and its CPU builds do not have them.
 _OF_TORCH = re.compile("nvidia-|cuda-|triton$")
 

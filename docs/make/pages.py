@@ -20,6 +20,7 @@ from typing import Any
 
 import figures
 import formulas
+import gallery
 import rooms
 from latex2mathml.converter import convert
 
@@ -248,6 +249,11 @@ def write_architecture() -> None:
     write("rooms", f"# Rooms and arrows\n\n{rooms.table()}\n")
 
 
+def write_gallery() -> None:
+    """Made-up pairs, fused in every way."""
+    write("gallery", gallery.page(OUT / "figures", keep=bool(os.environ.get("FUSEJAX_DOCS_KEEP"))))
+
+
 def start_notebooks() -> subprocess.Popen | None:
     """Runs the notebooks of colabs/ in a process beside this one."""
     names = {path.name for path in (ROOT / "colabs").glob("*.ipynb")}
@@ -262,7 +268,8 @@ def main() -> None:
         shutil.rmtree(OUT / folder, ignore_errors=True)
     OUT.mkdir(exist_ok=True)
     running = start_notebooks()
-    for step in (write_foreign, write_api, write_commands, write_architecture, write_losses, write_metrics):
+    steps = (write_foreign, write_api, write_commands, write_architecture, write_losses, write_metrics, write_gallery)
+    for step in steps:
         step()
     if running and running.wait():
         raise RuntimeError("A notebook failed; its error is printed above.")

@@ -15,10 +15,12 @@ from fusejax.cli.parsing import parse
 from fusejax.cli.registering import RegisterFlags
 from fusejax.inference.options import FolderOptions, PairOptions, VideoOptions
 from fusejax.io.pyav import VideoError
+from fusejax.io.remote import is_remote, remote_address
 
 # What runs is imported when it runs, since JAX takes longer than --help should.
 if TYPE_CHECKING:
     from fusejax.inference.folder import FusedFolder
+    from fusejax.inference.remote import FusedRemote
     from fusejax.io.pairing import PairPaths
 
 
@@ -60,7 +62,7 @@ class FuseOptions(VideoOptions, FolderOptions, Workers, RegisterFlags, Given):
     """Fuses registered infrared and visible images or videos, and the files of thermal cameras."""
 
 
-def fuse_command(options: FuseOptions) -> list[Path]:
+def fuse_command(options: FuseOptions) -> Sequence[Path | str]:
     """Fuses the given sources, prints a summary and returns the paths of the files written.
 
     Raises:
@@ -91,13 +93,19 @@ def fuse_command(options: FuseOptions) -> list[Path]:
 
         result = fuse_on_ray(**given)
     else:
-        from fusejax.inference.folder import fuse_folder
         from fusejax.inference.jobs import parse_shard
 
         shard = parse_shard(options.shard) if options.shard is not None else None
-        first = shard is None or shard[0] == 1
-        with _checking(options, options.check and options.register is None and first):
-            result = fuse_folder(**given, shard=shard)
+        if is_remote(*sources, options.out):
+            from fusejax.inference.remote import fuse_remote
+
+            result = fuse_remote(**given, shard=shard)
+        else:
+            from fusejax.inference.folder import fuse_folder
+
+            first = shard is None or shard[0] == 1
+            with _checking(options, options.check and options.register is None and first):
+                result = fuse_folder(**given, shard=shard)
     _report(result, options.out)
     return result.written
 
@@ -151,11 +159,11 @@ def _fuse_video(options: VideoOptions, given: dict[str, Any]) -> list[Path]:
     return [path for path in (fused.written, fused.preview) if path is not None]
 
 
-def _report(result: "FusedFolder", out: Path) -> None:
+def _report(result: "FusedFolder | FusedRemote", out: Path) -> None:
     for line in result.skipped:
         print(f"skipped: {line}")
     kept = f", {len(result.existing)} already existed" if result.existing else ""
-    print(f"{len(result.written)} fused images in {out}{kept}")
+    print(f"{len(result.written)} fused images in {remote_address(out) or out}{kept}")
 
 
 def run(arguments: list[str]) -> None:

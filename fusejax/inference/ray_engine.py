@@ -2,8 +2,8 @@
 
 Every task is one shard of the folder, see `fuse_folder`, so nothing but paths travels, and the
 files are the bytes of a single call. A task whose worker dies is run again by Ray; with
-`skip_existing` it keeps the files that are complete. All workers must see the folders under the
-same paths.
+`skip_existing` it keeps the files that are complete. All workers must see local folders under the
+same paths; folders in object stores are read and written by each worker, see `fuse_remote`.
 """
 
 import sys
@@ -12,13 +12,16 @@ from typing import Any
 
 from fusejax.inference.folder import FusedFolder, fuse_folder
 from fusejax.inference.options import FolderOptions
+from fusejax.inference.remote import FusedRemote, fuse_chunks, joined
+from fusejax.inference.remote_plan import Chunk, Places, plan_remote
+from fusejax.io.remote import is_remote
 from fusejax.progress import track
 
 _TASKS_PER_WORKER = 4  # so that a slow one does not hold up the others
 _ATTEMPTS = 5
 
 
-def fuse_on_ray(*, options: FolderOptions, **given: Any) -> FusedFolder:
+def fuse_on_ray(*, options: FolderOptions, **given: Any) -> FusedFolder | FusedRemote:
     """Fuses the pairs of one `fuse_folder` call on a Ray cluster.
 
     The cluster is the one that the environment variable RAY_ADDRESS names, otherwise this machine.
@@ -49,10 +52,18 @@ def fuse_on_ray(*, options: FolderOptions, **given: Any) -> FusedFolder:
     try:
         workers = max(1, int(ray.cluster_resources().get("CPU", 1)))
         count = _TASKS_PER_WORKER * workers
-        task = ray.remote(max_retries=_ATTEMPTS)(_fuse_shard)
-        waiting = [task.remote(given | {"options": options}, (index, count)) for index in range(1, count + 1)]
-        print(f"{count} tasks on {workers} workers", file=sys.stderr, flush=True)
-        results = list(track(_finished(ray, waiting), count, description="fusing", unit="tasks"))
+        given, plan = given | {"options": options}, None
+        if is_remote(given["ir"], given["vi"], given["out"]):
+            places = Places.of(given.pop("ir"), given.pop("vi"), given.pop("out"))
+            plan = plan_remote(places, options)
+            task = ray.remote(max_retries=_ATTEMPTS)(_fuse_chunks)
+            waiting = [task.remote(places, part, given) for k in range(count) if (part := plan.chunks[k::count])]
+        else:
+            task = ray.remote(max_retries=_ATTEMPTS)(_fuse_shard)
+            waiting = [task.remote(given, (index, count)) for index in range(1, count + 1)]
+        number = len(waiting)
+        print(f"{number} tasks on {workers} workers", file=sys.stderr, flush=True)
+        results = list(track(_finished(ray, waiting), number, description="fusing", unit="tasks"))
     except ray.exceptions.RayTaskError as error:
         raise (error.cause if isinstance(error.cause, ValueError | OSError) else error) from None
     finally:
@@ -60,10 +71,13 @@ def fuse_on_ray(*, options: FolderOptions, **given: Any) -> FusedFolder:
             ray.shutdown()
     written = sorted(path for result in results for path in result.written)
     existing = sorted(path for result in results for path in result.existing)
-    return FusedFolder(written, existing, list(dict.fromkeys(line for result in results for line in result.skipped)))
+    skipped = list(dict.fromkeys(line for result in results for line in result.skipped))
+    if plan is not None:
+        return joined(plan, FusedRemote(written, existing, skipped))
+    return FusedFolder(written, existing, skipped)
 
 
-def _finished(ray: Any, waiting: list[Any]) -> Iterator[FusedFolder]:
+def _finished(ray: Any, waiting: list[Any]) -> Iterator[Any]:
     """Results in the order in which they come."""
     while waiting:
         done, waiting = ray.wait(waiting)
@@ -73,3 +87,8 @@ def _finished(ray: Any, waiting: list[Any]) -> Iterator[FusedFolder]:
 def _fuse_shard(given: dict[str, Any], shard: tuple[int, int]) -> FusedFolder:
     """Runs on a worker."""
     return fuse_folder(**given, shard=shard)
+
+
+def _fuse_chunks(places: Places, chunks: list[Chunk], given: dict[str, Any]) -> FusedRemote:
+    """Runs on a worker."""
+    return fuse_chunks(places, chunks, **given)

@@ -21,8 +21,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture(scope="module")
 def cluster():
     paths = {"env_vars": {"PYTHONPATH": str(Path(__file__).parents[2]), "JAX_PLATFORMS": "cpu"}}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # 15 by default, by which a busy machine stops them
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
+        yield
     ray.shutdown()
 
 
