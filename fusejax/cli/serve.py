@@ -26,7 +26,8 @@ class ServeFlags:
             users can see the words of a command.
         max_megabytes: largest request.
         max_megapixels: largest image.
-        timeout: seconds in which a request must arrive, and in which it must be fused.
+        timeout: seconds in which a request must arrive, for which it may wait for a worker, and in
+            which it must then be fused.
         queue: requests that may wait; more are answered with 503.
         workers: pairs that are fused at the same time.
         tile: see `fusejax fuse`.

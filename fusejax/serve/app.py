@@ -24,6 +24,7 @@ from fusejax.serve.counts import Counts
 from fusejax.serve.guard import Guard
 
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+_AGAIN = "send this one again later"
 _TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "tif": "image/tiff"}
 
 
@@ -35,7 +36,8 @@ class ServeOptions:
         token: that requests must carry; None only for a service on loopback.
         most_bytes: largest request.
         most_pixels: largest image.
-        timeout: seconds in which a request must arrive, and in which it must be fused.
+        timeout: seconds in which a request must arrive, for which it may wait for a worker, and in
+            which it must then be fused.
         queue: requests that may wait; more are refused, to be sent again later.
         workers: pairs that are fused at the same time.
     """
@@ -112,11 +114,17 @@ def create_app(backend: Backend, options: ServeOptions | None = None) -> Any:
                 _check_image(path, options.most_pixels)
             look = {"ir_polarity": ir_polarity, "strength": strength, "style": style, "resize": resize}
             work = functools.partial(_fuse, backend, folder, paths, format=format, ir_range=chosen, **look)
-            running = asyncio.get_running_loop().run_in_executor(pool, work)
+            loop, begun = asyncio.get_running_loop(), asyncio.Event()
+            begin = functools.partial(loop.call_soon_threadsafe, begun.set)
+            running = loop.run_in_executor(pool, _timed, work, begin, counts)
+            try:
+                await asyncio.wait_for(begun.wait(), options.timeout)
+            except TimeoutError as error:
+                running.cancel()
+                raise _Refusal(503, f"no worker was free for {options.timeout:g} s; {_AGAIN}") from error
             try:
                 data = await asyncio.wait_for(asyncio.shield(running), options.timeout)
             except TimeoutError as error:
-                running.cancel()
                 raise _Refusal(504, f"fusing took longer than {options.timeout:g} s; send smaller images") from error
         return Response(data, media_type=_TYPES[format])
 
@@ -148,9 +156,11 @@ def _handle_errors_and_counts(app: Any, counts: Counts, options: ServeOptions) -
         if request.url.path != "/fuse":
             return await answer(request)
         began = time.perf_counter()
-        if counts.waiting >= options.queue + options.workers:
+        # A request that would wait for longer than it may is told at once.
+        likely = counts.waiting * counts.pair_seconds / options.workers
+        if counts.waiting >= options.queue + options.workers or likely > options.timeout:
             counts.note(503, 0.0)
-            text = f"{options.queue} requests are waiting; send this one again later"
+            text = f"{counts.waiting} requests are waiting; {_AGAIN}"
             return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
         counts.waiting += 1
         status = 500
@@ -184,6 +194,16 @@ def _check_image(path: Path, most_pixels: int) -> None:
         raise _Refusal(422, str(error).replace(f"{path.parent}/", "")) from error
     if size[0] * size[1] > most_pixels:
         raise _Refusal(413, f"{path.name} has {size_text(size)} pixels; at most {most_pixels / 1e6:g} megapixels")
+
+
+def _timed(work: Callable[[], bytes], begin: Callable[[], Any], counts: Counts) -> bytes:
+    """Runs in a worker; says that it has begun, and notes how long it took."""
+    begin()
+    start = time.perf_counter()
+    try:
+        return work()
+    finally:
+        counts.note_pair(time.perf_counter() - start)
 
 
 def _fuse(backend: Backend, folder: Path, paths: list[Path], *, resize: Any, format: Any, **options: Any) -> bytes:

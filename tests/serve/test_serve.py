@@ -44,7 +44,7 @@ def backend(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def port(backend):
-    options = ServeOptions(most_bytes=2_000_000, most_pixels=200_000, timeout=20.0)
+    options = ServeOptions(most_bytes=2_000_000, most_pixels=200_000, timeout=60.0)
     found, end = start(create_app(backend, options))
     yield found
     end()
@@ -219,6 +219,33 @@ def test_more_requests_than_there_is_room_for_are_sent_away(backend, pair):
             statuses = sorted(answer.result()[0] for answer in answers)
         end()
     assert statuses == [422, 422, 503, 503]
+
+
+@pytest.mark.slow
+def test_a_service_that_is_too_slow_for_its_clients_sends_some_away_and_hangs_none(backend, pair):
+    def slow_fuse(ir, vi, out, **_options):
+        time.sleep(0.4)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(b"fused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fusejax.serve.app.fuse_folder", slow_fuse)
+        found, end = start(create_app(backend, ServeOptions(queue=64, workers=1, timeout=1.5)))
+
+        def timed(_):
+            began = time.monotonic()
+            status, _, headers = fuse(found, uploads(pair))
+            return status, time.monotonic() - began, headers.get("retry-after")
+
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(timed, range(36)))
+        statuses = [status for status, *_ in answers]
+        assert set(statuses) == {200, 503} and 3 <= statuses.count(200) <= 33
+        assert max(seconds for _, seconds, _ in answers) < 6  # four time limits; without them, 12 wait for 4.8 s each
+        assert {again for status, _, again in answers if status == 503} == {"1"}
+        # What waits in vain is not fused later.
+        assert timed(0)[0] == 200
+        end()
 
 
 @pytest.mark.parametrize(
