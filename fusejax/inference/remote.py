@@ -22,7 +22,7 @@ from fusejax.inference.loading import opened
 from fusejax.inference.options import FolderOptions
 from fusejax.inference.remote_plan import Chunk, Places, RemoteWork, plan_remote
 from fusejax.io.cameras import read_camera_layout
-from fusejax.io.image_headers import bits_per_sample
+from fusejax.io.image_headers import read_header
 from fusejax.io.pairing import PairError
 from fusejax.io.remote import RemoteFolder
 from fusejax.progress import track
@@ -165,7 +165,7 @@ def _fuse_chunk(
 def _check_depth(files: Sequence[tuple[Path, str]]) -> None:
     """Refuses images whose automatic range is that of the whole folder, which is not here."""
     for path, address in files:
-        if read_camera_layout(path) is not None or bits_per_sample(path) > 8:
+        if read_camera_layout(path) is not None or read_header(path).bits > 8:
             raise PairError(
                 f"{address} holds raw thermal values. Their automatic range is that of all images, which a remote "
                 "folder would have to send twice; give --ir-range LOW HIGH."
