@@ -4,6 +4,7 @@ Nothing is read before it is needed, and every machine cuts the pairs of a call 
 """
 
 import dataclasses
+import fnmatch
 import itertools
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from fusejax.inference.jobs import Shard, lossless_suffix
 from fusejax.inference.options import FolderOptions
 from fusejax.io.image_headers import SUFFIXES
-from fusejax.io.matching import holds_pairs, match_files
+from fusejax.io.matching import holds_pairs, match_files, with_patterns
 from fusejax.io.pairing import PairError
 from fusejax.io.remote import RemoteFolder
 
@@ -143,9 +144,11 @@ def _pairs(places: Places, options: FolderOptions) -> tuple[dict[str, list[tuple
 
 def _match(ir: Path, vi: Path | None, options: FolderOptions) -> tuple[list[tuple[Path, Path]], list[str]]:
     """Pairs of files of one or two folders, and a line per file without partner."""
-    if vi is None and not (options.ir_pattern and options.vi_pattern) and not holds_pairs(ir):
-        return [(path, path) for path in sorted(ir.iterdir()) if _is_image(path.name)], []  # of cameras
-    matched, repeated = match_files(ir, vi or ir, options.ir_pattern, options.vi_pattern)
+    one, two = with_patterns(ir, vi, ir_pattern=options.ir_pattern, vi_pattern=options.vi_pattern)
+    if two is None and (options.ir_pattern or not holds_pairs(ir)):  # files of cameras that hold both images
+        alone = [p for p in sorted(ir.iterdir()) if fnmatch.fnmatch(p.name, options.ir_pattern or "*")]
+        return [(path, path) for path in alone], []
+    matched, repeated = match_files(one, two or one)
     if matched.line:
         print(matched.line, file=sys.stderr, flush=True)
     return matched.pairs, [*repeated.values(), *(f"{p} has no partner" for p in (*matched.lone_ir, *matched.lone_vi))]

@@ -125,6 +125,16 @@ def test_marked_names_in_subfolders_give_the_files_of_a_local_call(memory, weigh
     assert stored(memory, "/store/out") == local(tmp_path / "out")
 
 
+def test_patterns_choose_files_of_one_folder(memory):
+    for name in ("a_hot.png", "b_hot.png", "a_seen.png", "b_seen.png", "other.png"):
+        memory.pipe_file(f"/store/both/{name}", b"")
+    both = Places("memory://store/both", None, "memory://store/out")
+    work = plan_remote(both, FolderOptions(ir_pattern="*_hot.*", vi_pattern="*_seen.*"))
+    assert [(p.ir, p.vi) for p in work.chunks[0]] == [("a_hot.png", "a_seen.png"), ("b_hot.png", "b_seen.png")]
+    work = plan_remote(both, FolderOptions(ir_pattern="*_hot.*"))
+    assert [(p.ir, p.vi) for p in work.chunks[0]] == [("a_hot.png", "a_hot.png"), ("b_hot.png", "b_hot.png")]
+
+
 def test_names_that_do_not_pair_are_an_error_with_addresses(memory):
     memory.pipe_file("/store/other/x.png", b"")
     with pytest.raises(PairError, match=r"memory://store/ir and memory://store/other have no file stem in common"):
