@@ -124,6 +124,16 @@ def test_bad_annotations_name_the_file_and_the_line_or_box(tmp_path, name, text,
         read_boxes(tmp_path / name, size=(50, 100), classes=("car", "person"))
 
 
+@pytest.mark.parametrize("size", [(0, 0), (0, 77), (77, 0)])
+def test_a_size_of_zero_is_not_stated(tmp_path, size):
+    head = f"<annotation><size><width>{size[1]}</width><height>{size[0]}</height></size>"
+    file = write(tmp_path / "a.xml", voc().replace("<annotation>", head))
+    assert (
+        read_boxes(file, size=(12, 16)).xyxy.tolist()
+        == read_boxes(write(tmp_path / "b.xml", voc()), size=(12, 16)).xyxy.tolist()
+    )
+
+
 def test_other_bad_files(tmp_path):
     with pytest.raises(
         AnnotationError, match=r"a\.txt: its classes are numbers; put their names.* into .*classes\.txt"

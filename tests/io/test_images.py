@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fusejax.io.image_headers import read_header
+from fusejax.io.image_headers import _jpeg_bits, read_header
 from fusejax.io.images import (
     ImageError,
     ImageWarning,
@@ -244,6 +244,12 @@ def test_jpeg_data_of_more_than_8_bits_are_named(tmp_path):
     (tmp_path / "a.jpg").write_bytes(data)
     with pytest.raises(ImageError, match=r"a\.jpg: its JPEG data have 12 bits per channel.*convert it to a 16-bit png"):
         image_size(tmp_path / "a.jpg")
+
+
+def test_tables_before_the_frame_do_not_hide_its_bits():
+    tables = b"\xff\xc4\x00\x07\x01\x00\x00\x00\x00"
+    assert _jpeg_bits(b"\xff\xd8" + tables + b"\xff\xc1\x00\x0b\x0c") == 12
+    assert _jpeg_bits(b"\xff\xd8" + tables) is None
 
 
 def test_damaged_jpeg_data_are_named(tmp_path):
