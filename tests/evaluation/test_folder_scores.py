@@ -3,6 +3,7 @@
 import numpy as np
 
 from fusejax.evaluation import evaluate_folders
+from fusejax.evaluation.loop import make_sample
 from fusejax.io.images import read_image, write_image
 from fusejax.metrics import evaluate
 
@@ -23,3 +24,11 @@ def test_values_and_files_belong_together(tmp_path):
             expected = evaluate(*map(read_image, files), metrics=["SD", "CC"])
             for metric, value in expected.items():
                 np.testing.assert_allclose(scores.of(method, metric)[n], value, rtol=1e-5)
+
+
+def test_gray_methods_beside_colored_ones_are_gray_in_three_channels():
+    ir, vi = np.zeros((4, 5, 1), np.float32), np.zeros((4, 5, 3), np.float32)
+    gray, color = np.full((4, 5, 1), 51, np.uint8), np.full((4, 5, 3), 26214, np.uint16)
+    sample = make_sample([gray, color], ir, vi)
+    np.testing.assert_allclose(sample.fused, np.stack([np.full((4, 5, 3), 0.2), np.full((4, 5, 3), 0.4)]), atol=1e-6)
+    assert make_sample([gray, gray], ir, vi).fused.shape == (2, 4, 5, 1)

@@ -48,6 +48,8 @@ def test_the_band_of_a_curve_is_the_standard_error_of_the_mean(scores):
         assert heights.max() == pytest.approx((expected.mean(axis=1) + error).max())
         assert heights.min() == pytest.approx((expected.mean(axis=1) - error).min())
     np.testing.assert_allclose([bar.get_height() for bar in bars.patches], scores.values[:, 3, :, 0].mean(axis=1))
+    centers = [bar.get_x() + bar.get_width() / 2 for bar in bars.patches]
+    assert centers == pytest.approx([-0.2, 0.2]), "side by side around the tick"
     assert "EN (higher is better): 6 pairs" in figure.get_suptitle()
 
 

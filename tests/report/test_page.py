@@ -163,6 +163,7 @@ def test_worst_images_and_those_that_are_shown(result, monkeypatch):
     shown = page_images.shown_images(names, ["70", "3", "70"])
     assert len(shown) == 10
     assert {"70", "3"} <= set(shown)
+    assert max(np.diff(list(map(int, shown)))) <= 13 and int(shown[-1]) > 80, "spread over all"
     assert shown == sorted(shown, key=int)
 
 

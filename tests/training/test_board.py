@@ -6,6 +6,7 @@ from disk_damage import no_room
 from etils import epath
 from tensorboardX.proto.event_pb2 import Event
 
+from fusejax.training import board as board_file
 from fusejax.training.board import Board
 
 
@@ -30,6 +31,18 @@ def test_values_and_images_are_in_the_file(tmp_path):
     assert (loss.step, loss.summary.value[0].tag, loss.summary.value[0].simple_value) == (4, "train/loss", 0.25)
     assert (panel.step, panel.summary.value[0].image.height, panel.summary.value[0].image.width) == (5, 2, 3)
     assert not said
+
+
+def test_events_reach_the_file_while_the_run_goes_on(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(board_file.time, "monotonic", lambda: now[0])
+    board = Board(epath.Path(tmp_path / "events"), start=0, report=print)
+    before = len(events(tmp_path / "events"))
+    for step in (1, 2):
+        now[0] += 0.6 * board_file._SECONDS_BETWEEN_FLUSHES
+        board.scalar("train/loss", 0.25, step)
+    assert [event.step for event in events(tmp_path / "events")][before:][-1] == 2
+    board.close()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # tensorboardX cannot close its file

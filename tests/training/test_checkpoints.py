@@ -224,6 +224,10 @@ def test_the_best_step_survives_and_is_known_again(tmp_path):
     with contextlib.closing(Checkpoints(tmp_path / "c", keep_newest=1, best_metric="SSIM")) as checkpoints:
         assert checkpoints.best_step == 4
         assert_is_step(checkpoints.restore(target(), config=CONFIG, allow_older=True), 4)
+    with contextlib.closing(Checkpoints(tmp_path / "d", keep_newest=3, best_metric="SSIM")) as checkpoints:
+        for step, score in ((1, 0.9), (2, 0.9), (3, 0.5)):
+            save(checkpoints, step, {"SSIM": score})
+        assert (checkpoints.steps, checkpoints.best_step) == ([1, 2, 3], 2), "the later one of equal ones"
 
 
 def test_a_folder_without_access_or_that_is_a_file_is_refused(tmp_path):
