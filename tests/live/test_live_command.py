@@ -229,6 +229,50 @@ def test_a_stream_that_was_killed_is_taken_up_within_five_seconds(files, fuser):
     assert {frame.shape for frame in kept.frames} == {(64, 96, 3)}
 
 
+class RtspCamera:
+    """An RTSP server in a process of its own, which can be killed and started again."""
+
+    def __init__(self, kind):
+        self.words = [sys.executable, str(Path(__file__).parent / "rtsp_server.py"), str(free_port()), kind]
+        self.url = f"rtsp://127.0.0.1:{self.words[2]}/camera"
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.words, stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"listening\n"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.mark.slow
+def test_an_rtsp_camera_that_was_killed_is_taken_up_within_five_seconds(fuser):
+    infrared, color = RtspCamera("gray"), RtspCamera("color")
+    kept, controls = Kept(), Controls(Settings())
+    session = session_of(infrared.url, color.url, fuser, kept, controls=controls, give_up=60.0)
+    results = []
+    thread = threading.Thread(target=lambda: results.append(session.run()))
+    thread.start()
+    try:
+        wait_until(lambda: len(kept.frames) > 25, 60, "no stream")
+        assert kept.frames[-1][30, :, 0].max() > kept.frames[-1][30, :, 2].max() + 50  # the red square is shown
+        color.kill()
+        wait_until(lambda: session.vi.error is not None, 10, "the loss was not noticed")
+        before = len(kept.frames)
+        color.start()
+        began = time.monotonic()
+        wait_until(lambda: len(kept.frames) > before + 5, 20, "not taken up again")
+        assert time.monotonic() - began < 5
+    finally:
+        controls.stop.set()
+        thread.join(timeout=20)
+        infrared.kill()
+        color.kill()
+    assert not thread.is_alive() and session.vi.breaks == 1 and session.ir.breaks == 0
+    assert results[0].frames == len(kept.frames) and np.all(np.diff(kept.seconds) > 0)
+
+
 def frame_of(value):
     return av.VideoFrame.from_ndarray(np.full((64, 96, 3), value, np.uint8), format="rgb24")
 
