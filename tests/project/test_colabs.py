@@ -61,7 +61,7 @@ def titles():
 
 
 def test_the_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} >= {"conventions", "losses", "quickstart", "training"}
+    assert {path.stem for path in NOTEBOOKS} >= {"conventions", "losses", "quickstart", "registration", "training"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -161,3 +161,14 @@ def test_losses_draws_every_loss_and_its_gradients_are_right():
     assert difference[(beyond > -2) & (beyond < 0)].mean() > 0.5, "direction-aware does not brighten the disc"
     assert difference[(beyond > 1) & (beyond < 3)].mean() < -0.5, "direction-aware does not darken around the disc"
     np.testing.assert_allclose(np.diag(space["tables"]["street, F = average"]), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_registration_finds_the_transform_and_keeps_it_as_a_rig(capsys):
+    space = run("registration", SIZE=192)
+    assert space["residual"].pixels > 4 and not space["found"].refused
+    assert space["together"] < 4 and space["rig"].images == 3
+    assert titles() == ["overlay as taken", "overlay registered", "fused as taken", "fused after registration"]
+    printed = capsys.readouterr().out
+    assert "different scenes: the images do not match" in printed
+    assert "flat image: the visible image is flat" in printed
