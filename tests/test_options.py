@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import pytest
 
 from fusejax.losses.angle import direction_loss
-from fusejax.metrics.edges import average_gradient, qabf, spatial_frequency
+from fusejax.metrics.edges import qabf
 from fusejax.metrics.fidelity import psnr
+from fusejax.metrics.sharpness import average_gradient, spatial_frequency
 from fusejax.metrics.structure import ssim
 from fusejax.options import check_choices, check_options, checked_options
 

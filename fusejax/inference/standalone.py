@@ -90,13 +90,12 @@ def _read_metadata(path: Path, data: bytes) -> Any:
         return json.loads(file.comment)
 
 
-def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = None) -> Run:
+def open_program(path: Path, metadata: dict[str, Any]) -> Run:
     """Opens the program of a file, from `ir`, `vi` to `fused`, float32 [b, h, w, c] in [0, 1].
 
     Args:
         path: verified file.
         metadata: metadata returned by `verify`.
-        threads: number of threads for onnxruntime; None leaves the choice to onnxruntime.
 
     Returns:
         The program. It raises ValueError if its result is not one finite image of the size of the
@@ -107,7 +106,7 @@ def open_program(path: Path, metadata: dict[str, Any], *, threads: int | None = 
             exported network does.
     """
     strong = metadata.get("strength_input", False)
-    run = _open_onnx(path, threads, strong=strong) if path.suffix == ".onnx" else _open_stablehlo(path, metadata)
+    run = _open_onnx(path, strong=strong) if path.suffix == ".onnx" else _open_stablehlo(path, metadata)
     channels = 3 if metadata["color"] else 1
 
     def checked(ir: np.ndarray, vi: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -204,14 +203,12 @@ def try_program(path: Path, metadata: dict[str, Any]) -> None:
         raise ValueError(f"{path} is intact, but cannot be run here: {error}") from error
 
 
-def _open_onnx(path: Path, threads: int | None, *, strong: bool) -> _Program:
+def _open_onnx(path: Path, *, strong: bool) -> _Program:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     if strong:
         options.log_severity_level = _ERRORS_ONLY
-    if threads:
-        options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     inputs = {x.name: (x.type, len(x.shape)) for x in session.get_inputs()}
     outputs = {x.name: x.type for x in session.get_outputs()}

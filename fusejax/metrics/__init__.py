@@ -10,7 +10,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.color import color_deviation
     from fusejax.metrics.conventions import CONVENTIONS, USUAL, Convention
     from fusejax.metrics.direction import higher_is_better, merit, undefined_reason
-    from fusejax.metrics.edges import average_gradient, edge_intensity, nabf, qabf, spatial_frequency
+    from fusejax.metrics.edges import nabf, qabf
     from fusejax.metrics.evaluation import evaluate
     from fusejax.metrics.feature_information import feature_mutual_information
     from fusejax.metrics.fidelity import (
@@ -25,6 +25,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.look import cancelled_contrast, flat_texture, kept_contrast, saturation, veil
     from fusejax.metrics.perceptual import qcb, qcv
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
+    from fusejax.metrics.sharpness import average_gradient, edge_intensity, spatial_frequency
     from fusejax.metrics.structure import ms_ssim, ssim
     from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo
     from fusejax.metrics.temporal import evaluate_video

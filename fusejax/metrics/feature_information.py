@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from fusejax.metrics.edges import central_gradient
+from fusejax.metrics.sharpness import central_gradient
 from fusejax.ops.arrays import equal_shapes
 from fusejax.ops.extent import valid_size, where_large
 from fusejax.ops.numerics import image_mean, safe_sqrt, to_levels, undefined

@@ -5,22 +5,18 @@ The paper does not define its measures; these interpretations are ours. Errors a
 score.
 """
 
-from typing import Literal
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fusejax.metrics.structure import ssim_maps, with_margin
 from fusejax.ops.arrays import equal_shapes
-from fusejax.ops.extent import Size, valid_size, where_large
-from fusejax.ops.numerics import divide, image_mean, image_sum, sum_arrays, to_levels, undefined
-from fusejax.options import checked_options
+from fusejax.ops.extent import Size, valid_size
+from fusejax.ops.numerics import divide, image_mean, image_sum, sum_arrays, to_levels
 from fusejax.typing import Extent, Luma, PerImage
 
 _MARGIN = 5
 
 
-@checked_options
 @equal_shapes
 def roi_ssim(
     fused: Luma,
@@ -28,38 +24,28 @@ def roi_ssim(
     vi_y: Luma,
     mask: Luma,
     *,
-    border: Literal["edge", "valid"] = "edge",
     extent: Extent | None = None,
 ) -> PerImage:
     """ROI-SSIM: the SSIM map averaged with the weights M, mean over both sources.
 
     Gaussian 11x11, sigma 1.5. Every pixel counts its full window, so boxes below 11 pixels contain
-    mostly background. With M = 1 it is `ssim(..., border=border)`.
+    mostly background. Borders are replicated, so that boxes there count. With M = 1 it is
+    `ssim(..., border="edge")`.
 
     Args:
         fused: fused luma in [0, 1].
         ir: infrared luma in [0, 1].
         vi_y: luma of the visible image in [0, 1].
         mask: non-negative weights M.
-        border: replicate the border, so that boxes there count, or use only positions where the
-            window fits.
         extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, -1..1, higher is better; NaN for images without boxes, and with border
-        `valid` if no window fits.
+        One value per image, -1..1, higher is better; NaN for images without boxes.
     """
     size = valid_size(fused, extent)
-    target, *sources = (to_levels(with_margin(x, size, _MARGIN, border)) for x in (fused, ir, vi_y))
-    if min(target.shape[1:]) <= 2 * _MARGIN:
-        return undefined(target)
-    weight, windows = mask[..., 0], size
-    if border == "valid":
-        weight = weight[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        windows = (size[0] - 2 * _MARGIN, size[1] - 2 * _MARGIN)
+    target, *sources = (to_levels(with_margin(x, size, _MARGIN, "edge")) for x in (fused, ir, vi_y))
     luminance, structure = ssim_maps(target, jnp.stack(sources), "gaussian", 255.0)
-    mean = _weighted_mean((luminance * structure).mean(0), weight, windows)
-    return where_large(mean, windows, 1)
+    return _weighted_mean((luminance * structure).mean(0), mask[..., 0], size)
 
 
 @equal_shapes

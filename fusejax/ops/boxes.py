@@ -7,6 +7,9 @@ from jaxtyping import Array, Bool, Float
 from fusejax.ops.filters import gaussian_blur
 from fusejax.typing import Luma
 
+_SURROUNDINGS = 20.0  # standard deviation of the Gaussian, pixels
+_NOISE_FLOOR = 0.02  # 5 of 255 levels
+
 
 def rasterize(
     boxes: Float[Array, "b n 4"],
@@ -75,23 +78,20 @@ def _largest(rows: Float[Array, "b n h"], columns: Float[Array, "b n w"]) -> Flo
     return jax.lax.scan(larger, empty, (rows.swapaxes(0, 1), columns.swapaxes(0, 1)))[0]
 
 
-def thermal_saliency(
-    ir: Luma, *, sigma: float = 20.0, start: float = 1.0, full: float = 2.0, noise_floor: float = 0.02
-) -> Luma:
+def thermal_saliency(ir: Luma, *, start: float = 1.0, full: float = 2.0) -> Luma:
     """Marks areas that are hotter than their wide surroundings: weak regions for data without
     boxes.
 
-    A fallback of this library, not in the paper. d = I - Gaussian(I) is measured in units of
-    max(std(d), noise_floor), with the standard deviation over the image; the mask rises linearly
-    from 0 at `start` to 1 at `full` of these units. Cold objects are not found, and neither are hot
-    objects much wider than sigma. Flat images give 0, and so does noise within start * noise_floor.
+    A fallback of this library, not in the paper. d = I - Gaussian(I), with a standard deviation of
+    20 pixels, is measured in units of max(std(d), 0.02), with the standard deviation over the
+    image; the mask rises linearly from 0 at `start` to 1 at `full` of these units. Cold objects are
+    not found, and neither are hot objects much wider than the Gaussian. Flat images give 0, and so
+    does noise within 0.02 `start`, which is 5 of 255 levels by default.
 
     Args:
         ir: infrared luma in [0, 1].
-        sigma: standard deviation of the Gaussian, in pixels.
         start: value at which the mask begins to rise.
         full: value at which it reaches 1.
-        noise_floor: smallest unit, on the scale of `ir` (0.02 is 5 of 255 levels).
 
     Returns:
         The mask, in [0, 1].
@@ -101,7 +101,7 @@ def thermal_saliency(
     """
     if not start < full:
         raise ValueError(f"start is {start} and full is {full}; start must be below full.")
-    difference = ir - gaussian_blur(ir, sigma)
+    difference = ir - gaussian_blur(ir, _SURROUNDINGS)
     variance = difference.var(axis=(1, 2, 3), keepdims=True)
-    units = difference / jnp.sqrt(jnp.maximum(variance, noise_floor**2))
+    units = difference / jnp.sqrt(jnp.maximum(variance, _NOISE_FLOOR**2))
     return jnp.clip((units - start) / (full - start), 0.0, 1.0)

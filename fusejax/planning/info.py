@@ -12,18 +12,18 @@ from fusejax.models.networks import build
 from fusejax.ops.backend import compile_for
 from fusejax.serialize import to_dict
 
+_SIZE = 480, 640
 
-def describe(config: TrainConfig, *, settings: bool = False, size: tuple[int, int] = (480, 640)) -> str:
-    """The summary as text for the terminal.
+
+def describe(config: TrainConfig, *, settings: bool = False) -> str:
+    """The summary as text for the terminal, with XLA's count of a forward pass.
 
     Args:
         config: the configuration.
         settings: also list every setting as JSON, before the figures.
-        size: height and width of the pair for which the FLOPs of a forward pass are given (XLA's
-            count).
     """
     model = build(config.model)
-    pair = jax.ShapeDtypeStruct((1, *size, 1), jnp.float32)
+    pair = jax.ShapeDtypeStruct((1, *_SIZE, 1), jnp.float32)
     params = jax.eval_shape(model.init, jax.random.key(0), pair, pair)["params"]
     parts = {name: _count(tree) for name, tree in params.items()}
     with compile_for("tpu"):  # whose forms XLA can count
@@ -31,7 +31,7 @@ def describe(config: TrainConfig, *, settings: bool = False, size: tuple[int, in
     lines = [json.dumps(to_dict(config), indent=2)] if settings else []
     lines.append(f"{config.name}: {sum(parts.values()):,} parameters")
     lines += [f"  {name:16}{count:>12,}" for name, count in parts.items()]
-    lines.append(f"{cost.get('flops', math.nan) / 1e9:,.1f} GFLOP per pair of {size[1]}x{size[0]} (width x height)")
+    lines.append(f"{cost.get('flops', math.nan) / 1e9:,.1f} GFLOP per pair of {_SIZE[1]}x{_SIZE[0]} (width x height)")
     for stage in config.stages:
         length = f"{stage.epochs} epochs" if stage.steps is None else f"{stage.steps} steps"
         terms = ", ".join(f"{term.weight:g} {term.name}" for term in stage.objective.terms)

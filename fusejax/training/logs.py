@@ -131,6 +131,6 @@ class RunLog:
                 self.message(f"the last lines of the log are lost: {error}")
 
 
-def rounded(values: dict[str, Any], digits: int = 6) -> dict[str, float]:
-    """Rounds values to a number of significant digits, so that a log stays readable."""
-    return {k: float(f"{float(v):.{digits}g}") for k, v in values.items()}
+def rounded(values: dict[str, Any]) -> dict[str, float]:
+    """Rounds values to six significant digits, so that a log stays readable."""
+    return {k: float(f"{float(v):.6g}") for k, v in values.items()}

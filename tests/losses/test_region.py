@@ -111,7 +111,7 @@ def test_bad_options_are_refused():
         target_aware_loss(*images, luma(3), padding="valid")
 
 
-saliency = jax.jit(thermal_saliency, static_argnames=("sigma", "start", "full", "noise_floor"))
+saliency = jax.jit(thermal_saliency, static_argnames=("start", "full"))
 
 
 def scene(hot=0.9, *, size=(48, 64)):

@@ -9,8 +9,8 @@ import pytest
 from metrics_images import FUSED, IR, SHAPE, SMALL, VI, arrays, levels
 
 from fusejax.metrics import CONVENTIONS, evaluate, undefined_reason
-from fusejax.metrics.edges import average_gradient, spatial_frequency
 from fusejax.metrics.fidelity import correlation, sum_of_correlations_of_differences
+from fusejax.metrics.sharpness import average_gradient, spatial_frequency
 from fusejax.metrics.structure import ms_ssim, ssim
 from fusejax.metrics.visual_information import vif
 
