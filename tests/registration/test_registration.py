@@ -30,6 +30,7 @@ from fusejax.registration.made_up import deformed_pair
 from fusejax.registration.rig import rig_of
 from fusejax.registration.search import SIDE, similarity
 from fusejax.registration.trust import verdict
+from fusejax.registration.views import gray
 
 pytestmark = pytest.mark.optimized
 
@@ -65,6 +66,16 @@ def test_warp_agrees_with_opencv_and_says_where_it_has_pixels():
 def test_an_answer_is_refused_without_contrast_beside_an_equal_one_or_out_of_range(contrast, second, scale, reason):
     found = verdict(contrast, 2.0, 2.0 * second, scale, (0.6, 1.5))
     assert reason in found and bool(found) == bool(reason)
+
+
+def test_colors_count_by_their_luma():
+    """The range is that of the image, so black and white say where a color lies between them."""
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[8:], image[16:], image[24:] = (0, 0, 255), (255, 0, 0), (255, 255, 255)
+    black, blue, red, white = gray(image)[4::8, 0]
+    np.testing.assert_allclose(
+        (np.exp([blue, red]) - np.exp(black)) / (np.exp(white) - np.exp(black)), [0.114, 0.299], atol=2e-3
+    )
 
 
 @pytest.mark.parametrize(("scale", "step"), [(0.5, 1.0), (2.0, 2.0)])
