@@ -33,7 +33,7 @@ class Given(Named):
             visible image's stem, size and bit depth, and its format if it is lossless (png, bmp,
             tif); otherwise they are png.
         weights: shipped name, .safetensors file, or folder of a finished run.
-        check: look whether a few pairs of a folder of 32 or more line up, and warn if they do not;
+        check: look whether a few pairs of a folder of 8 or more line up, and warn if they do not;
             runs beside the fusion.
     """
 

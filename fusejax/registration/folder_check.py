@@ -4,19 +4,25 @@ import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from fusejax.io.images import as_infrared
 from fusejax.io.pair_images import SourceOptions, in_one_file, read_pair
 from fusejax.io.pairing import PairPaths
 from fusejax.registration.residual import Residual, is_aligned
+from fusejax.registration.rough import rough_residual
 
 LIMIT = 2.0
 """Pixels from which pairs count as not lined up."""
 
-LEAST_PAIRS = 32
-"""Folders of fewer pairs are not checked: it would take as long as fusing them."""
+LEAST_PAIRS = 8
+"""Folders of fewer pairs are not checked."""
 
-_MOST = 5  # pairs that are looked at
+_MOST = 5  # pairs that are looked at roughly
+_MEASURED = 3  # of those that look odd are measured
 _AGREE = 2  # of them end the check: they line up, or they do not
+_SMALLEST = 32  # pixels
+_ODD = 3.0, 0.007  # pixels, and share of the width, from which the rough measure is looked into
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +55,11 @@ class FolderCheck:
 
 
 def check_pairs(pairs: Sequence[PairPaths], stopped: threading.Event | None = None) -> FolderCheck:
-    """Looks at up to five pairs that are spread over a folder, until two of them agree.
+    """Looks at up to five pairs that are spread over a folder.
+
+    All are looked at roughly, see `rough_residual`. If two or more of them look odd, up to three of
+    these are measured by `is_aligned`, until two agree; so folders that line up cost next to
+    nothing.
 
     Args:
         pairs: all pairs; those of one file, which are placed by the file's own numbers, and those
@@ -61,20 +71,38 @@ def check_pairs(pairs: Sequence[PairPaths], stopped: threading.Event | None = No
     """
     two = [pair for pair in pairs if not in_one_file(pair)]
     count = min(_MOST, len(two))
+    sampled = [two[(2 * n + 1) * len(two) // (2 * count)] for n in range(count)]
+    odd = [pair for pair in sampled if not _ended(stopped) and _is_odd(pair)]
     found: dict[str, Residual] = {}
-    for n in range(count):
-        pair = two[(2 * n + 1) * len(two) // (2 * count)]
-        if stopped is not None and stopped.is_set():
+    for pair in odd[:_MEASURED] if len(odd) >= _AGREE else []:
+        if _ended(stopped):
             break
-        try:
-            images = read_pair(pair, SourceOptions())
-            found[pair.id] = is_aligned(as_infrared(images.ir), images.vi)
-        except (OSError, ValueError):
-            continue  # the fusion itself names damaged files; this only looks at samples
+        found[pair.id] = is_aligned(*_images(pair))
         said = [one.within(LIMIT) for one in found.values()]
         if max(said.count(True), said.count(False)) >= _AGREE:
             break
     return FolderCheck(len(pairs), found)
+
+
+def _ended(stopped: threading.Event | None) -> bool:
+    return stopped is not None and stopped.is_set()
+
+
+def _is_odd(pair: PairPaths) -> bool:
+    """Whether a pair does not seem to line up."""
+    try:
+        ir, vi = _images(pair)
+    except (OSError, ValueError):
+        return False  # the fusion itself names damaged files; this only looks at samples
+    least, share = _ODD
+    if min(*ir.shape[:2], *vi.shape[:2]) < _SMALLEST:
+        return False
+    return rough_residual(ir, vi) > max(least, share * vi.shape[1])
+
+
+def _images(pair: PairPaths) -> tuple[np.ndarray, np.ndarray]:
+    images = read_pair(pair, SourceOptions())
+    return as_infrared(images.ir), images.vi
 
 
 class CheckBeside:

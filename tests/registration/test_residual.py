@@ -16,6 +16,7 @@ from fusejax.registration import Registration, Residual, is_aligned
 from fusejax.registration import folder_check as checks
 from fusejax.registration.folder_check import CheckBeside, check_pairs
 from fusejax.registration.residual import displacement, residual_of
+from fusejax.registration.rough import rough_residual
 
 
 def shift(x, y):
@@ -70,8 +71,9 @@ def pairs(tmp_path):
     return [PairPaths(str(n), tmp_path / "ir" / f"{n}.png", tmp_path / "vi" / f"{n}.png") for n in range(6)]
 
 
-def answers(monkeypatch, *found):
+def answers(monkeypatch, *found, rough=9.0):
     left = list(found)
+    monkeypatch.setattr(checks, "rough_residual", lambda ir, vi: rough)
     monkeypatch.setattr(checks, "is_aligned", lambda ir, vi: left.pop(0))
     return left
 
@@ -82,8 +84,8 @@ def answers(monkeypatch, *found):
         ((off(0.5), off(0.6), off(9.0)), 2, False),
         ((off(9.0), off(8.0), off(0.5)), 2, True),
         ((off(9.0), off(0.5), off(8.0)), 3, True),
-        ((off(9.0), off(2.0), off(2.0), off(2.0), off(2.0)), 5, False),  # intervals on both sides of 2
-        ((Residual(np.nan, 0, np.inf, "flat"),) * 5, 5, False),
+        ((off(9.0), off(2.0), off(2.0)), 3, False),  # intervals on both sides of 2
+        ((Residual(np.nan, 0, np.inf, "flat"),) * 3, 3, False),
     ],
 )
 def test_a_folder_is_looked_at_until_two_pairs_agree(monkeypatch, pairs, found, looked_at, warned):
@@ -94,6 +96,21 @@ def test_a_folder_is_looked_at_until_two_pairs_agree(monkeypatch, pairs, found, 
     if warned:
         assert f"2 of {looked_at} pairs looked at do not line up" in check.line()
         assert "--register auto" in check.line()
+
+
+def test_a_folder_that_looks_fine_is_not_measured(monkeypatch, pairs):
+    left = answers(monkeypatch, off(9.0), rough=1.0)
+    check = check_pairs(pairs)
+    assert check.found == {} and check.line() is None and len(left) == 1
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (8, 0), (-5, 6)])
+def test_a_rough_look_finds_shifts_although_infrared_is_inverted(shift):
+    ir, vi = scene()
+    moved = cv2.warpAffine(ir, np.array([[1, 0, shift[0]], [0, 1, shift[1]]], float), ir.shape[::-1])
+    assert rough_residual(moved, vi) == pytest.approx(np.hypot(*shift), abs=1.5)
+    counts = np.round(7000 + 900 * moved).astype(np.uint16)
+    assert rough_residual(counts, vi) == pytest.approx(np.hypot(*shift), abs=1.5)
 
 
 def test_a_damaged_sample_is_passed_over(monkeypatch, pairs):
