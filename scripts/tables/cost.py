@@ -96,7 +96,8 @@ def _measured(name: str, runtime: str, size: str, options: CostOptions) -> dict[
     forward = jax.jit(build(config).apply)
     with compile_for("tpu"):  # whose forms XLA can count
         cost = forward.lower({"params": params}, pair, pair).cost_analysis() or {}
-    needed = forward.lower({"params": params}, pair, pair).compile().memory_analysis().temp_size_in_bytes / 2**30
+    memory = forward.lower({"params": params}, pair, pair).compile().memory_analysis()
+    needed = 0.0 if memory is None else memory.temp_size_in_bytes / 2**30
     row = {"parameters": count, "GFLOP": cost.get("flops", np.nan) / 1e9, "file": None, "ms": None, "MB": None}
     with tempfile.TemporaryDirectory() as folder:
         file = _file(name, runtime, Path(folder))

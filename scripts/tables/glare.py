@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.sources import choose_reading
 from fusejax.inference.loading import load
 from fusejax.inference.rules import RULES
 from fusejax.io.pair_finding import find_pairs
@@ -52,7 +52,7 @@ def main(options: GlareOptions) -> None:
     methods = options.weights or (*shipped_weights(), *RULES)
     rows = {name: [name] for name in ("infrared", *methods)}
     for name in options.names:
-        ir, vi = read_sources(pairs[name], find_ranges([pairs[name]], "auto", quiet=True))
+        ir, vi = choose_reading([pairs[name]], "auto", quiet=True).read(pairs[name])
         vi_y = rgb_to_luma(vi) if vi.shape[-1] == 3 else vi
         fused = {method: np.asarray(load(method).fuse_luma(ir[None], vi_y[None]))[0] for method in methods}
         for method, image in {"infrared": ir, **fused}.items():

@@ -13,6 +13,7 @@ exist are kept.
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ from fusejax.evaluation.folder import collect_scores
 from fusejax.evaluation.loop import make_sample, score_samples
 from fusejax.evaluation.results import Scores
 from fusejax.evaluation.score_files import read_scores, write_scores
-from fusejax.evaluation.sources import find_ranges, read_sources
+from fusejax.evaluation.sources import choose_reading
 from fusejax.evaluation.stress import choose_pairs
 from fusejax.io.outputs import save_figure, write_complete
 from fusejax.metrics import USUAL
@@ -86,7 +87,7 @@ def _read(options: PathOptions) -> Crops:
     for name in options.sets:
         (folders,) = find_pair_folders(options.data_root / name).values()
         for pair in choose_pairs(*folders, count=options.pairs):
-            ir, vi = read_sources(pair, find_ranges([pair], "auto", quiet=True))
+            ir, vi = choose_reading([pair], "auto", quiet=True).read(pair)
             planes = [_center(x, options.crop) for x in (ir, rgb_to_luma(vi) if vi.shape[-1] == 3 else vi)]
             found.append((f"{name} {pair.id}", *planes))
     return found
@@ -113,7 +114,8 @@ def _score(weights: str, crops: Crops) -> Scores:
 def _spectra(weights: str, crops: Crops) -> tuple[dict[str, list[float]], Figure]:
     """Share of the power above LIMIT of each crop, by features, and a figure of all spectra."""
     params, config, _ = load_weights(weights)
-    outputs = jax.jit(lambda p, ir, vi_y: build(config).apply({"params": p}, ir, vi_y, method="outputs")["features"])
+    network: Any = build(config)
+    outputs = jax.jit(lambda p, ir, vi_y: network.apply({"params": p}, ir, vi_y, method="outputs")["features"])
     curves: dict[str, list[np.ndarray]] = {}
     shares: dict[str, list[float]] = {}
     for _, ir, vi_y in crops:
