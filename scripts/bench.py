@@ -1,4 +1,4 @@
-"""Speed on this machine: python scripts/bench.py [step|device|first-step|fuse|profile] ..."""
+"""Speed and endurance on this machine: python scripts/bench.py KIND ...; --help lists kinds."""
 
 from benchmarks.commands import run
 
@@ -8,6 +8,10 @@ KINDS = {
     "first-step": "benchmarks.first_step",
     "fuse": "benchmarks.fuse",
     "profile": "benchmarks.profile_step",
+    "methods": "benchmarks.methods",
+    "serve": "benchmarks.serve_load",
+    "live": "benchmarks.live_files",
+    "ray": "benchmarks.ray_kill",
 }
 
 if __name__ == "__main__":

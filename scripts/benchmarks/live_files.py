@@ -1,7 +1,7 @@
 """Plays two made-up videos in real time through `fusejax.live` and prints drops and latency.
 
-    python scripts/benchmarks/live_files.py                        # 10 minutes of 640x480 at 30 Hz
-    python scripts/benchmarks/live_files.py --minutes 0.2 --size 320 240
+    python scripts/bench.py live                        # 10 minutes of 640x480 at 30 Hz
+    python scripts/bench.py live --minutes 0.2 --size 320 240
 
 The videos are h264 without B-frames, as cameras send it. Frames go to a page on this machine that
 one viewer reads, and to nowhere else. Latency is from the moment at which a frame is due to that at

@@ -1,6 +1,6 @@
 """Fuses many small pairs on Ray while a worker is killed, and compares with a plain run.
 
-python scripts/benchmarks/ray_kill.py [--pairs 1000] [--size 96 64] [--workers 2]; it needs the
+python scripts/bench.py ray [--pairs 1000] [--size 96 64] [--workers 2]; it needs the
 extra `ray`.
 """
 

@@ -1,7 +1,7 @@
 """Loads a `fusejax serve` with many clients and prints errors, speed, memory and equality.
 
-    python scripts/benchmarks/serve_load.py          # 50 clients, 2,000 requests of 640x480
-    python scripts/benchmarks/serve_load.py --clients 8 --requests 100 --size 160 120
+    python scripts/bench.py serve          # 50 clients, 2,000 requests of 640x480
+    python scripts/bench.py serve --clients 8 --requests 100 --size 160 120
 
 It starts the service on a free port of this machine, sends made-up pairs, and compares every answer
 with the bytes that `fusejax fuse` writes. Memory is that of the service, from the system, after the
