@@ -81,6 +81,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """Weights of a tiny network."""
+    from fusing import save_tiny_weights  # not above: the library must be imported with types checked
+
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def compiler(request):
     """Compiles with the usual optimizations in modules marked `optimized`."""

@@ -14,19 +14,7 @@ import pytest
 
 import fusejax
 
-ROOMS = (
-    "data",
-    "evaluation",
-    "export",
-    "inference",
-    "io",
-    "losses",
-    "metrics",
-    "models",
-    "registration",
-    "training",
-    "weights",
-)
+ROOMS = fusejax._SUBPACKAGES
 # What users have called by position since before this rule.
 BY_POSITION = {"inference.Fuser.load": ("weights",), "inference.load": ("weights",)}
 # Where a loss comes from: a paper by its name, number or year, the library itself, or another loss,

@@ -10,20 +10,12 @@ from fusing import save_tiny_weights
 
 from fusejax.cli.evaluate import EvaluateOptions, evaluate_command
 from fusejax.cli.main import main
-from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.evaluation.score_files import read_scores
 from fusejax.inference import fuse_folder
 from fusejax.io.images import read_image, write_image
 from fusejax.metrics import evaluate
 
 FEW = ("EN", "SD", "SF", "SCD")
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pairs")
-    write_synthetic_folder(root, count=3, size=(40, 48))
-    return root
 
 
 @pytest.fixture(scope="module")

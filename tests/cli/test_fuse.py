@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 
 from fusejax.cli.fuse import FuseOptions, fuse_command
 from fusejax.cli.main import main
@@ -13,18 +12,6 @@ from fusejax.inference.fuser import Fuser
 from fusejax.io.images import read_image, write_image
 from fusejax.models import FusionNetConfig, build
 from fusejax.weights.files import save_weights
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pairs")
-    write_synthetic_folder(root, count=3, size=(40, 48))
-    return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -8,25 +8,11 @@ import sys
 import time
 
 import pytest
-from fusing import save_tiny_weights
 
 from fusejax import __version__
 from fusejax.cli.main import COMMANDS, main
-from fusejax.data.synthetic import write_synthetic_folder
 
 COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pairs")
-    write_synthetic_folder(root, count=3, size=(40, 48))
-    return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.mark.slow

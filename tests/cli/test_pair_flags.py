@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 from camera_files import dji_jpeg, flir_jpeg
-from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.cli.main import main
@@ -15,11 +14,6 @@ from fusejax.data.pipeline import open_sources, open_validation
 from fusejax.io.images import read_image, write_image
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from fusing import random_params, save_tiny_weights
+from fusing import random_params
 
 from fusejax.cli.stress import StressOptions, stress_command
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
@@ -27,11 +27,6 @@ def pairs(tmp_path_factory):
     root = tmp_path_factory.mktemp("pairs")
     write_synthetic_folder(root, count=2, size=(40, 48))
     return root
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 import pytest
 from camera_files import camera_record, dji_jpeg, flir_jpeg, jpeg, make_exif
-from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.cli.fuse import FuseOptions, fuse_command
@@ -16,11 +15,6 @@ from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.io.infrared import read_infrared
 from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header
 from fusejax.io.pairing import PairPaths
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 def square(height, width, *, at=(0.5, 0.5), side=0.4):

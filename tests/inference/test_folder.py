@@ -13,7 +13,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 from PIL import Image
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
@@ -22,11 +21,6 @@ from fusejax.inference.fuser import Fuser
 from fusejax.io import image_headers, images, pair_images
 from fusejax.io.images import ImageWarning, read_image, write_image
 from fusejax.ops import color
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 from test_folder import stored
 
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
@@ -12,11 +11,6 @@ from fusejax.inference import fuse_folder, fuse_video
 from fusejax.inference.jobs import find_jobs
 from fusejax.inference.options import FolderOptions
 from fusejax.io.images import write_image
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture

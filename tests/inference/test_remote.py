@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 
 from fusejax.cli.main import main
 from fusejax.inference.folder import fuse_folder
@@ -43,11 +42,6 @@ class Unwell(MemoryFileSystem):
         if fails:
             raise ConnectionResetError("connection reset")
         return super().cat_file(path, *args, **kwargs)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,11 @@
 
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 
 from fusejax.cli.main import main
 from fusejax.inference.folder import fuse_folder
 from fusejax.inference.jobs import parse_shard
 from fusejax.io.images import write_image
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

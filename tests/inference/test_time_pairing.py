@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 from video_making import encode, gray, visible
 
 from fusejax.inference.fuser import Fuser
@@ -17,11 +16,6 @@ from fusejax.io.pyav import VideoError
 from fusejax.io.video import VideoFile
 
 av = pytest.importorskip("av")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 def expected(fuser, ir, vi):

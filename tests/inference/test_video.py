@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.moving import moving_scene
-from fusing import save_tiny_weights
 
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.temporal import initial_state, settle
@@ -24,11 +23,6 @@ av = pytest.importorskip("av")
 SIZE = (40, 48)
 RATE = fractions.Fraction(25)
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fusing import save_tiny_weights
 from video_making import encode, gray, visible
 
 from fusejax.cli.live import LiveFlags, live_command
@@ -30,11 +29,6 @@ from fusejax.live.statistics import Statistics
 
 av = pytest.importorskip("av")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture(scope="module")
