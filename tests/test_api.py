@@ -16,7 +16,7 @@ import fusejax
 
 ROOMS = fusejax._SUBPACKAGES
 # What users have called by position since before this rule.
-BY_POSITION = {"inference.Fuser.load": ("weights",), "inference.load": ("weights",)}
+BY_POSITION = {"inference.Fuser.load": ("weights",), "inference.load": ("weights",), "io.find_pairs": ("vi",)}
 # Where a loss comes from: a paper by its name, number or year, the library itself, or another loss,
 # which says where.
 PAPERS = r"AngularFuse|CrossFuse|FusionNet|CDDFuse|LUT-Fuse|TC-MoA|arXiv|\b(19|20)\d\d\b"

@@ -261,7 +261,14 @@ class PairFolder:
             raise PairError(f"{self.pairs[index].ir} holds {held}, not a display image; {_RANGE}.")
 
     def visible(self, index: int) -> Shaped[np.ndarray, "h w c"]:
-        """The visible image of a pair as stored; of a file with both images, the common field."""
+        """The visible image of a pair.
+
+        Args:
+            index: number of the pair.
+
+        Returns:
+            The pixels as stored; of a file with both images, the common field.
+        """
         return read_visible(self.pairs[index], _READ)
 
     def _infrared(self, path: Path, values: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "h w 1"]:

@@ -169,7 +169,14 @@ class Evaluation:
     reading: Reading = dataclasses.field(default_factory=Reading)
 
     def read(self, name: str) -> tuple[Float[np.ndarray, "h w 1"], Float[np.ndarray, "h w c"]]:
-        """The sources of an image as the network saw them, float32 in [0, 1], in equal sizes."""
+        """The sources of an image as the network saw them.
+
+        Args:
+            name: name of the image.
+
+        Returns:
+            Infrared and visible image, float32 in [0, 1], in equal sizes.
+        """
         return self.reading.read(self.pairs[name])
 
     @property

@@ -40,7 +40,7 @@ class Validation:
         skipped: one line per pair that cannot be used.
     """
 
-    def __init__(self, pairs: JoinedSource, model: ModelConfig, views: TrainingViews | None = None) -> None:
+    def __init__(self, pairs: JoinedSource, model: ModelConfig, *, views: TrainingViews | None = None) -> None:
         self.skipped = [line for source in pairs.sources for line in getattr(source, "skipped", ())]
         self._pairs, self._model, self._views = pairs, model, views
         self._fuser: Fuser | None = None

@@ -18,7 +18,6 @@ from fusejax.io.outputs import write_complete
 from fusejax.io.rasters import decode_raster, warn_of_fourth
 from fusejax.io.tiff import read_tiff
 from fusejax.io.tiff_layout import UNSIGNED, TiffLayout
-from fusejax.ops.color import rgb_to_luma
 
 __all__ = [
     "SUFFIXES",
@@ -181,6 +180,8 @@ def as_infrared(pixels: Pixels) -> Shaped[np.ndarray, "h w 1"]:
     """Converts an image to one channel of the same data type; color becomes luma."""
     if pixels.shape[-1] == 1:
         return pixels
+    from fusejax.ops.color import rgb_to_luma  # imports JAX, which the flags of commands do not need
+
     luma = rgb_to_luma(pixels.astype(np.float32))
     return luma if np.issubdtype(pixels.dtype, np.floating) else np.round(luma).astype(pixels.dtype)
 

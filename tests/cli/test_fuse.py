@@ -17,7 +17,7 @@ from fusejax.weights.files import save_weights
 @pytest.fixture(scope="module")
 def fused(pairs, weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("fused")
-    fuse_command(FuseOptions(pairs / "ir", pairs / "vi", out, weights=weights, panel=True))
+    fuse_command(FuseOptions(ir=pairs / "ir", vi=pairs / "vi", out=out, weights=weights, panel=True))
     return out
 
 
@@ -39,7 +39,7 @@ def test_two_files_keep_stem_depth_and_lossless_format(pairs, weights, tmp_path)
     write_image(tmp_path / "deep.tif", vi.astype(np.uint16) * 257)
     write_image(tmp_path / "photo.jpg", vi)
     for name, expected, dtype in (("deep.tif", "deep.tif", np.uint16), ("photo.jpg", "photo.png", np.uint8)):
-        (path,) = fuse_command(FuseOptions(ir, tmp_path / name, tmp_path / "out", weights=weights))
+        (path,) = fuse_command(FuseOptions(ir=ir, vi=tmp_path / name, out=tmp_path / "out", weights=weights))
         assert path.name == expected
         assert read_image(path).dtype == dtype
         assert read_image(path).shape == vi.shape
@@ -48,7 +48,7 @@ def test_two_files_keep_stem_depth_and_lossless_format(pairs, weights, tmp_path)
 def test_nothing_is_overwritten_unless_asked(pairs, weights, fused):
     before = {p: p.read_bytes() for p in fused.glob("*.png")}
     with pytest.raises(FileExistsError, match=r"3 fused images already exist.*--skip-existing.*--overwrite"):
-        fuse_command(FuseOptions(pairs / "ir", pairs / "vi", fused, weights=weights))
+        fuse_command(FuseOptions(ir=pairs / "ir", vi=pairs / "vi", out=fused, weights=weights))
     assert before == {p: p.read_bytes() for p in fused.glob("*.png")}
 
 
@@ -67,9 +67,10 @@ def test_missing_partners_and_mixed_arguments_are_named(pairs, weights, tmp_path
     write_image(tmp_path / "vi" / "other.png", np.zeros((8, 8, 3), np.uint8))
     write_image(tmp_path / "vi" / "night_000001.png", np.zeros((40, 48, 3), np.uint8))
     with pytest.raises(ValueError, match=r"day_000000\.png has no visible partner"):
-        fuse_command(FuseOptions(pairs / "ir", tmp_path / "vi", tmp_path / "o", weights=weights))
+        fuse_command(FuseOptions(ir=pairs / "ir", vi=tmp_path / "vi", out=tmp_path / "o", weights=weights))
+    other = tmp_path / "vi" / "other.png"
     with pytest.raises(ValueError, match="give two files, or two folders"):
-        fuse_command(FuseOptions(pairs / "ir", tmp_path / "vi" / "other.png", tmp_path / "o", weights=weights))
+        fuse_command(FuseOptions(ir=pairs / "ir", vi=other, out=tmp_path / "o", weights=weights))
 
 
 @pytest.mark.slow
