@@ -59,7 +59,7 @@ class Validation:
             PairError: if the pairs cannot be used.
         """
         pairs = open_validation(config.data)
-        return None if pairs is None else cls(pairs, config.model, TrainingViews(config))
+        return None if pairs is None else cls(pairs, config.model, views=TrainingViews(config))
 
     def __call__(self, params: Params) -> tuple[dict[str, float], dict[str, RgbImage]]:
         """Fuses and scores all pairs.
