@@ -199,7 +199,7 @@ def load_config(name_or_path: str) -> TrainConfig:
     Raises:
         ValueError: if there is no such file, it cannot be run, or it returns something else.
     """
-    config = _call(_function_of(name_or_path, "get_config", shipped_configs()), name_or_path)
+    config = run_user_code(_function_of(name_or_path, "get_config", shipped_configs()), name_or_path)
     if not isinstance(config, TrainConfig):
         kind = type(config).__name__
         raise ValueError(f"{name_or_path}: get_config() must return a TrainConfig; it returned {kind}.")
@@ -231,13 +231,13 @@ def _function_of(name_or_path: str, function: str, shipped: dict[str, Path]) -> 
     if spec is None or spec.loader is None:
         raise ValueError(f"{path}: a configuration must be a Python file (.py) with a function {function}().")
     module = importlib.util.module_from_spec(spec)
-    _call(functools.partial(spec.loader.exec_module, module), str(path))
+    run_user_code(functools.partial(spec.loader.exec_module, module), str(path))
     if not hasattr(module, function):
         raise ValueError(f"{path} has no function {function}().")
     return getattr(module, function)
 
 
-def _call(user_code: Callable[[], Any], path: str) -> Any:
+def run_user_code(user_code: Callable[[], Any], path: str) -> Any:
     """Runs code of a configuration file; an error in it becomes a ValueError with its line."""
     try:
         return user_code()

@@ -10,6 +10,10 @@ import typing
 from typing import Any
 
 
+class UnknownType(ValueError):
+    """A dict names a class that is not known; a plugin may define it."""
+
+
 def to_dict(config: Any) -> dict:
     """Converts to plain JSON types: nested dicts, lists, numbers, strings, None."""
     hints = typing.get_type_hints(type(config))
@@ -26,10 +30,13 @@ def _plain(value: Any, hint: Any = None) -> Any:
 
 
 def _dataclasses_in(hint: Any) -> list[type]:
-    """The dataclasses in a union."""
+    """The dataclasses in a union, with their subclasses."""
     if not isinstance(hint, types.UnionType):
         return []
-    return [h for h in typing.get_args(hint) if isinstance(h, type) and dataclasses.is_dataclass(h)]
+    found = [h for h in typing.get_args(hint) if isinstance(h, type) and dataclasses.is_dataclass(h)]
+    for kind in found:
+        found += [other for other in kind.__subclasses__() if other not in found]  # also those of subclasses
+    return found
 
 
 def from_dict(cls: type, values: dict) -> Any:
@@ -68,7 +75,7 @@ def _restore_union(hint: Any, value: Any) -> Any:
     kinds = {kind.__name__: kind for kind in _dataclasses_in(hint)}
     if len(kinds) > 1:
         if value.get("type") not in kinds:
-            raise ValueError(f"type is {value.get('type')!r}; expected one of {', '.join(kinds)}.")
+            raise UnknownType(f"type is {value.get('type')!r}; expected one of {', '.join(kinds)}.")
         return from_dict(kinds[value["type"]], {k: v for k, v in value.items() if k != "type"})
     return _restore(next(h for h in typing.get_args(hint) if h is not types.NoneType), value)
 

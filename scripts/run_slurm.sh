@@ -20,7 +20,8 @@ if [ $# -lt 1 ]; then
   exit 2
 fi
 code=0
-srun --kill-on-bad-exit=1 .venv/bin/fusejax train "$@" --distributed || code=$?
+# srun gives a task one core unless it is told otherwise, and does not read --cpus-per-task of sbatch.
+srun --cpus-per-task "${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-$(nproc)}}" --kill-on-bad-exit=1 .venv/bin/fusejax train "$@" --distributed || code=$?
 if [ "$code" -eq 75 ]; then
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -18,6 +18,7 @@ from fusejax import __version__
 from fusejax.cli.interrupt import INTERRUPTED, end_quietly, exit_on_interrupt, leave_at_once
 from fusejax.cli.streams import OutputLost, discard_output, guard_streams
 from fusejax.options import did_you_mean
+from fusejax.plugins import load_plugins, split_plugins
 
 with epy.lazy_imports():
     from fusejax.cli import (
@@ -125,7 +126,10 @@ def _run(arguments: list[str]) -> None:
         return None
     if arguments[0] == "help":  # fusejax help [COMMAND]
         return _run([*arguments[1:2], "--help"])
-    command, *rest = arguments
+    try:
+        (command, *rest), files = split_plugins(arguments)
+    except ValueError as error:
+        sys.exit(f"fusejax: {error}")
     if command not in COMMANDS:
         meant = did_you_mean(command, COMMANDS)
         sys.exit(f"fusejax: unknown command {command!r}; expected one of {', '.join(COMMANDS)}{meant or '.'}")
@@ -134,6 +138,7 @@ def _run(arguments: list[str]) -> None:
         try:
             with leave_at_once(command):
                 run = COMMANDS[command][0].run
+            load_plugins(files)
             if not {"-h", "--help"} & set(rest):
                 from fusejax.inference.compilation import keep_compilations  # imports JAX
 
@@ -155,7 +160,8 @@ def _run(arguments: list[str]) -> None:
 def _usage() -> str:
     lines = (f"  {name:14}{text}" for name, (_, text) in COMMANDS.items())
     head = "usage: fusejax COMMAND [options]; fusejax help COMMAND; fusejax --version\n"
-    return "\n".join([head, *lines])
+    tail = "\nEvery command also takes --plugin FILE.py, which adds networks, losses or metrics of your own."
+    return "\n".join([head, *lines, tail])
 
 
 def _error_text(error: ValueError | OSError) -> str:

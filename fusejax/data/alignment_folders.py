@@ -84,7 +84,9 @@ def align_folders(
     path = out if out.suffix.lower() == ".json" else out / "plan.json"
     figure = path.with_suffix(".png")
     check_out(path.parent)
-    refuse_existing(check_files([path, figure], sources=[Path(target), Path(auxiliary)]), overwrite=overwrite)
+    given = [Path(target), Path(auxiliary)]
+    existing = check_files([path, figure], sources=given, own=not path.exists())  # the plan is written last
+    refuse_existing(existing, overwrite=overwrite)
     names: dict[str, Any] = {"ir_pattern": ir_pattern, "vi_pattern": vi_pattern}
     target_pairs = PairFolder(target, split=target_split, skip_bad=skip_bad, **names)
     auxiliary_pairs = PairFolder(auxiliary, skip_bad=skip_bad, **names)
@@ -92,6 +94,6 @@ def align_folders(
         _Watched(target_pairs, "measuring the target"), _Watched(auxiliary_pairs, "ranking patches"), config
     )
     plan = make_plan(alignment, auxiliary_pairs, config)
-    save_plan(path, plan)
     plot_alignment(figure, alignment, plan, auxiliary_pairs)
+    save_plan(path, plan)
     return AlignedFolders(plan, path, figure, [*target_pairs.skipped, *auxiliary_pairs.skipped])

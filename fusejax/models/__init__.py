@@ -9,7 +9,14 @@ from etils import epy
 
 with epy.lazy_api_imports(globals()):
     from fusejax.models.angularfuse import AngularFuse
-    from fusejax.models.config import AngularFuseConfig, CrossFuseConfig, FusionNetConfig, LightConfig, ModelConfig
+    from fusejax.models.config import (
+        AngularFuseConfig,
+        CrossFuseConfig,
+        FusionNetConfig,
+        LightConfig,
+        ModelConfig,
+        OtherConfig,
+    )
     from fusejax.models.crossfuse import CrossFuse
     from fusejax.models.fusionnet import FusionNet
     from fusejax.models.light import Light
@@ -27,5 +34,6 @@ __all__ = [
     "LightConfig",
     "ModelConfig",
     "Network",
+    "OtherConfig",
     "build",
 ]

@@ -186,7 +186,15 @@ class LightConfig:
             raise ValueError(f"coarse_cell is {self.coarse_cell}; give a multiple of cell ({self.cell}), or 0.")
 
 
-ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig | LightConfig
+@dataclasses.dataclass(frozen=True)
+class OtherConfig:
+    """Base of the configurations of networks outside the package, see `fusejax.plugins`.
+
+    A subclass is a frozen dataclass like the others, with a line in `NETWORKS`.
+    """
+
+
+ModelConfig = AngularFuseConfig | CrossFuseConfig | FusionNetConfig | LightConfig | OtherConfig
 
 
 def _check_widths(widths: tuple[int, ...]) -> None:

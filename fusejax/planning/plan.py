@@ -25,6 +25,7 @@ from fusejax.config import TrainConfig, load_config
 from fusejax.ops.backend import compile_for, quick_compilation
 from fusejax.planning.chips import Chip, StepTime, named_chip, step_time
 from fusejax.planning.collectives import SLICED, Collective, collectives
+from fusejax.plugins import load_plugins
 from fusejax.processes import end_with_parent
 from fusejax.serialize import from_dict, to_dict
 from fusejax.training.program import Program
@@ -160,6 +161,7 @@ def read_given() -> tuple[dict[str, Any], TrainConfig]:
     """What `plan_command` has written to this process: the options, and the configuration."""
     end_with_parent()
     given = json.load(sys.stdin)
+    load_plugins()
     load_config(given["file"])  # it may register networks and terms
     return given, from_dict(TrainConfig, given["config"])
 

@@ -116,7 +116,10 @@ def read_weights(path: Path) -> tuple[Params, ModelConfig, dict[str, Any]]:
         # Files from before there was more than one network do not name their network.
         network = json.loads(header.get("network", '"AngularFuseConfig"'))
         if network not in kinds:
-            raise ValueError(f"it is for the network {network!r}; this version knows {', '.join(kinds)}")
+            raise ValueError(
+                f"it is for the network {network!r}; this version knows {', '.join(kinds)}; give the file that defines "
+                "another one with --plugin FILE"
+            )
         config = from_dict(kinds[network], json.loads(header["model"]))
         training = json.loads(header.get("training", "{}"))
     except (ValueError, TypeError, AttributeError) as error:

@@ -12,7 +12,7 @@ from flax.traverse_util import unflatten_dict
 from jax.sharding import SingleDeviceSharding
 
 from fusejax.models.config import ModelConfig
-from fusejax.serialize import from_dict
+from fusejax.serialize import UnknownType, from_dict
 from fusejax.typing import Params
 from fusejax.weights.fingerprint import fingerprints
 from fusejax.weights.read_errors import error_summary, means_damage
@@ -66,6 +66,16 @@ def _read(folder: epath.Path) -> tuple[Params, ModelConfig]:
     try:
         saved, meta = (json.loads((folder / item / "metadata").read_text()) for item in ("config", "meta"))
         config, leaves = from_dict(_Network, {"model": saved["model"]}).model, meta["leaves"]
+    except UnknownType as error:
+        raise ValueError(
+            f"{folder} is of a network that is not in this version ({str(error).rstrip('.')}); give the file that "
+            "defines it with --plugin FILE."
+        ) from error
+    except Exception as error:
+        if not means_damage(error):
+            raise
+        raise ValueError(f"{folder} is damaged: {error_summary(error)}.") from error
+    try:
         part = "average" if any(name.startswith("average/") for name in leaves) else "params"
         state = _restore(folder, {name: leaf for name, leaf in leaves.items() if name.startswith(f"{part}/")})
         wrong = [name for name, value in fingerprints(state).items() if value != leaves[name][-1]]

@@ -14,6 +14,7 @@ FLOORS = (
     ("io",),
     ("data",),
     ("config",),
+    ("plugins",),
     ("weights",),
     ("training", "planning"),
     ("inference", "export", "registration"),
