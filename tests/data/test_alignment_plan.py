@@ -152,6 +152,9 @@ def test_command_names_its_file_and_prints_warnings(folders, capsys):
     said = capsys.readouterr().out
     assert "fewer than the 10000 requested" in said
     assert "warning: " in said
+    out.unlink()  # as if it had been killed: the plan is written last
+    align_command(AlignOptions(folders / "target", folders / "auxiliary", out, config))
     out.unlink()
+    write_image(out.with_suffix(".png"), np.zeros((4, 4, 1), np.uint8))  # not of this tool
     with pytest.raises(FileExistsError, match=r"street\.png already exists"):
         align_command(AlignOptions(folders / "target", folders / "auxiliary", out, config))
