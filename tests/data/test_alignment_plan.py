@@ -19,7 +19,7 @@ from fusejax.data.alignment import (
 )
 from fusejax.data.alignment_plan import AlignedPatches, VisibleImages, load_plan, make_plan, save_plan
 from fusejax.data.folders import PairFolder
-from fusejax.io.images import read_image
+from fusejax.io.images import read_image, write_image
 
 
 @pytest.fixture(scope="module")
