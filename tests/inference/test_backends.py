@@ -1,6 +1,7 @@
 """Networks, exported files, other programs' files and rules keep one protocol."""
 
 import copy
+import functools
 import pickle
 from pathlib import Path
 
@@ -48,23 +49,24 @@ def write_foreign(path, *, low=0.0, high=1.0, channels=1, sides=("h", "w"), outp
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """What `fusejax.load` takes, by its kind."""
+def given(tmp_path_factory):
+    """What `fusejax.load` takes, by its kind; a file is made when it is first asked for."""
     root = tmp_path_factory.mktemp("backends")
-    weights = root / "w.safetensors"
-    save_weights(weights, tiny_params(), TINY, {})
-    exported = root / "w.stablehlo"
-    export_weights(weights, exported, format="stablehlo")
-    foreign = write_foreign(root / "net.onnx")
-    return {
-        "weights": str(weights),
-        "exported": str(exported),
-        "foreign": f"{foreign}:ir=thermal,vi=photo",
-        "rule": "average",
-    }
+
+    @functools.cache
+    def make(kind):
+        if kind == "weights":
+            save_weights(root / "w.safetensors", tiny_params(), TINY, {})
+            return str(root / "w.safetensors")
+        if kind == "exported":
+            export_weights(make("weights"), root / "w.stablehlo", format="stablehlo")
+            return str(root / "w.stablehlo")
+        return f"{write_foreign(root / 'net.onnx')}:ir=thermal,vi=photo" if kind == "foreign" else "average"
+
+    return make
 
 
-KINDS = ("weights", "exported", "foreign", "rule")
+KINDS = ("weights", pytest.param("exported", marks=pytest.mark.slow), "foreign", "rule")
 
 
 def pair():
@@ -73,12 +75,12 @@ def pair():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_everything_that_loads_keeps_the_protocol(files, kind):
-    backend = fusejax.load(files[kind])
+def test_everything_that_loads_keeps_the_protocol(given, kind):
+    backend = fusejax.load(given(kind))
     assert isinstance(backend, Backend)
     assert (
         backend.name
-        == weights_name(files[kind])
+        == weights_name(given(kind))
         == {"weights": "w", "exported": "w", "foreign": "net", "rule": "average"}[kind]
     )
     assert backend.provenance
@@ -91,8 +93,8 @@ def test_everything_that_loads_keeps_the_protocol(files, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_copy_and_a_pickle_fuse_the_same(files, kind):
-    backend = fusejax.load(files[kind])
+def test_a_copy_and_a_pickle_fuse_the_same(given, kind):
+    backend = fusejax.load(given(kind))
     expected = backend.fuse(*pair())
     for again in (copy.deepcopy(backend), pickle.loads(pickle.dumps(backend))):
         assert again.name == backend.name
@@ -100,12 +102,12 @@ def test_a_copy_and_a_pickle_fuse_the_same(files, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_takes_what_arrays_take(files, kind, tmp_path):
+def test_a_folder_takes_what_arrays_take(given, kind, tmp_path):
     ir, vi = pair()
     write_image(tmp_path / "ir" / "a.png", ir)
     write_image(tmp_path / "vi" / "a.png", vi)
-    (path,) = fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", weights=files[kind]).written
-    np.testing.assert_array_equal(read_image(path), fusejax.fuse(ir, vi, weights=files[kind]))
+    (path,) = fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", weights=given(kind)).written
+    np.testing.assert_array_equal(read_image(path), fusejax.fuse(ir, vi, weights=given(kind)))
 
 
 def test_a_class_of_ones_own_needs_a_name_and_one_function(tmp_path):
@@ -246,15 +248,15 @@ def test_names_do_not_depend_on_what_is_opened():
 
 
 @pytest.mark.slow
-def test_a_comparison_takes_what_fusing_takes(files, tmp_path):
+def test_a_comparison_takes_what_fusing_takes(given, tmp_path):
     for n in range(2):
         made = synthetic_pair(n, size=(32, 40))
         for kind in ("ir", "vi"):
             write_image(tmp_path / "set" / kind / f"{n}.png", made[kind])
-    weights = [files["exported"], files["foreign"], files["rule"]]
+    weights = [given("exported"), given("foreign"), given("rule")]
     (compared,) = compare_methods(tmp_path, ["set"], tmp_path / "out", weights=weights)
     names = ["w", "net", "average"]
     assert [list(scores.methods)[:3] for scores in compared.scores] == [names] * len(compared.scores)
     fused = read_image(compared.fused["net"]["0"])
     one = [read_image(tmp_path / "set" / kind / "0.png") for kind in ("ir", "vi")]
-    np.testing.assert_array_equal(fused, fusejax.fuse(*one, weights=files["foreign"]))
+    np.testing.assert_array_equal(fused, fusejax.fuse(*one, weights=given("foreign")))

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from fusejax.losses import (
     ObjectiveConfig,
@@ -38,6 +39,7 @@ def test_quantize_rounds_to_the_nearest_level():
     np.testing.assert_array_equal(to_levels(quantize(x))[0, 0], [11, 10, 255, 0])
 
 
+@pytest.mark.slow
 def test_the_soft_edge_of_the_regions_reaches_the_loss():
     """Errors just outside a box count with a soft edge and do not without one."""
     outside = jnp.zeros((1, 12, 12, 1)).at[:, :, 8:].set(0.5)

@@ -39,6 +39,7 @@ def shifted_rig(x):
     return Rig(matrix, (48, 64), (48, 64), "translation", 0.1, 1, 1)
 
 
+@pytest.mark.slow
 def test_an_aligner_with_a_rig_shifts_infrared_and_masks_what_it_does_not_show():
     ir = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64, 1)
     done = RegisterInfrared(shifted_rig(5))(ir, np.zeros((48, 64, 3), np.uint8))
@@ -54,6 +55,7 @@ def test_a_pair_that_cannot_be_registered_is_refused_with_its_name():
         RegisterInfrared()(flat, flat, name="street")
 
 
+@pytest.mark.slow
 def test_fuse_takes_a_rig_and_keeps_the_visible_image_outside_infrared(tmp_path, capsys):
     sources = folders(tmp_path, [scene(size=(48, 64))])
     write_rig(tmp_path / "rig.json", shifted_rig(20))
