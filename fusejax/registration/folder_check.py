@@ -22,7 +22,7 @@ _MOST = 5  # pairs that are looked at roughly
 _MEASURED = 3  # of those that look odd are measured
 _AGREE = 2  # of them end the check: they line up, or they do not
 _SMALLEST = 32  # pixels
-_ODD = 3.0, 0.007  # pixels, and share of the width, from which the rough measure is looked into
+_ODD = 4.0, 0.009  # pixels, and share of the width, from which the rough measure is looked into
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +57,8 @@ class FolderCheck:
 def check_pairs(pairs: Sequence[PairPaths], stopped: threading.Event | None = None) -> FolderCheck:
     """Looks at up to five pairs that are spread over a folder.
 
-    All are looked at roughly, see `rough_residual`. If two or more of them look odd, up to three of
-    these are measured by `is_aligned`, until two agree; so folders that line up cost next to
+    All are looked at roughly, see `rough_residual`. If most of them look odd, up to three of these
+    are measured by `is_aligned`, until two agree; so folders that line up cost next to
     nothing.
 
     Args:
@@ -74,7 +74,7 @@ def check_pairs(pairs: Sequence[PairPaths], stopped: threading.Event | None = No
     sampled = [two[(2 * n + 1) * len(two) // (2 * count)] for n in range(count)]
     odd = [pair for pair in sampled if not _ended(stopped) and _is_odd(pair)]
     found: dict[str, Residual] = {}
-    for pair in odd[:_MEASURED] if len(odd) >= _AGREE else []:
+    for pair in odd[:_MEASURED] if 2 * len(odd) > len(sampled) else []:
         if _ended(stopped):
             break
         found[pair.id] = is_aligned(*_images(pair))

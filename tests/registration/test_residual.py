@@ -104,6 +104,13 @@ def test_a_folder_that_looks_fine_is_not_measured(monkeypatch, pairs):
     assert check.found == {} and check.line() is None and len(left) == 1
 
 
+def test_two_odd_pairs_of_five_are_no_reason_to_measure(monkeypatch, pairs):
+    answers(monkeypatch, *[off(9.0)] * 3)
+    looks = iter([9.0, 1.0, 9.0, 1.0, 1.0])
+    monkeypatch.setattr(checks, "rough_residual", lambda ir, vi: next(looks))
+    assert check_pairs(pairs).found == {}
+
+
 @pytest.mark.parametrize("shift", [(0, 0), (8, 0), (-5, 6)])
 def test_a_rough_look_finds_shifts_although_infrared_is_inverted(shift):
     ir, vi = scene()
