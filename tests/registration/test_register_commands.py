@@ -174,3 +174,25 @@ def test_the_page_shows_overlays_before_and_after_registration(tmp_path):
     assert np.corrcoef(taken[:, 20:, 0].ravel(), registered[:, :44, 0].ravel())[0, 1] > 0.99
     assert np.corrcoef(taken[..., 0].ravel(), registered[..., 0].ravel())[0, 1] < 0.8
     assert registered[:, 46:, 0].max() == 0
+
+
+def test_a_pair_in_the_wrong_order_is_refused_by_name_or_left_out(tmp_path, capsys):
+    ir, vi = scene(size=(64, 64))
+    for name, color in (("first", True), ("second", False)):
+        for kind, gray in (("ir", ir), ("vi", vi)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            image = np.round(255 * np.clip(gray, 0, 1)).astype(np.uint8)
+            # Swapped: the infrared file is the one with colors.
+            colored = color and kind == "ir"
+            pixels = np.stack([image, image // 2, 255 - image], axis=-1) if colored else image
+            cv2.imwrite(str(tmp_path / kind / f"{name}.png"), pixels)
+    flat = np.full((64, 64), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / "ir" / "second.png"), flat)
+    given = ["--ir", str(tmp_path / "ir"), "--vi", str(tmp_path / "vi"), "--weights", "average", "--register", "pair"]
+    with pytest.raises(AlignError, match=r"first: the pair cannot be registered: .* wrong order"):
+        fuse([*given, "--out", str(tmp_path / "out")])
+    fuse([*given, "--out", str(tmp_path / "left"), "--skip-bad"])
+    printed = capsys.readouterr().out
+    assert "skipped: first: the pair cannot be registered" in printed
+    assert "skipped: second: the pair cannot be registered: the infrared image is flat" in printed
+    assert not list((tmp_path / "left").glob("*.png"))
