@@ -221,6 +221,17 @@ def test_more_requests_than_there_is_room_for_are_sent_away(backend, pair):
     assert statuses == [422, 422, 503, 503]
 
 
+def test_a_pair_that_takes_longer_than_allowed_is_given_up(backend, pair):
+    released = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fusejax.serve.app.fuse_folder", lambda *_args, **_options: released.wait(20))
+        found, end = start(create_app(backend, ServeOptions(workers=1, timeout=0.3)))
+        status, data, _ = fuse(found, uploads(pair))
+        released.set()
+        end()
+    assert status == 504 and "longer than 0.3 s" in data.decode()
+
+
 @pytest.mark.slow
 def test_a_service_that_is_too_slow_for_its_clients_sends_some_away_and_hangs_none(backend, pair):
     def slow_fuse(ir, vi, out, **_options):
