@@ -9,6 +9,7 @@ from typing import Any
 from fusejax.evaluation.results import printable
 from fusejax.inference.backend import Backend
 from fusejax.inference.folder import fuse_folder
+from fusejax.inference.foreign import split_options
 from fusejax.inference.loading import weights_name
 from fusejax.io.pairing import PairError
 
@@ -107,7 +108,7 @@ def _distinct(paths: Sequence[str]) -> list[str]:
 
 def _parts(path: str) -> tuple[str, ...]:
     """Parts of a path; of weights that are no path, their name."""
-    return Path(path).parts or (path,)
+    return split_options(path)[0].parts or (path,)
 
 
 def fuse_methods(methods: Sequence[Method], ir: Path, vi: Path | None, out: Path, **options: Any) -> dict[str, Path]:

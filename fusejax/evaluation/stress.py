@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ METRICS = ("MI", "VIF", "Qabf", "SSIM")
 
 # Thumbnails show the first pair at this level, if a degradation has that many levels.
 _SHOWN_LEVEL = 3
+_DESCRIPTION = "stress.json"  # is written last
 
 
 _EXPLAINED = (
@@ -258,7 +260,7 @@ def write_inputs(
     Args:
         ir: see `stress_folders`.
         vi: see `stress_folders`.
-        out: folder that must not exist or must be empty.
+        out: new folder, or one in which the same call was stopped before its end.
         weights: weights of the network for which adversarial noise is computed; without weights
             there is none.
         kinds: see `stress_folders`.
@@ -275,12 +277,12 @@ def write_inputs(
         FileExistsError: if `out` holds files.
     """
     out, conditions = Path(out), choose_conditions(kinds)
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty; give a new folder for the degraded inputs.")
     check_out(out, option="--write-inputs")
     attacked = None if weights is None else open_methods([Method("", str(weights))], (), ())[0].attacked
     conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
     chosen, every = choose_pairs(ir, vi, count=pairs, align=align, options=options), (None, *conditions)
+    names = [CLEAN if condition is None else condition.name for condition in every]
+    _check_unfinished(out, {out / n / k / f"{pair.id}.png" for n in names for k in ("ir", "vi") for pair in chosen})
     reading = choose_reading(chosen, ir_range, options=options, align=align)
     steps = ((pair, condition) for pair in _read(chosen, reading) for condition in every)
     for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
@@ -289,8 +291,23 @@ def write_inputs(
             write_image(folder / kind / f"{pair.name}.png", image)
     described = [{"folder": c.name, "degradation": c.title, "strength": c.amount} for c in conditions]
     document = {"seed": SEED, "attacked": None if attacked is None else str(weights), "conditions": described}
-    write_complete(out / "stress.json", json.dumps(document, indent=1) + "\n")
+    write_complete(out / _DESCRIPTION, json.dumps(document, indent=1) + "\n")
     return len(every)
+
+
+def _check_unfinished(out: Path, expected: AbstractSet[Path]) -> None:
+    """Checks that a folder holds nothing but part of what will be written, as a stopped call leaves
+    it.
+    """
+    found = (
+        [path for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")] if out.exists() else []
+    )
+    if (out / _DESCRIPTION).exists():
+        raise FileExistsError(f"{out} holds degraded inputs that are complete; give a new folder for others.")
+    if foreign := sorted(set(found) - expected):
+        raise FileExistsError(
+            f"{out} is not empty, and {foreign[0]} is none of the degraded inputs; give a new folder for them."
+        )
 
 
 def _read(pairs: Sequence[PairPaths], reading: Reading) -> Iterator[CleanPair]:

@@ -38,3 +38,11 @@ def test_what_cannot_be_told_apart_is_refused():
         name_methods(weights=["light", "light"])
     with pytest.raises(ValueError, match="Two methods are called light; give one another name: NAME="):
         name_methods(weights=["light"], folders=["light=some/where"])
+
+
+def test_files_of_other_programs_are_named_without_their_options():
+    options = ":ir=a,vi=b,range=0..255"
+    for files, names in ((["a/x.onnx", "b/y.onnx"], ["x", "y"]), (["a/x.onnx", "b/x.onnx"], ["a", "b"])):
+        assert [method.name for method in name_methods(weights=[file + options for file in files])] == names
+    with pytest.raises(ValueError, match=r"Two methods are called .*give one another name"):
+        name_methods(weights=["x.onnx:ir=a,vi=b", f"x.onnx{options}"])

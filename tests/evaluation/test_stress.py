@@ -121,8 +121,23 @@ def test_what_does_not_fit_is_refused(pairs, tmp_path):
             stress_command(StressOptions(ir=ir, vi=vi, **({"out": tmp_path / "o"} | changes)))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="is not empty"):
+    with pytest.raises(FileExistsError, match=r"is not empty, and .*a\.txt is none of the degraded inputs"):
         write_inputs(ir, vi, tmp_path / "full")
+
+
+def test_degraded_inputs_that_were_stopped_are_completed_by_the_same_call(tmp_path):
+    write_synthetic_folder(tmp_path, count=2, size=(16, 16))
+    given, out = (tmp_path / "ir", tmp_path / "vi"), tmp_path / "o"
+    write_inputs(*given, out, kinds=["shift"])
+    whole = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match="are complete; give a new folder"):
+        write_inputs(*given, out, kinds=["shift"])
+    for path in [out / "stress.json", *sorted((out / "clean" / "vi").iterdir())]:  # as a kill would leave it
+        path.unlink()
+    with pytest.raises(FileExistsError, match="is not empty"):
+        write_inputs(*given, out, kinds=["rotation"])
+    write_inputs(*given, out, kinds=["shift"])
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == whole
 
 
 def test_pairs_are_spread_over_the_folder(tmp_path):
