@@ -84,9 +84,8 @@ def main(options: Played) -> None:
         seconds = 60 * options.minutes
         write_video(files["ir"], [p["ir"][..., 0] for p in pairs], round(seconds * options.ir_rate), options.ir_rate)
         write_video(files["vi"], [p["vi"] for p in pairs], count := round(seconds * options.rate), options.rate)
-        session = Session(
-            *(parse_source(str(path)) for path in files.values()), load(options.weights), outputs=[], controls=controls
-        )
+        ir, vi = (parse_source(str(files[kind])) for kind in ("ir", "vi"))
+        session = Session(ir, vi, load(options.weights), outputs=[], controls=controls)
         page = HttpOutput("127.0.0.1", 0, controls=controls, statistics=session.statistics)
         session.outputs.append(page)
         if options.viewer:

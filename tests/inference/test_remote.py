@@ -27,7 +27,7 @@ class Unwell(MemoryFileSystem):
     """A store in memory that fails or is silent as often as it is told."""
 
     protocol = "hdfs"  # one of the addresses that are known
-    store, pseudo_dirs, cachable = {}, [""], False
+    store, pseudo_dirs, cachable = {}, [""], False  # codespell:ignore cachable
     failures, silence, reads, lock = 0, 0.0, [], threading.Lock()
 
     @classmethod
