@@ -222,7 +222,8 @@ def test_a_file_that_differs_by_more_than_its_limit_leaves_the_older_one(
     options = {"format": "safetensors", "precision": precision, "overwrite": True}
     if kept:
         assert export_weights(weights["light"], out, **options)["largest_difference"] == pytest.approx(error, rel=0.02)
-        assert type(load_weights(out)[1]) is LightConfig
+        _, config, about = load_weights(out)
+        assert type(config) is LightConfig and about["largest_difference"] == pytest.approx(error, rel=0.02)
     else:
         with pytest.raises(ValueError, match=rf"differs from the library by {error:.1g}.*; it was not kept"):
             export_weights(weights["light"], out, **options)

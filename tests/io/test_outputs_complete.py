@@ -163,6 +163,8 @@ DIRECT = {
     "export/exporting.py": "in a hidden folder until it is compared",
     "inference/standalone.py": "uses nothing of this package; its output is the temporary file of the caller",
     "serve/app.py": "an upload, in a temporary folder of its own",
+    "io/remote.py": "a copy of a remote file, in a temporary folder of its own",
+    "inference/remote.py": "a list of such copies, likewise",
     "web/page.py": "in a hidden folder until it is complete",
     "io/video_writing.py": "FFmpeg writes the hidden file, frame by frame, until it is complete",
     "cli/streams.py": "the null device",

@@ -1,5 +1,6 @@
 """Live sessions on files, local streams and pages; everything stays on loopback."""
 
+import dataclasses
 import http.client
 import json
 import os
@@ -149,6 +150,19 @@ def test_sources_that_cannot_be_fused_end_with_a_clear_error(files, fuser, ir, o
     with pytest.raises(VideoError, match=text):
         session_of(source, files / "vi.mkv", fuser, Kept(), **options).run()
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.slow
+def test_a_session_without_pairs_gives_up_before_its_files_end(files, fuser, monkeypatch):
+    opened = Session._open
+
+    def impatient(self):
+        opened(self)
+        self.options = dataclasses.replace(self.options, give_up=0.5)
+
+    monkeypatch.setattr(Session, "_open", impatient)
+    with pytest.raises(VideoError, match=r"no pair of frames for 0\.5 s"):
+        session_of(files / "ir.mkv", files / "vi.mkv", fuser, Kept(), offset=100.0).run()
 
 
 def test_the_words_of_sources_are_understood(tmp_path):
