@@ -138,6 +138,8 @@ def encode_tiff(
         try:
             _copy_exif(found.exif, TiffImagePlugin.ImageFileDirectory_v2()).tobytes()
             _copy_exif(found.exif, directory)
+            if _holds_maker_note(found.exif):
+                left_out.append("maker notes (use --format png or jpg)")
         except DAMAGED as error:
             left_out.append(f"EXIF ({error})")
     for tag, kind, values in found.geo:
@@ -176,6 +178,12 @@ def _packed(rows: Shaped[np.ndarray, "h w c"]) -> bytes:
     if np.issubdtype(rows.dtype, np.integer):
         little[:, 1:] = rows[:, 1:] - rows[:, :-1]  # differences wrap around, as the format wants it
     return zlib.compress(little.tobytes())
+
+
+def _holds_maker_note(block: bytes) -> bool:
+    exif = Image.Exif()
+    exif.load(EXIF + block)
+    return _MAKER_NOTE in exif.get_ifd(_EXIF_IFD)
 
 
 def _copy_exif(block: bytes, directory: TiffImagePlugin.ImageFileDirectory_v2) -> TiffImagePlugin.ImageFileDirectory_v2:
