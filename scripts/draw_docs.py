@@ -1,4 +1,4 @@
-"""Draws the images of the documentation from synthetic streets: docs/hero.jpg and docs/page.jpg.
+"""Draws the images of the documentation from made-up streets: docs/hero.jpg and docs/page.jpg.
 
 python scripts/draw_docs.py [hero] [page] [--out docs]; the page needs Chromium and playwright.
 """
@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 import tyro
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from street import HEIGHT, WIDTH, draw_street
 
 import fusejax
-from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
+from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.evaluation.folder import evaluate_folders
 from fusejax.inference.fuser import Fuser
-from fusejax.io.images import read_image, to_float, write_image
-from fusejax.io.panels import labeled_row
+from fusejax.io.images import read_image, write_image
 from fusejax.report.page import write_page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -32,7 +32,7 @@ class DocsOptions:
     """What to draw, and where.
 
     Attributes:
-        images: hero (infrared | visible | fused of a night street) and page (the results page).
+        images: hero (a night street: infrared, visible, fused) and page (the results page).
         out: folder to write to.
     """
 
@@ -51,13 +51,23 @@ def main(options: DocsOptions) -> None:
 
 
 def _hero() -> tuple[Image.Image, int]:
-    """A night street. Its people are outside the light of the lamps; a sign, lit windows and road
-    markings are inside it.
-    """
-    pair = synthetic_pair(913, size=(360, 480))
-    fused = fusejax.fuse(pair["ir"], pair["vi"])  # pyright: ignore[reportArgumentType] - arrays
-    images = {"infrared": pair["ir"], "visible": pair["vi"], "fused": fused}
-    return Image.fromarray(labeled_row({name: to_float(image) for name, image in images.items()})), 88
+    """The sources of a street at night above, and below what `fusejax.fuse` makes of them."""
+    ir, vi = draw_street()
+    fused = fusejax.fuse(ir, vi)  # pyright: ignore[reportArgumentType] - arrays
+    width, gap = 1200, 6
+    small = (width - gap) // 2, (width - gap) // 2 * HEIGHT // WIDTH
+    canvas = Image.new("RGB", (width, small[1] + gap + width * HEIGHT // WIDTH), "white")
+    for name, image, left, top, size in (
+        ("infrared", ir.repeat(3, -1), 0, 0, small),
+        ("visible", vi, small[0] + gap, 0, small),
+        ("fused", fused, 0, small[1] + gap, (width, width * HEIGHT // WIDTH)),
+    ):
+        shown = Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)
+        draw = ImageDraw.Draw(shown)
+        font = ImageFont.load_default(size=24)
+        draw.text((14, 10), name, fill="white", stroke_width=2, stroke_fill="black", font=font)
+        canvas.paste(shown, (left, top))
+    return canvas, 86
 
 
 def _page() -> tuple[Image.Image, int]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from fusejax import losses, metrics
-from fusejax.losses.look import resolve_pair
+from fusejax.losses.resolved import resolve_pair
 from fusejax.typing import Features, Luma, Rgb
 
 EQUAL = (2, 48, 52)

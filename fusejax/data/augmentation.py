@@ -30,6 +30,8 @@ class Augment(grain.transforms.RandomMap):
             pair = _lifted(pair, config.pedestal, rng)
         if config.dusk and rng.random() < config.dusk:
             pair = _mapped(pair, "vi_y", "vi_input", 0.0, rng.uniform(0.2, 0.8))
+        if config.lamps and rng.random() < config.lamps:
+            pair = _with_lamps(pair, rng)
         light = draw_light(pair["ir"], rng) if rng.random() < config.glare else 0.0
         for clean, given, added in (("ir", "ir_input", 0.0), ("vi_y", "vi_input", light)):
             gain = 1 + config.contrast * rng.uniform(-1, 1)
@@ -99,6 +101,39 @@ def draw_light(ir: Plane, rng: np.random.Generator) -> Plane:
     radius = min(size) * rng.uniform(0.08, 0.35)
     squared = np.square(rows / radius)[:, None] + np.square(columns / radius)
     return (rng.uniform(1, 4) * np.exp(-0.5 * squared))[..., None]
+
+
+def _with_lamps(pair: dict, rng: np.random.Generator) -> dict:
+    """The pair with lamps in both images."""
+    planes = dict(zip(("vi_y", "ir"), draw_lamps(pair["ir"].shape[:2], rng), strict=True))
+    changed = dict(pair)
+    for (clean, plane), given in zip(planes.items(), ("vi_input", "ir_input"), strict=True):
+        masked = pair[given] is not pair[clean]
+        changed[clean] = _clipped(pair[clean] + plane)
+        changed[given] = _clipped(pair[given] + plane) if masked else changed[clean]
+    return changed
+
+
+def draw_lamps(size: tuple[int, int], rng: np.random.Generator) -> tuple[Plane, Plane]:
+    """One to three street lamps: saturated dots with a faint halo, which are warm themselves.
+
+    With these, a network learns that a small light with something hot in it is not a person in the
+    glare of a large one.
+
+    Args:
+        size: height and width of the planes.
+        rng: source of their places, sizes and strengths.
+
+    Returns:
+        What they add to the visible and to the infrared image.
+    """
+    light, heat = np.zeros((2, *size), np.float32)
+    for _ in range(rng.integers(1, 4)):
+        rows, columns = (np.arange(n, dtype=np.float32) - rng.uniform(0, n) for n in size)
+        distance = np.hypot(rows[:, None], columns) / rng.uniform(1.5, 6.0)
+        light += rng.uniform(1, 3) * np.exp(-0.5 * distance**2) + rng.uniform(0.1, 0.4) * np.exp(-distance / 4)
+        heat += rng.uniform(0.2, 0.6) * np.exp(-0.6 * distance**2)
+    return light[..., None], heat[..., None]
 
 
 def _clipped(x: Plane) -> Plane:

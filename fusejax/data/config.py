@@ -54,6 +54,7 @@ class AugmentConfig:
             range; the objective sees the clean pair.
         glare: fraction of the visible images that get a round, saturated light, half of them in
             front of something warm.
+        lamps: fraction of the pairs that get one to three street lamps, small and hot.
         pedestal: largest brightness below which nothing in the infrared image lies, in units of the
             range; half of the infrared images are compressed to the range above a random one, like
             those of cameras that map a wide range of temperatures to gray.
@@ -73,6 +74,7 @@ class AugmentConfig:
     contrast: float = 0.0
     noise: float = 0.0
     glare: float = 0.0
+    lamps: float = 0.0
     pedestal: float = 0.0
     dusk: float = 0.0
     misalignment: int = 0
@@ -86,7 +88,7 @@ class AugmentConfig:
             if not 0 <= (value := getattr(self, name)) < math.inf:
                 raise ValueError(f"data.augment.{name} is {value}; give pixels, 0 or more.")
         check_at_least(self, 0, "misalignment")
-        for name in ("brightness", "contrast", "noise", "glare", "pedestal", "dusk"):
+        for name in ("brightness", "contrast", "noise", "glare", "lamps", "pedestal", "dusk"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"data.augment.{name} is {value}; it must be at least 0 and at most 1.")
 

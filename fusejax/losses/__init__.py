@@ -27,11 +27,10 @@ with epy.lazy_api_imports(globals()):
     )
     from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, square_intensity_loss
     from fusejax.losses.look import (
-        Resolved,
         chosen_bands_loss,
         flat_texture_loss,
+        glare_contrast_loss,
         kept_contrast_loss,
-        resolve_pair,
         resolved_base_loss,
     )
     from fusejax.losses.objective import TERMS, Progress, check_objective, decay_factor, evaluate_objective
@@ -39,6 +38,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.losses.reconstruction import reconstruction_loss
     from fusejax.losses.reference import fine_grained_reference
     from fusejax.losses.region import target_aware_loss
+    from fusejax.losses.resolved import Resolved, resolve_pair
     from fusejax.losses.structure import dssim, ssim_loss
     from fusejax.losses.tolerant import tolerant_gradient_loss, tolerant_maximum_loss
 
@@ -66,6 +66,7 @@ __all__ = [
     "evaluate_objective",
     "fine_grained_reference",
     "flat_texture_loss",
+    "glare_contrast_loss",
     "gradient_vector_loss",
     "intensity_loss",
     "joint_gradient_loss",

@@ -22,7 +22,7 @@ class TermConfig:
             0) or since the start of the run (`global_cosine`, which increases again past E;
             CrossFuse's published script).
         sources: pair that the term sees as `ir` and `vi_y`: the `clean` one, or the `resolved` one
-            without noise and cancellation (`fusejax.losses.look.resolve_pair`).
+            without noise and cancellation (`fusejax.losses.resolved.resolve_pair`).
 
     Example:
         >>> TermConfig("joint_gradient", 10.0, {"padding": "edge"}).weight

@@ -33,14 +33,15 @@ from fusejax.losses.intensity import intensity_loss, maximum_intensity_loss, squ
 from fusejax.losses.look import (
     chosen_bands_loss,
     flat_texture_loss,
+    glare_contrast_loss,
     kept_contrast_loss,
-    resolve_pair,
     resolved_base_loss,
 )
 from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
 from fusejax.losses.reconstruction import reconstruction_loss
 from fusejax.losses.reference import fine_grained_reference
 from fusejax.losses.region import target_aware_loss
+from fusejax.losses.resolved import resolve_pair
 from fusejax.losses.structure import ssim_loss
 from fusejax.losses.tolerant import tolerant_gradient_loss, tolerant_maximum_loss
 from fusejax.ops.arrays import check_equal_shapes
@@ -76,6 +77,7 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "kept_contrast": kept_contrast_loss,
     "flat_texture": flat_texture_loss,
     "resolved_base": resolved_base_loss,
+    "glare_contrast": glare_contrast_loss,
     "tolerant_maximum": tolerant_maximum_loss,
     "tolerant_gradient": tolerant_gradient_loss,
 }

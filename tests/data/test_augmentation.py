@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fusejax.data.augmentation import Augment, draw_light
+from fusejax.data.augmentation import Augment, draw_lamps, draw_light
 from fusejax.data.config import AugmentConfig, DataConfig
 from fusejax.data.deformation import displaced, elastic_field, homography_field
 from fusejax.data.memory import KeptInMemory
@@ -181,3 +181,16 @@ def test_elements_are_read_once():
     kept = KeptInMemory(source)
     assert [kept[n]["id"] for n in (0, 1, 0, 1)] == ["0", "1", "0", "1"]
     assert (source.reads, len(kept), kept.skipped) == (2, 2, source.skipped)
+
+
+def test_lamps_are_small_white_and_hot_and_the_same_for_the_input():
+    made, plain = augmented(lamps=1.0), pair()
+    assert (made["vi_y"] >= plain["vi_y"]).all() and made["vi_y"].max() == 1
+    assert (made["ir"] - plain["ir"]).max() > 0.1
+    assert made["vi_input"] is made["vi_y"] and made["ir_input"] is made["ir"]
+    for seed in range(20):
+        light, heat = draw_lamps((112, 120), np.random.default_rng(seed))
+        assert light.shape == heat.shape == (112, 120, 1)
+        assert light.max() > 0.9 and heat.max() > 0.15
+        assert (light > 0.9).mean() < 0.06
+        assert heat[light < 0.2].max() < 0.2
