@@ -18,8 +18,8 @@ from fusejax.weights.files import load_weights, shipped_weights
 
 # VIF, Qabf and SSIM of pairs 0 and 4 of msrs/test_dev, convention `cddfuse`.
 STORED = {
-    0: {"VIF": 1.0938, "Qabf": 0.6181, "SSIM": 0.9070},
-    4: {"VIF": 0.9865, "Qabf": 0.5417, "SSIM": 0.8922},
+    0: {"VIF": 1.0968, "Qabf": 0.6045, "SSIM": 0.9105},
+    4: {"VIF": 0.9682, "Qabf": 0.5297, "SSIM": 0.8987},
 }
 
 
@@ -32,7 +32,7 @@ def test_weights_are_the_documented_network(fuser):
     params, config, metadata = load_weights("light")
     assert config == LightConfig()
     assert sum(x.size for part in params.values() for x in _leaves(part)) == 40_997
-    assert metadata["steps"] == 1_300  # the last of two runs, see the card
+    assert metadata["steps"] == 3_851  # of five runs, see the card
     assert metadata["config"]["start_from"] == "light_metrics"
     assert metadata["config"]["data"]["root"] == ""
     assert "light" in shipped_weights()
@@ -49,6 +49,20 @@ def test_the_weights_for_the_metrics_are_still_there(fuser):
     dark = np.s_[:, :24]
     assert (now - night)[dark].mean() < 10 / 255 < (before - night)[dark].mean()
     assert now[:, 44:56, 43:47].mean() - now[:, 44:56, 24:32].mean() > 0.24  # the person: 0.3 in infrared
+
+
+def test_a_person_in_front_of_headlights_is_seen():
+    """The visible image is blown out there: it has no contrast at all."""
+    rows, columns = np.mgrid[:128, :160]
+    vi = np.clip(0.1 + 1.5 * np.exp(-((rows - 64) ** 2 + (columns - 80) ** 2) / (2 * 24**2)), 0, 1)
+    person = ndimage.gaussian_filter(((abs(columns - 80) < 5) & (abs(rows - 64) < 14)).astype(float), 1.0)
+    ir = 0.4 + 0.25 * person
+    pair = [x[None, ..., None].astype(np.float32) for x in (ir, vi)]
+    inside = person > 0.9
+    around = (abs(columns - 80) < 14) & (abs(rows - 64) < 20) & (person < 0.02) & (vi > 0.95)
+    shown, before = (Fuser.load(name).fuse_luma(*pair)[0, ..., 0].clip(0, 1) for name in ("light", "light_metrics"))
+    assert (shown[inside].mean() - shown[around].mean()) > 0.15
+    assert (shown[inside].mean() - shown[around].mean()) > 2 * (before[inside].mean() - before[around].mean())
 
 
 def _leaves(tree):
@@ -92,7 +106,7 @@ def test_the_grid_of_cells_does_not_show(fuser, shift, say):
     # by a whole cell. That is smooth, and not the grid.
     change = np.abs(change - ndimage.gaussian_filter(change, (0, 8, 8, 0)))
     say(f"light, shifted by {shift}: mean {change.mean():.2f}, 99.9 % {np.quantile(change, 0.999):.2f} levels")
-    assert change.mean() < 1.3
+    assert change.mean() < 1.4
     # A seam would show as a change that is larger in some columns of a cell than in others.
     columns = np.array([change[:, :, n::4].mean() for n in range(4)])
     assert columns.max() < 1.5 * columns.min() + 0.05
