@@ -29,6 +29,7 @@ LOSSES = {
     "vif": r"1 - \tfrac12 \big(\mathrm{VIF}(F, I) + \mathrm{VIF}(F, V)\big)",
     "chosen_bands": r"\sum_k \langle w_k\, |D_k(F) - b\, D_k^*| \rangle,\quad D_k\ \text{a band of detail},\ D_k^*\ \text{the wanted one}",
     "kept_contrast": r"1 - \frac{\sum \text{wanted contrast that } F \text{ keeps}}{\sum \text{wanted contrast}}",
+    "glare_contrast": r"\frac{\sum_k \langle g\,|B_k F - W_k| \rangle}{\sum_k \langle g\,|B_k I| \rangle}",
     "flat_texture": r"\sqrt{\langle D(F)^2 \rangle}\ \text{where } V \text{ is flat}",
     "resolved_base": r"\langle (G_\sigma * F - B^*)^2 \rangle,\quad B^*\ \text{the wanted base}",
     "tolerant_maximum": r"\min_{|s| \le r} \langle |F - \max(I_s, V)| \rangle,\quad I_s\ \text{shifted by } s",
