@@ -196,3 +196,21 @@ def test_a_pair_in_the_wrong_order_is_refused_by_name_or_left_out(tmp_path, caps
     assert "skipped: first: the pair cannot be registered" in printed
     assert "skipped: second: the pair cannot be registered: the infrared image is flat" in printed
     assert not list((tmp_path / "left").glob("*.png"))
+
+
+@pytest.mark.slow
+def test_a_video_is_registered_from_its_first_frames(tmp_path, capsys):
+    ir, vi, truth = deformed_pair(*scene(), name="scene", level="E")
+    sources = folders(tmp_path, [(ir, vi)] * 3)
+    given = [*sources, "--weights", "average", "--rate", "10"]
+    fuse([*given, "--out", str(tmp_path / "fused"), "--register", "auto"])
+    assert "the cameras' transform is found" in capsys.readouterr().err
+    inner = np.s_[20:-20, 20:-20]
+    wanted = cv2.warpPerspective(ir, truth, vi.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    for n in range(3):
+        fused = cv2.imread(str(tmp_path / "fused" / f"{n}.png"), 0).astype(float)[inner] / 255
+        off = np.abs(fused - (np.clip(wanted, 0, 1) + np.clip(vi, 0, 1))[inner] / 2).mean()
+        plain = np.abs(fused - (np.clip(ir, 0, 1) + np.clip(vi, 0, 1))[inner] / 2).mean()
+        assert off < 0.02 and off < 0.5 * plain
+    with pytest.raises(ValueError, match="--register pair would register every frame anew, which flickers"):
+        fuse([*given, "--out", str(tmp_path / "again"), "--register", "pair"])
