@@ -7,6 +7,7 @@ KINDS = {
     "device": "benchmarks.device",
     "first-step": "benchmarks.first_step",
     "fuse": "benchmarks.fuse",
+    "cameras": "benchmarks.cameras",
     "profile": "benchmarks.profile_step",
     "methods": "benchmarks.methods",
     "serve": "benchmarks.serve_load",
