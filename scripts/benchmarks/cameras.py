@@ -48,7 +48,7 @@ class CameraOptions:
 
 
 def main(options: CameraOptions) -> None:
-    """Prints CPU time and pairs per second of both folders, their ratio, and the cost of reading."""
+    """Prints CPU time and pairs per second of both folders, their ratio, and the cost of reads."""
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         _write(root, options)
