@@ -14,6 +14,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.inference.loading import fuse, load
     from fusejax.inference.options import FolderOptions, VideoOptions
     from fusejax.inference.pair_arrays import Fused
+    from fusejax.inference.remote import FusedRemote, fuse_remote
     from fusejax.inference.rules import Rule
     from fusejax.inference.temporal import TemporalState, initial_state, settle
     from fusejax.inference.video import FusedVideo, fuse_frames, fuse_video
@@ -33,6 +34,7 @@ __all__ = [
     "Fused",
     "FusedFolder",
     "FusedFrame",
+    "FusedRemote",
     "FusedVideo",
     "Fuser",
     "Recording",
@@ -42,6 +44,7 @@ __all__ = [
     "fuse",
     "fuse_folder",
     "fuse_frames",
+    "fuse_remote",
     "fuse_video",
     "initial_state",
     "load",

@@ -32,7 +32,13 @@ _TRANSFERS = 8
 
 @dataclasses.dataclass(frozen=True)
 class FusedRemote:
-    """Result of `fuse_remote`: as `FusedFolder`, with addresses."""
+    """Result of `fuse_remote`.
+
+    Attributes:
+        written: addresses of the fused images, sorted.
+        existing: addresses of fused images that already existed and were kept.
+        skipped: one line per skipped pair.
+    """
 
     written: list[str]
     existing: list[str]
