@@ -141,6 +141,14 @@ def test_stress_registers_before_it_degrades(tmp_path):
     np.testing.assert_allclose(moved[:, :40], ir[:, 20:60], atol=1)
 
 
+def test_a_refused_pair_has_no_images(tmp_path, capsys):
+    flat = np.full((48, 64), 0.5, np.float32)
+    register([*folders(tmp_path, [(flat, flat)]), "--out", str(tmp_path / "out")])
+    assert "0 of 1 pairs registered" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["transforms.json"]
+    assert json.loads((tmp_path / "out" / "transforms.json").read_text())["0"]["refused"]
+
+
 @pytest.mark.slow
 def test_register_writes_transforms_images_and_a_rig(tmp_path, capsys):
     pairs = [deformed_pair(*scene(seed), name="same", level="E") for seed in range(2)]
