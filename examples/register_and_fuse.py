@@ -103,7 +103,8 @@ def step(
     gradient = jax.grad(objective, argnums=(0, 1), has_aux=True)
     slopes, parts = gradient(network, p, pairs, model=model, unit=unit)
     moved = [o.update(g, s) for o, g, s in zip(optimizers, slopes, states, strict=True)]
-    network, p = (optax.apply_updates(x, update) for x, (update, _) in zip((network, p), moved, strict=True))
+    (of_network, _), (of_p, _) = moved
+    network, p = optax.apply_updates(network, of_network), p + of_p
     return network, p, tuple(state for _, state in moved), parts
 
 
@@ -132,7 +133,7 @@ def run(options: JointOptions) -> tuple[np.ndarray, np.ndarray]:
     differentiable = load("light").network
     assert differentiable is not None
     model, network = differentiable.model, differentiable.params
-    size = pairs[1].shape[1:3]
+    size = options.size, options.size
     unit = jnp.asarray(to_unit(size), jnp.float32)
     p = jnp.zeros((options.pairs, 8))
     optimizers = optax.adam(1e-5), optax.adam(optax.cosine_decay_schedule(0.1, options.steps, 0.05))

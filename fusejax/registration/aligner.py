@@ -78,7 +78,7 @@ class RegisterInfrared:
             matrix = self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
             return matrix if self.near is None else self.near.shift(scale=ir.shape[1] / self.rig.ir_size[1]) @ matrix
         # The same pair is asked for again where it is first fused and then scored.
-        key = (ir.shape, vi.shape, *(zlib.crc32(np.ascontiguousarray(x).view(np.uint8)) for x in (ir, vi)))
+        key = (ir.shape, vi.shape, *(zlib.crc32(x.tobytes()) for x in (ir, vi)))
         if key not in self._known:
             self._known[key] = self._found(ir, vi)
         return self._known[key]
