@@ -1,6 +1,7 @@
 """A round of refinement: views of both images, their blocks, the climb, and its uncertainty."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -96,6 +97,25 @@ def surfaces(vi: Pyramid, ir: Pyramid, matrix: np.ndarray, of: Round) -> Surface
         *(jnp.asarray(v, jnp.float32) for v in views), reach=of.reach, cell=of.cell, window=of.window
     )
     return Surfaces(matrix, grid, size, np.asarray(values), np.asarray(energy), float(whole), float(shared), of)
+
+
+def summed(many: Sequence[Surfaces]) -> Surfaces:
+    """The blocks of several pairs under one transform, as if they were one pair.
+
+    Args:
+        many: one or more, seen under the same matrix in views of one size.
+    """
+    first = many[0]
+    weights = np.stack([seen.energy**first.of.power for seen in many])
+    total = weights.sum(axis=0) + 1e-9
+    values = np.einsum("kn,knyx->nyx", weights, np.stack([seen.values for seen in many])) / total[:, None, None]
+    return dataclasses.replace(
+        first,
+        values=values.astype(np.float32),
+        energy=(total / len(many)) ** (1 / first.of.power),
+        correlation=float(np.mean([seen.correlation for seen in many])),
+        shared=float(np.mean([seen.shared for seen in many])),
+    )
 
 
 def fit(seen: Surfaces, model: str, *, among: np.ndarray | None = None) -> Fit | None:

@@ -17,7 +17,7 @@ from fusejax.registration.aligner import RegisterInfrared, warp_pixels
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.geometry import resampling
 from fusejax.registration.refinement import Model
-from fusejax.registration.rig import Rig, rig_of, write_rig
+from fusejax.registration.rig import Rig, rig_of, sharpened, write_rig
 
 _TILE = 48  # of the checkerboard, pixels
 
@@ -95,6 +95,9 @@ def register_folder(
         sizes.append(tuple(x.shape[:2] for x in images_of))
         found[one.id] = estimate(*images_of, model=model, scales=scales, rotations=rotations)
     common = rig_of(list(found.values()), sizes) if rig else None
+    if common is not None:
+        agree = [one for one in pairs if common.agrees(found[one.id])]
+        common = sharpened(common, [_read(one, options) for one in agree[:: -(-len(agree) // 32)]])
     written = []
     for one, name in zip(pairs, names, strict=True):
         if common is not None or not found[one.id].refused:

@@ -6,15 +6,15 @@ on hand-set landmarks; docs/registration.md has the rates on images that were no
 
 import numpy as np
 
-_MIDDLE, _NEAR = 13.0, 5.0  # contrast that different scenes do not reach, in these rounds
+_MIDDLE, _NEAR = 13.0, 5.0  # contrast that different scenes hardly reach, in these rounds
 _SECOND = 0.95  # of the best score
 _BEYOND = 1.15  # factor outside the range of scales
-_SPREAD, _PLANE = 4.0, 0.005  # factor of the spread; what one plane leaves, of the image's width
+_SPREAD, _PLANE = 4.7, 0.006  # factor of the spread; what one plane leaves, of the image's width
 
 
 def relative_contrast(*, middle: float, near: float) -> float:
-    """The smaller contrast of two rounds of refinement, in units of what chance can reach."""
-    return min(middle / _MIDDLE, near / _NEAR)
+    """Geometric mean of the contrasts of two rounds, in units of what chance can reach."""
+    return float(np.sqrt(max(middle / _MIDDLE, 0.0) * max(near / _NEAR, 0.0)))
 
 
 def uncertainty(spread: float, halves: float, size: tuple[int, int]) -> float:

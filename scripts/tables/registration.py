@@ -9,7 +9,11 @@ are deformed as `fusejax.registration.made_up` says, with seeds from name and le
 the infrared image: mean distance of the four corners, for landmarks of the points. `different`
 pairs every visible image with the infrared image of a pair far away in the list. A transform is
 confidently wrong if it is not refused and off by more than 10 pixels and by more than its own
-uncertainty (or if the scenes differ); right means below 5 pixels.
+uncertainty (or if the scenes differ); right means below 5 pixels; `holds` is the share of pairs,
+not refused, whose error is below the uncertainty. With level Z among the levels, rows of
+repeatability follow: distance between the transform of a deformed pair and the deformation after
+the transform that is found for the same pair at Z, which does not depend on how well the set itself
+is registered.
 """
 
 import dataclasses
@@ -130,31 +134,33 @@ def _read(root: Path, folder: str, every: int) -> Iterator[tuple[str, np.ndarray
         yield f"{folder}/{file.stem}", as_infrared(read_image(file))[..., 0], as_visible(read_image(other))
 
 
-def _cases(options: TableOptions) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, Callable]]:
-    """Row of the table, name, images, and the error of a matrix."""
+def _cases(options: TableOptions) -> Iterator[tuple[str, str, np.ndarray, np.ndarray, Callable, np.ndarray | None]]:
+    """Row of the table, name, images, the error of a matrix, and the true matrix if known."""
     for folder in options.sets:
         pairs = list(_read(options.data_root, folder, options.every))
         for level in options.levels:
             for name, *images in pairs:
                 ir, vi, truth = deformed_pair(*images, name=name, level=level)
-                yield f"{folder} {level}", name, ir, vi, lambda m, t=truth, s=vi.shape[:2]: corner_error(m, t, size=s)
+                row, size = f"{folder} {level}", vi.shape[:2]
+                yield row, name, ir, vi, lambda m, t=truth, s=size: corner_error(m, t, size=s), truth
         if options.different:
             for (name, ir, _), (_, _, vi) in zip(
                 pairs, pairs[len(pairs) // 2 :] + pairs[: len(pairs) // 2], strict=True
             ):
-                yield f"{folder} different scenes", name, ir, vi, lambda _: np.inf
+                yield f"{folder} different scenes", name, ir, vi, lambda _: np.inf, None
     if options.frames:
         truths = json.loads((options.data_root / options.frames / "truth.json").read_text())
         for name, ir, vi in _read(options.data_root, options.frames, options.every):
             truth = np.array(truths[Path(name).name]["H"])
-            yield options.frames, name, ir, vi, lambda m, t=truth, s=vi.shape[:2]: corner_error(m, t, size=s)
+            size = vi.shape[:2]
+            yield options.frames, name, ir, vi, lambda m, t=truth, s=size: corner_error(m, t, size=s), truth
     if options.landmarks:
         for name, ir, vi in _read(options.data_root, options.landmarks, 1):
             points = json.loads(
                 (options.data_root / options.landmarks / "points" / f"{Path(name).name}.json").read_text()
             )
             at = np.array(points["vi"], float), np.array(points["ir"], float)
-            yield options.landmarks, name, ir, vi, lambda m, at=at: landmark_error(m, *at)
+            yield options.landmarks, name, ir, vi, lambda m, at=at: landmark_error(m, *at), None
 
 
 def main(options: TableOptions) -> None:
@@ -169,12 +175,13 @@ def main(options: TableOptions) -> None:
         else:
             methods["mutual information"] = _mutual_information
     rows: list[dict] = []
-    for row, name, ir, vi, error in _cases(options):
+    for row, name, ir, vi, error, truth in _cases(options):
         for method, register in methods.items():
             start = time.process_time()
             found = register(ir, vi)
             seconds = time.process_time() - start
             off = float(error(np.array(found["matrix"])))
+            found |= {"size": vi.shape[:2], "truth": None if truth is None else truth.tolist()}
             if options.verbose:
                 print(f"{row} {name} {method}: {off:.2f}", flush=True)
             rows.append({"row": row, "name": name, "method": method, "error": off, "seconds": seconds, **found})
@@ -183,11 +190,23 @@ def main(options: TableOptions) -> None:
     print(
         f"{'set and level':40}{'method':20}{'n':>4}{'median':>8}"
         f"{'< 3':>6}{'< 5':>6}{'< 10':>6}{'wrong':>7}{'refused':>8}"
-        f"{'CPU s':>7}"
+        f"{'holds':>7}{'CPU s':>7}"
     )
     for row in dict.fromkeys(r["row"] for r in rows):
         for method in methods:
             _print(row, method, [r for r in rows if r["row"] == row and r["method"] == method])
+    for folder in options.sets if "Z" in options.levels else ():
+        for level in [level for level in options.levels if level != "Z"]:
+            again = [_repeated(rows, r, level) for r in rows if r["row"] == f"{folder} {level}"]
+            _print(f"{folder} {level} repeatability", "fusejax", [r for r in again if r["method"] == "fusejax"])
+
+
+def _repeated(rows: list[dict], row: dict, level: Level) -> dict:
+    """The row with its distance from the deformation after the transform at Z."""
+    same = (row["name"], row["method"], row["row"].removesuffix(level) + "Z")
+    at_rest = next(r for r in rows if (r["name"], r["method"], r["row"]) == same)
+    expected = np.array(row["truth"]) @ np.array(at_rest["matrix"])
+    return row | {"error": corner_error(np.array(row["matrix"]), expected, size=row["size"])}
 
 
 def _print(row: str, method: str, rows: list[dict]) -> None:
@@ -199,6 +218,8 @@ def _print(row: str, method: str, rows: list[dict]) -> None:
     refused = (~used & right).sum() / max(1, right.sum())
     shares = "".join(f"{(e < limit).mean():6.0%}" for limit in (3, 5, 10))
     seconds = np.median([r["seconds"] for r in rows])
+    holds = (e <= sure)[used].mean() if used.any() else np.nan
     print(
-        f"{row:40}{method:20}{len(e):4}{np.median(e):8.2f}{shares}{wrong:7.0%}{refused:8.0%}{seconds:7.2f}", flush=True
+        f"{row:40}{method:20}{len(e):4}{np.median(e):8.2f}{shares}{wrong:7.0%}{refused:8.0%}{holds:7.0%}{seconds:7.2f}",
+        flush=True,
     )
