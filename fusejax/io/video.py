@@ -105,9 +105,7 @@ class DecodedFrame:
         planes = [out.planes[1]] if together else [out.planes[1], out.planes[2]]
         stored = [np.frombuffer(bytes(p), self._dtype()).reshape(p.height, -1).copy() for p in planes]
         width = out.format.chroma_width(out.width)
-        cb, cr = (
-            [stored[0][:, n : 2 * width : 2] for n in range(2)] if together else [x[:, :width] for x in stored]
-        )
+        cb, cr = [stored[0][:, n : 2 * width : 2] for n in range(2)] if together else [x[:, :width] for x in stored]
         low, high = self._limits()
         center = 2 ** (self._depth - 1)
         span = (high - low) * (1 if low == 0 else 224 / 219)

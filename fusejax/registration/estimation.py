@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +21,7 @@ from fusejax.registration.fitting import (
     contrast,
     fit,
     halves,
+    simplest,
     spread,
     surfaces,
 )
@@ -28,6 +30,8 @@ from fusejax.registration.inputs import checked_pair, unusable
 from fusejax.registration.refinement import Model
 from fusejax.registration.trust import relative_contrast, uncertainty, verdict
 from fusejax.registration.views import Pyramid, canvas, gray
+
+Choice = Literal["auto", "translation", "similarity", "affine", "homography"]
 
 _SCALE_STEP, _ANGLE_STEP = 1.09, 4.5  # of the search; ratio and degrees
 _CANDIDATES, _FINALISTS = 5, 3
@@ -41,7 +45,7 @@ class Registration:
     Attributes:
         matrix: 3x3, from a pixel (x, y) of the visible image to the pixel of the infrared image
             that shows the same point; pixel centers are at integers.
-        model: which transforms were allowed.
+        model: which transforms were allowed, or chosen by evidence.
         uncertainty: below which most errors at the corners of the common view are, in pixels of the
             visible image; see `fusejax.registration.trust` for how it was set.
         correlation: of the descriptors under `matrix`, at most 1.
@@ -69,7 +73,7 @@ def estimate(
     ir: Shaped[np.ndarray, "..."],
     vi: Shaped[np.ndarray, "..."],
     *,
-    model: Model = "homography",
+    model: Choice = "homography",
     scales: tuple[float, float] = (0.55, 1.6),
     rotations: tuple[float, float] = (-9.0, 9.0),
 ) -> Registration:
@@ -83,7 +87,8 @@ def estimate(
     Args:
         ir: infrared image, [h, w] or [h, w, 1] or gray [h, w, 3], any number type and range.
         vi: visible image, [h, w] or [h, w, 3], likewise.
-        model: which transforms are allowed.
+        model: which transforms are allowed; "auto" takes the simplest that the images do not speak
+            against, so that perspective needs structure that shows it.
         scales: least and largest magnification, as the part of the visible image's longer side that
             the infrared image's longer side would hold: 2 if the infrared camera sees half as far.
         rotations: least and largest rotation of the infrared image in degrees.
@@ -95,26 +100,30 @@ def estimate(
         ValueError: if an image is no image, is smaller than 32 pixels or not finite, or if a range
             is empty or beyond scales of 1/8 to 8 or rotations of 45 degrees.
     """
+    allowed: Model = "homography" if model == "auto" else model
     ir, vi = checked_pair(ir, vi)
     _check_ranges(scales, rotations)
     reason = unusable(ir, vi)
     if reason:
-        return _failed(reason, model)
+        return _failed(reason, allowed)
     dark_ir, dark_vi = gray(ir), gray(vi)
     candidates = _search(dark_ir, dark_vi, scales, rotations, count=_CANDIDATES)
     if not candidates:
-        return _failed("no transform within the ranges leaves enough overlap", model)
+        return _failed("no transform within the ranges leaves enough overlap", allowed)
     pyramids = Pyramid(dark_vi), Pyramid(dark_ir)
-    answers = _answers(*pyramids, [m for m, _ in candidates], model)
-    best = _climbed(*pyramids, answers[0].matrix, model, NEAR) if answers else None
+    answers = _answers(*pyramids, [m for m, _ in candidates], allowed)
+    best = _climbed(*pyramids, answers[0].matrix, allowed, NEAR) if answers else None
+    if best is not None and model == "auto":
+        allowed, start = simplest(*best)
+        best = best if allowed == "homography" else _climbed(*pyramids, start, allowed, NEAR)
     if best is None:
-        return _failed("the refined transform leaves no overlap", model)
+        return _failed("the refined transform leaves no overlap", allowed)
     seen, found = best
     frame, far = corners(vi.shape[:2]), _APART * max(ir.shape[:2])
     result = Registration(
         matrix=found.matrix,
-        model=model,
-        uncertainty=uncertainty(spread(seen, found, model), halves(seen, model), vi.shape[:2]),
+        model=allowed,
+        uncertainty=uncertainty(spread(seen, found, allowed), halves(seen, allowed), vi.shape[:2]),
         correlation=seen.correlation,
         score=answers[0].score,
         second_score=max((a.score for a in answers if _gap(a.matrix, answers[0].matrix, frame) > far), default=0.0),

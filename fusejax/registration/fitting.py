@@ -8,7 +8,7 @@ import numpy as np
 
 from fusejax.registration.blocks import block_centers, block_surfaces
 from fusejax.registration.geometry import corners, map_points, to_unit
-from fusejax.registration.refinement import FREE, basis, climb, deviation, small
+from fusejax.registration.refinement import FREE, Model, basis, climb, deviation, small
 from fusejax.registration.views import Pyramid, common_view
 
 
@@ -150,11 +150,11 @@ def fit(seen: Surfaces, model: str, *, among: np.ndarray | None = None) -> Fit |
     return Fit(found, float(mean), np.asarray(slopes, np.float64), np.asarray(curvature, np.float64))
 
 
-def spread(seen: Surfaces, found: Fit, model: str) -> float:
-    """Standard deviation at the corners of the view, in pixels of the visible image.
+def covariance(seen: Surfaces, found: Fit, model: str) -> np.ndarray:
+    """Covariance of the parameters [8, 8], from how much the blocks disagree.
 
-    From how much the blocks disagree ("sandwich" of White 1980): the scatter of their gradients,
-    summed over neighborhoods of 3x3 blocks, which share structure, through the curvature.
+    "Sandwich" of White 1980: the scatter of the blocks' gradients, summed over neighborhoods of 3x3
+    blocks, which share structure, through the curvature.
     """
     rows, columns = (n // seen.of.cell for n in seen.size)
     groups = found.slopes.reshape(8, rows, columns)
@@ -162,11 +162,44 @@ def spread(seen: Surfaces, found: Fit, model: str) -> float:
     groups = np.pad(groups, pad).reshape(8, -(-rows // 3), 3, -(-columns // 3), 3).sum(axis=(2, 4)).reshape(8, -1)
     free = np.asarray(FREE[model], np.float64)
     inverse = np.linalg.inv(found.curvature * np.outer(free, free) + np.diag(1 - free) + 1e-3 * np.eye(8))
-    covariance = np.outer(free, free) * (inverse @ (groups @ groups.T) @ inverse)
+    return np.outer(free, free) * (inverse @ (groups @ groups.T) @ inverse)
+
+
+def spread(seen: Surfaces, found: Fit, model: str) -> float:
+    """Standard deviation at the corners of the view, in pixels of the visible image."""
+    known = covariance(seen, found, model)
     at = map_points(to_unit(seen.size), corners(seen.size))
     bx, by = (np.asarray(b) for b in basis(jnp.asarray(at[:, 0]), jnp.asarray(at[:, 1])))
-    variance = np.einsum("ik,ij,jk->k", bx, covariance, bx) + np.einsum("ik,ij,jk->k", by, covariance, by)
+    variance = np.einsum("ik,ij,jk->k", bx, known, bx) + np.einsum("ik,ij,jk->k", by, known, by)
     return float(np.sqrt(np.abs(variance).mean())) * max(seen.size) / 2 * seen.grid[0, 0]
+
+
+def simplest(seen: Surfaces, found: Fit) -> tuple[Model, np.ndarray]:
+    """The simplest model that the images do not speak against, and the nearest matrix of it.
+
+    Wald tests at 1 %, first of perspective, then of anisotropy and shear, with a standard deviation
+    of twice the blocks' disagreement, which knows nothing of errors that all blocks share, beside
+    the curvature with its prior, which counts where nothing is seen.
+
+    Args:
+        seen: blocks of the last round.
+        found: homography fitted to them.
+    """
+    known = 4 * covariance(seen, found, "homography") + np.linalg.inv(found.curvature + 1e-3 * np.eye(8))
+    unit = to_unit(seen.size)
+    whole = found.matrix @ seen.grid @ np.linalg.inv(unit)
+    whole = whole / whole[2, 2]
+    off = np.asarray(deviation(jnp.asarray(whole, jnp.float32)), np.float64)
+    if off[2:] @ np.linalg.solve(known[6:, 6:], off[2:]) > 9.2:
+        return "homography", found.matrix
+    linear = whole[:2, :2] - whole[:2, 2:] * whole[2:, :2]
+    model: Model = "affine"
+    if off[:2] @ np.linalg.solve(known[4:6, 4:6], off[:2]) <= 9.2:
+        model = "similarity"
+        x, y = (linear[0, 0] + linear[1, 1]) / 2, (linear[1, 0] - linear[0, 1]) / 2
+        linear = np.array([[x, -y], [y, x]])
+    nearest = np.block([[linear, whole[:2, 2:]], [np.zeros((1, 2)), np.ones((1, 1))]])
+    return model, nearest @ unit @ np.linalg.inv(seen.grid)
 
 
 def halves(seen: Surfaces, model: str) -> float:

@@ -201,7 +201,7 @@ def main(options: TableOptions) -> None:
             _print(f"{folder} {level} repeatability", "fusejax", [r for r in again if r["method"] == "fusejax"])
 
 
-def _repeated(rows: list[dict], row: dict, level: Level) -> dict:
+def _repeated(rows: list[dict], row: dict, level: str) -> dict:
     """The row with its distance from the deformation after the transform at Z."""
     same = (row["name"], row["method"], row["row"].removesuffix(level) + "Z")
     at_rest = next(r for r in rows if (r["name"], r["method"], r["row"]) == same)

@@ -1,4 +1,4 @@
-"""Registration of whole pairs: accuracy, so that a relapse shows, and input that must be refused."""
+"""Registration of whole pairs: accuracy, so that a relapse shows, and input to refuse."""
 
 import cv2
 import numpy as np
@@ -95,3 +95,17 @@ def test_a_small_thermal_image_is_found_inside_a_large_visible_one():
     at = np.array([[1100.0, 800.0], [2900.0, 2200.0]])
     assert not found.refused
     assert np.abs(map_points(found.matrix, at) - map_points(truth, at)).max() < 1.0
+
+
+@pytest.mark.slow
+def test_the_model_follows_the_evidence():
+    ir, vi, _ = deformed_pair(*scene(), name="scene", level="H")
+    assert estimate(ir, vi, model="auto").model == "homography"
+    ir, vi = (x.copy() for x in scene(3))
+    for x in (ir, vi):  # a flat sky: perspective cannot be seen
+        x[:120] = x.mean() + np.random.default_rng(int(1e6 * x.mean())).normal(0, 0.01, x[:120].shape)
+    found = estimate(ir[:, 4:], vi[:, :-4], model="auto")
+    assert found.model == "similarity"
+    assert (
+        np.abs(map_points(found.matrix, np.array([[20.0, 160.0], [220.0, 160.0]])) - [[16, 160], [216, 160]]).max() < 1
+    )
