@@ -32,7 +32,7 @@ class RegisterOptions(SourceFlags):
 
     out: Path = tyro.MISSING
     model: Literal["translation", "similarity", "affine", "homography"] = "homography"
-    scales: tuple[float, float] = (0.7, 1.4)
+    scales: tuple[float, float] = (0.55, 1.6)
     rotations: tuple[float, float] = (-9.0, 9.0)
     rig: bool = False
     overwrite: bool = False

@@ -48,7 +48,7 @@ def register_folder(
     out: str | Path,
     *,
     model: Model = "homography",
-    scales: tuple[float, float] = (0.7, 1.4),
+    scales: tuple[float, float] = (0.55, 1.6),
     rotations: tuple[float, float] = (-9.0, 9.0),
     rig: bool = False,
     overwrite: bool = False,
