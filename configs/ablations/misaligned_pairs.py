@@ -5,7 +5,7 @@ fusejax ablate misaligned_pairs --data-root DIR --out OUT [--full-size]
 The light network with a plain objective of maximum and gradient, on pairs that line up; with
 deformed inputs, while the objective sees the registered pair; and on deformed pairs, as in data
 that nobody registered, with the plain terms and with their shift-tolerant forms. All are scored on
-pairs that line up. Tables: configs/ablations/README.md ("Pairs that do not line up").
+pairs that line up. No table of it is stored yet.
 """
 
 import dataclasses
