@@ -1,5 +1,6 @@
 """Python files outside the package that add networks, loss terms or metrics."""
 
+import functools
 import importlib.util
 import os
 import sys
@@ -63,6 +64,6 @@ def load_plugins(files: Iterable[str] = ()) -> None:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        run_user_code(lambda spec=spec, module=module: spec.loader.exec_module(module), file)
+        run_user_code(functools.partial(spec.loader.exec_module, module), file)
     if chosen:
         os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys(chosen))

@@ -4,6 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "ruff, codespell, basedpyright"
 .venv/bin/ruff check .
-.venv/bin/codespell -L abd,caf,alls fusejax configs scripts tests colabs docs README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
-  --skip "*.ipynb,docs/_build,docs/generated,*.zip,*.npz,*.onnx,*.stablehlo,*.safetensors"
+.venv/bin/codespell fusejax configs scripts tests colabs docs README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md
 .venv/bin/basedpyright --level error

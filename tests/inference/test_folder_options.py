@@ -52,5 +52,5 @@ def test_single_options_change_those_that_are_given(tmp_path):
     given = {"weights": save_tiny_weights(tmp_path), "options": FolderOptions(bits=16, keep_ir=True)}
     (path,) = fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", **given, panel=True).written
     assert {p.name for p in path.parent.iterdir() if p.is_dir()} == {"ir", "panels"}
-    with pytest.raises(TypeError, match="pannel"):
-        fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", **given, pannel=True)
+    with pytest.raises(TypeError, match="panels"):
+        fuse_folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out", **given, panels=True)
