@@ -108,10 +108,11 @@ def main(options: PeopleOptions) -> None:
 def _scenes(root: Path) -> Iterator[tuple[str, list[tuple[float, float, float, float]]]]:
     for name in _LLVIP:
         for path in sorted((root / name / "boxes").glob("*.json")):
-            yield f"{name}/{path.stem}", [(a, b, c, d) for a, b, c, d in (box["xyxy"] for box in json.loads(path.read_text()))]
+            boxes = (box["xyxy"] for box in json.loads(path.read_text()))
+            yield f"{name}/{path.stem}", [(x1, y1, x2, y2) for x1, y1, x2, y2 in boxes]
     for stem, boxes in VIFB_NIGHTS.items():
         if (root / _VIFB).is_dir():
-            yield f"{_VIFB}/{stem}", [(float(a), float(b), float(c), float(d)) for a, b, c, d in boxes]
+            yield f"{_VIFB}/{stem}", [(float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in boxes]
 
 
 def _luma(pixels: np.ndarray) -> Plane:
