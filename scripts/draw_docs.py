@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 import tyro
+from benchmarks.street import HEIGHT, WIDTH, draw_street
 from PIL import Image, ImageDraw, ImageFont
-from street import HEIGHT, WIDTH, draw_street
 
 import fusejax
 from fusejax.data.synthetic import write_synthetic_folder

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fusejax.io.cameras import Camera, CameraLayout, Degrees, Unit, convert, read_camera_file, read_camera_layout
 from fusejax.io.cameras.units import SYMBOLS, Stored
-from fusejax.io.image_headers import ImageError, check_is_file, image_size, read_header
+from fusejax.io.image_headers import ImageError, read_header
 from fusejax.io.images import as_infrared, read_thermal, upright
 
 _DESCRIPTION, _GDAL = 270, 42112
@@ -50,20 +50,6 @@ class Infrared:
     unit: Unit | None
     camera: Camera | None = None
     note: str | None = None
-
-
-def infrared_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Height and width of the upright infrared image of a file.
-
-    The picture that a camera shows beside its values is not looked at.
-
-    Raises:
-        ImageError: see `image_size`.
-        CameraError: see `read_camera_layout`.
-    """
-    check_is_file(Path(path))
-    layout = read_camera_layout(path)
-    return turned_size(layout.ir, layout.turned) if layout else image_size(path)
 
 
 def turned_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
