@@ -43,9 +43,9 @@ class Street:
 
     def fill(self, points: list[Point], color: Color, heat: float) -> None:
         """Draws a polygon into both canvases."""
-        corners = np.array([[self.place(*p) for p in points]], np.int32)
-        cv2.fillPoly(self.light, corners, color, cv2.LINE_AA)
-        cv2.fillPoly(self.heat, corners, heat, cv2.LINE_AA)
+        corners = np.array([self.place(*p) for p in points], np.int32)
+        cv2.fillPoly(self.light, [corners], color, cv2.LINE_AA)
+        cv2.fillPoly(self.heat, [corners], [heat], cv2.LINE_AA)
 
     def ellipse(self, x: float, y: float, a: float, b: float, color: Color, heat: float) -> None:
         """Draws an ellipse with half axes a and b in units of the height."""
@@ -56,17 +56,17 @@ class Street:
 
     def stroke(self, points: list[Point], width: float, color: Color, heat: float) -> None:
         """Draws a line of a width in units of the height."""
-        corners = np.array([[self.place(*p) for p in points]], np.int32)
+        corners = np.array([self.place(*p) for p in points], np.int32)
         thick = max(1, round(width * self.heat.shape[0]))
-        cv2.polylines(self.light, corners, False, color, thick, cv2.LINE_AA)
-        cv2.polylines(self.heat, corners, False, heat, thick, cv2.LINE_AA)
+        cv2.polylines(self.light, [corners], False, color, thick, cv2.LINE_AA)
+        cv2.polylines(self.heat, [corners], False, [heat], thick, cv2.LINE_AA)
 
     def lamp(self, x: float, y: float, radius: float, color: Color, strength: float, *, squash: float = 1.0) -> None:
         """Adds light that falls off from a point; `squash` flattens it to a pool on the road."""
         h, w = self.heat.shape
         rows, columns = np.mgrid[:h, :w].astype(np.float32)
         distance = np.hypot((columns - x * w) / (radius * h), squash * (rows - y * h) / (radius * h))
-        self.glow += strength * np.exp(-2.5 * distance)[..., None] * np.float32(color)
+        self.glow += strength * np.exp(-2.5 * distance)[..., None] * np.array(color, np.float32)
 
 
 def draw_street(seed: int = 7) -> tuple[UInt8[np.ndarray, "h w 1"], UInt8[np.ndarray, "h w 3"]]:
@@ -96,7 +96,8 @@ def draw_street(seed: int = 7) -> tuple[UInt8[np.ndarray, "h w 1"], UInt8[np.nda
 def _sky_and_city(street: Street) -> None:
     h = street.heat.shape[0]
     down = np.linspace(0, 1, h, dtype=np.float32)[:, None, None]
-    street.light[:] = np.float32((0.004, 0.006, 0.014)) * (1 - down) + np.float32((0.040, 0.028, 0.026)) * down
+    zenith, haze = (np.array(c, np.float32) for c in ((0.004, 0.006, 0.014), (0.040, 0.028, 0.026)))
+    street.light[:] = zenith * (1 - down) + haze * down
     street.heat[:] = 0.06 + 0.10 * down[..., 0]
     x = 0.30
     while x < 0.75:
@@ -155,7 +156,7 @@ def _facade(
         letters = np.zeros(street.heat.shape, np.uint8)
         cv2.putText(letters, "CAFE", street.place(x - 0.032, y), cv2.FONT_HERSHEY_DUPLEX, 1.5, 255, 4, cv2.LINE_AA)
         share = letters / np.float32(255)
-        street.glow += share[..., None] * np.float32(_NEON)
+        street.glow += share[..., None] * np.array(_NEON, np.float32)
         street.heat += 0.16 * share
         street.lamp(x, y, 0.09, _NEON, 0.05)
 
