@@ -19,12 +19,15 @@ class TrainOptions:
         allow_older: resume from an older checkpoint if the newest is damaged.
         profile_steps: FIRST:END, the steps to profile, END excluded; the trace is written to
             WORKDIR/profile.
+        wandb: project of Weights & Biases that also receives the logs and panels; needs the extra
+            wandb.
     """
 
     workdir: str = tyro.MISSING
     override: bool = False
     allow_older: bool = False
     profile_steps: str = ""
+    wandb: str = ""
 
 
 def run(arguments: list[str]) -> None:
@@ -50,6 +53,7 @@ def run(arguments: list[str]) -> None:
             override=options.override,
             allow_older=options.allow_older,
             profile_steps=profile_steps,
+            wandb=options.wandb,
         )
     except (NonFiniteLoss, CheckpointFailed) as error:
         print(f"fusejax train: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Reporting of a run: JSON lines, a progress bar or plain lines, TensorBoard if installed."""
+"""Reporting of a run: JSON lines, a progress bar or plain lines, TensorBoard if installed, W&B."""
 
 import importlib.util
 import json
@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fusejax.io.images import write_image
 from fusejax.io.run_log import LogFile
-from fusejax.training.board import Board
+from fusejax.training.board import Board, WandbBoard
 
 
 class RunLog:
-    """Log of one run: JSON lines, panels and TensorBoard events; a resumed run adds to them.
+    """Log of one run: JSON lines, panels and events for boards; a resumed run adds to them.
 
     Args:
         workdir: folder of the run; None for all but the first of several processes, which neither
@@ -33,7 +33,7 @@ class RunLog:
         self._file = None if workdir is None else LogFile(workdir)
         self._console = Console(file=sys.stdout, quiet=workdir is None)
         self._steps, self._start = steps, start
-        self._board = None
+        self._boards: list[Board | WandbBoard] = []
         self._progress = None
         if self._console.is_terminal and workdir is not None:
             self._progress = Progress(
@@ -65,12 +65,20 @@ class RunLog:
         about |= {"devices": mesh.size, "processes": jax.process_count()}
         self._write("start", step, about)
 
-    def open_board(self) -> None:
-        """Opens the file of TensorBoard events if tensorboardX is installed; importing it takes a
-        second.
+    def open_boards(self, *, wandb: str, config: dict[str, Any]) -> None:
+        """Opens the file of TensorBoard events if tensorboardX is installed, and a run of Weights &
+        Biases if asked for; importing them takes seconds.
+
+        Args:
+            wandb: project of Weights & Biases; "" opens no run there.
+            config: the settings of the run.
         """
-        if self._workdir is not None and importlib.util.find_spec("tensorboardX"):
-            self._board = Board(self._workdir / "tensorboard", start=self._start, report=self.message)
+        if self._workdir is None:
+            return
+        if importlib.util.find_spec("tensorboardX"):
+            self._boards.append(Board(self._workdir / "tensorboard", start=self._start, report=self.message))
+        if wandb:
+            self._boards.append(WandbBoard(wandb, self._workdir, config=config, report=self.message))
 
     def _write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Adds a line to the log; failures are reported but do not stop the run."""
@@ -103,27 +111,27 @@ class RunLog:
             self._progress.update(self._task, description=text, completed=step)
         else:
             self.message(f"{kind} {step}/{self._steps}  {text}")
-        if self._board:
+        for board in self._boards:
             for name, value in values.items():
-                self._board.scalar(f"{kind}/{name}", value, step)
+                board.scalar(f"{kind}/{name}", value, step)
 
     def panel(self, name: str, step: int, panel: UInt8[np.ndarray, "h w 3"]) -> None:
-        """Writes a panel (8-bit RGB) as panels/NAME_STEP.png and to TensorBoard."""
+        """Writes a panel (8-bit RGB) as panels/NAME_STEP.png and to the boards."""
         if self._workdir is None:
             return
         try:
             write_image(self._workdir / "panels" / f"{name.replace('/', '_')}_{step:07d}.png", panel)
         except OSError as error:
             self.message(f"the panel of step {step} could not be written: {error}")
-        if self._board:
-            self._board.image(f"panels/{name}", panel, step)
+        for board in self._boards:
+            board.image(f"panels/{name}", panel, step)
 
     def close(self) -> None:
         """Writes what is pending; failures are reported, they must not hide why the run ends."""
         if self._progress:
             self._progress.stop()
-        if self._board:
-            self._board.close()
+        for board in self._boards:
+            board.close()
         if self._file:
             try:
                 self._file.close()

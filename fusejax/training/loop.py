@@ -12,6 +12,7 @@ from etils import epath
 from fusejax.config import TrainConfig
 from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.serialize import to_dict
+from fusejax.training.board import check_wandb
 from fusejax.training.checkpoint import Checkpoints
 from fusejax.training.checks import check_best_metric, missing_boxes
 from fusejax.training.continuity import data_position
@@ -54,6 +55,7 @@ def fit(
     override: bool = False,
     allow_older: bool = False,
     profile_steps: range = range(0),
+    wandb: str = "",
 ) -> TrainState:
     """Trains, or resumes a stopped run; writes checkpoints, logs, panels and final weights.
 
@@ -70,24 +72,28 @@ def fit(
         override: resume even if the configuration differs from the checkpoint's.
         allow_older: resume from an older checkpoint if the newest is damaged.
         profile_steps: steps to profile, counted from 1; the trace is written to WORKDIR/profile.
+        wandb: project of Weights & Biases that also receives the logs and panels; by default none.
 
     Returns:
         The state after the last step.
 
     Raises:
-        ValueError: if the data cannot be used, if the folder holds another run or is used by
-            another process (WorkdirInUse), or if a checkpoint is damaged (DamagedCheckpoint).
+        ValueError: if the data cannot be used, if wandb is missing, if the folder holds another run
+            or is used by another process (WorkdirInUse), or if a checkpoint is damaged
+            (DamagedCheckpoint).
         PermissionError: if the folder cannot be written to.
         CheckpointFailed: if saving failed repeatedly.
         NonFiniteLoss: if the loss or the gradient became NaN or infinite.
         Interrupted: after a signal.
     """
     workdir = epath.Path(workdir)
+    first = jax.process_index() == 0
+    if first and wandb:
+        check_wandb()
     sources = open_sources(config.data)
     check_best_metric(config.best_metric)
     stages = plan_stages(config, sum(len(s) for s in sources))
     program = Program(config, make_mesh(config.mesh))
-    first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
         if first:
             stack.enter_context(hold_workdir(workdir, lambda text: print(text, flush=True)))
@@ -119,7 +125,7 @@ def fit(
             samples_seen=samples_seen,
         )
         profiler = StepProfiler(workdir / "profile", profile_steps, log.message)
-        run = _Run(workdir, stages, program, checkpoints, log, sources, validate)
+        run = _Run(workdir, stages, program, checkpoints, log, sources, validate, wandb)
         return run.go(state, step, samples_seen, iter(batches), profiler)
 
 
@@ -135,6 +141,7 @@ class _Run:
         log: RunLog,
         sources: Sequence,
         validate: Validate | None,
+        wandb: str,
     ) -> None:
         self.workdir, self.stages, self.steps = workdir, stages, stages[-1].end
         self.program, self.checkpoints, self.log, self.sources = program, checkpoints, log, sources
@@ -145,6 +152,7 @@ class _Run:
         self.stop = StopRequest()
         self.samples_seen = 0
         self.validate, self.scored_before = validate, False
+        self.wandb = wandb
 
     def go(
         self,
@@ -165,7 +173,7 @@ class _Run:
         self._enter(stage_at(self.stages, step))
         # The rest of the preparations happens while the step is compiled.
         self.step_fns.begin(steps_per_dispatch(step, self.stage, self.config.steps_per_dispatch))
-        self.log.open_board()
+        self.log.open_boards(wandb=self.wandb, config=to_dict(self.config))
         state = self.program.create() if saved is None else saved
         feed = Feed(batches, self.program.mesh, self.step_logs.meter)
         self.step_logs.meter.restart()

@@ -1,4 +1,7 @@
-"""TensorBoard events: what is in the file, and what a full disk does."""
+"""TensorBoard events: what is in the file, and what a full disk does. W&B: when it is asked for."""
+
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -6,8 +9,10 @@ from disk_damage import no_room
 from etils import epath
 from tensorboardX.proto.event_pb2 import Event
 
+from fusejax.cli.main import main
 from fusejax.training import board as board_file
 from fusejax.training.board import Board
+from fusejax.training.logs import RunLog
 
 
 def events(folder):
@@ -65,3 +70,24 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     board.scalar("train/loss", 0.25, 4)
     board.close()
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("found", [None, types.ModuleType("wandb")], ids=["nothing", "a folder ./wandb"])
+def test_the_extra_is_named_if_wandb_is_missing(found, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "wandb", found)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "tests/configs/tiny.py", "--workdir", str(tmp_path / "run"), "--wandb", "fusion"])
+    assert stop.value.code == 2
+    assert "--wandb needs the wandb extra: pip install 'fusejax[wandb]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_wandb_is_not_touched_unless_asked_for_nor_by_later_processes(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it would be reported
+    for workdir, project in ((epath.Path(tmp_path), ""), (None, "fusion")):
+        log, said = RunLog(workdir, steps=2, start=0), []
+        monkeypatch.setattr(log, "message", said.append)
+        log.open_boards(wandb=project, config={})
+        log.scalars("train", 1, {"loss": 0.5})
+        log.close()
+        assert said == ["train 1/2  loss 0.5"]
