@@ -47,6 +47,7 @@ def records(file):
 
 def of_kind(workdir, kind):
     """All records of a kind, one list per process, in the order of the processes."""
+    wandb.teardown()  # its own process may still be writing when `finish` returns; a command waits for it at exit
     files = sorted(workdir.glob("wandb/offline-run-*/*.wandb"))
     return [[getattr(r, kind) for r in records(file) if r.WhichOneof("record_type") == kind] for file in files]
 
