@@ -8,11 +8,12 @@ import tyro
 
 from fusejax.cli.pairs import SourceFlags
 from fusejax.cli.parsing import parse
+from fusejax.cli.registering import LensFlags
 from fusejax.registration.folder import RegisteredFolder, register_folder
 
 
 @dataclasses.dataclass(frozen=True)
-class RegisterOptions(SourceFlags):
+class RegisterOptions(SourceFlags, LensFlags):
     """Registers infrared images to visible ones.
 
     Writes transforms.json, the warped infrared images (`ir`), their masks (`mask`), and an overlay
@@ -46,7 +47,7 @@ def register_command(options: RegisterOptions) -> RegisteredFolder:
         OSError: see `register_folder`.
     """
     given = {name: getattr(options, name) for name in ("model", "scales", "rotations", "rig", "overwrite")}
-    done = register_folder(*options.sources, options.out, **given, options=options.reading)
+    done = register_folder(*options.sources, options.out, **given, lens=options.lens(), options=options.reading)
     print(f"{'pair':32} {'correlation':>11} {'score':>7} {'second':>7} {'pixels':>7}")
     for name, found in done.found.items():
         scores = f"{found.correlation:11.2f} {found.score:7.3f} {found.second_score:7.3f} {found.uncertainty:7.1f}"

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -12,11 +13,38 @@ if TYPE_CHECKING:
     from fusejax.inference.align import Aligner
     from fusejax.io.pairing import PairPaths
     from fusejax.registration.aligner import Grid
+    from fusejax.registration.lens import Lenses
     from fusejax.registration.parallax import Near
 
 
 @dataclasses.dataclass(frozen=True)
-class RegisterFlags:
+class LensFlags:
+    """How the cameras distort.
+
+    Attributes:
+        ir_lens: distortion of the infrared camera: the YAML that OpenCV's calibration writes, or
+            JSON with fx, fy, cx, cy, distortion (k1, k2, p1, p2, ...), width and height.
+        vi_lens: likewise of the visible camera.
+    """
+
+    ir_lens: Path | None = None
+    vi_lens: Path | None = None
+
+    def lens(self) -> "Lenses":
+        """The lenses; none without the flags.
+
+        Raises:
+            ValueError: see `fusejax.registration.read_lens`.
+            OSError: if a file cannot be read.
+        """
+        from fusejax.registration.lens import Lenses
+        from fusejax.registration.lens_files import read_lens
+
+        return Lenses(*(None if file is None else read_lens(file) for file in (self.ir_lens, self.vi_lens)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RegisterFlags(LensFlags):
     """How two cameras that do not line up are registered.
 
     Attributes:
@@ -73,12 +101,14 @@ class RegisterFlags:
             ValueError: see `fusejax.registration.choice.register_by`.
             OSError: if the file of a rig cannot be read.
         """
-        near = self.near()
+        near, lens = self.near(), self.lens()
         if self.register is None:
+            if lens:
+                raise ValueError("--ir-lens and --vi-lens are for registering; also give --register rig, auto or pair.")
             return None
         from fusejax.registration.choice import register_by
 
-        return register_by(self.register, pairs, grid=grid, near=near, say=say)
+        return register_by(self.register, pairs, grid=grid, near=near, lens=lens, say=say)
 
     def stream_aligner(self, *, live: bool) -> "Aligner | None":
         """The step before fusion for videos and cameras.
@@ -94,8 +124,10 @@ class RegisterFlags:
                 see `fusejax.registration.choice.register_by`.
             OSError: if the file of a rig cannot be read.
         """
-        near = self.near()
+        near, lens = self.near(), self.lens()
         if self.register is None:
+            if lens:
+                raise ValueError("--ir-lens and --vi-lens are for registering; also give --register rig, auto or pair.")
             return None
         if self.register == "pair":
             raise ValueError(
@@ -104,9 +136,14 @@ class RegisterFlags:
         if self.register not in ("auto", "rig"):
             from fusejax.registration.choice import register_by
 
-            return register_by(self.register, list, near=near)
+            return register_by(self.register, list, near=near, lens=lens)
         if near is not None:
             raise ValueError("--distance needs the file of a rig, since --register auto follows near scenes by itself.")
+        if lens:
+            raise ValueError(
+                "--ir-lens and --vi-lens need a rig that was found with them for videos and live sources; find it with "
+                "`fusejax register --rig --ir-lens FILE --vi-lens FILE` and give --register rig.json."
+            )
         from fusejax.registration.tracking import TrackedRig
 
         return TrackedRig(background=live, say=say)

@@ -10,7 +10,7 @@ import numpy as np
 from fusejax.inference.align import Aligned, AlignError, Pixels
 from fusejax.io.cameras.frame import Grid
 from fusejax.registration.estimation import Registration, estimate
-from fusejax.registration.geometry import translation
+from fusejax.registration.lens import NO_LENS, Lens, Lenses, sampling_map
 from fusejax.registration.parallax import Near
 from fusejax.registration.refinement import Model
 from fusejax.registration.residual import displacement
@@ -40,12 +40,14 @@ class RegisterInfrared:
             shows nothing.
         near: the shift by parallax on top of a rig; None for scenes that are as far as those of the
             rig.
+        lens: distortion of the cameras without a rig; with one, the rig's.
     """
 
     rig: Rig | str | Path | None = None
     model: Model = "homography"
     grid: Grid = "vi"
     near: Near | None = None
+    lens: Lenses = NO_LENS
     any_size: bool = dataclasses.field(default=True, init=False)
     _known: dict[tuple, np.ndarray] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -53,10 +55,18 @@ class RegisterInfrared:
         """Reads the rig.
 
         Raises:
-            ValueError: if the rig cannot be read, or if `near` is given without a rig.
+            ValueError: if the rig cannot be read, if `near` is given without a rig, or `lens` with
+                one.
         """
         if isinstance(self.rig, str | Path):
             object.__setattr__(self, "rig", read_rig(self.rig))
+        if isinstance(self.rig, Rig):
+            if self.lens not in (NO_LENS, self.rig.lens):
+                raise ValueError(
+                    "lenses are given beside a rig, whose matrix holds only for those that it was found with; find the "
+                    "rig again with them (`fusejax register --rig --ir-lens FILE --vi-lens FILE`), which keeps them."
+                )
+            object.__setattr__(self, "lens", self.rig.lens)
         if self.near is not None and self.rig is None:
             raise ValueError("a distance needs a rig, on top of which it is the shift; without a rig, pairs have none.")
 
@@ -68,11 +78,11 @@ class RegisterInfrared:
             vi: visible image.
 
         Returns:
-            [3, 3].
+            [3, 3]; with lenses, between pixels of images without distortion.
 
         Raises:
             RegistrationError: if the pair is refused.
-            ValueError: if the rig is for images of another aspect ratio.
+            ValueError: if the rig or a lens is for images of another aspect ratio.
         """
         if isinstance(self.rig, Rig) and (self.near is None or self.near.distance is not None):
             matrix = self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
@@ -86,8 +96,8 @@ class RegisterInfrared:
     def _found(self, ir: Pixels, vi: Pixels) -> np.ndarray:
         if isinstance(self.rig, Rig):
             matrix = self.rig.scaled(ir.shape[:2], vi.shape[:2]).matrix
-            return found_shift(ir, vi, matrix)
-        found: Registration = estimate(ir, vi, model=self.model)
+            return found_shift(*self.lens.straight(ir, vi), matrix)
+        found: Registration = estimate(*self.lens.straight(ir, vi), model=self.model)
         if found.refused:
             raise RegistrationError(f"the pair cannot be registered: {found.refused}.")
         return found.matrix
@@ -96,7 +106,7 @@ class RegisterInfrared:
         """See `fusejax.inference.Aligner`; raises what `transform` raises, with the name."""
         try:
             matrix = self.transform(ir, vi)
-            return on_grid(ir, vi, matrix, self.grid)
+            return on_grid(ir, vi, matrix, self.grid, lens=self.lens)
         except ValueError as error:
             if name is None:
                 raise
@@ -122,7 +132,7 @@ def found_shift(ir: Pixels, vi: Pixels, matrix: np.ndarray) -> np.ndarray:
     return matrix @ found.matrix
 
 
-def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
+def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid, *, lens: Lenses = NO_LENS) -> Aligned:
     """A pair on one grid.
 
     Args:
@@ -130,6 +140,8 @@ def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
         vi: visible image.
         matrix: from a visible to an infrared pixel.
         grid: see `fusejax.inference.options.Grid`.
+        lens: distortion of the cameras; the image whose grid it is stays as taken, and the other
+            one is distorted to it.
 
     Returns:
         The pair, with the field of the infrared image on the visible grid as `share`, see `faded`.
@@ -137,16 +149,16 @@ def on_grid(ir: Pixels, vi: Pixels, matrix: np.ndarray, grid: Grid) -> Aligned:
     Raises:
         RegistrationError: if there is no common field.
     """
+    known = lens.scaled(ir.shape[:2], vi.shape[:2])
     if grid == "ir":
-        warped, mask = warp_pixels(vi, np.linalg.inv(matrix), ir.shape[:2])
+        back = np.linalg.inv(matrix)
+        warped, mask = warp_pixels(vi, back, ir.shape[:2], source=known.vi, target=known.ir)
         return Aligned(ir, (warped * mask).astype(vi.dtype))
-    warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
+    warped, mask = warp_pixels(ir, matrix, vi.shape[:2], source=known.ir, target=known.vi)
     if grid == "vi":
         return Aligned(warped, vi, share=faded(mask))
     rows, columns = common_field(mask[..., 0])
-    moved = matrix @ translation(float(columns.start), float(rows.start))
-    vi = np.ascontiguousarray(vi[rows, columns])
-    return Aligned(warp_pixels(ir, moved, vi.shape[:2])[0], vi)
+    return Aligned(*(np.ascontiguousarray(x[rows, columns]) for x in (warped, vi)))
 
 
 def faded(mask: np.ndarray) -> np.ndarray:
@@ -167,7 +179,7 @@ def faded(mask: np.ndarray) -> np.ndarray:
 
 
 def common_field(mask: np.ndarray) -> tuple[slice, slice]:
-    """The largest rectangle within a convex field.
+    """The largest rectangle within a convex field; a large one if lenses bend its sides inward.
 
     Args:
         mask: [h, w], above 0 inside the field.
@@ -187,20 +199,42 @@ def common_field(mask: np.ndarray) -> tuple[slice, slice]:
         width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
         top, bottom = np.unravel_index(np.argmax(np.clip(height, 0, None) * np.clip(width, 0, None)), width.shape)
         edges = rows[top], rows[bottom] + 1, max(left[top], left[bottom]), min(right[top], right[bottom])
-        first, last, start, stop = map(int, edges)
-        found = slice(first, last), slice(start, stop)
+        found = _within(mask, *map(int, edges))
         if min(s.stop - s.start for s in found) >= _LEAST_COMMON:
             return found
     raise RegistrationError("the images have no common field of at least 16x16 pixels.")
 
 
-def warp_pixels(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _within(mask: np.ndarray, top: int, bottom: int, left: int, right: int) -> tuple[slice, slice]:
+    """A rectangle whose sides are moved inward, the emptiest first, until none leaves the field."""
+    while top < bottom and left < right:
+        part = mask[top:bottom, left:right] > 0
+        full = [float(side.mean()) for side in (part[0], part[-1], part[:, 0], part[:, -1])]
+        if min(full) == 1:
+            break
+        emptiest = full.index(min(full))
+        top, bottom = top + (emptiest == 0), bottom - (emptiest == 1)
+        left, right = left + (emptiest == 2), right - (emptiest == 3)
+    return slice(top, bottom), slice(left, right)
+
+
+def warp_pixels(
+    image: np.ndarray,
+    matrix: np.ndarray,
+    size: tuple[int, int],
+    *,
+    source: Lens | None = None,
+    target: Lens | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Warps an image in its own data type, without aliasing; for files rather than for training.
 
     Args:
         image: [h, w, c], uint8, uint16 or floats.
         matrix: from a pixel of the result to the pixel of `image`.
         size: height and width of the result.
+        source: lens of the camera of `image`; the matrix then leads to pixels without distortion.
+        target: lens of the camera whose pixels the result has; the matrix then starts from pixels
+            without distortion.
 
     Returns:
         The warped image [h2, w2, c], the border repeated outside, and a float32 mask [h2, w2, 1] of
@@ -210,12 +244,16 @@ def warp_pixels(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) ->
     area = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
     if area > 1.5:
         x = cv2.GaussianBlur(x, (0, 0), 0.5 * np.sqrt(area**2 - 1))
-    flags, (h, w) = cv2.WARP_INVERSE_MAP, size
     interpolation = cv2.INTER_CUBIC if image.dtype.kind == "u" else cv2.INTER_LINEAR
-    whole = np.asarray(matrix, np.float64)
-    seen = cv2.warpPerspective(x, whole, (w, h), flags=flags | interpolation, borderMode=cv2.BORDER_REPLICATE)
     inside = np.ones(image.shape[:2], np.float32)
-    mask = cv2.warpPerspective(inside, whole, (w, h), flags=flags | cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    if source is None and target is None:
+        whole, shape, inverse = np.asarray(matrix, np.float64), size[::-1], cv2.WARP_INVERSE_MAP
+        seen = cv2.warpPerspective(x, whole, shape, flags=inverse | interpolation, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.warpPerspective(inside, whole, shape, flags=inverse | cv2.INTER_LINEAR)
+    else:
+        at = np.moveaxis(sampling_map(matrix, size, source, target), -1, 0)
+        seen = cv2.remap(x, *at, interpolation, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.remap(inside, *at, cv2.INTER_LINEAR)
     if image.dtype.kind == "u":
         seen = np.clip(np.round(seen), 0, np.iinfo(image.dtype).max)
     return seen.reshape(*size, -1).astype(image.dtype), (mask > 0.99).astype(np.float32)[..., None]

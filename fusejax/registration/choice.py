@@ -11,6 +11,7 @@ from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header
 from fusejax.io.pairing import PairPaths, size_text
 from fusejax.progress import track
 from fusejax.registration.aligner import Grid, RegisterInfrared
+from fusejax.registration.lens import NO_LENS, Lenses
 from fusejax.registration.parallax import Near
 from fusejax.registration.rig import Rig, find_rig
 
@@ -31,6 +32,7 @@ def register_by(
     *,
     grid: Grid = "vi",
     near: Near | None = None,
+    lens: Lenses = NO_LENS,
     say: Callable[[str], None] = print,
 ) -> RegisterInfrared:
     """The step before fusion that a user asks for.
@@ -42,6 +44,7 @@ def register_by(
         pairs: lists the pairs; called for "rig" and "auto" only.
         grid: see `RegisterInfrared`.
         near: see `RegisterInfrared`.
+        lens: see `RegisterInfrared`.
         say: takes a line about what was found.
 
     Returns:
@@ -57,9 +60,9 @@ def register_by(
                 f"--register {register} is none of {', '.join(WORDS)}, nor a file such as the rig.json that `fusejax "
                 "register --rig` writes."
             )
-        return RegisterInfrared(register, grid=grid, near=near)
+        return RegisterInfrared(register, grid=grid, near=near, lens=lens)
     if register == "pair":
-        return RegisterInfrared(grid=grid, near=near)
+        return RegisterInfrared(grid=grid, near=near, lens=lens)
     found = list(pairs())
     sizes = _sizes(found)
     if register == "auto" and (len(found) < LEAST_FOR_RIG or len(set(sizes)) > 1):
@@ -67,7 +70,7 @@ def register_by(
         if near is not None:
             raise ValueError(f"a distance needs a rig, and {why} make none; give --register rig or the file of one.")
         say(f"registration: every pair on its own ({why})")
-        return RegisterInfrared(grid=grid)
+        return RegisterInfrared(grid=grid, lens=lens)
     if odd := next((n for n, size in enumerate(sizes) if size != sizes[0]), None):
         one, other = (" and ".join(size_text(s) for s in sizes[n]) for n in (0, odd))
         raise ValueError(
@@ -75,12 +78,12 @@ def register_by(
             "x height of infrared and visible); give --register pair."
         )
     try:
-        rig = _find(found)
+        rig = _find(found, lens)
     except ValueError as error:
         if register == "rig" or near is not None:
             raise
         say(f"registration: every pair on its own ({error})")
-        return RegisterInfrared(grid=grid)
+        return RegisterInfrared(grid=grid, lens=lens)
     say(f"registration: {rig.images} of {rig.tried} pairs agree on a rig, off by {rig.uncertainty:.1f} pixels or less")
     return RegisterInfrared(rig, grid=grid, near=near)
 
@@ -91,10 +94,11 @@ def _sizes(pairs: Sequence[PairPaths]) -> list[tuple[tuple[int, int], tuple[int,
         return [(header.ir, header.vi) for header in pool.map(lambda pair: read_pair_header(pair, _READ), pairs)]
 
 
-def _find(pairs: Sequence[PairPaths]) -> Rig:
+def _find(pairs: Sequence[PairPaths], lens: Lenses) -> Rig:
     count = min(_SAMPLED, len(pairs))
     sampled = [pairs[(2 * n + 1) * len(pairs) // (2 * count)] for n in range(count)]
-    return find_rig(map(_images, track(sampled, count, description="finding the rig", unit="pairs")))[0]
+    images = map(_images, track(sampled, count, description="finding the rig", unit="pairs"))
+    return find_rig(images, lens=lens)[0]
 
 
 def _images(pair: PairPaths) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from fusejax.io.pairing import PairPaths
 from fusejax.registration.aligner import RegisterInfrared, warp_pixels
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.geometry import resampling
+from fusejax.registration.lens import NO_LENS, Lenses
 from fusejax.registration.refinement import Model
 from fusejax.registration.rig import Rig, rig_of, sharpened, write_rig
 
@@ -51,6 +52,7 @@ def register_folder(
     scales: tuple[float, float] = (0.55, 1.6),
     rotations: tuple[float, float] = (-9.0, 9.0),
     rig: bool = False,
+    lens: Lenses = NO_LENS,
     overwrite: bool = False,
     options: SourceOptions | None = None,
 ) -> RegisteredFolder:
@@ -71,6 +73,8 @@ def register_folder(
         scales: see `estimate`.
         rotations: see `estimate`.
         rig: find one transform for all pairs.
+        lens: distortion of the cameras. Matrices are then between pixels without distortion;
+            written images lie on the visible ones as these were taken.
         overwrite: replace existing files.
         options: how files are read.
 
@@ -93,15 +97,16 @@ def register_folder(
     for one in pairs:
         images_of = _read(one, options)
         sizes.append(tuple(x.shape[:2] for x in images_of))
-        found[one.id] = estimate(*images_of, model=model, scales=scales, rotations=rotations)
+        found[one.id] = estimate(*lens.straight(*images_of), model=model, scales=scales, rotations=rotations)
     common = rig_of(list(found.values()), sizes) if rig else None
     if common is not None:
         agree = [one for one in pairs if common.agrees(found[one.id])]
-        common = sharpened(common, [_read(one, options) for one in agree[:: -(-len(agree) // 32)]])
+        seen = [lens.straight(*_read(one, options)) for one in agree[:: -(-len(agree) // 32)]]
+        common = dataclasses.replace(sharpened(common, seen), lens=lens)
     written = []
     for one, name in zip(pairs, names, strict=True):
         if common is not None or not found[one.id].refused:
-            written += _write(out, name, *_read(one, options), (common or found[one.id]).matrix)
+            written += _write(out, name, *_read(one, options), (common or found[one.id]).matrix, lens)
     values = {name: dataclasses.asdict(f) | {"matrix": f.matrix.tolist()} for name, f in found.items()}
     for one in values.values():
         one["uncertainty"] = one["uncertainty"] if np.isfinite(one["uncertainty"]) else None
@@ -117,8 +122,9 @@ def _read(one: PairPaths, options: SourceOptions) -> tuple[np.ndarray, np.ndarra
     return as_infrared(images.ir), images.vi
 
 
-def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndarray) -> list[Path]:
-    warped, mask = warp_pixels(ir, matrix, vi.shape[:2])
+def _write(out: Path, name: str, ir: np.ndarray, vi: np.ndarray, matrix: np.ndarray, lens: Lenses) -> list[Path]:
+    known = lens.scaled(ir.shape[:2], vi.shape[:2])
+    warped, mask = warp_pixels(ir, matrix, vi.shape[:2], source=known.ir, target=known.vi)
     if warped.dtype.kind == "f":
         low, high = np.percentile(warped, [0.1, 99.9])
         warped = np.round(65535 * np.clip((warped - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint16)

@@ -14,11 +14,13 @@ from fusejax.io.outputs import write_complete
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.fitting import NEAR, fit, halves, spread, summed, surfaces
 from fusejax.registration.geometry import corners, map_points, resampling
+from fusejax.registration.lens import NO_LENS, Lenses
+from fusejax.registration.lens_files import lenses_of
 from fusejax.registration.refinement import Model
 from fusejax.registration.trust import uncertainty
 from fusejax.registration.views import Pyramid, gray
 
-_FORMAT = 1
+_FORMAT, _WITH_LENS = 1, 2  # a version that knows no lenses must not read a rig that has them
 _ASPECT = 0.01  # relative difference of aspect ratios that still counts as the same
 _USED = 32  # pairs whose correlation is added
 _AGREE = 5.0  # pixels at the corners within which pairs vote for each other
@@ -32,13 +34,15 @@ class Rig:
     their parallax.
 
     Attributes:
-        matrix: 3x3, from a visible pixel (x, y) to the infrared pixel of the same point.
+        matrix: 3x3, from a visible pixel (x, y) to the infrared pixel of the same point; with
+            lenses, both in images without distortion.
         ir_size: height and width of the infrared images it was found on.
         vi_size: height and width of the visible images.
         model: which transforms were allowed.
         uncertainty: estimated error at the corners, in pixels of the visible image.
         images: number of pairs that agree on the transform.
         tried: number of pairs that were registered.
+        lens: distortion of the cameras, for images of any size of the same aspect ratio.
     """
 
     matrix: np.ndarray
@@ -48,6 +52,7 @@ class Rig:
     uncertainty: float
     images: int
     tried: int
+    lens: Lenses = NO_LENS
 
     def agrees(self, found: Registration) -> bool:
         """Whether a pair's own transform is within 5 pixels of the rig's at the corners."""
@@ -89,7 +94,11 @@ class Rig:
 
 
 def find_rig(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], *, model: Model = "homography", **ranges: Any
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    *,
+    model: Model = "homography",
+    lens: Lenses = NO_LENS,
+    **ranges: Any,
 ) -> tuple[Rig, list[Registration]]:
     """Finds the transform that most pairs of a rig agree on.
 
@@ -100,13 +109,15 @@ def find_rig(
     Args:
         pairs: infrared and visible images, as for `estimate`, all of one size per camera.
         model: which transforms are allowed.
+        lens: distortion of the cameras, which is undone first.
         **ranges: `scales` and `rotations` of `estimate`.
 
     Returns:
         The rig, and what each pair said.
 
     Raises:
-        ValueError: if there is no pair, if sizes differ, or if fewer than half of the pairs agree.
+        ValueError: if there is no pair, if sizes differ, if fewer than half of the pairs agree, or
+            if a lens is for images of another aspect ratio.
     """
     found, kept, sizes = [], [], None
     for ir, vi in pairs:
@@ -114,12 +125,13 @@ def find_rig(
         if sizes not in (None, here):
             raise ValueError(f"pair {len(found)} has sizes {here}, the first one {sizes}; a rig needs equal sizes.")
         sizes = here
-        found.append(estimate(ir, vi, model=model, **ranges))
+        seen = lens.straight(np.asarray(ir), np.asarray(vi))
+        found.append(estimate(*seen, model=model, **ranges))
         if not found[-1].refused and len(kept) < 2 * _USED:
-            kept.append((found[-1], (ir, vi)))
+            kept.append((found[-1], seen))
     if sizes is None:
         raise ValueError("there are no pairs; a rig needs at least one.")
-    rig = rig_of(found, [sizes] * len(found))
+    rig = dataclasses.replace(rig_of(found, [sizes] * len(found)), lens=lens)
     return sharpened(rig, [pair for one, pair in kept if rig.agrees(one)]), found
 
 
@@ -164,7 +176,8 @@ def sharpened(rig: Rig, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Rig:
 
     Args:
         rig: a rig within about 5 pixels.
-        pairs: infrared and visible images that agree with it; 32 of them are used.
+        pairs: infrared and visible images without distortion that agree with it; 32 of them are
+            used.
 
     Returns:
         The rig with its uncertainty; unchanged if there is no pair.
@@ -213,9 +226,11 @@ def write_rig(path: str | Path, rig: Rig) -> None:
     """
     values = dataclasses.asdict(rig) | {
         "matrix": rig.matrix.tolist(),
-        "format": _FORMAT,
+        "format": _WITH_LENS if rig.lens else _FORMAT,
         "fusejax": fusejax.__version__,
     }
+    if not rig.lens:
+        del values["lens"]
     values["checksum"] = _checksum(values)
     write_complete(path, json.dumps(values, indent=1) + "\n")
 
@@ -239,18 +254,21 @@ def read_rig(path: str | Path) -> Rig:
         values = read_json(path)
     except ValueError as error:
         raise ValueError(f"{path} is no rig: {error}; find the rig again.") from error
-    names = {field.name for field in dataclasses.fields(Rig)}
+    names = {field.name for field in dataclasses.fields(Rig)} - {"lens"}
     if not isinstance(values, dict) or not names <= set(values):
         lacking = sorted(names - set(values)) if isinstance(values, dict) else "every field"
         raise ValueError(f"{path} is no rig: it lacks {lacking}; find the rig again.")
-    if values.get("format") != _FORMAT:
-        raise ValueError(f"{path} has format {values.get('format')}; this version reads format {_FORMAT}.")
+    if values.get("format") not in (_FORMAT, _WITH_LENS):
+        raise ValueError(f"{path} has format {values.get('format')}; this version reads {_FORMAT} and {_WITH_LENS}.")
     if values.pop("checksum", None) != _checksum(values):
         raise ValueError(f"{path} does not fit its checksum: it is damaged or was changed; find the rig again.")
     kept: dict[str, Any] = {name: values[name] for name in names}
     kept |= {name: tuple(values[name]) for name in ("ir_size", "vi_size")}
     kept["matrix"] = np.array(values["matrix"], np.float64)
-    return Rig(**kept)
+    try:
+        return Rig(**kept, lens=lenses_of(values.get("lens")))
+    except ValueError as error:
+        raise ValueError(f"{path} has a damaged lens: {error}") from error
 
 
 def _checksum(values: dict[str, Any]) -> str:

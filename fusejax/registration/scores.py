@@ -17,7 +17,8 @@ from fusejax.ops.color import rgb_to_luma
 from fusejax.progress import track
 from fusejax.registration import measures
 from fusejax.registration.aligner import RegisterInfrared, warp_pixels
-from fusejax.registration.geometry import resampling
+from fusejax.registration.geometry import map_points, resampling
+from fusejax.registration.lens import NO_LENS, Lenses, lens_points
 from fusejax.registration.residual import is_aligned
 
 FILES = ("registration.csv", "registration.json")
@@ -149,9 +150,11 @@ def measure_alignment(
             try:
                 if s and step is not None:
                     matrix = step.transform(images.ir, images.vi)
+                    lens = step.lens.scaled(ir.shape[:2], vi.shape[:2])
                 else:
+                    lens = NO_LENS
                     matrix = resampling(ir.shape[1] / vi.shape[1], ir.shape[0] / vi.shape[0])
-                found, note = _measure(ir, vi, matrix, known.get(pair.id))
+                found, note = _measure(ir, vi, matrix, lens, known.get(pair.id))
             except AlignError as error:
                 notes[label] = str(error)
                 continue
@@ -162,10 +165,14 @@ def measure_alignment(
 
 
 def _measure(
-    ir: np.ndarray, vi: np.ndarray, matrix: np.ndarray, truth: np.ndarray | tuple[np.ndarray, np.ndarray] | None
+    ir: np.ndarray,
+    vi: np.ndarray,
+    matrix: np.ndarray,
+    lens: Lenses,
+    truth: np.ndarray | tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[dict[str, float], str]:
     size = vi.shape[:2]
-    warped, mask = warp_pixels(ir, matrix, size)
+    warped, mask = warp_pixels(ir, matrix, size, source=lens.ir, target=lens.vi)
     inside = mask[..., 0] > 0
     gray = rgb_to_luma(vi.astype(np.float32))[..., 0] if vi.shape[-1] == 3 else vi[..., 0].astype(np.float32)
     a, b = np.where(inside, warped[..., 0].astype(np.float64), np.nan), gray.astype(np.float64)
@@ -178,7 +185,12 @@ def _measure(
         "overlap": float(inside.mean()),
     }
     if isinstance(truth, tuple):
-        found["landmark"] = measures.landmark_error(matrix, *truth)
+        vi_points, ir_points = truth
+        if lens.vi is not None:
+            vi_points = lens_points(vi_points, lens.vi, inverse=True)
+        at = map_points(matrix, vi_points)
+        at = at if lens.ir is None else lens_points(at, lens.ir)
+        found["landmark"] = measures.landmark_error(np.eye(3), at, ir_points)
     elif truth is not None:
         found["corner"] = measures.corner_error(matrix, truth, size=size)
         found["endpoint"] = measures.endpoint_error(matrix, truth, size=size)
