@@ -251,9 +251,9 @@ def warp_pixels(
         seen = cv2.warpPerspective(x, whole, shape, flags=inverse | interpolation, borderMode=cv2.BORDER_REPLICATE)
         mask = cv2.warpPerspective(inside, whole, shape, flags=inverse | cv2.INTER_LINEAR)
     else:
-        at = np.moveaxis(sampling_map(matrix, size, source, target), -1, 0)
-        seen = cv2.remap(x, *at, interpolation, borderMode=cv2.BORDER_REPLICATE)
-        mask = cv2.remap(inside, *at, cv2.INTER_LINEAR)
+        columns, rows = np.moveaxis(sampling_map(matrix, size, source, target), -1, 0)
+        seen = cv2.remap(x, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
+        mask = cv2.remap(inside, columns, rows, cv2.INTER_LINEAR)
     if image.dtype.kind == "u":
         seen = np.clip(np.round(seen), 0, np.iinfo(image.dtype).max)
     return seen.reshape(*size, -1).astype(image.dtype), (mask > 0.99).astype(np.float32)[..., None]
