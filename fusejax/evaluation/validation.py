@@ -85,7 +85,7 @@ class Validation:
             sums = multihost_utils.process_allgather(sums).sum(axis=0)
         means = np.where(sums[1] > 0, sums[0] / np.maximum(sums[1], 1), np.nan)
         if self._views is not None and jax.process_index() == 0:
-            drawn["training crops"] = self._views.crops(self._fuser.fuse_luma)
+            drawn["training_crops"] = self._views.crops(self._fuser.fuse_luma)
         return dict(zip(USUAL, means.tolist(), strict=True)), drawn
 
     def _samples(self, drawn: dict[str, RgbImage]) -> Iterator[Callable[[], Sample]]:

@@ -55,7 +55,14 @@ class Rig:
     lens: Lenses = NO_LENS
 
     def agrees(self, found: Registration) -> bool:
-        """Whether a pair's own transform is within 5 pixels of the rig's at the corners."""
+        """Whether a pair's own transform is within 5 pixels of the rig's at the corners.
+
+        Args:
+            found: the pair's transform, for images of the rig's sizes.
+
+        Returns:
+            False also if its uncertainty is infinite.
+        """
         frame = corners(self.vi_size)
         gap = np.linalg.norm(map_points(self.matrix, frame) - map_points(found.matrix, frame), axis=1).mean()
         return bool(np.isfinite(found.uncertainty) and gap < _AGREE)

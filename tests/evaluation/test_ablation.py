@@ -164,7 +164,7 @@ def test_sets_with_boxes_list_the_average_and_the_bound(boxed, tmp_path, monkeyp
 
 def test_unknown_names_and_bad_numbers_are_refused(tmp_path, capsys):
     for arguments, message in [
-        (["nosuch"], "nosuch is neither a file nor a shipped configuration; known: angle, com_mask"),
+        (["nosuch"], "nosuch is neither a file nor a shipped configuration; known: across_sets, angle, angular_parts,"),
         ([CONFIG, "--seeds", "0"], "seeds is 0; it must be at least 1"),
         ([CONFIG, "--length", "0"], "length is 0; it must be at least 1"),
         ([CONFIG, "--only", "per axes"], "no variant is named 'per axes'; known: conventional, per axis"),

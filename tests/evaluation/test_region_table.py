@@ -112,7 +112,7 @@ def test_classes_choose_the_boxes(pairs, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "inside boxes of LAMP: means over 1 images" in printed and "3 of 4 skipped" in printed
     assert {name for name, _ in rows_of(tmp_path / "lamps")} == {"night_000001"}
-    images = {path.stem: path for path in (pairs / "ir").iterdir()}
+    images = {path.stem: SIZE for path in (pairs / "ir").iterdir()}
     every = read_region_boxes(pairs / "boxes", images, ())
     people = read_region_boxes(pairs / "boxes", images, ("person",))
     cars = read_region_boxes(pairs / "boxes", images, ("car",))
@@ -158,7 +158,7 @@ def test_boxes_between_pixel_centers_count_as_none(tmp_path):
     write_image(tmp_path / "a.png", np.zeros(SIZE, np.uint8))
     entries = [{"label": "car", "xyxy": xyxy} for xyxy in ([0.6, 0, 1.4, 9], [3, 2.5, 5, 3.5], [3, 2.6, 5, 3.5])]
     (tmp_path / "a.json").write_text(json.dumps(entries))
-    found = read_region_boxes(tmp_path, {"a": tmp_path / "a.png"}, ())["a"]
+    found = read_region_boxes(tmp_path, {"a": SIZE}, ())["a"]
     assert found.tolist() == [[3, 2.5, 5, 3.5]]
     assert region_mask(found, height=SIZE[0], width=SIZE[1]).sum() == 2
 

@@ -202,7 +202,8 @@ def test_pairs_stay_in_order_however_many_are_read_ahead(ahead):
 
 @pytest.mark.slow
 def test_large_images_are_fused_one_after_the_other(pairs, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "_PIXELS_IN_FLIGHT", 100)
+    for module in (folder, folder_ranges):
+        monkeypatch.setattr(module, "PIXELS_IN_FLIGHT", 100)
     result = fuse_folder(pairs / "ir", pairs / "vi", tmp_path / "out", weights=weights, tile="16")
     for path in result.written:
         alone = Fuser.load(weights, tile=16).fuse(*(read_image(pairs / kind / path.name) for kind in ("ir", "vi")))

@@ -21,7 +21,7 @@ from fusejax.io.video_times import Clock, _rate
 
 av = pytest.importorskip("av")
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program makes the file")
-B_FRAMES = {"bf": "2", "x264-params": "b-adapt=0:scenecut=0"}
+B_FRAMES = {"bf": "2", "x264-params": "b-adapt=0:scenecut=0:threads=1"}
 
 
 def pair_of(path):
