@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+from jaxtyping import Float64, Real, Shaped
 
 from fusejax.registration.geometry import map_points, resampling
 
@@ -108,11 +109,24 @@ class Lenses:
         return self.ir is not None or self.vi is not None
 
     def scaled(self, ir_size: tuple[int, int], vi_size: tuple[int, int]) -> "Lenses":
-        """Both lenses for images of these heights and widths; raises what `Lens.scaled` raises."""
+        """Both lenses for images at other resolutions.
+
+        Args:
+            ir_size: height and width of infrared images.
+            vi_size: height and width of visible images.
+
+        Returns:
+            The lenses at these sizes.
+
+        Raises:
+            ValueError: if an aspect ratio differs.
+        """
         sizes = {"ir": ir_size, "vi": vi_size}
         return Lenses(**{n: None if (one := getattr(self, n)) is None else one.scaled(s) for n, s in sizes.items()})
 
-    def straight(self, ir: np.ndarray, vi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def straight(
+        self, ir: Shaped[np.ndarray, "h w *c"], vi: Shaped[np.ndarray, "H W *C"]
+    ) -> tuple[Shaped[np.ndarray, "h w *c"], Shaped[np.ndarray, "H W *C"]]:
         """Both images as cameras without distortion see them, for finding transforms.
 
         Args:
@@ -134,7 +148,7 @@ NO_LENS = Lenses()
 """Cameras that do not distort."""
 
 
-def lens_points(points: np.ndarray, lens: Lens, *, inverse: bool = False) -> np.ndarray:
+def lens_points(points: Real[np.ndarray, "n 2"], lens: Lens, *, inverse: bool = False) -> Float64[np.ndarray, "n 2"]:
     """Where a lens puts points.
 
     Args:

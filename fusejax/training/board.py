@@ -9,6 +9,7 @@ import numpy as np
 from etils import epath
 from jaxtyping import UInt8
 
+from fusejax.io.outputs import write_complete
 from fusejax.io.run_log import is_remote
 
 _SECONDS_BETWEEN_FLUSHES = 30.0
@@ -108,7 +109,7 @@ class WandbBoard:
         known = file.read_text().strip() if file.exists() else ""
         identifier = known or secrets.token_hex(4)
         if not known:
-            file.write_text(identifier)
+            write_complete(file, identifier)
         self._run = wandb.init(
             project=project,
             id=identifier,
