@@ -115,7 +115,8 @@ def _file(name: str, runtime: str, folder: Path) -> Path:
     kind, precision = runtime.split()
     if kind == "JAX":
         return WEIGHTS / f"{name}.safetensors"
-    export_weights(name, folder / "weights.onnx", format="onnx", precision=precision)  # type: ignore[arg-type]
+    half = precision == "float16"
+    export_weights(name, folder / "weights.onnx", format="onnx", precision="float16" if half else "float32")
     return folder / "weights.onnx"
 
 
