@@ -2,8 +2,61 @@
 
 import threading
 from collections import deque
+from typing import Generic, TypeVar
 
 from fusejax.inference.time_pairing import Timed
+
+_Frame = TypeVar("_Frame")
+_MANY = 3  # frames that may wait all the time; more would be shown too late
+_BURST = 1.0  # seconds for which more may wait, because the machine was busy with something else
+
+
+class Waiting(Generic[_Frame]):
+    """Visible frames that wait for their turn; for two threads.
+
+    A machine that is busy for a moment catches up, with the next frames shown late. One that is too
+    slow would show all frames late, so that frames are dropped then.
+    """
+
+    def __init__(self):
+        """Starts without frames."""
+        self._frames: deque[_Frame] = deque()
+        self._behind: float | None = None  # since when frames wait of which there once were more than _MANY
+        self._arrived = threading.Condition()
+
+    def put(self, frame: _Frame, now: float) -> int:
+        """Adds a frame; the number of frames that were dropped for it, the oldest first.
+
+        Args:
+            frame: the latest frame.
+            now: seconds of a monotonic clock.
+        """
+        with self._arrived:
+            self._frames.append(frame)
+            self._arrived.notify()
+            if len(self._frames) <= _MANY:
+                return 0
+            self._behind = now if self._behind is None else self._behind
+            if now - self._behind < _BURST:
+                return 0
+            late = len(self._frames) - _MANY
+            for _ in range(late):
+                self._frames.popleft()
+            return late
+
+    def take(self, patience: float) -> _Frame | None:
+        """The oldest frame; None if there is none within `patience` seconds."""
+        with self._arrived:
+            if not self._frames:  # all of them have been taken in time
+                self._behind = None
+            self._arrived.wait_for(lambda: len(self._frames) > 0, timeout=patience)
+            return self._frames.popleft() if self._frames else None
+
+    def clear(self) -> None:
+        """Forgets all frames."""
+        with self._arrived:
+            self._frames.clear()
+            self._behind = None
 
 
 class Partners:

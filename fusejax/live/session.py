@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections import deque
 from collections.abc import Sequence
-from threading import Condition
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,7 +19,7 @@ from fusejax.io.pairing import size_text
 from fusejax.io.pyav import VideoError
 from fusejax.io.video_writing import from_pixels
 from fusejax.live.controls import Controls, Settings
-from fusejax.live.pairing import Partners
+from fusejax.live.pairing import Partners, Waiting
 from fusejax.live.ranges import LiveRange
 from fusejax.live.sources import Address, LiveFrame, Playback, Source
 from fusejax.live.statistics import Statistics, Summary
@@ -29,7 +27,6 @@ from fusejax.live.statistics import Statistics, Summary
 if TYPE_CHECKING:
     import av
 
-_WAITING = 3  # visible frames that may wait; more would be shown too late
 _PATIENCE = 0.05  # seconds to wait for an infrared frame that is due
 _LEAD = 0.05  # seconds until files begin to play
 
@@ -111,8 +108,7 @@ class Session:
             align=align,
         )
         self._partners = Partners(offset=self.options.offset, bound=self.options.hold)
-        self._waiting: deque[LiveFrame] = deque()
-        self._arrived = Condition()
+        self._waiting = Waiting()
         self.ir = Source(ir, self._partners.put, timeout=self.options.timeout)
         self.vi = Source(vi, self._take, timeout=self.options.timeout)
         self._size, self._before = (0, 0), 0.0
@@ -133,7 +129,7 @@ class Session:
             self._open()
             last = time.monotonic()
             while not self.controls.stop.is_set():
-                frame = self._next()
+                frame = self._waiting.take(0.1)
                 if frame is not None and self._fuse(frame):
                     last = time.monotonic()
                 if self._has_ended(frame):
@@ -178,25 +174,15 @@ class Session:
         vi_y = vi.luma()
         self._frames.warm_up(*self._size)
         settle(initial_state(*self._size), vi_y[None], vi_y[None], vi_y[None], 0.0, 0.1)
-        with self._arrived:
-            self._waiting.clear()
+        self._waiting.clear()
         playback = Playback(time.monotonic() + _LEAD)
         for source in sources:
             source.play(playback)
 
     def _take(self, frame: LiveFrame) -> None:
         """Queues a visible frame; called in the thread of the source."""
-        with self._arrived:
-            self._waiting.append(frame)
-            if len(self._waiting) > _WAITING:
-                self._waiting.popleft()
-                self.statistics.drop("too late")
-            self._arrived.notify()
-
-    def _next(self) -> LiveFrame | None:
-        with self._arrived:
-            self._arrived.wait_for(lambda: len(self._waiting) > 0, timeout=0.1)
-            return self._waiting.popleft() if self._waiting else None
+        if late := self._waiting.put(frame, time.monotonic()):
+            self.statistics.drop("too late", late)
 
     def _fuse(self, visible: LiveFrame) -> bool:
         """Fuses and shows a frame; whether it could."""

@@ -10,7 +10,7 @@ import pytest
 from fusejax.inference.time_pairing import hold_last
 from fusejax.live.clock import StreamClock
 from fusejax.live.controls import Controls, Settings
-from fusejax.live.pairing import Partners
+from fusejax.live.pairing import Partners, Waiting
 from fusejax.live.ranges import LiveRange
 from fusejax.live.sources import Playback
 from fusejax.live.statistics import Statistics
@@ -147,6 +147,20 @@ def test_settings_that_make_no_sense_change_nothing(change):
     with pytest.raises(ValueError, match=f"{next(iter(change))}.*; (give|there are)"):
         controls.change(recording=True, **change) if "recording" not in change else controls.change(**change)
     assert controls.settings == Settings()
+
+
+def test_a_short_pause_drops_no_frame_and_a_machine_that_is_too_slow_shows_recent_ones():
+    busy = Waiting()
+    assert sum(busy.put(Stamp(k / 30), k / 30) for k in range(25)) == 0  # nothing is taken for 0.8 s
+    assert [busy.take(0).seconds for _ in range(25)] == [k / 30 for k in range(25)]
+    assert busy.take(0) is None
+    slow, dropped, ages = Waiting(), 0, []
+    for k in range(300):  # every third frame can be fused
+        dropped += slow.put(Stamp(k / 30), k / 30)
+        if k % 3 == 0:
+            ages.append(k / 30 - slow.take(0).seconds)
+    assert max(ages) < 1.2 and max(ages[20:]) < 0.2
+    assert 185 <= dropped <= 200
 
 
 def test_files_that_cannot_be_played_in_time_stay_together():
