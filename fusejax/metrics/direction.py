@@ -39,7 +39,9 @@ def merit(metric: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray,
         [-0.5, -0.0, -0.25]
     """
     better = _info(metric).better
-    return -np.abs(values - 1.0) if better == "closer to 1" else values if better == "higher" else -values
+    if better.startswith("closer to "):
+        return -np.abs(values - float(better.removeprefix("closer to ")))
+    return values if better == "higher" else -values
 
 
 def _info(metric: str) -> MetricInfo:

@@ -132,8 +132,8 @@ def veil(fused: Luma, ir: Luma, vi_y: Luma, *, extent: Extent | None = None) -> 
         extent: height and width of the images, if the arrays are larger.
 
     Returns:
-        One value per image, -255..255 levels, lower is better; NaN if such areas are less than 2%
-        of the image.
+        One value per image, -255..255 levels, 0 is best: below, dark places got darker; NaN if such
+        areas are less than 2% of the image.
     """
     size = valid_size(fused, extent)
     fused_plane, ir_plane, vi_plane = (x[..., 0] for x in (fused, ir, vi_y))

@@ -20,7 +20,7 @@ class MetricInfo:
     title: str
     family: str
     values: str
-    better: Literal["higher", "lower", "closer to 1"]
+    better: Literal["higher", "lower", "closer to 0", "closer to 1"]
     source: str
     undefined: str = "never"
 
@@ -237,8 +237,8 @@ METRICS: dict[str, MetricInfo] = {
     "veil": MetricInfo(
         title="lift of the darkest 30% without infrared structure",
         family="look",
-        values="-255..255 levels",
-        better="lower",
+        values="-255..255 levels; negative where dark places get darker",
+        better="closer to 0",
         source="our own",
         undefined="such areas are less than 2% of the image",
     ),

@@ -70,13 +70,13 @@ def merits(metric: str, values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray
 
 
 def better(metric: str) -> str:
-    """Which values are better, in words: "higher", "lower" or "closer to 1"."""
+    """Which values are better, in words: "higher", "lower", or "closer to" a number."""
     return "lower" if metric in _LOWER else (METRICS | TEMPORAL_METRICS)[metric.removeprefix("ROI-")].better
 
 
 def arrow(metric: str) -> str:
     """The same as a sign for the heads of tables."""
-    return {"higher": "↑", "lower": "↓"}.get(better(metric), "→1")
+    return {"higher": "↑", "lower": "↓"}.get(better(metric)) or better(metric).replace("closer to ", "→")
 
 
 def rank(tables: Sequence[Scores], *, known: Known | None = None, draws: int = DRAWS) -> Ranking:

@@ -46,7 +46,7 @@ class Table:
 
     Attributes:
         caption: what the numbers are.
-        header: names of the columns; "↑", "↓" and "→1" say which values are better.
+        header: names of the columns; "↑", "↓", "→0" and "→1" say which values are better.
         rows: as many cells as columns; the first is a name.
         notes: sentences about the table.
         name: name of the set of images; empty if there is only one.

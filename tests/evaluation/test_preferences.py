@@ -80,11 +80,11 @@ def test_metrics_that_predict_choices_are_found():
 
 
 def test_scores_become_merits_by_convention_set_and_image():
-    """Lower is better for veil, and saturation is best at 1."""
+    """Veil is best at 0, below and above which it is a fault, and saturation at 1."""
     values = np.array([[[[3.0, 0.9]]], [[[-1.0, 1.3]]]])
     scores = Scores(("a", "b"), ("x",), ("veil", "saturation"), values, "look", name="night")
     found = merits([scores, dataclasses.replace(scores, name="", convention="")])
-    assert found["look veil"] == {("a", "night/x"): -3.0, ("b", "night/x"): 1.0}
+    assert found["look veil"] == {("a", "night/x"): -3.0, ("b", "night/x"): -1.0}
     assert found["saturation"] == pytest.approx({("a", "x"): -0.1, ("b", "x"): -0.3})
 
 

@@ -160,5 +160,6 @@ def test_directions_and_defaults():
     assert [higher_is_better(name) for name in NAMES] == [True, False, False, False, False]
     values = np.array([0.8, 1.0, 1.5, np.nan])
     np.testing.assert_allclose(merit("saturation", values), [-0.2, 0.0, -0.5, np.nan])
-    np.testing.assert_array_equal(merit("veil", values), -values)
+    np.testing.assert_array_equal(merit("veil", values - 1.0), -np.abs(values - 1.0))
+    np.testing.assert_array_equal(merit("cancelled", values), -values)
     np.testing.assert_array_equal(merit("kept", values), values)
