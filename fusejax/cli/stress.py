@@ -8,11 +8,11 @@ from fusejax.cli.parsing import ConventionName, Repeated, flat, parse
 from fusejax.cli.registering import RegisterFlags, Registering
 from fusejax.evaluation.methods import name_methods
 from fusejax.evaluation.results import CLEAN
-from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders, write_inputs
+from fusejax.evaluation.stress import CHANGE, METRICS, StressResult, stress_folders
+from fusejax.evaluation.stress_inputs import write_inputs
 from fusejax.inference.thermal import RangeOption
 from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.io.pair_finding import find_pairs
-from fusejax.io.pairing import PairPaths
 from fusejax.report.curves import curve_name, draw_curves, draw_grid
 from fusejax.report.files import SCORE_FILES, TABLE_FILES, write_tables
 from fusejax.report.markdown import markdown
@@ -109,10 +109,6 @@ def stress_command(options: StressOptions) -> None:
     print(markdown([*board, summary], head=head))
     files = (*TABLE_FILES, *SCORE_FILES, _GRID, *(path.name for path in curves))
     print(f"written to {options.out}: {', '.join(files)}")
-
-
-def _pairs(options: StressOptions) -> list[PairPaths]:
-    return find_pairs(*options.sources, sources=options.reading, quiet=True)[0]
 
 
 def stress_tables(result: StressResult) -> tuple[Table, Table]:

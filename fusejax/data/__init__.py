@@ -10,7 +10,8 @@ with epy.lazy_api_imports(globals()):
     from fusejax.data.alignment_folders import AlignedFolders, align_folders
     from fusejax.data.alignment_plan import AlignedPatches, AlignPlan, load_plan, make_plan, save_plan
     from fusejax.data.config import ComMaskConfig, DataConfig
-    from fusejax.data.folders import PairFolder, find_pair_folders
+    from fusejax.data.folders import PairFolder
+    from fusejax.data.layouts import find_pair_folders
     from fusejax.data.masking import com_mask
     from fusejax.data.pipeline import open_sources, open_validation, training_batches
     from fusejax.data.synthetic import SyntheticPairs, synthetic_pair, write_synthetic_folder

@@ -3,9 +3,10 @@
 `results` holds the table that all of them fill, `score_files` its files, and `methods` names what
 is scored. `folder`, `video` and `regions` score images that exist, with the infrared values of
 `sources`. `degradations` and `conditions` define degraded sources, `attack` the adversarial noise,
-and `stress` scores methods (`tested`) on them. `comparison` covers several data sets. `ablation`
-describes an ablation as data, `variants` helps to define the variants, `preparation` lists what
-must exist first, and `run` trains and scores them. `validation` scores during training.
+`stress` scores methods (`tested`) on them, and `stress_inputs` writes them for methods elsewhere.
+`comparison` covers several data sets. `ablation` describes an ablation as data, `variants` helps
+to define the variants, `preparation` lists what must exist first, and `run` trains and scores them.
+`validation` scores during training.
 """
 
 from etils import epy

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.data.folders import find_pair_folders
+from fusejax.data.layouts import find_pair_folders
 from fusejax.evaluation.folder import evaluate_folders, metrics_by_convention
 from fusejax.evaluation.methods import Given, GivenBackends, fuse_methods, name_methods
 from fusejax.evaluation.results import STRETCHED, Evaluation

@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -127,6 +127,23 @@ CONDITIONS: tuple[Condition, ...] = tuple(
     for source in _SOURCES[name]
     for level in range(1, len(kind.strengths) + 1)
 )
+
+
+def choose_conditions(kinds: Sequence[str] | None) -> tuple[Condition, ...]:
+    """The conditions of the given degradations; all by default.
+
+    Args:
+        kinds: names of degradations in `KINDS`.
+
+    Raises:
+        ValueError: for unknown names, or if none is given.
+    """
+    if kinds is None:
+        return CONDITIONS
+    if not kinds or (unknown := [kind for kind in kinds if kind not in KINDS]):
+        named = ", ".join(unknown) if kinds else "none"
+        raise ValueError(f"degradations: {named}; known are {', '.join(KINDS)}.")
+    return tuple(condition for condition in CONDITIONS if condition.kind in kinds)
 
 
 def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple[Pixels, Pixels]:

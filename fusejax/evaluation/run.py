@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fusejax.data.config import OBJECT_CLASSES
-from fusejax.data.folders import PairFolder, find_modalities
+from fusejax.data.folders import PairFolder
+from fusejax.data.layouts import find_modalities
 from fusejax.evaluation.ablation import Ablation, run_folder
 from fusejax.evaluation.folder import collect_scores, evaluate_folders
 from fusejax.evaluation.loop import Sample, make_sample, score_samples

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +12,7 @@ from fusejax.inference.folder_ranges import find_ranges
 from fusejax.inference.pair_arrays import align_all
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, to_unit
 from fusejax.io.images import as_infrared, resample, to_float
+from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header
 from fusejax.io.pairing import PairPaths
 
@@ -81,3 +83,31 @@ def choose_reading(
     headers = {pair: read_pair_header(pair, options) for pair in pairs}
     ranges = find_ranges(headers, check_range(ir_range), options, quiet=quiet)
     return Reading(ranges, polarity, options, align)
+
+
+def choose_pairs(
+    ir: str | Path,
+    vi: str | Path | None,
+    *,
+    count: int | None,
+    align: Aligner | None = None,
+    options: SourceOptions = AS_STORED,
+) -> list[PairPaths]:
+    """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
+
+    Args:
+        ir: see `fusejax.evaluation.stress_folders`.
+        vi: see there.
+        count: number of pairs.
+        align: the step before fusion, which may allow unequal sizes.
+        options: how the sources are read.
+
+    Raises:
+        ValueError: if the folders do not match, or `count` is below 1.
+    """
+    found, _ = find_pairs(ir, vi, same_size=align is None or not align.any_size, sources=options)
+    if count is None or count >= len(found):
+        return found
+    if count < 1:
+        raise ValueError(f"pairs is {count}; it must be at least 1.")
+    return [found[n * len(found) // count] for n in range(count)]

@@ -1,29 +1,24 @@
 """The study: every method under every condition, scored against the clean sources."""
 
 import dataclasses
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fusejax.evaluation.attack import STEPS
-from fusejax.evaluation.conditions import CONDITIONS, KINDS, SEED, Condition
+from fusejax.evaluation.conditions import KINDS, SEED, Condition, choose_conditions
 from fusejax.evaluation.loop import Sample, make_sample, score_samples
-from fusejax.evaluation.methods import Given, GivenBackends, Method, name_methods
+from fusejax.evaluation.methods import Given, GivenBackends, name_methods
 from fusejax.evaluation.results import CLEAN, Group, Scores, printable
-from fusejax.evaluation.sources import AS_STORED, Reading, choose_reading
-from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods
+from fusejax.evaluation.sources import AS_STORED, choose_pairs, choose_reading
+from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods, read_clean
 from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
-from fusejax.io.images import from_float, to_float, write_image
-from fusejax.io.outputs import check_out, write_complete
-from fusejax.io.pair_finding import find_pairs
+from fusejax.io.images import to_float
 from fusejax.io.pair_images import SourceOptions
-from fusejax.io.pairing import PairPaths
 from fusejax.metrics.evaluation import chosen_metrics
 from fusejax.ops.color import rgb_to_luma
 from fusejax.progress import track
@@ -34,8 +29,6 @@ METRICS = ("MI", "VIF", "Qabf", "SSIM")
 
 # Thumbnails show the first pair at this level, if a degradation has that many levels.
 _SHOWN_LEVEL = 3
-_DESCRIPTION = "stress.json"  # is written last
-
 
 _EXPLAINED = (
     f"The noise has seed {SEED}. Scores are computed against the clean sources, so copying a degradation is not "
@@ -68,23 +61,6 @@ class StressResult:
     groups: list[Group]
     examples: dict[str, dict[str, np.ndarray]]
     notes: list[str]
-
-
-def choose_conditions(kinds: Sequence[str] | None) -> tuple[Condition, ...]:
-    """The conditions of the given degradations; all by default.
-
-    Args:
-        kinds: names of degradations in `KINDS`.
-
-    Raises:
-        ValueError: for unknown names, or if none is given.
-    """
-    if kinds is None:
-        return CONDITIONS
-    if not kinds or (unknown := [kind for kind in kinds if kind not in KINDS]):
-        named = ", ".join(unknown) if kinds else "none"
-        raise ValueError(f"degradations: {named}; known are {', '.join(KINDS)}.")
-    return tuple(condition for condition in CONDITIONS if condition.kind in kinds)
 
 
 def stress_folders(
@@ -136,10 +112,10 @@ def stress_folders(
     values = np.full((*shape, 1 + len(asked)), np.nan)
     examples: dict[str, dict[str, np.ndarray]] = {}
     waiting: deque[_Fused] = deque()
-    reading = choose_reading(chosen, ir_range, options=options)
+    reading = choose_reading(chosen, ir_range, options=options, align=align)
 
     def samples() -> Iterator[Callable[[], Sample]]:
-        steps = _fuse_all(methods, _read(chosen, reading), conditions)
+        steps = _fuse_all(methods, read_clean(chosen, reading), conditions)
         for step in track(steps, shape[1] * shape[2], description="stressing", unit="conditions"):
             if step.number[0] == 0 and step.sources and _is_shown(step.condition):
                 examples[_title(step.condition)] = step.sources | step.images
@@ -211,109 +187,6 @@ def _sources(methods: Sequence[Tested], pair: CleanPair, condition: Condition | 
     if condition is None or condition.source != "both":
         return dict.fromkeys(networks, degraded_inputs(pair, condition, None))
     return {key: degraded_inputs(pair, condition, fuser) for key, fuser in networks.items() if fuser is not None}
-
-
-def choose_pairs(
-    ir: str | Path,
-    vi: str | Path | None,
-    *,
-    count: int | None,
-    align: Aligner | None = None,
-    options: SourceOptions = AS_STORED,
-) -> list[PairPaths]:
-    """Pairs of two folders, by name: `count` evenly spaced ones, or all if there are fewer.
-
-    Args:
-        ir: see `stress_folders`.
-        vi: see `stress_folders`.
-        count: number of pairs.
-        align: the step before fusion, which may allow unequal sizes.
-        options: how the sources are read.
-
-    Raises:
-        ValueError: if the folders do not match, or `count` is below 1.
-    """
-    found, _ = find_pairs(ir, vi, same_size=align is None or not align.any_size, sources=options)
-    if count is None or count >= len(found):
-        return found
-    if count < 1:
-        raise ValueError(f"pairs is {count}; it must be at least 1.")
-    return [found[n * len(found) // count] for n in range(count)]
-
-
-def write_inputs(
-    ir: str | Path,
-    vi: str | Path | None,
-    out: str | Path,
-    *,
-    weights: str | Path | None = None,
-    kinds: Sequence[str] | None = None,
-    pairs: int | None = None,
-    ir_range: RangeOption = "auto",
-    align: Aligner | None = None,
-    options: SourceOptions = AS_STORED,
-) -> int:
-    """Writes the degraded pairs, for methods that run elsewhere.
-
-    OUT/clean and one folder per condition hold `ir` and `vi`; OUT/stress.json describes them.
-
-    Args:
-        ir: see `stress_folders`.
-        vi: see `stress_folders`.
-        out: new folder, or one in which the same call was stopped before its end.
-        weights: weights of the network for which adversarial noise is computed; without weights
-            there is none.
-        kinds: see `stress_folders`.
-        pairs: see `stress_folders`.
-        ir_range: see `stress_folders`.
-        align: see `stress_folders`.
-        options: see `stress_folders`.
-
-    Returns:
-        Number of conditions written, including the clean one.
-
-    Raises:
-        ValueError: see `stress_folders`.
-        FileExistsError: if `out` holds files.
-    """
-    out, conditions = Path(out), choose_conditions(kinds)
-    check_out(out, option="--write-inputs")
-    attacked = None if weights is None else open_methods([Method("", str(weights))], (), ())[0].attacked
-    conditions = tuple(c for c in conditions if c.source != "both" or attacked is not None)
-    chosen, every = choose_pairs(ir, vi, count=pairs, align=align, options=options), (None, *conditions)
-    names = [CLEAN if condition is None else condition.name for condition in every]
-    _check_unfinished(out, {out / n / k / f"{pair.id}.png" for n in names for k in ("ir", "vi") for pair in chosen})
-    reading = choose_reading(chosen, ir_range, options=options, align=align)
-    steps = ((pair, condition) for pair in _read(chosen, reading) for condition in every)
-    for pair, condition in track(steps, len(chosen) * len(every), description="writing", unit="pairs"):
-        folder = out / (CLEAN if condition is None else condition.name)
-        for kind, image in zip(("ir", "vi"), degraded_inputs(pair, condition, attacked), strict=True):
-            write_image(folder / kind / f"{pair.name}.png", image)
-    described = [{"folder": c.name, "degradation": c.title, "strength": c.amount} for c in conditions]
-    document = {"seed": SEED, "attacked": None if attacked is None else str(weights), "conditions": described}
-    write_complete(out / _DESCRIPTION, json.dumps(document, indent=1) + "\n")
-    return len(every)
-
-
-def _check_unfinished(out: Path, expected: AbstractSet[Path]) -> None:
-    """Checks that a folder holds nothing but part of what will be written, as a stopped call leaves
-    it.
-    """
-    found = (
-        [path for path in out.rglob("*") if path.is_file() and not path.name.startswith(".")] if out.exists() else []
-    )
-    if (out / _DESCRIPTION).exists():
-        raise FileExistsError(f"{out} holds degraded inputs that are complete; give a new folder for others.")
-    if foreign := sorted(set(found) - expected):
-        raise FileExistsError(
-            f"{out} is not empty, and {foreign[0]} is none of the degraded inputs; give a new folder for them."
-        )
-
-
-def _read(pairs: Sequence[PairPaths], reading: Reading) -> Iterator[CleanPair]:
-    for pair in pairs:
-        ir, vi = (from_float(x, np.uint8) for x in reading.read(pair))
-        yield CleanPair(pair.id, ir, vi)
 
 
 def _change(image: np.ndarray, clean: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """Methods under degraded sources: networks and other backends, and folders of external results."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,11 @@ from fusejax.evaluation.attack import Pixels, adversarial_pair
 from fusejax.evaluation.conditions import Condition, degrade
 from fusejax.evaluation.methods import Method
 from fusejax.evaluation.results import CLEAN
+from fusejax.evaluation.sources import Reading
 from fusejax.inference.backend import Backend, Differentiable
 from fusejax.inference.loading import opened
-from fusejax.io.images import read_image
-from fusejax.io.pairing import PairError, list_images
+from fusejax.io.images import from_float, read_image
+from fusejax.io.pairing import PairError, PairPaths, list_images
 
 Sources = tuple[Pixels, Pixels]
 
@@ -31,6 +32,21 @@ class CleanPair:
     name: str
     ir: Pixels
     vi: Pixels
+
+
+def read_clean(pairs: Sequence[PairPaths], reading: Reading) -> Iterator[CleanPair]:
+    """Reads pairs one by one, as 8-bit images with the values that the network sees.
+
+    Args:
+        pairs: the pairs.
+        reading: how they are read.
+
+    Yields:
+        The pairs.
+    """
+    for pair in pairs:
+        ir, vi = (from_float(x, np.uint8) for x in reading.read(pair))
+        yield CleanPair(pair.id, ir, vi)
 
 
 def degraded_inputs(pair: CleanPair, condition: Condition | None, attacked: Differentiable | None) -> Sources:

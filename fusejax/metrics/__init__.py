@@ -27,8 +27,9 @@ with epy.lazy_api_imports(globals()):
     from fusejax.metrics.region import average_fusion, mse_lower_bound, roi_mse, roi_ssim
     from fusejax.metrics.sharpness import average_gradient, edge_intensity, spatial_frequency
     from fusejax.metrics.structure import ms_ssim, ssim
-    from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo
+    from fusejax.metrics.table import METRICS, MetricInfo
     from fusejax.metrics.temporal import evaluate_video
+    from fusejax.metrics.temporal_table import TEMPORAL_METRICS
     from fusejax.metrics.visual_information import vif, viff
 
 __all__ = [

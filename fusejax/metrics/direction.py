@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.metrics.table import METRICS, TEMPORAL_METRICS, MetricInfo
+from fusejax.metrics.table import METRICS, MetricInfo
+from fusejax.metrics.temporal_table import TEMPORAL_METRICS
 
 
 def higher_is_better(metric: str) -> bool:

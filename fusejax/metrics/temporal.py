@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from fusejax.metrics.flow import consistent, optical_flow, warp
-from fusejax.metrics.table import TEMPORAL_METRICS
+from fusejax.metrics.temporal_table import TEMPORAL_METRICS
 from fusejax.ops.arrays import as_array
 from fusejax.ops.color import rgb_to_luma
 from fusejax.ops.local_mix import apply_mix, features, local_mix

@@ -15,7 +15,8 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from fusejax.evaluation.results import Scores, finite_mean
-from fusejax.metrics.table import METRICS, TEMPORAL_METRICS
+from fusejax.metrics.table import METRICS
+from fusejax.metrics.temporal_table import TEMPORAL_METRICS
 from fusejax.report.ranking import Known, Ranking, arrow, merits, shared_metrics
 
 UNDEFINED = "–"

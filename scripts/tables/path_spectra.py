@@ -20,13 +20,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from fusejax.data.folders import find_pair_folders
+from fusejax.data.layouts import find_pair_folders
 from fusejax.evaluation.folder import collect_scores
 from fusejax.evaluation.loop import make_sample, score_samples
 from fusejax.evaluation.results import Scores
 from fusejax.evaluation.score_files import read_scores, write_scores
-from fusejax.evaluation.sources import choose_reading
-from fusejax.evaluation.stress import choose_pairs
+from fusejax.evaluation.sources import choose_pairs, choose_reading
 from fusejax.io.outputs import save_figure, write_complete
 from fusejax.metrics import USUAL
 from fusejax.models import build

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from fusejax.cli.parsing import ConventionName, Repeated, flat
-from fusejax.data.folders import find_pair_folders
+from fusejax.data.layouts import find_pair_folders
 from fusejax.evaluation.conditions import CONDITIONS, KINDS
 from fusejax.evaluation.results import Group, Scores
 from fusejax.evaluation.score_files import read_scores, write_scores
-from fusejax.evaluation.stress import METRICS, choose_pairs, stress_folders
+from fusejax.evaluation.sources import choose_pairs
+from fusejax.evaluation.stress import METRICS, stress_folders
 from fusejax.inference.loading import load
 from fusejax.inference.rules import RULES
 from fusejax.io.outputs import write_complete, write_rows

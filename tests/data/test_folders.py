@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fusejax.data.config import DataConfig
-from fusejax.data.folders import JoinedSource, PairFolder, find_pair_folders
+from fusejax.data.folders import JoinedSource, PairFolder
+from fusejax.data.layouts import find_pair_folders
 from fusejax.io.images import write_image
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairError, list_images

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fusejax.data.config import DataConfig
-from fusejax.data.folders import PairFolder, find_pair_folders
+from fusejax.data.folders import PairFolder
+from fusejax.data.layouts import find_pair_folders
 from fusejax.data.made_up_pairs import made_up_pair, truth_psnr, write_made_up_pairs
 from fusejax.data.pipeline import open_sources, training_batches
 from fusejax.inference.loading import load

@@ -11,7 +11,10 @@ from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.evaluation.attack import adversarial_pair
 from fusejax.evaluation.conditions import Condition
 from fusejax.evaluation.score_files import read_scores
-from fusejax.evaluation.stress import choose_pairs, stress_folders, write_inputs
+from fusejax.evaluation.sources import choose_pairs
+from fusejax.evaluation.stress import stress_folders
+from fusejax.evaluation.stress_inputs import write_inputs
+from fusejax.inference.align import Aligned
 from fusejax.inference.fuser import Fuser
 from fusejax.io.images import read_image, to_float, write_image
 from fusejax.models import FusionNetConfig, build
@@ -153,3 +156,20 @@ def test_raw_thermal_is_degraded_after_its_range_is_chosen(pairs, tmp_path):
     kinds = {"weights": ("average",), "kinds": ("gaussian_noise",), "metrics": ("CC",)}
     raw = stress_folders(tmp_path / "ir", pairs / "vi", ir_range=(5000, 5765), **kinds)
     np.testing.assert_allclose(raw.scores.values, stress_folders(pairs / "ir", pairs / "vi", **kinds).scores.values)
+
+
+class Mirrored:
+    """A step before fusion that mirrors the infrared image."""
+
+    any_size = True
+
+    def __call__(self, ir, vi, *, name=None):
+        return Aligned(np.ascontiguousarray(ir[:, ::-1]), vi)
+
+
+def test_the_step_before_fusion_comes_before_the_degradations_and_the_scores(pairs, tmp_path):
+    for path in (pairs / "ir").iterdir():
+        write_image(tmp_path / "ir" / path.name, np.ascontiguousarray(read_image(path)[:, ::-1]))
+    given = {"weights": ("average",), "kinds": ("gaussian_noise",), "metrics": ("CC",)}
+    found = stress_folders(tmp_path / "ir", pairs / "vi", align=Mirrored(), **given)
+    np.testing.assert_allclose(found.scores.values, stress_folders(pairs / "ir", pairs / "vi", **given).scores.values)

@@ -7,7 +7,7 @@ import pytest
 
 from fusejax.data.folders import PairFolder
 from fusejax.evaluation.folder import evaluate_folders
-from fusejax.evaluation.stress import choose_pairs
+from fusejax.evaluation.sources import choose_pairs
 from fusejax.io.images import write_image
 from fusejax.io.matching import with_patterns
 from fusejax.io.pair_finding import find_pairs

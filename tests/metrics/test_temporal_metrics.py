@@ -12,8 +12,8 @@ from fusejax.cli.main import main
 from fusejax.io.images import to_float, write_image
 from fusejax.io.video_writing import VideoWriter, from_pixels
 from fusejax.metrics.flow import consistent, optical_flow, warp
-from fusejax.metrics.table import TEMPORAL_METRICS
 from fusejax.metrics.temporal import evaluate_video
+from fusejax.metrics.temporal_table import TEMPORAL_METRICS
 from fusejax.ops.color import rgb_to_luma
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from fusejax.data.folders import find_pair_folders
+from fusejax.data.layouts import find_pair_folders
 from fusejax.data.tfds.pairs import examples, pair_info
 
 
