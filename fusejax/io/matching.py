@@ -7,7 +7,8 @@ from pathlib import Path
 from fusejax.io.images import SUFFIXES
 from fusejax.io.listing import images_of, scan_folder
 from fusejax.io.pair_list import read_pair_list
-from fusejax.io.pair_names import Matched, PairError, PairPaths, by_pattern, by_scheme, by_stem, is_glob, stem_of
+from fusejax.io.pair_names import Matched, PairError, PairPaths, by_pattern, by_stem, is_glob, stem_of
+from fusejax.io.pair_schemes import by_scheme
 
 _HOW = "say how names pair with quoted paths, --ir 'DIR/*_T.*' --vi 'DIR/*_V.*', or list the pairs in a CSV file"
 

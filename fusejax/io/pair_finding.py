@@ -37,8 +37,8 @@ def find_pairs(
     """Pairs of two files, two folders, one folder, one list, or one file, with headers checked.
 
     Files with equal stems are pairs. Without common stems, or if both are one folder, the words by
-    which cameras and data sets mark files are recognized (`fusejax.io.pair_names`), and the result
-    is printed to standard error.
+    which cameras and data sets mark files are recognized (`fusejax.io.pair_schemes`), and the
+    result is printed to standard error.
 
     Args:
         ir: infrared image or folder; or a path with wildcards in the file name, such as
