@@ -64,7 +64,7 @@ LONG = (
     "evaluation/test_stress.py",
     "models/test_angularfuse.py",
     "metrics/test_metrics_limits.py",
-    "live/test_live_command.py",
+    "live/test_live_streams.py",
     "web/test_web_page.py",
     "registration/test_registration.py",
     "registration/test_register_commands.py",
