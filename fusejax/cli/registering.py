@@ -139,14 +139,9 @@ class RegisterFlags(LensFlags):
             return register_by(self.register, list, near=near, lens=lens)
         if near is not None:
             raise ValueError("--distance needs the file of a rig, since --register auto follows near scenes by itself.")
-        if lens:
-            raise ValueError(
-                "--ir-lens and --vi-lens need a rig that was found with them for videos and live sources; find it with "
-                "`fusejax register --rig --ir-lens FILE --vi-lens FILE` and give --register rig.json."
-            )
         from fusejax.registration.tracking import TrackedRig
 
-        return TrackedRig(background=live, say=say)
+        return TrackedRig(lens=lens, background=live, say=say)
 
 
 def say(line: str) -> None:

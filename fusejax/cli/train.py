@@ -21,6 +21,7 @@ class TrainOptions:
             WORKDIR/profile.
         wandb: project of Weights & Biases that also receives the logs and panels; needs the extra
             wandb.
+        register: the same as data.register: auto, rig, pair, or the file of a rig or of transforms.
     """
 
     workdir: str = tyro.MISSING
@@ -28,6 +29,7 @@ class TrainOptions:
     allow_older: bool = False
     profile_steps: str = ""
     wandb: str = ""
+    register: str = ""
 
 
 def run(arguments: list[str]) -> None:
@@ -39,6 +41,8 @@ def run(arguments: list[str]) -> None:
     """
     config, given = parse_configured("train", arguments, options=TrainOptions, processes=Processes)
     options = given["options"]
+    if options.register:
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, register=options.register))
     profile_steps = parse_steps(options.profile_steps)
     join_processes(given["processes"])  # before anything touches a device
     from fusejax.evaluation.validation import Validation

@@ -57,6 +57,8 @@ class PairFolder:
             the second.
         ir_pattern: names of the infrared files, such as "*_T.*", see `find_pairs`.
         vi_pattern: names of the visible files.
+        any_size: whether the two images of a pair may differ in size, because they are registered
+            later.
 
     Attributes:
         pairs: paths of the usable pairs.
@@ -79,8 +81,9 @@ class PairFolder:
         task: TaskName = "infrared-visible",
         ir_pattern: str | None = None,
         vi_pattern: str | None = None,
+        any_size: bool = False,
     ):
-        found, options = Scan(), ScanOptions(same_size=True, min_side=min_side)
+        found, options = Scan(), ScanOptions(same_size=not any_size, min_side=min_side)
         folders = find_pair_folders(root, split=split, task=task, ir_pattern=ir_pattern, vi_pattern=vi_pattern)
         for name, (ir, vi) in folders.items():
             annotations = find_annotations(split_glob(ir)[0]) if boxes and not is_pair_list(ir) else None
@@ -93,7 +96,7 @@ class PairFolder:
         self.pairs: Sequence[PairPaths] = found.pairs
         self.headers: Sequence[PairHeader] = list(found.headers.values())
         self.skipped: Sequence[str] = list(found.problems.values())
-        self._boxes, self._ir_range = boxes, ir_range
+        self._boxes, self._ir_range, self._any_size = boxes, ir_range, any_size
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -103,7 +106,7 @@ class PairFolder:
         self._check_value(index)
         images = read_pair(pair, _READ)
         ir, vi = self._infrared(pair.ir, images.ir), as_visible(images.vi)
-        if ir.shape[:2] != vi.shape[:2]:  # changed since the headers were read
+        if ir.shape[:2] != vi.shape[:2] and not self._any_size:  # changed since the headers were read
             sizes = size_text(ir.shape[:2]), size_text(vi.shape[:2])
             raise PairError(f"{pair.id}: ir is {sizes[0]} but vi is {sizes[1]}; register the pair first.")
         element: Pair = {"id": pair.id, "ir": ir, "vi": vi}

@@ -55,4 +55,6 @@ def pair_sizes(source: Source) -> list[tuple[int, int]]:
     """
     if isinstance(source, PairFolder):
         return list(image_sizes(source).values())
+    if sizes := getattr(source, "sizes", None):  # registered, and cut to the common field
+        return list(sizes)
     return [np.shape(source[n]["ir"])[:2] for n in range(len(source))]

@@ -72,12 +72,16 @@ def open_sources(config: DataConfig) -> list:
     return [_prepared(source, config) for source in sources]
 
 
-def _open_folder(config: DataConfig, folder: str, **options: Any) -> PairFolder:
-    """A folder below the root, whose infrared values can be shown as gray levels."""
+def _open_folder(config: DataConfig, folder: str, **options: Any) -> Any:
+    """A folder below the root, whose infrared values can be shown as gray levels; registered if asked for."""
     shared = {name: getattr(config, name) for name in ("skip_bad", "ir_range", "task", "ir_pattern", "vi_pattern")}
-    opened = PairFolder(Path(config.root) / folder, **shared, **options)
+    opened = PairFolder(Path(config.root) / folder, **shared, **options, any_size=bool(config.register))
     opened.check_values()
-    return opened
+    if not config.register:
+        return opened
+    from fusejax.data.registered import RegisteredPairs  # compiles programs, which few runs need
+
+    return RegisteredPairs(opened, config.register, min_side=options.get("min_side", 1), skip_bad=config.skip_bad)
 
 
 def _prepared(source: Source, config: DataConfig) -> Source:

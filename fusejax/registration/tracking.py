@@ -11,6 +11,7 @@ from fusejax.inference.align import Aligned, Pixels
 from fusejax.registration.aligner import RegistrationError, faded, warp_pixels
 from fusejax.registration.estimation import estimate
 from fusejax.registration.geometry import corners, map_points
+from fusejax.registration.lens import NO_LENS, Lenses
 from fusejax.registration.residual import displacement
 from fusejax.registration.rig import through
 
@@ -36,15 +37,19 @@ class TrackedRig:
 
     any_size = True
 
-    def __init__(self, *, background: bool = False, say: Callable[[str], None] | None = None):
+    def __init__(
+        self, *, lens: Lenses = NO_LENS, background: bool = False, say: Callable[[str], None] | None = None
+    ):
         """Starts without a transform.
 
         Args:
+            lens: distortion of the cameras; `matrix` is then between pixels without distortion.
             background: estimate in a thread, so that no frame waits, and never give up; for live
                 sources. Otherwise results are the same in every run.
             say: takes lines about what was found; by default they go to standard error.
         """
         self.matrix: np.ndarray | None = None
+        self._lens = lens
         self._background, self._say = background, say or (lambda line: print(line, file=sys.stderr, flush=True))
         self._frame, self._attempts, self._next = 0, 0, 0
         self._found: deque[np.ndarray] = deque(maxlen=_KEPT)
@@ -83,7 +88,8 @@ class TrackedRig:
         farthest = float(np.linalg.norm(step, axis=1).max())
         if self.matrix is None or farthest > 1e-6:
             self.matrix = through(frame, at + step * min(1.0, _SPEED / max(farthest, 1e-6)))
-        warped, mask = warp_pixels(ir, self.matrix, sizes[1])
+        known = self._lens.scaled(*sizes)
+        warped, mask = warp_pixels(ir, self.matrix, sizes[1], source=known.ir, target=known.vi)
         return Aligned(warped, vi, share=faded(mask))
 
     def _begin(self, ir: Pixels, vi: Pixels, name: str | None) -> None:
@@ -105,6 +111,7 @@ class TrackedRig:
         """Adds what one pair of frames says; why it says nothing."""
         self._attempts += 1
         size, known = vi.shape[:2], self._goal
+        ir, vi = self._lens.straight(ir, vi)
         if known is None:
             found = estimate(ir, vi)
             matrix, reason = found.matrix, found.refused

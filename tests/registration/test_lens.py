@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_register_commands import folders, shifted_rig
 from test_registration import scene
+from test_residual import registration
 
 from fusejax.cli.fuse import run as fuse
 from fusejax.cli.register import run as register
@@ -15,6 +16,7 @@ from fusejax.cli.registering import RegisterFlags
 from fusejax.registration import Lens, Lenses, RegisterInfrared, lens_points, read_lens, read_rig, write_rig
 from fusejax.registration import aligner as aligners
 from fusejax.registration import rig as rigs
+from fusejax.registration import tracking
 from fusejax.registration.aligner import warp_pixels
 from fusejax.registration.geometry import corners, map_points
 from fusejax.registration.lens import sampling_map
@@ -279,8 +281,19 @@ def test_lenses_without_a_registration_or_beside_a_rig_are_refused(tmp_path, mon
     for ask in (lambda: given.aligner(list), lambda: given.stream_aligner(live=False)):
         with pytest.raises(ValueError, match=message):
             ask()
-    with pytest.raises(ValueError, match="for videos and live sources; find it with `fusejax register --rig"):
-        dataclasses.replace(given, register="auto").stream_aligner(live=True)
+
+
+def test_a_stream_is_found_without_distortion_and_warped_through_the_lenses(tmp_path, monkeypatch):
+    """The same as with a rig that knows lenses and transform, which other tests hold against formulas."""
+    ir, vi = smooth(), smooth(at=grid((192, 256), 1) + 3)
+    seen = []
+    monkeypatch.setattr(tracking, "estimate", lambda *pair, **_: seen.append(pair) or registration(SHIFT))
+    flags = RegisterFlags(register="auto", ir_lens=calibrated(tmp_path / "camera.yml", BARREL))
+    done = flags.stream_aligner(live=False)(ir, vi)
+    known = RegisterInfrared(placed(ir=BARREL))(ir, vi)
+    np.testing.assert_allclose(done.ir, known.ir, atol=1e-6)
+    np.testing.assert_array_equal(done.share, known.share)
+    np.testing.assert_array_equal(seen[0][0], Lenses(ir=BARREL).straight(ir, vi)[0])
 
 
 @pytest.mark.slow
