@@ -77,9 +77,9 @@ class RegisteredPairs:
 
     def __getitem__(self, index: int) -> Pair:
         number, matrix = self._kept[index]
-        element = self.source[number]
-        ir, vi, *_ = on_grid(element["ir"], element["vi"], matrix, "common", lens=self._lens)
-        return Pair(**(dict(element) | {"ir": ir, "vi": vi}))
+        pair = self.source[number]
+        pair["ir"], pair["vi"], *_ = on_grid(pair["ir"], pair["vi"], matrix, "common", lens=self._lens)
+        return pair
 
     def _common(self, header: PairHeader, matrix: np.ndarray, least: int) -> tuple[tuple[int, int], str]:
         """Height and width of the field that both cameras see, and why it is too small."""
@@ -90,7 +90,9 @@ class RegisteredPairs:
         except RegistrationError as error:
             return (0, 0), str(error).rstrip(".")
         size = rows.stop - rows.start, columns.stop - columns.start
-        return size, f"both cameras see {size_text(size)}, smaller than the crop of {least}" if min(size) < least else ""
+        return size, f"both cameras see {size_text(size)}, smaller than the crop of {least}" if min(
+            size
+        ) < least else ""
 
 
 def _transforms(source: PairFolder, register: str) -> tuple[dict[str, np.ndarray | str], Lenses]:
@@ -150,7 +152,10 @@ def _of_file(values: Any, file: str) -> dict[str, np.ndarray | str]:
 
 def _cache_file(pairs: Sequence[PairPaths], register: str) -> Path:
     """Changes with the version, and with the time and size of any image."""
-    files = [(pair.id, *((str(p.resolve()), p.stat().st_mtime_ns, p.stat().st_size) for p in (pair.ir, pair.vi))) for pair in pairs]
+    files = [
+        (pair.id, *((str(p.resolve()), p.stat().st_mtime_ns, p.stat().st_size) for p in (pair.ir, pair.vi)))
+        for pair in pairs
+    ]
     key = hashlib.sha256(json.dumps([fusejax.__version__, register, files]).encode()).hexdigest()[:16]
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "fusejax" / "registration" / f"{key}.json"

@@ -37,9 +37,7 @@ class TrackedRig:
 
     any_size = True
 
-    def __init__(
-        self, *, lens: Lenses = NO_LENS, background: bool = False, say: Callable[[str], None] | None = None
-    ):
+    def __init__(self, *, lens: Lenses = NO_LENS, background: bool = False, say: Callable[[str], None] | None = None):
         """Starts without a transform.
 
         Args:

@@ -96,6 +96,7 @@ def test_patches_of_a_grid_are_cut_from_the_common_field(root, monkeypatch):
     answers(monkeypatch, matrix=translation(32, 20))
     (source,) = open_sources(DataConfig(root=str(root), crop=16, patch_stride=16, register="pair"))
     assert len(source) == 3 * 2  # 28x32 of 36x48
+    assert source.source.sizes == [pair["ir"].shape[:2] for pair in source.source] == [(28, 32)] * 3
     assert all(patch["ir"].shape == (16, 16, 1) for patch in source)
 
 
