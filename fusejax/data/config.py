@@ -123,10 +123,10 @@ class DataConfig:
             "*_T.*"; with `vi_pattern`, files are paired whose wildcards match the same text. None
             for equal stems, or names that are recognized.
         vi_pattern: names of the visible files.
-        register: how pairs of two cameras that do not line up are registered in `folders`, `validation`
-            and `auxiliary`: `auto`, `rig`, `pair`, the rig.json of `fusejax register --rig`, or a
-            transforms.json with a transform per pair. Pairs are cut to their common field. Empty for
-            pairs that line up.
+        register: how pairs of two cameras that do not line up are registered, in `folders`,
+            `validation` and `auxiliary`: `auto`, `rig`, `pair`, the rig.json of `fusejax register
+            --rig`, or a transforms.json with a transform per pair. Pairs are cut to their common
+            field. Empty for pairs that line up.
         crop: side of the square training crop in pixels.
         patch_stride: distance in pixels between patches of `crop` pixels on a fixed grid from the
             top left corner, into which pairs are cut; each patch is a training sample (CrossFuse:
@@ -192,8 +192,8 @@ class DataConfig:
         for name in ("alignment", "max_boxes"):
             if self.register and getattr(self, name):
                 raise ValueError(
-                    f"data.register is {self.register!r} and data.{name} is {getattr(self, name)!r}, whose patches or boxes "
-                    "are of the images as taken; write the registered pairs with `fusejax register` and train on those."
+                    f"data.register is {self.register!r} and data.{name} is {getattr(self, name)!r}, whose patches or "
+                    "boxes are of the images as taken; write the registered pairs with `fusejax register` and train on them."
                 )
         if any(share <= 0 for share in self.shares):
             raise ValueError(f"data.shares is {self.shares}; every share must be above 0; remove the folder instead.")

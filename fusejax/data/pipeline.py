@@ -73,7 +73,7 @@ def open_sources(config: DataConfig) -> list:
 
 
 def _open_folder(config: DataConfig, folder: str, **options: Any) -> Any:
-    """A folder below the root, whose infrared values can be shown as gray levels; registered if asked for."""
+    """A folder below the root, whose infrared values have gray levels; registered if asked for."""
     shared = {name: getattr(config, name) for name in ("skip_bad", "ir_range", "task", "ir_pattern", "vi_pattern")}
     opened = PairFolder(Path(config.root) / folder, **shared, **options, any_size=bool(config.register))
     opened.check_values()

@@ -9,7 +9,7 @@ from fusejax.data.config import DataConfig
 from fusejax.data.pipeline import open_sources, open_validation, training_batches
 from fusejax.io.images import write_image
 from fusejax.io.pairing import PairError
-from fusejax.registration import RegisterInfrared, Rig, RegistrationError, write_rig
+from fusejax.registration import RegisterInfrared, RegistrationError, Rig, write_rig
 from fusejax.registration.geometry import translation
 
 
@@ -76,7 +76,7 @@ def test_pairs_are_found_once_and_again_only_if_an_image_changes(root, monkeypat
 
 def test_pairs_that_cannot_be_registered_stop_the_run_or_are_left_out(root, monkeypatch):
     answers(monkeypatch, refuse=(1,))
-    with pytest.raises(PairError, match="1: the pair cannot be registered: too dark; set data.skip_bad"):
+    with pytest.raises(PairError, match=r"1: the pair cannot be registered: too dark; set data\.skip_bad"):
         open_sources(DataConfig(root=str(root), crop=16, register="pair"))
     (source,) = open_sources(DataConfig(root=str(root), crop=16, register="pair", skip_bad=True))
     assert [pair["id"] for pair in source] == ["0", "2"]

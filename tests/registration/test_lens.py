@@ -13,10 +13,9 @@ from test_residual import registration
 from fusejax.cli.fuse import run as fuse
 from fusejax.cli.register import run as register
 from fusejax.cli.registering import RegisterFlags
-from fusejax.registration import Lens, Lenses, RegisterInfrared, lens_points, read_lens, read_rig, write_rig
+from fusejax.registration import Lens, Lenses, RegisterInfrared, lens_points, read_lens, read_rig, tracking, write_rig
 from fusejax.registration import aligner as aligners
 from fusejax.registration import rig as rigs
-from fusejax.registration import tracking
 from fusejax.registration.aligner import warp_pixels
 from fusejax.registration.geometry import corners, map_points
 from fusejax.registration.lens import sampling_map
@@ -284,7 +283,7 @@ def test_lenses_without_a_registration_or_beside_a_rig_are_refused(tmp_path, mon
 
 
 def test_a_stream_is_found_without_distortion_and_warped_through_the_lenses(tmp_path, monkeypatch):
-    """The same as with a rig that knows lenses and transform, which other tests hold against formulas."""
+    """As with a rig that knows lenses and transform, which other tests hold against formulas."""
     ir, vi = smooth(), smooth(at=grid((192, 256), 1) + 3)
     seen = []
     monkeypatch.setattr(tracking, "estimate", lambda *pair, **_: seen.append(pair) or registration(SHIFT))
