@@ -193,7 +193,7 @@ class DataConfig:
             if self.register and getattr(self, name):
                 raise ValueError(
                     f"data.register is {self.register!r} and data.{name} is {getattr(self, name)!r}, whose patches or "
-                    "boxes are of the images as taken; write registered pairs with `fusejax register` and train on them."
+                    "boxes are of the images as taken; write registered pairs with `fusejax register` first."
                 )
         if any(share <= 0 for share in self.shares):
             raise ValueError(f"data.shares is {self.shares}; every share must be above 0; remove the folder instead.")

@@ -108,7 +108,7 @@ def test_damaged_transforms_are_refused_by_name(root, text, message):
 
 
 def test_boxes_of_images_as_taken_are_refused():
-    with pytest.raises(ValueError, match="write registered pairs with `fusejax register`"):
+    with pytest.raises(ValueError, match="with `fusejax register` first"):
         DataConfig(synthetic=1, register="auto", max_boxes=4)
 
 
