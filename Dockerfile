@@ -8,7 +8,7 @@ RUN python -m venv /opt/fusejax \
 FROM python:3.12-slim
 # The weights are in the package, so nothing is loaded from the network at run time.
 COPY --from=build /opt/fusejax /opt/fusejax
-RUN useradd --system --uid 10001 --create-home --home-dir /home/fusejax fusejax
+RUN useradd --uid 10001 --create-home --home-dir /home/fusejax fusejax
 USER 10001
 WORKDIR /home/fusejax
 ENV PATH=/opt/fusejax/bin:$PATH \

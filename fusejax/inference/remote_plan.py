@@ -16,7 +16,7 @@ from fusejax.inference.options import FolderOptions
 from fusejax.io.image_headers import SUFFIXES
 from fusejax.io.matching import holds_pairs, match_files, with_patterns
 from fusejax.io.pairing import PairError
-from fusejax.io.remote import RemoteFolder
+from fusejax.io.remote import RemoteFolder, remote_address
 
 # The network is compiled for the exact size where 16 pairs share it, see `fuse_folder`. Chunks of
 # at least as many, with all their pairs, decide that as the whole folder does.
@@ -117,7 +117,7 @@ def _pairs(places: Places, options: FolderOptions) -> tuple[dict[str, list[tuple
     for side, held in zip(sides, names, strict=True):
         if not held:
             below = "" if options.recursive else ", or search its subfolders with --recursive"
-            raise PairError(f"{side} has no images ({', '.join(SUFFIXES)}); check the address{below}.")
+            raise PairError(f"{remote_address(side) or side} has no images ({', '.join(SUFFIXES)}); check the address{below}.")
     found: dict[str, list[tuple[str, str]]] = {}
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fusejax-") as temporary:
