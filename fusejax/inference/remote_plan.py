@@ -117,7 +117,8 @@ def _pairs(places: Places, options: FolderOptions) -> tuple[dict[str, list[tuple
     for side, held in zip(sides, names, strict=True):
         if not held:
             below = "" if options.recursive else ", or search its subfolders with --recursive"
-            raise PairError(f"{remote_address(side) or side} has no images ({', '.join(SUFFIXES)}); check the address{below}.")
+            place = remote_address(side) or side
+            raise PairError(f"{place} has no images ({', '.join(SUFFIXES)}); check the address{below}.")
     found: dict[str, list[tuple[str, str]]] = {}
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fusejax-") as temporary:
