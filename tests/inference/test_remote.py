@@ -201,7 +201,9 @@ def test_a_silent_store_ends_within_the_stated_time(unwell, tmp_path):
 
 def test_missing_folders_and_packages_are_said(memory, monkeypatch):
     with pytest.raises(PairError, match=r"memory://nothing/here has no images"):
-        plan_remote(Places("memory://nothing/here", "memory://store/vi", "memory://store/out"), FolderOptions())
+        plan_remote(
+            Places(str(Path("memory://nothing/here")), "memory://store/vi", "memory://store/out"), FolderOptions()
+        )
     with pytest.raises(PairError, match="one of the sources"):
         plan_remote(Places("memory://store/ir", "memory://store/vi", "memory://store/vi"), FolderOptions())
     monkeypatch.setattr("fsspec.core.url_to_fs", lambda url: (_ for _ in ()).throw(ImportError("Install s3fs")))
