@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from fusejax.registration.descriptors import blur, described, self_similarity
 
+_STRIP = 16  # rows
 _FLOOR = 0.05  # of a block's energy, in units of the mean, so that flat blocks do not count
 
 
@@ -19,25 +20,33 @@ def block_centers(size: tuple[int, int], cell: int) -> np.ndarray:
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def _correlated(a: Float[Array, "h w k"], b: Float[Array, "h w k"], reach: int, cell: int) -> Float[Array, "n m m"]:
-    """Sums of products in every block for all shifts; one product of matrices per row shift."""
-    h, w, k = a.shape
-    rows, columns, m = h // cell, w // cell, 2 * reach + 1
-    wide = cell + 2 * reach
-    # Blocks as [n, column, row and channel], and the same blocks of b, wider by the reach.
-    first = a.reshape(rows, cell, columns, cell, k).transpose(0, 2, 3, 1, 4).reshape(-1, cell, cell * k)
-    padded = jnp.pad(b, ((reach, reach), (reach, reach), (0, 0)))
-    at = (cell * np.arange(columns)[:, None] + np.arange(wide)).ravel()
-    diagonals = np.zeros((cell, wide, m), np.float32)
-    for x in range(cell):
-        diagonals[x, x + np.arange(m), np.arange(m)] = 1
+def _correlated(parts: list[tuple[Array, Array]], reach: int, cell: int) -> Float[Array, "p n m m"]:
+    """Sums of products of several pairs of arrays [k, h, w], in every block for all shifts."""
+    h, w = parts[0][0].shape[1:]
+    m = 2 * reach + 1
+    # Strips of the images that stay in the processor's cache for all shifts.
+    high = max(n for n in range(cell, max(cell, _STRIP) + 1, cell) if h % n == 0)
+    padded = [jnp.pad(b, ((0, 0), (reach, reach), (reach, reach))) for _, b in parts]
+    of_column = jnp.asarray(np.repeat(np.eye(w // cell, dtype=np.float32), cell, axis=0))
+    shifts = jnp.asarray(np.stack(np.mgrid[:m, :m], axis=-1).reshape(-1, 2))
 
-    def of_row(y: Array) -> Array:
-        moved = jax.lax.dynamic_slice(padded, (y, 0, 0), (h, w + 2 * reach, k))[:, at]
-        moved = moved.reshape(rows, cell, columns, wide, k).transpose(0, 2, 1, 4, 3).reshape(-1, cell * k, wide)
-        return jnp.einsum("nxw,xwd->nd", first @ moved, jnp.asarray(diagonals))
+    def of_strip(top: Array) -> Array:
+        a = [jax.lax.dynamic_slice(x, (0, top, 0), (len(x), high, w)) for x, _ in parts]
+        b = [jax.lax.dynamic_slice(x, (0, top, 0), (len(x), high + 2 * reach, w + 2 * reach)) for x in padded]
 
-    return jnp.moveaxis(jax.lax.map(of_row, jnp.arange(m)), 0, 1)
+        def at(shift: Array) -> Array:
+            sums = []
+            for x, wide in zip(a, b, strict=True):
+                y = jax.lax.dynamic_slice(wide, (0, shift[0], shift[1]), x.shape)
+                # Channel by channel, which compiles to one vectorized loop.
+                product = functools.reduce(jnp.add, [x[k] * y[k] for k in range(len(x))])
+                sums.append(product.reshape(-1, cell, w).sum(axis=1))
+            return jnp.stack(sums) @ of_column
+
+        return jax.lax.map(at, shifts)
+
+    sums = jax.lax.map(of_strip, high * jnp.arange(h // high))  # [strips, m m, p, rows, columns]
+    return sums.transpose(2, 0, 3, 4, 1).reshape(len(parts), -1, m, m)
 
 
 @functools.partial(jax.jit, static_argnames=("reach", "cell", "window"))
@@ -71,8 +80,8 @@ def block_surfaces(
     a, b = self_similarity(vi, vi_mask), self_similarity(ir, ir_mask)
     a_valid, b_valid = described(a), described(b)
     a_energy, b_energy = (a**2).sum(axis=-1), (b**2).sum(axis=-1)
-    parts = [(a, b), (a_energy[..., None], b_valid[..., None]), (a_valid[..., None], b_energy[..., None])]
-    sums = jnp.stack([_correlated(x, y, reach, cell) for x, y in parts])
+    parts = [(jnp.moveaxis(a, -1, 0), jnp.moveaxis(b, -1, 0)), (a_energy[None], b_valid[None])]
+    sums = _correlated([*parts, (a_valid[None], b_energy[None])], reach, cell)
     middle = sums[:, :, reach, reach].sum(axis=1)
     whole = middle[0] / jnp.sqrt(middle[1] * middle[2] + 1e-12)
     n, m = sums.shape[1:3]

@@ -36,6 +36,7 @@ Choice = Literal["auto", "translation", "similarity", "affine", "homography"]
 _SCALE_STEP, _ANGLE_STEP = 1.09, 4.5  # of the search; ratio and degrees
 _CANDIDATES, _FINALISTS = 5, 3
 _APART = 0.05  # of the infrared image's longer side: nearer candidates are one
+_SAME = 0.02  # likewise, once they are refined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,15 +150,28 @@ def _gap(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
 
 def _answers(vi: Pyramid, ir: Pyramid, starts: list[np.ndarray], model: str) -> list[_Answer]:
     """Transforms refined from some starts, the likeliest first."""
-    reached = [far for start in starts if (far := _climbed(vi, ir, start, model, FAR)) is not None]
+    matrices = starts
+    for of in FAR:
+        reached = [far for m in matrices if (far := _climbed(vi, ir, m, model, (of,))) is not None]
+        reached.sort(key=lambda far: -far[1].mean * min(far[0].shared / 0.6, 1.0) ** 0.5)
+        matrices = _distinct([found.matrix for _, found in reached], vi.size, _SAME * max(ir.size))
     answers = []
-    for _, far in sorted(reached, key=lambda r: -r[1].mean * min(r[0].shared / 0.6, 1.0) ** 0.5)[:_FINALISTS]:
-        seen = surfaces(vi, ir, far.matrix, MIDDLE)
+    for matrix in matrices[:_FINALISTS]:
+        seen = surfaces(vi, ir, matrix, MIDDLE)
         found = None if seen is None else fit(seen, model)
         if seen is not None and found is not None:
             score = seen.correlation * min(seen.shared / 0.6, 1.0) ** 0.5
             answers.append(_Answer(found.matrix, score, contrast(seen)))
     return sorted(answers, key=lambda answer: -answer.score)
+
+
+def _distinct(matrices: list[np.ndarray], size: tuple[int, int], apart: float) -> list[np.ndarray]:
+    """Those that no earlier one is near to, which would be refined to the same transform."""
+    kept: list[np.ndarray] = []
+    for one in matrices:
+        if all(_gap(one, other, corners(size)) > apart for other in kept):
+            kept.append(one)
+    return kept
 
 
 def _climbed(
@@ -183,9 +197,9 @@ def _search(
     turns = int(np.ceil((rotations[1] - rotations[0]) / _ANGLE_STEP)) + 1
     grid = np.geomspace(*scales, steps), np.radians(np.linspace(*rotations, turns))
     images = (jnp.asarray(x, jnp.float32) for x in (vi_canvas, vi_mask, ir_canvas, ir_mask))
-    values, xs, ys = map(
-        np.asarray, search.peaks(search.surfaces(*images, *(jnp.asarray(g, jnp.float32) for g in grid)))
-    )
+    below = int((grid[0] <= 1).sum())
+    given = (jnp.asarray(g, jnp.float32) for g in (grid[0][:below], grid[0][below:], grid[1]))
+    values, xs, ys = map(np.asarray, search.peaks(search.surfaces(*images, *given)))
     found: list[tuple[np.ndarray, float]] = []
     back, frame = np.linalg.inv(ir_in), corners(vi.shape)
     for place in itertools.islice(

@@ -52,7 +52,8 @@ def surfaces(
     vi_mask: Float[Array, "n n"],
     ir: Float[Array, "n n"],
     ir_mask: Float[Array, "n n"],
-    scales: Float[Array, " s"],
+    below: Float[Array, " b"],
+    above: Float[Array, " c"],
     angles: Float[Array, " a"],
 ) -> Float[Array, "s a m m"]:
     """Scores of all shifts for every scale and rotation.
@@ -66,35 +67,46 @@ def surfaces(
         vi_mask: 1 where it holds the image.
         ir: infrared canvas.
         ir_mask: 1 where it holds the image.
-        scales: infrared pixels per visible pixel, both of the canvas.
+        below: infrared pixels per visible pixel, both of the canvas, at most 1.
+        above: more of them, above 1.
         angles: rotations in radians.
 
     Returns:
-        Scores at shifts modulo m, -1 where the overlap is too small.
+        Scores of `below`, then of `above`, at shifts modulo m, -1 where the overlap is too small.
     """
     frequency = jnp.fft.fftfreq(_TRANSFORM, 1 / _TRANSFORM) / SIDE
     exponent, usual, log_scale, far, turned = _PRIOR
 
-    def of_scale(scale: Array) -> Array:
-        at_ir = _spectra(*_shrunk(ir, ir_mask, jnp.minimum(1.0, 1 / scale), 0.0))
+    def score(at_ir: Array, at_vi: Array, scale: Array, angle: Array) -> Array:
+        energies = [at_vi[-2] * at_ir[-1], at_vi[-1] * at_ir[-2], at_vi[-1] * at_ir[-1]]
+        products = jnp.stack([(at_vi[:-2] * at_ir[:-2]).sum(axis=0), *energies])
+        cross, of_vi, of_ir, area = jnp.fft.irfft2(products, s=(_TRANSFORM, _TRANSFORM))
+        of_vi, of_ir = (jnp.maximum(e, 1e-3 * e.max()) for e in (of_vi, of_ir))
         moved = (frequency * jnp.maximum(1.0, scale) / far) ** 2
         unlikely = (jnp.log(scale / usual) / log_scale) ** 2 + moved[:, None] + moved[None, :]
+        likely = jnp.exp(-exponent * (unlikely + (angle / turned) ** 2))
+        most = area.max()  # the smaller image, as large as this scale leaves it
+        certain = (most / SIDE**2) ** 0.25 * jnp.clip(area / most, 0, 1)
+        found = likely * cross / jnp.sqrt(of_vi * of_ir + 1e-12) * certain
+        return jnp.where(area > _LEAST_OVERLAP * most, found, -1.0)
 
-        def of_angle(angle: Array) -> Array:
-            at_vi = jnp.conj(_spectra(*_shrunk(vi, vi_mask, jnp.minimum(1.0, scale), angle)))
-            energies = [at_vi[-2] * at_ir[-1], at_vi[-1] * at_ir[-2], at_vi[-1] * at_ir[-1]]
-            products = jnp.stack([(at_vi[:-2] * at_ir[:-2]).sum(axis=0), *energies])
-            cross, of_vi, of_ir, area = jnp.fft.irfft2(products, s=(_TRANSFORM, _TRANSFORM))
-            of_vi, of_ir = (jnp.maximum(e, 1e-3 * e.max()) for e in (of_vi, of_ir))
-            likely = jnp.exp(-exponent * (unlikely + (angle / turned) ** 2))
-            most = area.max()  # the smaller image, as large as this scale leaves it
-            certain = (most / SIDE**2) ** 0.25 * jnp.clip(area / most, 0, 1)
-            score = likely * cross / jnp.sqrt(of_vi * of_ir + 1e-12) * certain
-            return jnp.where(area > _LEAST_OVERLAP * most, score, -1.0)
+    # The image that is not shrunk is described once: infrared below a scale of 1, for every angle
+    # the visible one above it.
+    at_one = jnp.ones(())
+    whole = _spectra(*_shrunk(ir, ir_mask, at_one, 0.0))
+    turned_vi = jax.lax.map(lambda a: jnp.conj(_spectra(*_shrunk(vi, vi_mask, at_one, a))), angles)
 
-        return jax.lax.map(of_angle, angles)
+    def shrunk_vi(scale: Array) -> Array:
+        return jax.lax.map(
+            lambda a: score(whole, jnp.conj(_spectra(*_shrunk(vi, vi_mask, scale, a))), scale, a), angles
+        )
 
-    return jax.lax.map(of_scale, scales)
+    def shrunk_ir(scale: Array) -> Array:
+        at_ir = _spectra(*_shrunk(ir, ir_mask, 1 / scale, 0.0))
+        return jax.lax.map(lambda at: score(at_ir, at[0], scale, at[1]), (turned_vi, angles))
+
+    parts = [jax.lax.map(f, s) for f, s in ((shrunk_vi, below), (shrunk_ir, above)) if len(s)]
+    return jnp.concatenate(parts)
 
 
 @functools.partial(jax.jit, static_argnames=("count",))
