@@ -242,7 +242,8 @@ def run_user_code(user_code: Callable[[], Any], path: str) -> Any:
     try:
         return user_code()
     except SyntaxError as error:
-        raise ValueError(f"{error.filename}, line {error.lineno}: {error.msg}.") from error
+        line = f", line {error.lineno}" if error.lineno else ""  # without one for zero bytes
+        raise ValueError(f"{error.filename or path}{line}: {error.msg}.") from error
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         in_file = [f for f in frames if Path(f.filename).stem == Path(path).stem]

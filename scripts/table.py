@@ -10,6 +10,7 @@ KINDS = {
     "registration": "tables.registration",
     "registration-residuals": "tables.registration_residuals",
     "robustness": "tables.robustness",
+    "small-shifts": "tables.small_shifts",
     "temporal": "tables.temporal",
 }
 

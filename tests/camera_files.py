@@ -39,35 +39,37 @@ def make_exif(*, make="FLIR Systems AB", model="A made-up one", orientation=1, g
     return exif.tobytes()
 
 
-def camera_record(*, emissivity=0.95, distance=1.0, planck=PLANCK, model="FLIR made up", span=(253.15, 393.15)):
+def camera_record(
+    *, emissivity=0.95, distance=1.0, planck=PLANCK, model="FLIR made up", span=(253.15, 393.15), order="<"
+):
     """FLIR's record of the camera."""
     data = bytearray(0x400)
-    struct.pack_into("<H", data, 0, 2)
-    struct.pack_into("<6f", data, 0x20, emissivity, distance, 293.15, 293.15, 293.15, 1.0)
-    struct.pack_into("<f", data, 0x3C, 0.5)
-    struct.pack_into("<3f", data, 0x58, planck["r1"], planck["b"], planck["f"])
-    struct.pack_into("<5f", data, 0x70, 0.006569, 0.01262, -0.002276, -0.00667, 1.9)
-    struct.pack_into("<2f", data, 0x90, span[1], span[0])
+    struct.pack_into(f"{order}H", data, 0, 2)
+    struct.pack_into(f"{order}6f", data, 0x20, emissivity, distance, 293.15, 293.15, 293.15, 1.0)
+    struct.pack_into(f"{order}f", data, 0x3C, 0.5)
+    struct.pack_into(f"{order}3f", data, 0x58, planck["r1"], planck["b"], planck["f"])
+    struct.pack_into(f"{order}5f", data, 0x70, 0.006569, 0.01262, -0.002276, -0.00667, 1.9)
+    struct.pack_into(f"{order}2f", data, 0x90, span[1], span[0])
     data[0xD4 : 0xD4 + len(model)] = model.encode()
     data[0x104:0x107] = b"007"
-    struct.pack_into("<if", data, 0x308, int(planck["o"]), planck["r2"])
+    struct.pack_into(f"{order}if", data, 0x308, int(planck["o"]), planck["r2"])
     return bytes(data)
 
 
-def raw_record(counts, *, form="png", size=None):
+def raw_record(counts, *, form="png", size=None, order="<"):
     """FLIR's record of counts: "png" in the wrong byte order, "png right", or "raw"."""
     height, width = size or counts.shape
     if form == "raw":
-        pixels = counts.astype("<u2").tobytes()
+        pixels = counts.astype(f"{order}u2").tobytes()
     else:
         pixels = png(counts if form == "png right" else counts.byteswap())
-    return struct.pack("<3H", 2, width, height).ljust(32, b"\0") + pixels
+    return struct.pack(f"{order}3H", 2, width, height).ljust(32, b"\0") + pixels
 
 
-def visible_record(pixels, *, size=None, data=None):
+def visible_record(pixels, *, size=None, data=None, order="<"):
     """FLIR's record of a visible image."""
     height, width = size or pixels.shape[:2]
-    return struct.pack("<3H", 3, width, height).ljust(32, b"\0") + (data or jpeg(pixels))
+    return struct.pack(f"{order}3H", 3, width, height).ljust(32, b"\0") + (data or jpeg(pixels))
 
 
 def picture_record(ratio, x, y):
@@ -95,12 +97,16 @@ def flir_jpeg(
         records.append((0x0E, visible_record(visible)))
         if alignment:
             records.append((0x2A, picture_record(*alignment)))
-    data = container(records, order=order)
+    return flir_picture(counts, container(records, order=order), exif=exif, chunk=chunk)
+
+
+def flir_picture(counts, data, *, exif=None, chunk=65000, turn=list):
+    """A JPEG file with a container, whose segments `turn` may put in any order."""
     parts = [data[at : at + chunk] for at in range(0, len(data), chunk)]
     shown = (255 * (counts - counts.min()) / max(1, np.ptp(counts))).astype(np.uint8)
     picture = jpeg(shown, exif=make_exif() if exif is None else exif)
     named = [(1, b"FLIR\0\x01" + bytes([n, len(parts) - 1]) + part) for n, part in enumerate(parts)]
-    return with_segments(picture, named)
+    return with_segments(picture, turn(named))
 
 
 def dji_jpeg(counts, *, number=3, shown=None, exif=None, others=()):

@@ -111,7 +111,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         raise ValueError("--temporal scores existing videos; fuse them first and leave out --weights.")
     _check(options, methods)
     if options.temporal:
-        if options.flags.register is not None:
+        if options.flags.registers:
             raise ValueError("--register is for images; --temporal scores videos, whose frames are taken as they are.")
         if options.vi is None:
             raise ValueError("--vi is missing; --temporal needs the infrared and the visible video.")
@@ -122,7 +122,7 @@ def evaluate_command(options: EvaluateOptions) -> list[Scores]:
         return [scores]
     step = options.flags.aligner(lambda: _pairs(options))
     if options.registration:
-        _measure_alignment(options, step)
+        _measure_alignment(options, step if isinstance(step, RegisterInfrared) else None)
     if not methods:
         return []
     with unfinished_folder(Path(tempfile.gettempdir())) as made:
@@ -194,8 +194,7 @@ def _with_overlays(result: Evaluation, options: EvaluateOptions, step: RegisterI
     return dataclasses.replace(result, looks=named)
 
 
-def _measure_alignment(options: EvaluateOptions, step: Aligner | None) -> None:
-    assert step is None or isinstance(step, RegisterInfrared)
+def _measure_alignment(options: EvaluateOptions, step: RegisterInfrared | None) -> None:
     truths = None if options.truth is None else read_truths(options.truth)
     found = measure_alignment(_pairs(options), step=step, truths=truths)
     print_tables([alignment_table(found)])

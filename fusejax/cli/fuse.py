@@ -82,8 +82,10 @@ def fuse_command(options: FuseOptions) -> Sequence[Path | str]:
     if video:
         given["align"] = options.stream_aligner(live=False)
         return _fuse_video(_only(options, VideoOptions), given)
-    given["align"] = options.aligner(lambda: _pairs(options), grid=options.frame)
-    if options.register is not None:  # the step decides about the grid; files that hold both images are cut on vi
+    # By default, only files that hold both images are changed.
+    others = not options.registers and (options.vi is not None or is_remote(options.ir))
+    given["align"] = options.aligner(lambda: [] if others else _pairs(options), grid=options.frame)
+    if options.registers:  # the step decides about the grid; files that hold both images are cut on vi
         options = dataclasses.replace(options, frame="vi")
     given["options"] = _only(options, FolderOptions)
     if options.engine == "ray":
@@ -104,7 +106,7 @@ def fuse_command(options: FuseOptions) -> Sequence[Path | str]:
             from fusejax.inference.folder import fuse_folder
 
             first = shard is None or shard[0] == 1
-            with _checking(options, options.check and options.register is None and first):
+            with _checking(options, options.check and not options.registers and first):
                 result = fuse_folder(**given, shard=shard)
     _report(result, options.out)
     return result.written

@@ -48,7 +48,8 @@ def parse(options: type[T], command: str, arguments: list[str], *, default: T | 
     absurd = [(name, value) for name, value in _numbers(parsed) if not math.isfinite(value) or abs(value) >= 2**63]
     for name, value in absurd:
         if default is None or (name, value) not in list(_numbers(default)):
-            raise ValueError(f"--{name.replace('_', '-')} is {value}; give a number below 9.2e18.")
+            flag = name.removeprefix("config.").replace("_", "-")
+            raise ValueError(f"--{flag} is {value}; give a number below 9.2e18.")
     return parsed
 
 

@@ -65,6 +65,11 @@ class RegisterFlags(LensFlags):
     baseline: tuple[float, float] = (0.0, 0.0)
     focal: float = 0.0
 
+    @property
+    def registers(self) -> bool:
+        """Whether pairs of two files are registered."""
+        return self.register not in (None, "none")
+
     def near(self) -> "Near | None":
         """The shift of near scenes, if there is one.
 
@@ -75,7 +80,7 @@ class RegisterFlags(LensFlags):
             if any(self.baseline) or self.focal:
                 raise ValueError("--baseline and --focal turn a distance into pixels; also give --distance METERS.")
             return None
-        if self.register is None:
+        if not self.registers:
             raise ValueError("--distance is a shift on top of a rig; also give --register rig or the file of one.")
         from fusejax.registration.parallax import Near
 
@@ -95,17 +100,24 @@ class RegisterFlags(LensFlags):
             grid: whose pixels the result has.
 
         Returns:
-            The step; None without --register.
+            The step; None with --register none.
 
         Raises:
             ValueError: see `fusejax.registration.choice.register_by`.
             OSError: if the file of a rig cannot be read.
         """
         near, lens = self.near(), self.lens()
-        if self.register is None:
-            if lens:
-                raise ValueError("--ir-lens and --vi-lens are for registering; also give --register rig, auto or pair.")
+        if not self.registers and lens:
+            raise ValueError("--ir-lens and --vi-lens are for registering; also give --register rig, auto or pair.")
+        if self.register == "none":
             return None
+        if self.register is None:
+            from fusejax.inference.align import AsRead
+            from fusejax.io.pair_images import in_one_file
+            from fusejax.registration.small_shift import SmallShift
+
+            files = tuple(filter(in_one_file, pairs()))
+            return AsRead(SmallShift(files, say)) if files else None
         from fusejax.registration.choice import register_by
 
         return register_by(self.register, pairs, grid=grid, near=near, lens=lens, say=say)
@@ -117,7 +129,7 @@ class RegisterFlags(LensFlags):
             live: whether frames must not wait.
 
         Returns:
-            The step; None without --register.
+            The step; None without --register and with --register none.
 
         Raises:
             ValueError: for `pair`, which flickers, for a distance without the file of a rig, and
@@ -125,7 +137,7 @@ class RegisterFlags(LensFlags):
             OSError: if the file of a rig cannot be read.
         """
         near, lens = self.near(), self.lens()
-        if self.register is None:
+        if self.register is None or self.register == "none":
             if lens:
                 raise ValueError("--ir-lens and --vi-lens are for registering; also give --register rig, auto or pair.")
             return None

@@ -9,6 +9,7 @@ from etils import epath
 
 from fusejax.cli.parsing import parse
 from fusejax.io.outputs import check_files, refuse_existing
+from fusejax.io.run_log import run_folder
 from fusejax.io.unfinished import is_local
 from fusejax.report.page import check_page
 from fusejax.report.run_history import read_history
@@ -41,7 +42,7 @@ def report_command(options: ReportOptions) -> None:
         ValueError: if there is nothing to report, or `out` is not a .png file.
         FileExistsError: if a file exists that this command has not written, without `overwrite`.
     """
-    path = epath.Path(options.out) if options.out else epath.Path(options.workdir) / "report.png"
+    path = epath.Path(options.out) if options.out else run_folder(options.workdir) / "report.png"
     if path.suffix.lower() != ".png":
         raise ValueError(f"--out {path} is not a .png file; give a name that ends in .png.")
     if is_local(path):

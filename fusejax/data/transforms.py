@@ -7,6 +7,7 @@ transformed with the images.
 
 import dataclasses
 import itertools
+import os
 import zlib
 
 import grain
@@ -177,7 +178,7 @@ class SelectBoxes(grain.transforms.Map):
     def map(self, pair: dict) -> dict:
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
         labels = pair.get("labels", ("",) * len(boxes))
-        draws = np.random.default_rng(zlib.crc32(pair["id"].encode())).random((len(boxes), 5))
+        draws = np.random.default_rng(zlib.crc32(os.fsencode(pair["id"]))).random((len(boxes), 5))
         kept = of_classes(labels, self.classes) & (draws[:, 0] < self.keep)
         if self.jitter:
             h, w = pair["ir"].shape[:2]
@@ -194,7 +195,7 @@ class SelectBoxes(grain.transforms.Map):
         """False boxes: copies of some of the pair's boxes at other places."""
         boxes = pair.get("boxes", np.zeros((0, 4), np.float32))
         labels = pair.get("labels", ("",) * len(boxes))
-        draws = np.random.default_rng([zlib.crc32(pair["id"].encode()), 1]).random((len(boxes), 3))
+        draws = np.random.default_rng([zlib.crc32(os.fsencode(pair["id"])), 1]).random((len(boxes), 3))
         h, w = pair["ir"].shape[:2]
         sides = boxes[:, 2:] - boxes[:, :2]
         corners = draws[:, 1:] * np.maximum(np.array([w, h]) - sides, 0)

@@ -6,6 +6,7 @@ epsilon / `STEPS` along the sign of the gradient, from a random start. After eac
 are projected back to within epsilon of the originals and to [0, 1].
 """
 
+import os
 import zlib
 from functools import partial
 from typing import NamedTuple
@@ -59,7 +60,7 @@ def adversarial_pair(
         extent=np.array([-(-side // multiple) * multiple for side in sides], np.int32),
         sides=np.array(sides, np.int32),
     )
-    key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
+    key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(os.fsencode(f"{name} {condition.kind}")))
     given = to_float(ir)[rows][:, columns][None], to_float(vi)[rows][:, columns][None]
     epsilon = np.float32(condition.strength)
     clean = _fuse(network.params, given, place.extent, model=network.model)

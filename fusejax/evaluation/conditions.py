@@ -1,6 +1,7 @@
 """The fixed conditions of the stress study: which degradation of which source, how strong."""
 
 import dataclasses
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -171,7 +172,7 @@ def degrade(ir: Pixels, vi: Pixels, condition: Condition, *, name: str) -> tuple
     if kind.function is None:
         changed = jpeg(image, quality=round(100 - condition.strength))
     else:
-        key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(f"{name} {condition.kind}".encode()))
+        key = jax.random.fold_in(jax.random.key(SEED), zlib.crc32(os.fsencode(f"{name} {condition.kind}")))
         changed = apply_function(image, kind.function, condition.strength, key=key)
     given[condition.source] = changed
     return given["ir"], given["vi"]

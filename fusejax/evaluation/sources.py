@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.inference.align import Aligner
+from fusejax.inference.align import Aligner, AsRead, correction
 from fusejax.inference.folder_ranges import find_ranges
 from fusejax.inference.pair_arrays import align_all
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, to_unit
@@ -48,8 +48,8 @@ class Reading:
         Raises:
             ValueError: if `align` refuses the pair, or a file cannot be read.
         """
-        images = read_pair(pair, self.options)
-        if self.align is not None:
+        images = read_pair(pair, self.options, correct=correction(self.align))
+        if not isinstance(self.align, AsRead | None):
             given = {"ir_range": self.ranges.of(images.ir.dtype), "polarity": self.polarity, "name": pair.id}
             sources = align_all(images.ir[None], images.vi[None], self.align, **given)
             return sources.shown_ir()[0], to_float(sources.vi[0])

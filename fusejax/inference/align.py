@@ -8,11 +8,11 @@ import dataclasses
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from fusejax.io.images import resample
+from fusejax.io.pair_images import Correct, Pixels
 
-Pixels = Shaped[np.ndarray, "_ _ _"]
 Mask = Float[np.ndarray, "_ _ 1"]
 
 
@@ -64,8 +64,14 @@ class Aligner(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class AsRead:
-    """Changes nothing."""
+    """Changes nothing.
 
+    Attributes:
+        correct: what to change where one file holds both images and says how they lie, such as
+            `fusejax.registration.SmallShift()`.
+    """
+
+    correct: Correct | None = None
     any_size: bool = dataclasses.field(default=False, init=False)
 
     def __call__(self, ir: Pixels, vi: Pixels, *, name: str | None = None) -> Aligned:
@@ -76,8 +82,13 @@ class AsRead:
 
 @dataclasses.dataclass(frozen=True)
 class ResampleInfrared:
-    """Resamples the infrared image to the size of the visible image."""
+    """Resamples the infrared image to the size of the visible image.
 
+    Attributes:
+        correct: see `AsRead`.
+    """
+
+    correct: Correct | None = None
     any_size: bool = dataclasses.field(default=True, init=False)
 
     def __call__(self, ir: Pixels, vi: Pixels, *, name: str | None = None) -> Aligned:
@@ -99,9 +110,16 @@ def chosen_aligner(align: Aligner | None, resize: str | None) -> Aligner:
     Raises:
         ValueError: if both are given.
     """
+    if isinstance(align, AsRead) and resize is not None:
+        return ResampleInfrared(align.correct)
     if align is not None and resize is not None:
         raise ValueError("Give resize or align, not both: the aligner decides the size of the infrared image.")
     return align or (ResampleInfrared() if resize else AsRead())
+
+
+def correction(align: Aligner | None) -> Correct | None:
+    """What a step changes where one file holds both images, see `AsRead`."""
+    return getattr(align, "correct", None)
 
 
 def check_aligned(pair: Aligned, *, name: str | None = None) -> Aligned:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from fusejax.inference.align import Aligner, AlignError
+from fusejax.inference.align import Aligner, AlignError, correction
 from fusejax.inference.backend import Backend
 from fusejax.inference.beside import files_beside
 from fusejax.inference.isotherm import mark_above
@@ -84,7 +84,7 @@ class PairTask:
         """Reads the pixels, aligns the pair, and converts it to floats."""
         pair = self.job.pair
         try:
-            images = read_pair(pair, self._options)
+            images = read_pair(pair, self._options, correct=correction(self._settings.align))
             self._kept = read_metadata(pair.vi) if self._options.metadata else None
         except (ImageError, CameraError, OSError) as error:
             if not self._options.skip_bad:

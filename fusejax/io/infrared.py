@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 from PIL import Image
 
-from fusejax.io.cameras import Camera, CameraLayout, Degrees, Unit, convert, read_camera_file, read_camera_layout
+from fusejax.io.cameras import Camera, CameraLayout, Degrees, Unit, convert, read_camera_file
 from fusejax.io.cameras.units import SYMBOLS, Stored
 from fusejax.io.image_headers import ImageError, read_header
 from fusejax.io.images import as_infrared, read_thermal, upright
@@ -113,14 +113,15 @@ def read_infrared(
     """
     path = Path(path)
     degrees = degrees or wanted is not None
-    if degrees and (problem := unit_problem(path, read_camera_layout(path), stored=stored)):
+    found = read_camera_file(path, counts=stored == "counts", visible=False)
+    if degrees and (problem := unit_problem(path, found.layout if found else None, stored=stored)):
         raise ImageError(problem)
-    if found := read_camera_file(path, counts=stored == "counts", visible=False):
-        values = upright(found.thermal, found.turned)
+    if found:
+        values, camera = upright(found.thermal, found.layout.turned), found.layout.camera
         if found.unit == "counts":
-            return Infrared(values, "counts", found.camera)
+            return Infrared(values, "counts", camera)
         unit = wanted or "c"
-        return Infrared(convert(values, found.unit, unit), unit, found.camera)
+        return Infrared(convert(values, found.unit, unit), unit, camera)
     values, note = read_thermal(path), None
     unit = _stated_unit(path) if stored == "auto" else stored
     if unit is None and degrees:

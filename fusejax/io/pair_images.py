@@ -1,6 +1,7 @@
 """Reads the two images of a pair: two files, or one file of a camera."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,11 @@ from fusejax.io.infrared import read_infrared, turned_size, unit_problem
 from fusejax.io.pair_names import PairPaths
 
 Size = tuple[int, int]
+Pixels = Shaped[np.ndarray, "_ _ _"]
+Correct = Callable[[Pixels, Pixels, str], tuple[float, float] | None]
+"""Takes the infrared and the visible image of one file as it places them, on one grid, and the name
+of the pair; returns how far the infrared image has to be moved, in pixels of that grid to the right
+and down, or None."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,15 +132,23 @@ def read_pair_header(pair: PairPaths, options: SourceOptions) -> PairHeader:
     return PairHeader(ir.size, vi.size, ir.bits, vi.bits, None)
 
 
-def read_pair(pair: PairPaths, options: SourceOptions) -> PairImages:
+def read_pair(pair: PairPaths, options: SourceOptions, *, correct: Correct | None = None) -> PairImages:
     """Reads both images; those of one file are cut to their common field and have equal sizes.
+
+    Args:
+        pair: the pair.
+        options: how the files are read.
+        correct: what to change where one file holds both images and says how they lie.
+
+    Returns:
+        The images.
 
     Raises:
         ImageError: see `read_infrared` and `read_image`.
         CameraError: see `read_camera_file`.
     """
     if in_one_file(pair):
-        return _read_one_file(pair, options)
+        return _read_one_file(pair, options, correct)
     vi = read_image(pair.vi)
     ir = read_infrared(pair.ir, stored=options.ir_unit, wanted=options.units, degrees=options.degrees)
     return PairImages(ir.values, vi, ir.unit, ir.camera, ir.note)
@@ -168,11 +182,12 @@ def _field(pair: PairPaths, layout: CameraLayout | None, frame: Frame) -> Field:
             "with --vi."
         )
     name = f" ({layout.camera.model or layout.kind})"
+    why = f": {layout.unplaced}" if layout.unplaced else ""
     if layout.vi is None:
-        raise CameraError(f"{pair.ir}{name} holds no visible image; give its photo with --vi.")
+        raise CameraError(f"{pair.ir}{name} holds no visible image{why}; give its photo with --vi.")
     if layout.alignment is None:
         raise CameraError(
-            f"{pair.ir}{name} holds a visible image but does not say how it lies; extract it (exiftool -b "
+            f"{pair.ir}{name} holds a visible image but does not say how it lies{why}; extract it (exiftool -b "
             "-EmbeddedImage), align it with the infrared image and give it with --vi."
         )
     try:
@@ -181,21 +196,19 @@ def _field(pair: PairPaths, layout: CameraLayout | None, frame: Frame) -> Field:
         raise CameraError(f"{pair.ir}{name}: {error}; give an aligned photo with --vi.") from error
 
 
-def _read_one_file(pair: PairPaths, options: SourceOptions) -> PairImages:
+def _read_one_file(pair: PairPaths, options: SourceOptions, correct: Correct | None) -> PairImages:
     """Cuts one image to the common field and resamples the other onto its pixels.
 
-    The file's own numbers are exact at one distance only. Whatever refines them by the images'
-    content works on the result, which lies on one grid.
+    The file's own numbers are exact at one distance only; `correct` may know better.
     """
-    field = _field(pair, read_camera_layout(pair.ir), options.kept)
     found = read_camera_file(pair.ir, counts=options.ir_unit == "counts")
+    field = _field(pair, found.layout if found else None, options.kept)
     assert found is not None and found.visible is not None
-    values, unit = found.thermal, found.unit
+    layout, values, unit = found.layout, found.thermal, found.unit
     if unit != "counts":
         wanted: Degrees = options.units or "c"
         values, unit = convert(values, unit, wanted), wanted
-    if options.kept == "vi":
-        ir, vi = field.warp(values), field.cut(found.visible)
-    else:
-        ir, vi = field.cut(values), field.warp(found.visible)
-    return PairImages(upright(ir, found.turned), upright(vi, found.turned), unit, found.camera)
+    ir, vi = field.place(values, found.visible)
+    if correct is not None and (shift := correct(ir, vi, pair.id)) is not None:
+        ir, vi = field.moved(shift, found.visible.shape[:2]).place(values, found.visible)
+    return PairImages(upright(ir, layout.turned), upright(vi, layout.turned), unit, layout.camera)

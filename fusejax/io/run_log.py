@@ -3,6 +3,7 @@
 The log is a file `log.jsonl`, or numbered parts of it in object stores, which cannot append.
 """
 
+import importlib.util
 import os
 
 from etils import epath
@@ -15,8 +16,29 @@ STEP_KEYS = ("loss", "grad_norm", "param_norm", "skipped")
 COST_KEYS = ("images_per_second", "step_seconds", "step_seconds_spread", "data_wait_share", "memory_gib")
 LEARNING_RATE = "learning_rate"  # alone, or followed by _MODULE
 
+# Libraries that reach object stores, by the scheme of the address, and the extras that bring them.
+_STORES = {"gs": ("gcsfs", "gcs"), "s3": ("s3fs", "s3")}
 _PARTS = "log"  # folder of 000001.jsonl, ...
 _LINES = 500  # per part, which is uploaded again with every line
+
+
+def run_folder(path: epath.PathLike) -> epath.Path:
+    """The folder of a run.
+
+    Args:
+        path: local folder, or gs:// or s3:// address.
+
+    Raises:
+        ValueError: for other addresses, and without the library that reaches the store.
+    """
+    text = os.fspath(path)
+    scheme, remote, _ = text.partition("://")
+    if remote and scheme not in _STORES:
+        raise ValueError(f"{text} is a remote address, which is not supported; name a local folder, or gs:// or s3://.")
+    if remote and importlib.util.find_spec(_STORES[scheme][0]) is None:
+        library, extra = _STORES[scheme]
+        raise ValueError(f'{text} needs {library}; install it with: pip install "fusejax[{extra}]".')
+    return epath.Path(path)
 
 
 class LogFile:

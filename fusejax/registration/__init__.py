@@ -29,6 +29,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.registration.parallax import Near
     from fusejax.registration.residual import Residual, is_aligned
     from fusejax.registration.rig import Rig, find_rig, read_rig, rig_of, write_rig
+    from fusejax.registration.small_shift import SmallShift, find_small_shift
     from fusejax.registration.tracking import TrackedRig
     from fusejax.registration.warping import warp
 
@@ -42,11 +43,13 @@ __all__ = [
     "RegistrationError",
     "Residual",
     "Rig",
+    "SmallShift",
     "TrackedRig",
     "corner_error",
     "endpoint_error",
     "estimate",
     "find_rig",
+    "find_small_shift",
     "folding",
     "gradient_correlation",
     "is_aligned",

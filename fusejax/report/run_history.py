@@ -9,9 +9,11 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from fusejax.io.run_log import COST_KEYS, LEARNING_RATE, LINE_KEYS, LOG_FILE, STEP_KEYS, read_log
+from fusejax.io.run_log import COST_KEYS, LEARNING_RATE, LINE_KEYS, LOG_FILE, STEP_KEYS, read_log, run_folder
 
 Line = dict[str, Any]
+_LARGEST = 2.0**63
+_NAME_AND_END = 2  # entries of a stage in the start line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +118,7 @@ def read_history(workdir: epath.PathLike) -> History:
         ValueError: if there is no log, or if it has no training line yet.
     """
     try:
-        lines, notes = _parse(read_log(epath.Path(workdir)))
+        lines, notes = _parse(read_log(run_folder(workdir)))
     except FileNotFoundError as error:
         raise ValueError(f"{error}; give the --workdir of a `fusejax train` run.") from error
     history = _merge(_sessions(lines), notes)
@@ -184,9 +186,30 @@ def _parse(text: str) -> tuple[list[Line], list[str]]:
         if line is None and row.strip():
             last = " (the run was killed there, or is writing it)" if n == len(rows) else ""
             notes.append(f"line {n} of {LOG_FILE} is truncated and was skipped{last}")
-        if found := line or rest:
-            lines.append(found)
+        found = line or rest
+        if found and (usable := _usable(found)):
+            lines.append(usable)
+        elif found:
+            notes.append(f"line {n} of {LOG_FILE} has a step that is no number and was skipped")
     return lines, notes
+
+
+def _usable(line: Line) -> Line | None:
+    """The line without values that no run writes; None if its step is none of a run."""
+    if not _is_number(line["step"]) or line["step"] < 0:
+        return None
+    kept = {key: value for key, value in line.items() if not isinstance(value, int) or _is_number(value)}
+    stages = kept.get("stages")
+    named = isinstance(stages, list) and all(isinstance(s, list) and len(s) == _NAME_AND_END for s in stages)
+    if not (named and all(_is_number(end) for _, end in stages)):
+        kept.pop("stages", None)
+    if not _is_number(kept.get("steps")):
+        kept.pop("steps", None)
+    return kept
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < _LARGEST
 
 
 def _load(row: str) -> Line | None:

@@ -83,12 +83,17 @@ def _finish_panel(axis: Any, history: History, title: str, draw: Draw) -> None:
 
 def _heading(path: epath.Path, history: History) -> str:
     total = f" of {history.total_steps}" if history.total_steps else ""
-    words = [f"{history.name or path.parent.name}: step {history.last_step}{total}"]
+    words = [f"{_plain(history.name or path.parent.name)}: step {history.last_step}{total}"]
     if history.restarts:
         words.append("dashed red: restart")
     if len(segments(history)) > 1:
         words.append("dotted gray: next stage")
     return "; ".join(words)
+
+
+def _plain(name: str) -> str:
+    """A name that Matplotlib does not take for a formula."""
+    return name.replace("$", r"\$")
 
 
 def _panels(history: History) -> list[tuple[str, Draw]]:
@@ -129,7 +134,7 @@ def _score_panels(history: History) -> list[tuple[str, Draw]]:
         higher = higher_is_better(name)
         if (mark := best(history.validation, name, higher=higher)) is None:
             continue
-        title = f"{name} ({'higher' if higher else 'lower'} is better): best {mark[1]:.4g} at {mark[0]}"
+        title = f"{_plain(name)} ({'higher' if higher else 'lower'} is better): best {mark[1]:.4g} at {mark[0]}"
         panels.append((title, lambda axis, name=name, mark=mark: _draw_score(axis, history, name, mark)))
     return panels
 
@@ -147,7 +152,7 @@ def _draw_lines(axis: Any, history: History, names: list[str], labels: list[str]
         # A part that is missing in some stage must not be drawn as a straight line across that
         # stage.
         x, y = _with_gaps(history, steps, values)
-        axis.plot(x, y, label=labels[n] if labels else None, marker=marker, **style)
+        axis.plot(x, y, label=_plain(labels[n]) if labels else None, marker=marker, **style)
     values = np.concatenate([values for _, values in drawn])
     if share:
         axis.set_ylim(0, max(0.05, 1.1 * values.max()))

@@ -11,6 +11,7 @@ from etils import epath
 
 from fusejax.config import TrainConfig
 from fusejax.data.pipeline import open_sources, training_batches
+from fusejax.io.run_log import run_folder
 from fusejax.serialize import to_dict
 from fusejax.training.board import check_wandb
 from fusejax.training.checkpoint import Checkpoints
@@ -86,7 +87,7 @@ def fit(
         NonFiniteLoss: if the loss or the gradient became NaN or infinite.
         Interrupted: after a signal.
     """
-    workdir = epath.Path(workdir)
+    workdir = run_folder(workdir)
     first = jax.process_index() == 0
     if first and wandb:
         check_wandb()

@@ -9,7 +9,7 @@ from fusing import random_params
 from fusejax.cli.stress import StressOptions, stress_command
 from fusejax.data.synthetic import synthetic_pair, write_synthetic_folder
 from fusejax.evaluation.attack import adversarial_pair
-from fusejax.evaluation.conditions import Condition
+from fusejax.evaluation.conditions import Condition, degrade
 from fusejax.evaluation.score_files import read_scores
 from fusejax.evaluation.sources import choose_pairs
 from fusejax.evaluation.stress import stress_folders
@@ -173,3 +173,11 @@ def test_the_step_before_fusion_comes_before_the_degradations_and_the_scores(pai
     given = {"weights": ("average",), "kinds": ("gaussian_noise",), "metrics": ("CC",)}
     found = stress_folders(tmp_path / "ir", pairs / "vi", align=Mirrored(), **given)
     np.testing.assert_allclose(found.scores.values, stress_folders(pairs / "ir", pairs / "vi", **given).scores.values)
+
+
+def test_names_that_are_no_text_are_degraded_as_others():
+    gray = np.full((16, 16, 1), 128, np.uint8)
+    noise = Condition("gaussian_noise", "ir", 1)
+    plain, odd, again = (degrade(gray, gray, noise, name=name)[0] for name in ("a", "a\udcff", "a\udcff"))
+    np.testing.assert_array_equal(odd, again)
+    assert (plain != odd).any()

@@ -118,6 +118,10 @@ def test_a_turned_file_gives_an_upright_image(tmp_path):
         (jpeg(rgb_of(square(60, 80))), r"a\.jpg is not a radiometric JPEG of FLIR or DJI.* with --vi"),
         (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=None), "does not say how it lies"),
         (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=(1.0, 79, 0)), "no common field"),
+        (
+            flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)), alignment=(0.0, 0, 0)),
+            r"does not say how it lies: its alignment is absurd \(Real2IR 0, .*; extract it .* with --vi",
+        ),
         (flir_jpeg(counts_of(square(60, 80)), rgb_of(square(60, 80)))[:-900], "is cut off"),
     ],
 )

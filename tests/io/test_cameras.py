@@ -1,6 +1,7 @@
 """Reading the files of FLIR and DJI cameras: made-up ones, real ones, and damaged ones."""
 
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from camera_files import (
     container,
     dji_jpeg,
     flir_jpeg,
+    flir_picture,
     jpeg,
     make_exif,
     picture_record,
@@ -65,7 +67,7 @@ def test_counts_are_read_in_either_byte_order(tmp_path, form, order):
     counts = scene()
     path = stored(tmp_path, flir_jpeg(counts, picture(), form=form, order=order, chunk=3000))
     read = read_camera_file(path, counts=True)
-    assert read is not None and read.kind == "FLIR" and read.unit == "counts"
+    assert read is not None and read.layout.kind == "FLIR" and read.unit == "counts"
     np.testing.assert_array_equal(read.thermal[..., 0], counts)
 
 
@@ -79,13 +81,54 @@ def test_temperatures_are_those_of_the_radiation_formula(tmp_path):
 def test_the_visible_image_and_its_place_are_read(tmp_path):
     path = stored(tmp_path, flir_jpeg(scene(), picture(), alignment=(1.25, -8, 5)))
     read = read_camera_file(path)
-    assert read is not None and read.visible is not None and read.alignment is not None
+    assert read is not None and read.visible is not None and read.layout.alignment is not None
     assert np.abs(read.visible.astype(int) - picture()).mean() < 10  # JPEG
-    assert read.alignment.scale == pytest.approx(160 / 80 / 1.25)
-    center = read.alignment.matrix((60, 80), (120, 160)) @ [39.5, 29.5, 1]
+    assert read.layout.alignment.scale == pytest.approx(160 / 80 / 1.25)
+    center = read.layout.alignment.matrix((60, 80), (120, 160)) @ [39.5, 29.5, 1]
     np.testing.assert_allclose(center, [79.5 - 8, 59.5 + 5, 1])
-    assert (read.camera.model, read.camera.serial) == ("FLIR made up", "007")
-    np.testing.assert_allclose(read.camera.span, (-20, 120), atol=1e-4)
+    assert (read.layout.camera.model, read.layout.camera.serial) == ("FLIR made up", "007")
+    np.testing.assert_allclose(read.layout.camera.span, (-20, 120), atol=1e-4)
+
+
+@pytest.mark.parametrize("model", ["FLIR T640", "FLIR AX8", "FLIR ONE Pro", "XT2", "", "a phone"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", ["png", "png right", "raw"])
+def test_no_model_is_needed_where_the_format_says_it(tmp_path, model, order, form):
+    """Records in both byte orders, between other segments and in any order of the segments."""
+    counts, shown = scene(), picture()
+    records = [
+        (0x0E, visible_record(shown, order=order)),
+        (0x2A, picture_record(1.5, 4, -2)),
+        (0x77, bytes(500)),
+        (0x20, camera_record(order=order, model=model, distance=0.0)),
+        (0x01, raw_record(counts, form=form, order=order)),
+    ]
+
+    def turn(named):
+        xmp = (1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
+        return [(5, bytes(999)), named[-1], xmp, *named[1:-1], (13, b"Photoshop 3.0\0"), named[0]]
+
+    data = flir_picture(counts, container(records, order=order), turn=turn, chunk=4000)
+    read, kelvins = (read_camera_file(stored(tmp_path, data), counts=counts_only) for counts_only in (True, False))
+    assert read is not None and kelvins is not None and read.visible is not None and read.layout.alignment is not None
+    np.testing.assert_array_equal(read.thermal[..., 0], counts)
+    np.testing.assert_allclose(kelvins.thermal[..., 0], kelvin(counts, emissivity=0.95, planck=PLANCK), atol=1e-3)
+    assert read.layout.camera.model == model and read.layout.alignment.offset_y == -2
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (picture_record(1.5, 4, -2)[:3], "a record of 3 bytes ends before byte 0"),
+        (bytes(64), r"alignment is absurd \(Real2IR 0"),
+        (picture_record(1.0, 3000, 0), "alignment is absurd"),
+    ],
+)
+def test_a_wrong_place_of_the_visible_image_does_not_keep_temperatures_back(tmp_path, record, why):
+    records = [(0x01, raw_record(scene())), (0x20, camera_record()), (0x0E, visible_record(picture())), (0x2A, record)]
+    read = read_camera_file(stored(tmp_path, flir_picture(scene(), container(records))))
+    assert read is not None and read.unit == "k" and read.layout.alignment is None
+    assert re.search(why, read.layout.unplaced)
 
 
 def test_a_png_of_luma_and_chroma_becomes_rgb(tmp_path):
@@ -99,28 +142,31 @@ def test_a_png_of_luma_and_chroma_becomes_rgb(tmp_path):
         parts = [chunk[8:][at : at + 60000] for at in range(0, len(chunk), 60000)]
         named = [(1, b"FLIR\0\x01" + bytes([n, len(parts) - 1]) + part) for n, part in enumerate(parts)]
         read = read_camera_file(stored(tmp_path, with_segments(jpeg(np.zeros((60, 80), np.uint8)), named)))
-        assert read is not None and read.visible is not None and read.alignment is None
+        assert read is not None and read.visible is not None and read.layout.alignment is None
         np.testing.assert_allclose(read.visible.astype(int), rgb, atol=atol)
 
 
 @pytest.mark.parametrize("number", [3, 4])
-def test_dji_counts_are_found_by_their_length(tmp_path, number):
-    counts = scene(128, 160)
+@pytest.mark.parametrize("size", [(128, 160), (120, 160), (256, 336), (512, 640), (1024, 1280)])
+def test_dji_counts_are_found_by_their_length(tmp_path, number, size):
+    counts = scene(*size)
     others = [(7 - number, bytes(32768)), (5, bytes(2000))]
     read = read_camera_file(stored(tmp_path, dji_jpeg(counts, number=number, others=others)))
-    assert read is not None and (read.kind, read.unit) == ("DJI", "counts")
+    assert read is not None and (read.layout.kind, read.unit) == ("DJI", "counts")
     np.testing.assert_array_equal(read.thermal[..., 0], counts)
 
 
 def test_dji_counts_of_an_enlarged_picture_keep_the_size_of_the_sensor(tmp_path):
-    read = read_camera_file(stored(tmp_path, dji_jpeg(scene(128, 160), shown=(256, 320))))
-    assert read is not None and read.thermal.shape == (128, 160, 1)
+    for factor in (2, 4):
+        data = dji_jpeg(scene(128, 160), shown=(128 * factor, 160 * factor))
+        read = read_camera_file(stored(tmp_path, data))
+        assert read is not None and read.thermal.shape == (128, 160, 1)
 
 
 def test_a_flir_file_by_dji_is_a_flir_file(tmp_path):
     data = flir_jpeg(scene(), exif=make_exif(make="DJI", model="XT2"))
     read = read_camera_file(stored(tmp_path, data))
-    assert read is not None and read.kind == "FLIR" and read.unit == "k"
+    assert read is not None and read.layout.kind == "FLIR" and read.unit == "k"
 
 
 def test_other_files_are_left_alone(tmp_path):
@@ -164,8 +210,8 @@ def _damaged():
         camera = camera_record(planck=PLANCK | {name: value})
         yield f"planck {name}", flir_jpeg(counts, camera=camera), r"temperatures cannot be computed.*--ir-unit counts"
     yield "emissivity", flir_jpeg(counts, camera=camera_record(emissivity=0)), "emissivity is 0"
-    yield "alignment", flir_jpeg(counts, picture(), alignment=(0.0, 0, 0)), "alignment is absurd"
-    yield "offset", flir_jpeg(counts, picture(), alignment=(1.0, 3000, 0)), "alignment is absurd"
+    coded = struct.pack("<3H", 2, 80, 60).ljust(32, b"\0") + jpeg(picture())
+    yield "coded", flir_jpeg(counts, raw=coded), "its thermal image is coded as JPEG"
     yield (
         "dji",
         dji_jpeg(scene(128, 160), shown=(120, 160)),
@@ -248,9 +294,10 @@ def test_real_flir_parameters_equal_exiftools(data_root, name):
     own = (own - (1 - e) * reflected) / e
     kelvins = p["b"] / np.log(p["r1"] / (p["r2"] * (own + p["o"])) + p["f"])
     np.testing.assert_allclose(read.thermal[..., 0], kelvins, atol=0.1)
-    assert (read.camera.model, read.camera.serial) == (found["CameraModel"], str(found["CameraSerialNumber"]))
-    if read.alignment is not None:
-        assert (read.alignment.offset_x, read.alignment.offset_y) == (found["OffsetX"], found["OffsetY"])
+    camera, alignment = read.layout.camera, read.layout.alignment
+    assert (camera.model, camera.serial) == (found["CameraModel"], str(found["CameraSerialNumber"]))
+    if alignment is not None:
+        assert (alignment.offset_x, alignment.offset_y) == (found["OffsetX"], found["OffsetY"])
         assert read.visible is not None
         assert read.visible.shape[:2] == (found["EmbeddedImageHeight"], found["EmbeddedImageWidth"])
 
@@ -273,7 +320,7 @@ def test_a_picture_in_picture_is_little_endian_whatever_it_begins_with(tmp_path)
     record = picture_record(2.0, 1, 2)
     assert record[:1] == b"\0"  # as a big-endian record would begin
     read = read_camera_file(stored(tmp_path, flir_jpeg(scene(), picture(), alignment=(2.0, 1, 2))))
-    assert read is not None and read.alignment is not None and read.alignment.offset_y == 2
+    assert read is not None and read.layout.alignment is not None and read.layout.alignment.offset_y == 2
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -1,5 +1,4 @@
-"""The report of a run: figures for a handmade log, and logs as left by kills and restarts.
-"""
+"""The report of a run: figures for a handmade log, and logs as left by kills and restarts."""
 
 import json
 
@@ -164,3 +163,33 @@ def test_folders_without_a_log_are_refused(tmp_path, capsys):
         read_history(write(tmp_path, LINES[:1]))
     with pytest.raises(ValueError, match=r"x\.jpg is not a \.png file"):
         report_command(ReportOptions(str(write(tmp_path, LINES)), out=str(tmp_path / "x.jpg")))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"kind": "train", "step": "x", "loss": 1}',
+        '{"kind": "train", "step": null, "loss": 1}',
+        '{"kind": "train", "step": [1], "loss": 1}',
+        '{"kind": "train", "step": NaN, "loss": 1}',
+        '{"kind": "train", "step": -3, "loss": 1}',
+        '{"kind": "train", "step": 1e400, "loss": 1}',
+        '{"kind": "start", "step": "a"}',
+        '{"kind": "train", "step": 7, "loss": ' + "9" * 400 + "}",
+        '{"kind": "start", "step": 0, "steps": "many", "stages": 5}',
+        '{"kind": "start", "step": 0, "stages": [[1, 2, 3]]}',
+    ],
+)
+def test_values_that_no_run_writes_do_not_stop_the_report(tmp_path, bad):
+    workdir = write(tmp_path, [{"kind": "train", "step": 5, "loss": 1.0}, {"kind": "train", "step": 10, "loss": 0.5}])
+    with (workdir / "log.jsonl").open("a") as file:
+        file.write(bad + '\n{"kind": "train", "step": 15, "loss": 0.25, "a $\\\\frac{x}$": 2.0}\n')
+    report_command(ReportOptions(str(workdir)))
+    assert summarize(read_history(workdir)).steps == 15
+    assert (workdir / "report.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("place", ["http://x/y", "ftp://x"])
+def test_a_log_at_an_unknown_address_is_refused_in_one_line(place):
+    with pytest.raises(ValueError, match="not supported; name a local folder, or gs"):
+        read_history(place)

@@ -8,6 +8,8 @@ from jaxtyping import Float, Shaped, UInt
 
 from fusejax.io.cameras.units import Unit
 
+Size = tuple[int, int]
+
 
 class CameraError(ValueError):
     """A camera's file cannot be used; the message names it and says what to do."""
@@ -30,7 +32,7 @@ class Alignment:
     offset_x: float
     offset_y: float
 
-    def matrix(self, ir: tuple[int, int], vi: tuple[int, int]) -> Float[np.ndarray, "3 3"]:
+    def matrix(self, ir: Size, vi: Size) -> Float[np.ndarray, "3 3"]:
         """Maps homogeneous points (x, y, 1) of the infrared image to the visible one.
 
         Args:
@@ -70,24 +72,41 @@ class Camera:
 
 
 @dataclasses.dataclass(frozen=True)
+class CameraLayout:
+    """What a camera's file holds, without its pixels.
+
+    Attributes:
+        kind: "FLIR" or "DJI", the format.
+        ir: height and width of the infrared image as stored.
+        vi: height and width of the visible image as stored, if there is one.
+        alignment: how the two lie, if the file says so.
+        turned: EXIF orientation that applies to both images, 1 (upright) to 8.
+        camera: the thermal camera.
+        unplaced: why the visible image or its place cannot be used, where the file is wrong about
+            them; the infrared image can be used all the same.
+    """
+
+    kind: Literal["FLIR", "DJI"]
+    ir: Size
+    vi: Size | None = None
+    alignment: Alignment | None = None
+    turned: int = 1
+    camera: Camera = Camera()
+    unplaced: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class CameraFile:
     """Content of a camera's file.
 
     Attributes:
-        kind: "FLIR" or "DJI", the format.
-        thermal: [h, w, 1], uint16 counts, or float32 temperatures.
+        layout: what it holds.
+        thermal: [h, w, 1], uint16 counts, or float32 temperatures; as stored, not turned.
         unit: unit of `thermal`.
-        visible: [H, W, 3] uint8 RGB, if the file holds a visible image.
-        alignment: how the two lie, if the file says so.
-        camera: the thermal camera.
-        turned: EXIF orientation of the whole file, 1 (upright) to 8; `thermal` and `visible` are
-            as stored.
+        visible: [H, W, 3] uint8 RGB, if the file holds a visible image; as stored.
     """
 
-    kind: Literal["FLIR", "DJI"]
+    layout: CameraLayout
     thermal: Shaped[np.ndarray, "h w 1"]
     unit: Unit
     visible: UInt[np.ndarray, "H W 3"] | None = None
-    alignment: Alignment | None = None
-    camera: Camera = Camera()
-    turned: int = 1

@@ -14,7 +14,7 @@ _NUMBERS = (3, 4, 5)
 # Calibration tables are shorter than the counts of the smallest sensor (160x120).
 _LEAST_BYTES = 2 * 160 * 120
 # The picture may be enlarged ("super resolution") while the counts keep the sensor's size.
-_ENLARGED = (1, 2)
+_ENLARGED = range(1, 9)
 
 
 class DjiError(ValueError):

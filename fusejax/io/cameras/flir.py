@@ -54,6 +54,8 @@ def read_counts(record: Record) -> UInt[np.ndarray, "h w 1"]:
         pixels = pixels.astype(np.uint16)
         swapped = pixels.byteswap()
         pixels = swapped if _roughness(swapped) < _roughness(pixels) else pixels
+    elif data[:3] == _JPEG:
+        raise FlirError("its thermal image is coded as JPEG, which is not read for counts")
     else:
         needed = 2 * size[0] * size[1]
         if len(data) != needed:
@@ -77,7 +79,7 @@ def _decode(data: bytes, size: tuple[int, int], what: str, *, mode: str | None =
             if image.size != size[::-1]:
                 held = f"{image.size[0]}x{image.size[1]}"
                 raise FlirError(f"its {what} is stated to be {size[1]}x{size[0]} but is {held}")
-            return np.asarray(image.convert(mode) if mode else image)
+            return np.asarray(image if mode in (None, image.mode) else image.convert(mode))
     except FlirError:
         raise
     except (OSError, ValueError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError) as error:

@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fusejax.io.cameras.camera_file import Alignment
+from fusejax.io.cameras.camera_file import Alignment, Size
 
 Frame = Literal["ir", "vi"]
 Grid = Literal["vi", "ir", "common"]
 """Whose pixels a result has: those of the visible image, of the infrared one, or the rectangle of
 the visible image that both cameras see."""
-Size = tuple[int, int]
-
 _LEAST_SIDE = 8
 
 
@@ -36,6 +34,28 @@ class Field:
     left: int
     size: Size
     matrix: Float[np.ndarray, "3 3"]
+
+    def place(
+        self, ir: Shaped[np.ndarray, "h w c"], vi: Shaped[np.ndarray, "h2 w2 c2"]
+    ) -> tuple[Shaped[np.ndarray, "H W c"], Shaped[np.ndarray, "H W c2"]]:
+        """Both images in the field."""
+        return (self.cut(ir), self.warp(vi)) if self.frame == "ir" else (self.warp(ir), self.cut(vi))
+
+    def moved(self, shift: tuple[float, float], vi: Size) -> "Field":
+        """The field, in equal size, of an infrared image that lies elsewhere.
+
+        Args:
+            shift: how far it lies to the right and down, in pixels of the field.
+            vi: height and width of the visible image, in which the field moves along with the
+                infrared image as far as there are pixels.
+        """
+        x, y = shift
+        if self.frame == "ir":
+            return dataclasses.replace(self, matrix=self.matrix @ _translation(x, y))
+        top = min(max(self.top + round(y), 0), vi[0] - self.size[0])
+        left = min(max(self.left + round(x), 0), vi[1] - self.size[1])
+        matrix = self.matrix @ _translation(left - self.left - x, top - self.top - y)
+        return dataclasses.replace(self, top=top, left=left, matrix=matrix)
 
     def cut(self, pixels: Shaped[np.ndarray, "h w c"]) -> Shaped[np.ndarray, "H W c"]:
         """The field of the image whose frame this is, unchanged."""
@@ -94,5 +114,9 @@ def common_field(alignment: Alignment, ir: Size, vi: Size, frame: Frame) -> Fiel
         size.append(high - low + 1)
     if min(size) < _LEAST_SIDE:
         raise ValueError("its alignment leaves no common field")
-    start = np.array([[1, 0, first[1]], [0, 1, first[0]], [0, 0, 1]], np.float64)
+    start = _translation(first[1], first[0])
     return Field(frame, first[0], first[1], (size[0], size[1]), to_other @ start)
+
+
+def _translation(x: float, y: float) -> Float[np.ndarray, "3 3"]:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)

@@ -134,13 +134,14 @@ def to_kelvin(counts: UInt[np.ndarray, "*size"], parameters: Radiometry) -> Floa
         )
     except (OverflowError, ZeroDivisionError) as error:
         raise RadiometryError("the parameters of air, window and reflection are absurd") from error
-    # One logarithm for each count instead of one for each pixel.
-    table = np.arange(np.iinfo(np.uint16).max + 1, dtype=np.float64)
+    # One logarithm for each count that occurs instead of one for each pixel.
+    least = int(counts.min())
+    table = np.arange(least, int(counts.max()) + 1, dtype=np.float64)
     radiance = p.r2 * (table / passed - foreign + p.o)
     with np.errstate(divide="ignore", invalid="ignore"):
         inner = np.where(radiance > 0, p.r1 / radiance + p.f, np.nan)
         kelvin = np.where(inner > 1, p.b / np.log(inner), np.nan)
-    image = kelvin[counts]
+    image = kelvin[counts - least]
     valid = np.isfinite(image)
     if not valid.any():
         raise RadiometryError("no pixel has a temperature")

@@ -4,12 +4,13 @@ import dataclasses
 import os
 import struct
 from pathlib import Path
-from typing import Literal
 
+import numpy as np
+from jaxtyping import UInt
 from PIL import Image
 
 from fusejax.io.cameras import dji, fff, flir
-from fusejax.io.cameras.camera_file import Alignment, Camera, CameraError, CameraFile
+from fusejax.io.cameras.camera_file import Camera, CameraError, CameraFile, CameraLayout, Size
 from fusejax.io.cameras.fff import FlirError, Record
 from fusejax.io.cameras.radiometry import RadiometryError, to_kelvin
 from fusejax.io.cameras.segments import Segment, app, frame_size, segments
@@ -19,37 +20,14 @@ _MAKE, _MODEL, _SERIAL, _ORIENTATION = 0x010F, 0x0110, 0xA431, 0x0112
 _EXIF_IFD = 0x8769
 _AGAIN = "copy it from the camera again, or export its temperatures to a 32-bit TIFF and give that as --ir"
 
-Size = tuple[int, int]
-
-
-@dataclasses.dataclass(frozen=True)
-class CameraLayout:
-    """What a camera's file holds, without its pixels.
-
-    Attributes:
-        kind: "FLIR" or "DJI", the format.
-        ir: height and width of the infrared image as stored.
-        vi: height and width of the visible image as stored, if there is one.
-        alignment: how the two lie, if the file says so.
-        turned: EXIF orientation that applies to both images, 1 (upright) to 8.
-        camera: the thermal camera.
-    """
-
-    kind: Literal["FLIR", "DJI"]
-    ir: Size
-    vi: Size | None
-    alignment: Alignment | None
-    turned: int
-    camera: Camera
-
 
 @dataclasses.dataclass(frozen=True)
 class _Opened:
-    """A file whose container is open and whose pixels are not decoded."""
+    """A file whose container is open; pixels of FLIR's are not decoded."""
 
     layout: CameraLayout
     records: dict[int, Record]
-    found: list[Segment]
+    counts: UInt[np.ndarray, "h w 1"] | None = None
 
 
 def read_camera_layout(path: str | os.PathLike) -> CameraLayout | None:
@@ -91,10 +69,8 @@ def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: 
         return None
     layout = opened.layout
     try:
-        if layout.kind == "DJI":
-            values = dji.find_counts(opened.found, by_dji=True)
-            assert values is not None
-            return CameraFile("DJI", values, "counts", camera=layout.camera, turned=layout.turned)
+        if opened.counts is not None:
+            return CameraFile(layout, opened.counts, "counts")
         values, unit = flir.read_counts(opened.records[fff.RAW]), "counts"
         if not counts:
             values, unit = to_kelvin(values, flir.read_radiometry(opened.records[fff.CAMERA])), "k"
@@ -106,8 +82,7 @@ def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: 
             f"{path}: its temperatures cannot be computed, because {error}; fuse its counts with --ir-unit counts, "
             "or export its temperatures to a 32-bit TIFF and give that as --ir."
         ) from error
-    alignment = layout.alignment if picture is not None else None
-    return CameraFile("FLIR", values, unit, picture, alignment, layout.camera, layout.turned)
+    return CameraFile(layout, values, unit, picture)
 
 
 def _open(path: Path) -> _Opened | None:
@@ -127,8 +102,8 @@ def _open(path: Path) -> _Opened | None:
     if values is None:
         return None
     size = values.shape[0], values.shape[1]
-    layout = CameraLayout("DJI", size, None, None, _turned(exif, size, found), _camera(exif))
-    return _Opened(layout, {}, found)
+    layout = CameraLayout("DJI", size, turned=_turned(exif, size, found), camera=_camera(exif))
+    return _Opened(layout, {}, values)
 
 
 def _open_flir(container: bytes, found: list[Segment], exif: Image.Exif) -> _Opened:
@@ -137,14 +112,16 @@ def _open_flir(container: bytes, found: list[Segment], exif: Image.Exif) -> _Ope
         raise FlirError("it holds no thermal image")
     if fff.CAMERA not in records:
         raise FlirError("it does not describe its camera")
-    ir, vi, alignment = flir.stated_size(records[fff.RAW]), None, None
-    if fff.EMBEDDED in records:
-        vi = flir.stated_size(records[fff.EMBEDDED])
-        if fff.PICTURE in records:
-            alignment = flir.read_alignment(records[fff.PICTURE], ir, vi)
+    ir, vi, alignment, unplaced = flir.stated_size(records[fff.RAW]), None, None, ""
+    try:
+        if fff.EMBEDDED in records:
+            vi = flir.stated_size(records[fff.EMBEDDED])
+            if fff.PICTURE in records:
+                alignment = flir.read_alignment(records[fff.PICTURE], ir, vi)
+    except FlirError as error:  # temperatures do not depend on it
+        unplaced = str(error)
     camera = flir.read_camera(records[fff.CAMERA])
-    layout = CameraLayout("FLIR", ir, vi, alignment, _turned(exif, ir, found), camera)
-    return _Opened(layout, records, found)
+    return _Opened(CameraLayout("FLIR", ir, vi, alignment, _turned(exif, ir, found), camera, unplaced), records)
 
 
 def _exif(found: list[Segment]) -> Image.Exif:
