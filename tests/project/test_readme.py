@@ -107,7 +107,7 @@ def test_python_blocks_run(path, monkeypatch, tmp_path):
     pair = synthetic_pair(1, size=(32, 48))
     namespace = {"ir": pair["ir"], "vi": pair["vi"], "fused": pair["vi"], "fusejax": fusejax}
     for number, (kind, text) in enumerate(blocks(path)):
-        needs = set(re.findall(r"^import (onnxruntime|openvino)", text, flags=re.MULTILINE))
+        needs = set(re.findall(r"^(?:import|from) (onnxruntime|openvino|ai_edge_litert)", text, flags=re.MULTILINE))
         if kind == "python" and all(importlib.util.find_spec(name) for name in needs):
             exec(compile(text, f"{path.name}, block {number}", "exec"), namespace)
     if "scores" in namespace:
