@@ -2,14 +2,12 @@
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "make"), str(HERE.parent)]
-
-import pages  # noqa: E402 - from docs/make
+sys.path.insert(0, str(HERE.parent))
 
 import fusejax  # noqa: E402
 
@@ -64,6 +62,13 @@ def escape(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Writes the generated pages, and registers `escape` before napoleon."""
-    pages.main()
+    """Writes the generated pages, and registers `escape` before napoleon.
+
+    Another process writes them, since this one forks (`-j`), which a process that has computed must
+    not. Programs that two notebooks or runs of a notebook need are compiled once.
+    """
+    settings = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": str(HERE / "_build" / "programs")}
+    paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(HERE / "make" / "pages.py")]
+    subprocess.run(command, check=True, env=settings | os.environ | {"PYTHONPATH": paths})
     app.connect("autodoc-process-docstring", escape, priority=100)

@@ -9,6 +9,6 @@ cd "$(dirname "$0")/.."
 source scripts/setup_venv.sh
 install_fusejax docs
 if [ "${1:-}" = --keep ]; then export FUSEJAX_DOCS_KEEP=1; fi
-.venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+.venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet --jobs 2 -b html docs docs/_build/html
 .venv/bin/python docs/make/links.py docs/_build/html
 echo "docs/_build/html/index.html"

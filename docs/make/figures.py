@@ -26,6 +26,7 @@ import matplotlib.pyplot as plt
 OF_IMAGES = {"fused_y", "ir", "vi_y", "reference", "resolved", "mask", "key"}
 STEPS = 200
 SIZE = 176, 208  # MS-SSIM needs sides of at least 161
+_ADAM = optax.adam(0.01)
 
 
 @functools.cache
@@ -70,6 +71,12 @@ def draw(panels: list[tuple[str, Any, str]], path: Path, columns: int) -> None:
     plt.close(figure)
 
 
+@jax.jit
+def _follow(fused: Any, state: Any, slope: Any) -> Any:
+    updates, state = _ADAM.update(slope, state)
+    return jnp.clip(optax.apply_updates(fused, updates), 0, 1), state
+
+
 def plane(x: Any) -> np.ndarray:
     """The image [h, w] of an array [1, h, w, 1]."""
     return np.asarray(x)[0, ..., 0]
@@ -91,18 +98,11 @@ def draw_loss(name: str, path: Path) -> str | None:
         return evaluate_objective(objective, given, Progress(0, 0, 1.0))[0].sum()
 
     start = (pair["ir"] + pair["vi_y"]) / 2
-    gradient = jax.jit(jax.value_and_grad(value))
+    gradient = jax.jit(jax.value_and_grad(value))  # the only program of this term
     first, slope = gradient(start, pair)
-    optimizer = optax.adam(0.01)
-
-    @jax.jit
-    def step(fused: Any, state: Any, pair: Any) -> Any:
-        updates, state = optimizer.update(jax.grad(value)(fused, pair), state)
-        return jnp.clip(optax.apply_updates(fused, updates), 0, 1), state
-
-    fused, state = start, optimizer.init(start)
+    fused, state = start, _ADAM.init(start)
     for _ in range(STEPS):
-        fused, state = step(fused, state, pair)
+        fused, state = _follow(fused, state, gradient(fused, pair)[1])
     last = float(gradient(fused, pair)[0])
     panels = [
         ("infrared I", plane(pair["ir"]), "gray"),
@@ -121,7 +121,8 @@ def draw_metric(name: str, path: Path) -> str:
     exact = CONVENTIONS["exact"]
     metric: Callable = exact.metrics[name]
 
-    @jax.jit
+    # It runs seven times, so that compiling is what takes time.
+    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def value_and_slope(fused: Any, ir: Any, vi_y: Any) -> Any:
         return jax.value_and_grad(lambda f: metric(f, ir, vi_y).sum())(fused)
 

@@ -91,8 +91,11 @@ def summary_of(public: Any) -> str:
 
 
 def formula(known: dict[str, str], name: str) -> list[str]:
-    """The formula as MathML, which needs no script; none for a newcomer, whose docstring has it."""
-    return [f"{convert(known[name], display='block')}\n"] if name in known else []
+    """The formula as MathML, which needs no script, in a box that scrolls.
+
+    None for a newcomer, whose docstring has it.
+    """
+    return [f"<div class=\"formula\">{convert(known[name], display='block')}</div>\n"] if name in known else []
 
 
 def drawn(path: Path) -> bool:
