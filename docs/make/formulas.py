@@ -32,6 +32,7 @@ LOSSES = {
     "glare_contrast": r"\frac{\sum_k \langle g\, |D_k(F) - D_k^*| \rangle}{\sum_k \langle g\, |D_k(I)| \rangle},\quad g\ \text{near hot objects in a blown-out light}",
     "flat_texture": r"\sqrt{\langle D(F)^2 \rangle}\ \text{where } V \text{ is flat}",
     "resolved_base": r"\langle (G_\sigma * F - B^*)^2 \rangle,\quad B^*\ \text{the wanted base}",
+    "undershoot": r"\langle \max(L - G_1 * F,\, 0) \rangle,\quad L\ \text{the darkest that the pair allows}",
     "tolerant_maximum": r"\min_{|s| \le r} \langle |F - \max(I_s, V)| \rangle,\quad I_s\ \text{shifted by } s",
     "tolerant_gradient": r"\min_{|s| \le r} \big\langle |\, g(F) - \max(g(I_s), g(V)) \,| \big\rangle",
 }

@@ -32,6 +32,7 @@ with epy.lazy_api_imports(globals()):
         glare_contrast_loss,
         kept_contrast_loss,
         resolved_base_loss,
+        undershoot_loss,
     )
     from fusejax.losses.objective import TERMS, Progress, check_objective, decay_factor, evaluate_objective
     from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
@@ -87,5 +88,6 @@ __all__ = [
     "target_aware_loss",
     "tolerant_gradient_loss",
     "tolerant_maximum_loss",
+    "undershoot_loss",
     "vif_loss",
 ]

@@ -171,3 +171,23 @@ def flat_texture_loss(fused_y: Luma, ir: Luma, vi_y: Luma, resolved: Resolved) -
     added = fused_y - vi_y
     added = added - gaussian_blur(added, 3.0)
     return jnp.sqrt(pixel_mean(flat * added**2) / (pixel_mean(flat) + 0.02) + 1e-6)
+
+
+def undershoot_loss(fused_y: Luma, resolved: Resolved) -> PerImage:
+    """Mean over pixels of how far the fused image falls below the floor of the pair (ours).
+
+    Crushed shadows and dark rings around lamps. Contrast and correlation with the sources increase
+    with them, so the terms that measure those do not mind.
+
+    Args:
+        fused_y: fused luma in [0, 1].
+        resolved: from `resolve_pair`.
+
+    Returns:
+        One value per image, non-negative; 0 if nothing is darker than the floor.
+
+    Raises:
+        ValueError: if shapes differ.
+    """
+    check_equal_shapes("undershoot_loss", fused_y=fused_y, resolved=resolved)
+    return pixel_mean(jnp.maximum(resolved.floor - gaussian_blur(fused_y, 1.0), 0.0))

@@ -36,6 +36,7 @@ from fusejax.losses.look import (
     glare_contrast_loss,
     kept_contrast_loss,
     resolved_base_loss,
+    undershoot_loss,
 )
 from fusejax.losses.quality import metric_ssim_loss, qabf_loss, scd_loss, vif_loss
 from fusejax.losses.reconstruction import reconstruction_loss
@@ -78,6 +79,7 @@ TERMS: dict[str, Callable[..., PerImage]] = {
     "flat_texture": flat_texture_loss,
     "resolved_base": resolved_base_loss,
     "glare_contrast": glare_contrast_loss,
+    "undershoot": undershoot_loss,
     "tolerant_maximum": tolerant_maximum_loss,
     "tolerant_gradient": tolerant_gradient_loss,
 }

@@ -34,6 +34,7 @@ _COARSE = 4  # from this band on, competing sources are mixed: the seam between 
 # because it would only make dark places darker.
 _BOOST = (1.2, 1.2, 1.2, 1.2, 1.1, 1.0)
 _GLARE_GAIN = 1.5  # of infrared contrast in front of a blown-out light, most of which has little
+_DARK_SHARE = 0.8  # of the luma of the darker source, or of a shadow, that should be left
 
 
 class Resolved(NamedTuple):
@@ -48,6 +49,7 @@ class Resolved(NamedTuple):
         noise: 1 where the finest infrared detail is noise, 0 where it is structure.
         hot: 1 around the hottest objects, 0 elsewhere.
         glare: 1 in and around hot objects where the visible image is blown out, 0 elsewhere.
+        floor: smoothed luma (sigma 1) below which the fused image should not fall.
     """
 
     ir: Luma
@@ -57,6 +59,7 @@ class Resolved(NamedTuple):
     noise: Luma
     hot: Luma
     glare: Luma
+    floor: Luma
 
 
 @equal_shapes
@@ -95,7 +98,7 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
     hot = _hot(ir)
     white = jax.nn.sigmoid((gaussian_blur(vi_y, 1.5) - 0.86) / 0.03)
     glare, lamp = _glare(hot, white)
-    favored = hot * (1.0 - lamp)
+    favored = hot * (1.0 - jnp.maximum(lamp, white) * (1.0 - glare))
     void = _cold_white(ir, vi_y) * (1.0 - glare)
     clean_ir, clean_vi, wanted, passes = [], [], [], []
     noise = jnp.zeros(half)
@@ -135,6 +138,7 @@ def resolve_pair(ir: Luma, vi_y: Luma, *, noise_gain: float = 2.0) -> Resolved:
         noise=1.0 - passes[0],
         hot=hot,
         glare=glare,
+        floor=_floor(ir, vi_y, jnp.minimum(2.0 * lamp, 1.0) * (1.0 - glare)),
     )
     return jax.tree.map(jax.lax.stop_gradient, resolved)
 
@@ -188,7 +192,20 @@ def _glare(hot: Luma, white: Luma) -> tuple[Luma, Luma]:
     near = jnp.minimum(3.0 * gaussian_blur(large, 8.0), 1.0)
     inside = jnp.concatenate([hot * white * near, hot * white * (1.0 - near)])
     glare, lamp = jnp.split(jnp.minimum(6.0 * gaussian_blur(inside, 9.0), 1.0), 2)
-    return glare, jnp.maximum(lamp, white) * (1.0 - glare)
+    return glare, lamp
+
+
+def _floor(ir: Luma, vi_y: Luma, lamp: Luma) -> Luma:
+    """Smoothed luma that a fused image should not fall below.
+
+    That is a share of the darker source, and of the visible image where that is in shadow, however
+    cold it is there in infrared: shadows and bushes should not turn black. Around a lamp, it is the
+    visible image itself, without the dark ring of an infrared camera.
+    """
+    ir_low, vi_low = gaussian_blur(ir, 1.0), gaussian_blur(vi_y, 1.0)
+    shadow = jax.nn.sigmoid((0.35 - gaussian_blur(vi_y, 4.0)) / 0.05)
+    least = _DARK_SHARE * jnp.maximum(jnp.minimum(ir_low, vi_low), shadow * vi_low) - 2 * LEVEL
+    return jnp.maximum(least, lamp * (vi_low - 4 * LEVEL))
 
 
 def _quantiles(x: Luma, *q: float) -> list[Float[Array, "b 1 1 1"]]:

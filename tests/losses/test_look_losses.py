@@ -15,6 +15,7 @@ from fusejax.losses.look import (
     glare_contrast_loss,
     kept_contrast_loss,
     resolved_base_loss,
+    undershoot_loss,
 )
 from fusejax.losses.resolved import resolve_pair, split_bands
 
@@ -25,6 +26,7 @@ TERMS = {
     "flat_texture": flat_texture_loss,
     "resolved_base": lambda f, i, v, r: resolved_base_loss(f, r),
     "glare_contrast": lambda f, i, v, r: glare_contrast_loss(f, r),
+    "undershoot": lambda f, i, v, r: undershoot_loss(f, r),
 }
 resolve = jax.jit(resolve_pair)
 
@@ -180,6 +182,39 @@ def test_what_is_too_white_to_show_a_person_learns_to_be_darker(lamp):
     slope = jax.grad(lambda f: glare_contrast_loss(f, resolved).sum())(white)[0, ..., 0]
     assert float(slope[32, 38]) > 0.01  # beside the person: descent makes it darker
     assert float(slope[4:12, 4:12].max()) < 0.2 * float(slope[32, 38])
+
+
+@pytest.mark.slow
+def test_a_dark_ring_around_a_street_lamp_costs():
+    vi = np.minimum(0.15 + 0.4 * disk(32, 32, 14, soft=4.0) + 1.2 * disk(32, 32, 7), 1.0)
+    ir = as_luma(0.4 + 0.4 * disk(32, 32, 4))
+    resolved = resolve(ir, as_luma(vi))
+    assert resolved.glare.max() < 0.05
+    ring = vi - 0.2 * (disk(32, 32, 12) - disk(32, 32, 6))
+    assert float(undershoot_loss(as_luma(vi), resolved)[0]) < 1e-4
+    assert float(undershoot_loss(as_luma(ring), resolved)[0]) > 5e-3
+
+
+@pytest.mark.slow
+def test_shadows_have_a_floor_however_cold_they_are():
+    shade = disk(32, 32, 16, soft=2.0)
+    vi = as_luma(0.7 - 0.5 * shade)
+    for ir in (as_luma(0.6 - 0.5 * shade), as_luma(0.6 - 0.6 * shade)):
+        floor = np.asarray(resolve(ir, vi).floor)[0, ..., 0]
+        np.testing.assert_allclose(floor[32, 32], 0.8 * 0.2 - 2 / 255, atol=0.01)
+        np.testing.assert_allclose(floor[4, 4], 0.8 * 0.6 - 2 / 255, atol=0.01)  # the darker source
+
+
+@pytest.mark.slow
+def test_undershoot_counts_what_is_darker_than_the_floor(night):
+    resolved = resolve(*night)
+    ir, vi = night
+    for fused in (vi, jnp.maximum(ir, vi)):
+        assert float(undershoot_loss(fused, resolved)[0]) == 0
+    darker = [float(undershoot_loss(vi - d, resolved)[0]) for d in (0.05, 0.1)]
+    np.testing.assert_allclose(darker[1] - darker[0], 0.05, rtol=0.02)
+    slope = jax.grad(lambda f: undershoot_loss(f, resolved).sum())(vi - 0.2)
+    assert float(slope.max()) < 0  # also below black
 
 
 def test_clip_inward_clips_and_slopes_only_towards_the_range():
