@@ -97,6 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments is None:
         gc.set_threshold(*_COLLECT_AFTER)
         guard_streams()
+        if sys.argv[1:2] != ["train"]:  # whose processes tell by such messages which of them was lost
+            # XLA reports slow compilations as errors; what really fails is raised as an exception.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()

@@ -120,6 +120,18 @@ def test_the_package_runs_as_a_program():
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"fusejax {__version__}\n"
 
 
+@pytest.mark.parametrize(("words", "given", "level"), [("fuse", None, "3"), ("fuse", "0", "0"), ("train", None, None)])
+def test_slow_compilations_are_no_errors_to_users(monkeypatch, words, given, level):
+    """XLA's messages are silenced before it is loaded, unless the user asks for them."""
+    code = "import os; from fusejax.cli import main as m; m._run = lambda words: print(os.getenv(words[1])); m.main()"
+    name = "TF_CPP_MIN_LOG_LEVEL"
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    command = [sys.executable, "-c", code, words, name]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == str(level)
+
+
 def test_errors_of_the_system_are_one_line_that_names_the_file(monkeypatch, capsys):
     from fusejax.cli import fuse
 
