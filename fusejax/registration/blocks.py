@@ -28,7 +28,7 @@ def _correlated(parts: list[tuple[Array, Array]], reach: int, cell: int) -> Floa
     high = max(n for n in range(cell, max(cell, _STRIP) + 1, cell) if h % n == 0)
     padded = [jnp.pad(b, ((0, 0), (reach, reach), (reach, reach))) for _, b in parts]
     of_column = jnp.asarray(np.repeat(np.eye(w // cell, dtype=np.float32), cell, axis=0))
-    shifts = jnp.asarray(np.stack(np.mgrid[:m, :m], axis=-1).reshape(-1, 2))
+    shifts = jnp.asarray(list(np.ndindex(m, m)))
 
     def of_strip(top: Array) -> Array:
         a = [jax.lax.dynamic_slice(x, (0, top, 0), (len(x), high, w)) for x, _ in parts]

@@ -21,6 +21,7 @@ from fusejax.registration.fitting import (
     contrast,
     fit,
     halves,
+    leaning,
     simplest,
     spread,
     surfaces,
@@ -124,11 +125,13 @@ def estimate(
     result = Registration(
         matrix=found.matrix,
         model=allowed,
-        uncertainty=uncertainty(spread(seen, found, allowed), halves(seen, allowed), vi.shape[:2]),
+        uncertainty=uncertainty(
+            spread(seen, found, allowed), halves(seen, allowed), leaning(answers[0].seen, allowed), vi.shape[:2]
+        ),
         correlation=seen.correlation,
         score=answers[0].score,
         second_score=max((a.score for a in answers if _gap(a.matrix, answers[0].matrix, frame) > far), default=0.0),
-        contrast=relative_contrast(middle=answers[0].contrast, near=contrast(seen)),
+        contrast=relative_contrast(middle=contrast(answers[0].seen), near=contrast(seen)),
         overlap=float(seen.shared * np.prod(seen.size) * seen.grid[0, 0] ** 2 / dark_vi.size),
         refused="",
     )
@@ -141,7 +144,7 @@ def estimate(
 class _Answer:
     matrix: np.ndarray
     score: float
-    contrast: float
+    seen: Surfaces  # of the middle round
 
 
 def _gap(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
@@ -161,7 +164,7 @@ def _answers(vi: Pyramid, ir: Pyramid, starts: list[np.ndarray], model: str) -> 
         found = None if seen is None else fit(seen, model)
         if seen is not None and found is not None:
             score = seen.correlation * min(seen.shared / 0.6, 1.0) ** 0.5
-            answers.append(_Answer(found.matrix, score, contrast(seen)))
+            answers.append(_Answer(found.matrix, score, seen))
     return sorted(answers, key=lambda answer: -answer.score)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import fusejax
 from fusejax.io.outputs import write_complete
 from fusejax.registration.estimation import Registration, estimate
-from fusejax.registration.fitting import NEAR, fit, halves, spread, summed, surfaces
+from fusejax.registration.fitting import NEAR, fit, halves, leaning, spread, summed, surfaces
 from fusejax.registration.geometry import corners, map_points, resampling
 from fusejax.registration.lens import NO_LENS, Lenses
 from fusejax.registration.lens_files import lenses_of
@@ -201,7 +201,8 @@ def sharpened(rig: Rig, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Rig:
         if found is None:
             return rig
         matrix = found.matrix
-        off = uncertainty(spread(both, found, rig.model), halves(both, rig.model), rig.vi_size)
+        doubts = spread(both, found, rig.model), halves(both, rig.model), leaning(both, rig.model)
+        off = uncertainty(*doubts, rig.vi_size)
     return dataclasses.replace(rig, matrix=matrix, uncertainty=off)
 
 

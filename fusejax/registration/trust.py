@@ -9,7 +9,8 @@ import numpy as np
 _MIDDLE, _NEAR = 13.0, 5.0  # contrast that different scenes hardly reach, in these rounds
 _SECOND = 0.95  # of the best score
 _BEYOND = 1.15  # factor outside the range of scales
-_SPREAD, _PLANE = 4.7, 0.006  # factor of the spread; what one plane leaves, of the image's width
+# Factors of the spread and of what the transform leans on; what one plane leaves, of the width.
+_SPREAD, _LEANING, _PLANE = 4.0, 1.3, 0.006
 
 
 def relative_contrast(*, middle: float, near: float) -> float:
@@ -17,18 +18,19 @@ def relative_contrast(*, middle: float, near: float) -> float:
     return float(np.sqrt(max(middle / _MIDDLE, 0.0) * max(near / _NEAR, 0.0)))
 
 
-def uncertainty(spread: float, halves: float, size: tuple[int, int]) -> float:
+def uncertainty(spread: float, halves: float, leaning: float, size: tuple[int, int]) -> float:
     """Below which nine of ten errors at the corners are, in pixels of the visible image.
 
     Args:
         spread: standard deviation by the blocks' disagreement, pixels.
         halves: half the distance between two independent fits, pixels.
+        leaning: standard deviation by leaving out thirds of the view, pixels.
         size: height and width of the visible image.
 
     Returns:
         Pixels.
     """
-    return float(np.hypot(_SPREAD * np.hypot(spread, halves), _PLANE * max(size)))
+    return float(np.linalg.norm([_SPREAD * spread, _SPREAD * halves, _LEANING * leaning, _PLANE * max(size)]))
 
 
 def verdict(contrast: float, score: float, second: float, scale: float, scales: tuple[float, float]) -> str:

@@ -1,10 +1,14 @@
-"""Correlation of blocks against its definition."""
+"""Correlation of blocks against its definition, and what a fit to them leans on."""
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from fusejax.registration.blocks import block_surfaces
 from fusejax.registration.descriptors import described, self_similarity
+from fusejax.registration.fitting import MIDDLE, Surfaces, leaning
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_block_fits_as_the_normalized_sum_of_products_at_every_shift():
@@ -32,3 +36,33 @@ def test_a_block_fits_as_the_normalized_sum_of_products_at_every_shift():
     middle = sums[:, :, 2, 2].sum(axis=1)
     np.testing.assert_allclose(whole, middle[0] / np.sqrt(middle[1] * middle[2]), atol=1e-5)
     np.testing.assert_allclose(shared, (seen_a * seen_b[2:-2, 2:-2]).mean(), atol=1e-6)
+
+
+def answering(off):
+    """Blocks of a view, in four rows, that fit best at a shift in x of their own."""
+    size, shifts = (32, 96), np.arange(-MIDDLE.reach, MIDDLE.reach + 1)
+    x = np.tile(np.repeat(off, 12 // len(off)), 4)[:, None, None]
+    values = np.exp(-0.5 * ((shifts[None, None, :] - x) ** 2 + shifts[None, :, None] ** 2) / 1.2**2)
+    return Surfaces(np.eye(3), np.eye(3), size, values.astype(np.float32), np.ones(48), 1.0, 1.0, MIDDLE)
+
+
+def test_a_transform_leans_on_an_object_that_fits_elsewhere():
+    assert leaning(answering([1.0]), "homography") < 0.05  # all agree on a shift
+    near = leaning(answering([0.0, 0.0, 2.0]), "similarity")
+    assert near > 2 * leaning(answering([0.0, 0.0, 0.5]), "similarity") > 0.2
+    assert leaning(answering([0.0, 0.0, 2.0]), "translation") > 0.3
+
+
+def test_a_tall_view_is_cut_into_upper_middle_and_lower_thirds():
+    seen = answering([0.0, 0.0, 2.0])
+    turned = Surfaces(
+        seen.matrix,
+        seen.grid,
+        (96, 32),
+        seen.values.reshape(4, 12, 9, 9).transpose(1, 0, 3, 2).reshape(48, 9, 9),
+        seen.energy,
+        1.0,
+        1.0,
+        MIDDLE,
+    )
+    assert abs(leaning(turned, "homography") - leaning(seen, "homography")) < 0.05
