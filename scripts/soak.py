@@ -37,20 +37,18 @@ SAVE_EVERY = 3
 
 
 def train(workdir: Path, steps: int) -> None:
-    """The work of the killed process: AngularFuse with a few hundred parameters on synthetic
-    pairs.
-    """
+    """The work of the killed process: the network that compiles fastest, on synthetic pairs."""
     from fusejax.config import OptimConfig, StageConfig, TrainConfig
     from fusejax.data.config import ComMaskConfig, DataConfig
     from fusejax.losses import ObjectiveConfig, TermConfig
-    from fusejax.models import AngularFuseConfig
+    from fusejax.models import LightConfig
     from fusejax.training.loop import fit
 
     terms = (TermConfig("reference_intensity"), TermConfig("angle_magnitude"), TermConfig("angle_direction"))
     stage = StageConfig(ObjectiveConfig(terms), optim=OptimConfig(learning_rate=1e-3), steps=steps)
     config = TrainConfig(
         name="soak",
-        model=AngularFuseConfig(widths=(2, 4), heads=None, residual_blocks=1),
+        model=LightConfig(width=4, blocks=1),
         data=DataConfig(synthetic=8, crop=16, com_mask=ComMaskConfig(patch_sizes=(4, 8))),
         stages=(stage,),
         batch_size=2,

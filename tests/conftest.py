@@ -1,5 +1,6 @@
 """Shared settings: CPU, quick compilation, compiled functions kept, a browser, and real pairs."""
 
+import dataclasses
 import gc
 import importlib.util
 import mmap
@@ -10,10 +11,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 _CACHE = Path(__file__).parents[1] / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# Most of the suite's time is compilation. A training step of a small network compiles in a third of
-# the time with these two; tests marked `optimized` turn the first one off.
+# Most of the suite's time is compilation. A training step of a small network compiles in a quarter
+# of the time with these three; tests marked `optimized` turn the first one off. The last keeps a
+# program in one piece, since there is no idle core for a second one.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-_FLAG = "xla_cpu_use_fusion_emitters"
+_FLAGS = {"xla_cpu_use_fusion_emitters": "false", "xla_cpu_parallel_codegen_split_count": "1"}
 
 
 def compiler_knows(flag: str) -> bool:
@@ -27,8 +29,8 @@ def compiler_knows(flag: str) -> bool:
     return False
 
 
-if "XLA_FLAGS" not in os.environ and compiler_knows(_FLAG):
-    os.environ["XLA_FLAGS"] = f"--{_FLAG}=false"
+if "XLA_FLAGS" not in os.environ:
+    os.environ["XLA_FLAGS"] = " ".join(f"--{flag}={x}" for flag, x in _FLAGS.items() if compiler_knows(flag))
 
 import jax  # noqa: E402 - the settings above must come before JAX is imported
 import jaxtyping  # noqa: E402
@@ -85,6 +87,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+def pytest_collection_finish():
+    """Leaves what the imports made out of all later searches for cycles."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """Weights of a tiny network."""
@@ -119,6 +127,27 @@ def convolutions(request):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onednn, "library", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traced_once():
+    """Traces the training step of a configuration once in a module, however often it is trained."""
+    from fusejax.losses import TERMS
+    from fusejax.training.program import Program
+
+    make, made = Program.step, {}
+
+    def step(program, stage, *, steps=1):
+        traced = dataclasses.replace(program.config, name="", seed=0, start_from="")
+        functions = tuple(TERMS[term.name] for term in stage.config.objective.terms)
+        key = (repr((traced, stage, program.mesh)), steps, functions)
+        if key not in made:
+            made[key] = make(program, stage, steps=steps)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "step", step)
         yield
 
 

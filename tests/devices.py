@@ -1,6 +1,24 @@
-"""Child processes with virtual CPU devices."""
+"""Child processes: `fusejax` without PyTorch, and virtual CPU devices."""
 
 import os
+import sys
+
+# TensorBoard's writer imports PyTorch if it is installed, which takes a second and a half.
+WITHOUT_TORCH = """
+import sys
+
+
+class NoTorch:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("hidden", name=name)
+
+
+sys.meta_path.insert(0, NoTorch)
+from fusejax.cli.main import main
+"""
+COMMAND = [sys.executable, "-c", f"{WITHOUT_TORCH}main()"]
 
 
 def environment(devices: int) -> dict[str, str]:

@@ -107,9 +107,9 @@ def test_an_unfinished_run_with_a_term_of_its_configuration_is_not_called_damage
         'TERMS["mine"] = lambda fused_y, ir: jnp.abs(fused_y - ir).mean(axis=(1, 2, 3))\n\n\ndef get_config',
     )
     text = text.replace('"far_from_infrared"', '"mine"').replace(
-        'sys.modules["fusejax_plugin_own"].BlendConfig(start=0.25)', "AngularFuseConfig(widths=(2, 4), heads=None)"
+        'sys.modules["fusejax_plugin_own"].BlendConfig(start=0.25)', "LightConfig(width=4, blocks=1)"
     )
-    (tmp_path / "config.py").write_text(text.replace("import sys\n", "from fusejax.models import AngularFuseConfig\n"))
+    (tmp_path / "config.py").write_text(text.replace("import sys\n", "from fusejax.models import LightConfig\n"))
     write_synthetic_folder(tmp_path / "pairs", count=1, size=(32, 40))
     workdir = tmp_path / "run"
     run("train", tmp_path / "config.py", "--workdir", workdir)

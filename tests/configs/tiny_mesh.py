@@ -1,4 +1,4 @@
-"""Twenty steps of a tiny network with a smooth objective, for runs on several devices."""
+"""Thirty steps of a tiny network with a smooth objective, for runs on several devices."""
 
 from fusejax.config import MeshConfig, StageConfig, TrainConfig
 from fusejax.data.config import DataConfig
@@ -14,10 +14,10 @@ def get_config() -> TrainConfig:
         name="tiny_mesh",
         model=FusionNetConfig(widths=(8, 8), attention_width=8, alpha_width=8),
         data=DataConfig(synthetic=24, crop=16, com_mask=None),
-        stages=(StageConfig(objective, steps=20),),
+        stages=(StageConfig(objective, steps=30),),
         mesh=MeshConfig(min_sharded=64),
         batch_size=8,
         average_decay=0.9,
         log_every=1,
-        save_every=5,
+        save_every=30,  # and wherever it is stopped
     )
