@@ -32,6 +32,7 @@ def test_networks_fuse_in_strict_modes(config, pair, strict):
     assert np.isfinite(fusejax.Fuser(params, config()).fuse_luma(*pair)).all()
 
 
+@pytest.mark.slow
 def test_flat_images_are_scored_in_strict_modes(pair, strict):
     del strict
     flat = np.full((24, 24), 7, np.uint8)

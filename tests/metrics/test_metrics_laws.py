@@ -112,6 +112,7 @@ def test_vmap_over_single_images_is_the_batch(scores):
 SYMMETRIC = [name for name in SMALL if name not in ("EN", "SD", "SF", "AG", "EI")]
 
 
+@pytest.mark.slow
 def test_sources_may_be_exchanged(scores):
     exchanged = evaluate(*arrays(FUSED, VI, IR), metrics=SMALL)
     for name in SYMMETRIC:

@@ -21,8 +21,6 @@ from fusejax.registration.geometry import corners, map_points
 from fusejax.registration.lens import sampling_map
 from fusejax.registration.scores import measure_alignment
 
-pytestmark = pytest.mark.optimized
-
 BARREL = Lens(280.0, 285.0, 127.0, 96.5, (-0.3, 0.0, 0.0, 0.0), 256, 192)
 KINDS = {
     "barrel": BARREL,
@@ -159,6 +157,7 @@ def test_a_pair_and_its_shift_are_estimated_without_distortion(monkeypatch):
     assert np.abs(ir - smooth()).max() > 0.1
 
 
+@pytest.mark.slow
 def test_landmarks_are_measured_through_the_lenses(tmp_path):
     folders(tmp_path, [scene()])
     from fusejax.io.pairing import PairPaths
