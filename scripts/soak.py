@@ -127,7 +127,7 @@ def weights(workdir: Path) -> dict[str, bytes]:
 
 def soak(root: Path, kills: int, seed: int, until: float) -> bool:
     """Runs everything, prints the result and returns whether nothing was lost."""
-    steps, rng = 20 * kills, random.Random(seed)
+    steps, rng = 12 * kills, random.Random(seed)
     unbroken, broken = root / "unbroken", root / "broken"
     unbroken.mkdir()
     broken.mkdir()

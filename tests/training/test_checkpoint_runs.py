@@ -105,7 +105,7 @@ def test_another_number_of_devices_restores_and_verifies(tmp_path):
 
 @pytest.mark.slow
 def test_killed_runs_go_on_and_end_bit_equal():
-    result = run([Path(__file__).parents[2] / "scripts" / "soak.py", "--kills", 2, "--minutes", 5])
+    result = run([Path(__file__).parents[2] / "scripts" / "soak.py", "--kills", 2, "--minutes", 15])
     last = result.stdout.strip().splitlines()[-1]
     assert last == "2 kills, 2 restarts, 0 checkpoints lost, parameters bit-equal: yes", result.stdout + result.stderr
     assert result.returncode == 0
