@@ -14,8 +14,8 @@ from fusejax.evaluation.folder import evaluate_folders
 from fusejax.evaluation.methods import Method, fuse_methods, name_methods
 from fusejax.evaluation.results import Evaluation, Scores, printable
 from fusejax.evaluation.video import evaluate_videos, with_frames
-from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
+from fusejax.io.align import Aligner
 from fusejax.io.outputs import check_files, check_out, refuse_existing
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pairing import PairPaths

@@ -10,7 +10,7 @@ import tyro
 
 # What runs is imported when it runs, since JAX takes longer than --help should.
 if TYPE_CHECKING:
-    from fusejax.inference.align import Aligner
+    from fusejax.io.align import Aligner
     from fusejax.io.pairing import PairPaths
     from fusejax.registration.aligner import Grid
     from fusejax.registration.lens import Lenses
@@ -112,7 +112,7 @@ class RegisterFlags(LensFlags):
         if self.register == "none":
             return None
         if self.register is None:
-            from fusejax.inference.align import AsRead
+            from fusejax.io.align import AsRead
             from fusejax.io.pair_images import in_one_file
             from fusejax.registration.small_shift import SmallShift
 

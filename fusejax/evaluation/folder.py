@@ -15,8 +15,8 @@ from fusejax.evaluation.methods import Given, name_methods
 from fusejax.evaluation.regions import REGION_METRICS, read_region_boxes, region_table
 from fusejax.evaluation.results import CLEAN, Evaluation, Scores, printable
 from fusejax.evaluation.sources import AS_STORED, Reading, choose_reading
-from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import Polarity, RangeOption
+from fusejax.io.align import Aligner
 from fusejax.io.image_headers import ImageError, image_size
 from fusejax.io.images import read_image
 from fusejax.io.pair_finding import scan_pairs

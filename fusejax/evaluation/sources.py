@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from fusejax.inference.align import Aligner, AsRead, correction
 from fusejax.inference.folder_ranges import find_ranges
 from fusejax.inference.pair_arrays import align_all
 from fusejax.inference.thermal import Polarity, RangeOption, Ranges, check_range, to_unit
+from fusejax.io.align import Aligner, AsRead, correction
 from fusejax.io.images import as_infrared, resample, to_float
 from fusejax.io.pair_finding import find_pairs
 from fusejax.io.pair_images import SourceOptions, read_pair, read_pair_header

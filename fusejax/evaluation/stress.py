@@ -15,8 +15,8 @@ from fusejax.evaluation.methods import Given, GivenBackends, name_methods
 from fusejax.evaluation.results import CLEAN, Group, Scores, printable
 from fusejax.evaluation.sources import AS_STORED, choose_pairs, choose_reading
 from fusejax.evaluation.tested import CleanPair, Sources, Tested, degraded_inputs, open_methods, read_clean
-from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
+from fusejax.io.align import Aligner
 from fusejax.io.images import to_float
 from fusejax.io.pair_images import SourceOptions
 from fusejax.metrics.evaluation import chosen_metrics

@@ -10,8 +10,8 @@ from fusejax.evaluation.methods import Method
 from fusejax.evaluation.results import CLEAN
 from fusejax.evaluation.sources import AS_STORED, choose_pairs, choose_reading
 from fusejax.evaluation.tested import degraded_inputs, open_methods, read_clean
-from fusejax.inference.align import Aligner
 from fusejax.inference.thermal import RangeOption
+from fusejax.io.align import Aligner
 from fusejax.io.images import write_image
 from fusejax.io.outputs import check_out, write_complete
 from fusejax.io.pair_images import SourceOptions

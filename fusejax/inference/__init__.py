@@ -3,7 +3,6 @@
 from etils import epy
 
 with epy.lazy_api_imports(globals()):
-    from fusejax.inference.align import Aligned, Aligner
     from fusejax.inference.backend import Backend, Differentiable
     from fusejax.inference.exported import ExportedFile
     from fusejax.inference.folder import FusedFolder, fuse_folder
@@ -18,6 +17,7 @@ with epy.lazy_api_imports(globals()):
     from fusejax.inference.rules import Rule
     from fusejax.inference.temporal import TemporalState, initial_state, settle
     from fusejax.inference.video import FusedVideo, fuse_frames, fuse_video
+    from fusejax.io.align import Aligned, Aligner
 
 __all__ = [
     "Aligned",

@@ -22,7 +22,6 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float, Shaped
 
-from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.pair_arrays import (
     Fused,
     Sources,
@@ -33,6 +32,7 @@ from fusejax.inference.pair_checks import check_pair, check_strength, integer_ty
 from fusejax.inference.styles import Style, check_style
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
 from fusejax.inference.tiles import OnTile
+from fusejax.io.align import Aligner, AsRead
 from fusejax.ops.arrays import as_array
 from fusejax.typing import Params
 

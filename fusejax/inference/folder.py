@@ -11,13 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.folder_ranges import PIXELS_IN_FLIGHT, THREADS, find_ranges, map_ahead
 from fusejax.inference.jobs import Shard, find_jobs, make_out
 from fusejax.inference.loading import opened
 from fusejax.inference.options import FolderOptions, memory_limit
 from fusejax.inference.pair_files import PairTask, Settings
+from fusejax.io.align import Aligner, chosen_aligner
 from fusejax.io.image_headers import ImageWarning
 from fusejax.progress import track
 

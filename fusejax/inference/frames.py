@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from fusejax.inference.align import Aligner, AsRead
 from fusejax.inference.backend import Backend, on_host
 from fusejax.inference.loading import opened
 from fusejax.inference.options import check_temporal
@@ -18,6 +17,7 @@ from fusejax.inference.pair_arrays import Sources, align_all
 from fusejax.inference.pair_checks import check_pair, check_strength
 from fusejax.inference.temporal import TemporalState, initial_state, settle
 from fusejax.inference.thermal import Polarity, Range, RangeOption, Ranges, check_range, choose_ranges
+from fusejax.io.align import Aligner, AsRead
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import as_infrared
 

@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Shaped
 
 from fusejax.inference import exported, foreign
-from fusejax.inference.align import Aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.fuser import Fuser
 from fusejax.inference.rules import RULES, Rule
 from fusejax.inference.styles import Style
 from fusejax.inference.thermal import Polarity, RangeOption
+from fusejax.io.align import Aligner
 
 _SUFFIXES = (".safetensors", *exported.SUFFIXES)
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from fusejax.inference.align import Aligned, Aligner, check_aligned
 from fusejax.inference.content import empty_weight
 from fusejax.inference.styles import Style, styled
 from fusejax.inference.thermal import (
@@ -19,6 +18,7 @@ from fusejax.inference.thermal import (
     choose_ranges,
     to_unit,
 )
+from fusejax.io.align import Aligned, Aligner, check_aligned
 from fusejax.io.images import as_infrared, from_float, to_float
 from fusejax.ops.color import recolor, rgb_to_luma
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from fusejax.inference.align import Aligner, AlignError, correction
 from fusejax.inference.backend import Backend
 from fusejax.inference.beside import files_beside
 from fusejax.inference.isotherm import mark_above
@@ -19,6 +18,7 @@ from fusejax.inference.pair_checks import integer_type
 from fusejax.inference.styles import with_color_bar
 from fusejax.inference.thermal import Range, Ranges
 from fusejax.inference.tiles import OnTile
+from fusejax.io.align import Aligner, AlignError, correction
 from fusejax.io.cameras import Camera, CameraError, Unit
 from fusejax.io.cameras.units import SYMBOLS
 from fusejax.io.image_headers import ImageError

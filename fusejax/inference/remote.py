@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fusejax.inference.align import Aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.folder import fuse_folder
 from fusejax.inference.jobs import Shard
 from fusejax.inference.loading import opened
 from fusejax.inference.options import FolderOptions
 from fusejax.inference.remote_plan import Chunk, Places, RemoteWork, plan_remote
+from fusejax.io.align import Aligner
 from fusejax.io.cameras import read_camera_layout
 from fusejax.io.image_headers import read_header
 from fusejax.io.pairing import PairError

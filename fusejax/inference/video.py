@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.frame_sources import Frame
 from fusejax.inference.frames import FixedRange, FrameFuser, FusedFrame
@@ -26,6 +25,7 @@ from fusejax.inference.video_plan import (
     pair_by_time,
     pair_frames,
 )
+from fusejax.io.align import Aligner, chosen_aligner
 from fusejax.io.image_headers import ImageWarning
 from fusejax.io.images import write_image
 from fusejax.io.panels import labeled_row

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from fusejax.inference.align import Aligner, chosen_aligner
 from fusejax.inference.backend import Backend
 from fusejax.inference.frames import FrameFuser
 from fusejax.inference.styles import styled
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.thermal import Polarity, RangeOption, check_range
+from fusejax.io.align import Aligner, chosen_aligner
 from fusejax.io.images import from_float
 from fusejax.io.pairing import size_text
 from fusejax.io.pyav import VideoError

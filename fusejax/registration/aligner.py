@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fusejax.inference.align import Aligned, AlignError, Pixels
+from fusejax.io.align import Aligned, AlignError, Pixels
 from fusejax.io.cameras.frame import Grid
 from fusejax.registration.estimation import Registration, estimate
 from fusejax.registration.lens import NO_LENS, Lens, Lenses, sampling_map

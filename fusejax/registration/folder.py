@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusejax.inference.align import AlignError
+from fusejax.io.align import AlignError
 from fusejax.io.images import as_infrared, write_image
 from fusejax.io.outputs import check_files, check_out, refuse_existing, write_complete
 from fusejax.io.pair_finding import find_pairs

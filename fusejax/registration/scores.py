@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fusejax.inference.align import AlignError
+from fusejax.io.align import AlignError
 from fusejax.io.images import as_infrared, as_visible
 from fusejax.io.json_text import read_json
 from fusejax.io.outputs import write_complete, write_rows

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fusejax.inference.align import Aligned, Pixels
+from fusejax.io.align import Aligned, Pixels
 from fusejax.registration.aligner import RegistrationError, faded, warp_pixels
 from fusejax.registration.estimation import estimate
 from fusejax.registration.geometry import corners, map_points

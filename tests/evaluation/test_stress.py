@@ -14,8 +14,8 @@ from fusejax.evaluation.score_files import read_scores
 from fusejax.evaluation.sources import choose_pairs
 from fusejax.evaluation.stress import stress_folders
 from fusejax.evaluation.stress_inputs import write_inputs
-from fusejax.inference.align import Aligned
 from fusejax.inference.fuser import Fuser
+from fusejax.io.align import Aligned
 from fusejax.io.images import read_image, to_float, write_image
 from fusejax.models import FusionNetConfig, build
 from fusejax.ops.color import rgb_to_luma

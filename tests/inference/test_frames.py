@@ -8,10 +8,10 @@ from fusing import TINY, tiny_params
 
 from fusejax.data.synthetic import synthetic_pair
 from fusejax.inference import Aligned, Aligner, Frame, FrameFuser, FrameSource, Fuser, fuse_folder, fuse_frames
-from fusejax.inference.align import AsRead, ResampleInfrared
 from fusejax.inference.temporal import initial_state, settle
 from fusejax.inference.video_plan import pair_frames
 from fusejax.io import ArrayFrames, read_image, write_image
+from fusejax.io.align import AsRead, ResampleInfrared
 from fusejax.io.images import to_float
 from fusejax.ops.color import rgb_to_luma
 

@@ -10,7 +10,7 @@ from test_registration import scene
 from test_residual import registration, shift
 
 from fusejax.cli.registering import RegisterFlags
-from fusejax.inference.align import AlignError
+from fusejax.io.align import AlignError
 from fusejax.io.pairing import PairPaths
 from fusejax.registration import RegisterInfrared, Rig, TrackedRig, tracking
 from fusejax.registration import aligner as aligners

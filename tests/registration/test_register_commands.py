@@ -18,7 +18,7 @@ from fusejax.cli.fuse import run as fuse
 from fusejax.cli.parsing import parse
 from fusejax.cli.register import run as register
 from fusejax.cli.stress import run as stress
-from fusejax.inference.align import AlignError
+from fusejax.io.align import AlignError
 from fusejax.registration import RegisterInfrared, Rig, corner_error, read_rig, write_rig
 from fusejax.registration.made_up import deformed_pair
 

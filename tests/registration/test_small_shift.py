@@ -8,7 +8,7 @@ import pytest
 from camera_files import flir_jpeg
 from test_registration import scene
 
-from fusejax.inference.align import AsRead, ResampleInfrared, chosen_aligner, correction
+from fusejax.io.align import AsRead, ResampleInfrared, chosen_aligner, correction
 from fusejax.io.cameras import Alignment, common_field
 from fusejax.io.pair_images import SourceOptions, read_pair
 from fusejax.io.pairing import PairPaths

@@ -110,7 +110,7 @@ def chosen_aligner(align: Aligner | None, resize: str | None) -> Aligner:
     Raises:
         ValueError: if both are given.
     """
-    if isinstance(align, AsRead) and resize is not None:
+    if isinstance(align, AsRead) and align.correct is not None and resize is not None:
         return ResampleInfrared(align.correct)
     if align is not None and resize is not None:
         raise ValueError("Give resize or align, not both: the aligner decides the size of the infrared image.")
