@@ -13,6 +13,7 @@ from fusejax.io.cameras import Alignment, common_field
 from fusejax.io.pair_images import SourceOptions, read_pair
 from fusejax.io.pairing import PairPaths
 from fusejax.registration import SmallShift, find_small_shift
+from fusejax.registration import small_shift as module
 
 pytestmark = pytest.mark.optimized
 
@@ -81,3 +82,23 @@ def test_steps_that_leave_pairs_as_they_are_carry_the_correction():
     assert correction(AsRead(step)) is step and correction(AsRead()) is correction(None) is None
     resampled = chosen_aligner(AsRead(step), "ir")
     assert isinstance(resampled, ResampleInfrared) and correction(resampled) is step
+
+
+@pytest.mark.parametrize(("moving", "looked"), [(0, 5), (1, 5), (2, 5 + 12)])
+def test_five_files_of_many_decide_whether_the_others_are_looked_at(tmp_path, monkeypatch, moving, looked):
+    paths = [tmp_path / f"FLIR{n:02d}.jpg" for n in range(12)]
+    data = flir_jpeg(np.full((40, 48), 14000, np.uint16), np.zeros((80, 96, 3), np.uint8))
+    for path in paths:
+        path.write_bytes(data)
+    seen = []
+
+    def look(ir, vi):
+        del vi
+        seen.append(ir)
+        return (2.0, 0.0) if len(seen) <= moving else None
+
+    monkeypatch.setattr(module, "find_small_shift", look)
+    step = SmallShift(tuple(PairPaths(path.stem, path, path) for path in paths))
+    for path in paths:
+        read_pair(PairPaths(path.stem, path, path), SourceOptions(), correct=step)
+    assert len(seen) == looked
