@@ -49,7 +49,7 @@ def plot_alignment(path: Path, alignment: Alignment, plan: AlignPlan, auxiliary:
     for row, (name, patches) in zip(strip, rows.items(), strict=True):
         row[0].set_ylabel(name, fontsize=11)
         for axis, rank in zip(row, ranks, strict=False):
-            axis.imshow(patches[rank]["vi"], interpolation="nearest")
+            axis.imshow(patches.visible(rank), interpolation="nearest")
     for axis, rank in zip(strip[0], ranks, strict=False):
         axis.set_title(f"rank {rank + 1}\ndistance {alignment.patches[rank].distance:.1f}", fontsize=9)
     save_figure(path, figure, dpi=110)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped, UInt8
 
 from fusejax.data.alignment import AlignConfig, Alignment, Rgb3, channel_means, eight_bit, gamma_tables
 from fusejax.data.folders import PairFolder
@@ -208,7 +209,18 @@ class AlignedPatches:
 
     def __getitem__(self, index: int) -> Pair:
         name, top, left = self.plan.patches[index]
-        pair, side = self.auxiliary[self._index[name]], self.plan.config.patch
-        window = np.s_[top : top + side, left : left + side]
-        vi = self._tables[np.arange(3), eight_bit(pair["vi"][window])]
-        return {"id": f"{name}_{top}_{left}", "ir": pair["ir"][window], "vi": vi}
+        pair = self.auxiliary[self._index[name]]
+        ir = pair["ir"][self._window(index)]
+        return {"id": f"{name}_{top}_{left}", "ir": ir, "vi": self._corrected(index, pair["vi"])}
+
+    def visible(self, index: int) -> UInt8[np.ndarray, "p p 3"]:
+        """The visible patch alone, for which infrared values need no meaning."""
+        return self._corrected(index, self.auxiliary.visible(self._index[self.plan.patches[index][0]]))
+
+    def _window(self, index: int) -> tuple[slice, slice]:
+        _, top, left = self.plan.patches[index]
+        side = self.plan.config.patch
+        return np.s_[top : top + side, left : left + side]
+
+    def _corrected(self, index: int, vi: Shaped[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "p p 3"]:
+        return self._tables[np.arange(3), eight_bit(vi[self._window(index)])]

@@ -112,8 +112,10 @@ class PairTask:
         return self
 
     def describe_work(self, *, exact_size: bool) -> str | None:
-        """See `Backend.describe_work`."""
+        """See `Backend.describe_work`; None for styles that use no network."""
         assert self._sources is not None
+        if self._options.style != "fused":
+            return None
         return self._backend.describe_work(self._sources, tile=self._tile, exact_size=exact_size)
 
     def fuse(self, *, exact_size: bool) -> None:

@@ -13,6 +13,9 @@ from fusejax.io.image_headers import ImageError, ImageWarning
 
 Pixels = Shaped[np.ndarray, "h w c"]
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ANIMATION, _TEXTS, _LONG_TEXT = (b"acTL", b"fcTL", b"fdAT"), (b"tEXt", b"zTXt", b"iTXt"), 2**20
+
 
 def decode_raster(path: str | os.PathLike, *, animated: bool = False) -> Pixels:
     """Decodes a file that is not TIFF.
@@ -30,8 +33,8 @@ def decode_raster(path: str | os.PathLike, *, animated: bool = False) -> Pixels:
     data = Path(path).read_bytes()
     if data[:2] == b"\xff\xd8" and (pixels := _decode_jpeg(data, path)) is not None:
         return pixels
-    if animated:
-        data = _without_animation(data)
+    if data[:8] == _PNG:
+        data = _only_pixels(data, animated=animated)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
@@ -48,14 +51,14 @@ def decode_raster(path: str | os.PathLike, *, animated: bool = False) -> Pixels:
     return pixels[..., 2::-1] if channels == 4 else pixels[..., :1]
 
 
-def _without_animation(data: bytes) -> bytes:
-    """A PNG file without the chunks of its animation: its default image, which viewers without
-    animations show.
+def _only_pixels(data: bytes, *, animated: bool) -> bytes:
+    """A PNG file without chunks that stop OpenCV: those of an animation, whose default image
+    viewers without animations show, and texts of more than a megabyte (it takes 8).
     """
     kept, at = [data[:8]], 8
     while at + 12 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] not in (b"acTL", b"fcTL", b"fdAT"):
+        end, name = at + 12 + int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if not (animated and name in _ANIMATION) and not (name in _TEXTS and end - at > _LONG_TEXT):
             kept.append(data[at:end])
         at = end
     return b"".join(kept)

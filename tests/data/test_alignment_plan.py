@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from aligning import CONFIG, image, images_named, write_folder
+from camera_files import dji_jpeg, jpeg
 from numpy.testing import assert_allclose, assert_array_equal
 
 import fusejax
@@ -142,6 +143,16 @@ def test_folders_align_from_python(folders, capsys):
     assert found.figure.is_file()
     assert len(found.skipped) == 1
     assert "zz.png" in found.skipped[0]
+
+
+def test_counts_of_cameras_need_no_range_because_only_visible_images_count(tmp_path):
+    rng = np.random.default_rng(0)
+    thermal = dji_jpeg(rng.integers(6000, 9000, (128, 160)).astype(np.uint16))
+    for n in range(3):
+        (tmp_path / f"DJI_{n:04d}_T.JPG").write_bytes(thermal)
+        (tmp_path / f"DJI_{n:04d}_V.JPG").write_bytes(jpeg(rng.integers(0, 200, (128, 160, 3)).astype(np.uint8)))
+    found = fusejax.data.align_folders(tmp_path, tmp_path, tmp_path / "o", config=dataclasses.replace(CONFIG, patch=64))
+    assert found.figure.exists() and found.plan.patches
 
 
 def test_command_names_its_file_and_prints_warnings(folders, capsys):

@@ -209,6 +209,8 @@ def _damaged():
     for name, value in {"r1": 0.0, "b": float("nan"), "r2": -1.0, "o": 2**30}.items():
         camera = camera_record(planck=PLANCK | {name: value})
         yield f"planck {name}", flir_jpeg(counts, camera=camera), r"temperatures cannot be computed.*--ir-unit counts"
+    hot = camera_record(planck=PLANCK | {"b": 9999.0})
+    yield "hot", flir_jpeg(counts, camera=hot), r"\d+ to \d+ degrees Celsius, but the camera measures from -20 to 120"
     yield "emissivity", flir_jpeg(counts, camera=camera_record(emissivity=0)), "emissivity is 0"
     coded = struct.pack("<3H", 2, 80, 60).ljust(32, b"\0") + jpeg(picture())
     yield "coded", flir_jpeg(counts, raw=coded), "its thermal image is coded as JPEG"

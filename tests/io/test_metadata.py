@@ -201,6 +201,13 @@ def test_ten_megabytes_of_xmp_are_refused_by_name(tmp_path, kind):
         path.write_bytes(data)
         with pytest.raises(ImageError, match=r"photo\.png: its XMP has 1\.0 MiB, more than .* fuse with --no-metadata"):
             read_metadata(path)
+        long = b"XML:com.adobe.xmp\0\0\0\0\0" + large  # more than OpenCV takes
+        chunk = struct.pack(">I", len(long)) + b"iTXt" + long + struct.pack(">I", zlib.crc32(b"iTXt" + long))
+        plain = photo(tmp_path, "plain.png")
+        path.write_bytes(plain.read_bytes()[:33] + chunk + plain.read_bytes()[33:])
+        np.testing.assert_array_equal(read_image(path), read_image(plain))
+        with pytest.raises(ImageError, match="fuse with --no-metadata"):
+            read_metadata(path)
     else:  # a segment holds at most 64 kB; the rest is in an extension, which is said
         path.write_bytes(with_segments(data, [(1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(60000))] * 170))
         assert read_metadata(path).left_out == ("extended XMP",)

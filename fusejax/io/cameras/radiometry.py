@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt
 # Polynomial of the water in the air in degrees Celsius, as in FLIR's documentation.
 _WATER = (1.5587, 6.939e-2, -2.7816e-4, 6.8455e-7)
 _ZERO_CELSIUS = 273.15
+_OUTSIDE = 150.0  # kelvin beyond the camera's span that no whole image has
 
 
 class RadiometryError(ValueError):
@@ -149,3 +150,25 @@ def to_kelvin(counts: UInt[np.ndarray, "*size"], parameters: Radiometry) -> Floa
     if highest > 1e4:
         raise RadiometryError(f"some pixel would be at {highest:g} K")
     return np.where(valid, image, lowest).astype(np.float32)
+
+
+def check_span(kelvin: Float[np.ndarray, "*size"], span: tuple[float, float] | None) -> None:
+    """Checks that not the whole image is far outside of what the camera measures.
+
+    A clear sky is below it, and a flame above, but not everything is.
+
+    Args:
+        kelvin: temperatures.
+        span: lowest and highest temperature in degrees Celsius that the camera measures, if known.
+
+    Raises:
+        RadiometryError: if the image is by 150 K outside.
+    """
+    if span is None:
+        return
+    low, high = (float(x) - _ZERO_CELSIUS for x in (kelvin.min(), kelvin.max()))
+    if low > span[1] + _OUTSIDE or high < span[0] - _OUTSIDE:
+        raise RadiometryError(
+            f"they would be from {low:.0f} to {high:.0f} degrees Celsius, but the camera measures from {span[0]:.0f} "
+            f"to {span[1]:.0f}"
+        )

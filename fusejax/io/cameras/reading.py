@@ -12,7 +12,7 @@ from PIL import Image
 from fusejax.io.cameras import dji, fff, flir
 from fusejax.io.cameras.camera_file import Camera, CameraError, CameraFile, CameraLayout, Size
 from fusejax.io.cameras.fff import FlirError, Record
-from fusejax.io.cameras.radiometry import RadiometryError, to_kelvin
+from fusejax.io.cameras.radiometry import RadiometryError, check_span, to_kelvin
 from fusejax.io.cameras.segments import Segment, app, frame_size, segments
 
 _EXIF = b"Exif\0\0"
@@ -74,6 +74,7 @@ def read_camera_file(path: str | os.PathLike, *, counts: bool = False, visible: 
         values, unit = flir.read_counts(opened.records[fff.RAW]), "counts"
         if not counts:
             values, unit = to_kelvin(values, flir.read_radiometry(opened.records[fff.CAMERA])), "k"
+            check_span(values, layout.camera.span)
         picture = flir.read_visible(opened.records[fff.EMBEDDED]) if visible and layout.vi else None
     except FlirError as error:
         raise CameraError(f"{path}: {error}; {_AGAIN}.") from error
