@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from test_registration import scene
 
 from fusejax.io.images import as_infrared, as_visible, read_image
 from fusejax.registration import corner_error, estimate
@@ -12,18 +13,6 @@ from fusejax.registration.geometry import map_points, resampling, translation
 from fusejax.registration.made_up import deformed_pair
 
 pytestmark = pytest.mark.optimized
-
-
-def scene(seed=0, size=(192, 256)):
-    """A pair of one scene: random rectangles whose brightness is inverted in infrared."""
-    rng = np.random.default_rng(seed)
-    vi, ir = np.full(size, 0.4, np.float32), np.full(size, 0.5, np.float32)
-    for _ in range(60):
-        x, y = rng.integers(0, size[1]), rng.integers(0, size[0])
-        w, h, level = rng.integers(8, 50), rng.integers(8, 50), rng.uniform(0.1, 0.9)
-        vi[y : y + h, x : x + w], ir[y : y + h, x : x + w] = level, 1 - level**2
-    noise = [rng.normal(0, 0.01, size).astype(np.float32) for _ in range(2)]
-    return cv2.GaussianBlur(ir, (0, 0), 1.0) + noise[0], cv2.GaussianBlur(vi, (0, 0), 1.0) + noise[1]
 
 
 @pytest.mark.slow

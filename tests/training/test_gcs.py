@@ -12,12 +12,12 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
+from devices import COMMAND
 
 pytest.importorskip("gcsfs")
 pytest.importorskip("gcp_storage_emulator")
 
 CONFIG = Path(__file__).parents[1] / "configs" / "tiny.py"
-COMMAND = [sys.executable, "-c", "from fusejax.cli.main import main; main()"]
 WORKDIR = "gs://bucket/run"
 
 # The emulator omits the generation of an object in downloads, which tensorstore needs. It cannot
