@@ -134,9 +134,24 @@ def _first_bytes(path: Path) -> bytes:
         return file.read(_PNG_BITS + 1)
 
 
+# Formats by the marks at some byte of a file.
+_OTHER_FORMATS = (
+    ("HEIC", 4, b"ftyphei"),
+    ("HEIC", 4, b"ftypmif1"),
+    ("JPEG XL", 0, b"\xff\x0a"),
+    ("JPEG XL", 4, b"JXL "),
+    ("a PDF document", 0, b"%PDF"),
+    ("a FITS image", 0, b"SIMPLE  "),
+)
+
+
 def _why_unknown(path: Path) -> str:
     """Why Pillow does not know a file, and what to do."""
-    if _first_bytes(path).startswith(b"\xff\xd8") and (bits := _jpeg_bits(path.read_bytes())) not in (None, 8):
+    head = _first_bytes(path)
+    held = next((name for name, at, mark in _OTHER_FORMATS if head[at : at + len(mark)] == mark), None)
+    if held is not None:  # phones give them the suffixes of others
+        return f"it holds {held}, which is not read; convert it to png or tif."
+    if head.startswith(b"\xff\xd8") and (bits := _jpeg_bits(path.read_bytes())) not in (None, 8):
         return f"its JPEG data have {bits} bits per channel, which is not read; convert it to a 16-bit png or tif."
     if path.suffix.lower() in SUFFIXES:
         return "not a readable image; replace or remove it."

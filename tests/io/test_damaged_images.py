@@ -96,3 +96,14 @@ def test_a_missing_file_a_folder_and_a_dangling_link_are_distinguished(tmp_path)
     ):
         with pytest.raises(ImageError, match=message):
             image_size(tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize(
+    ("start", "held"),
+    [(b"\0\0\0\x18ftypheic", "HEIC"), (b"\xff\x0a", "JPEG XL"), (b"\0\0\0\x0cJXL ", "JPEG XL"), (b"%PDF-1.7", "a PDF")],
+)
+def test_other_formats_under_the_suffix_of_an_image_are_named(tmp_path, start, held):
+    path = tmp_path / "IMG_0001.jpg"
+    path.write_bytes(start + bytes(200))
+    with pytest.raises(ImageError, match=rf"IMG_0001\.jpg: it holds {held}.* convert it to png or tif"):
+        read_image(path)
