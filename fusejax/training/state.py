@@ -8,7 +8,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.extend.core import jaxpr_as_fun
 from jax.interpreters.partial_eval import dce_jaxpr
 from jax.sharding import Sharding
 
@@ -66,7 +66,7 @@ def init_params(model: nn.Module, key: jax.Array) -> Params:
     """
     traced = _init.trace(model, key)  # JAX keeps it for the next call
     drawn, _ = dce_jaxpr(traced.jaxpr.jaxpr, [True] * len(traced.jaxpr.out_avals), instantiate=True)
-    arrays = jaxpr_as_fun(ClosedJaxpr(drawn, traced.jaxpr.consts))(key)
+    arrays = jaxpr_as_fun(traced.jaxpr.replace(jaxpr=drawn))(key)
     return jax.tree.unflatten(jax.tree.structure(traced.out_info), arrays)
 
 

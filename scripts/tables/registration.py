@@ -152,7 +152,7 @@ def _sift(ir: np.ndarray, vi: np.ndarray) -> dict:
 
 
 def _mutual_information(ir: np.ndarray, vi: np.ndarray) -> dict:
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # pyright: ignore[reportMissingImports] - in the extra bench
 
     fixed, moving = (sitk.GetImageFromArray(x.astype(np.float32)) for x in (_luma(vi, ir.shape), ir))
     method = sitk.ImageRegistrationMethod()
@@ -222,7 +222,7 @@ def main(options: TableOptions) -> None:
     if options.baselines:
         methods |= {"identity": _identity, "ECC": _ecc, "phase correlation": _phase, "SIFT": _sift}
         try:
-            import SimpleITK  # noqa: F401
+            import SimpleITK  # noqa: F401  # pyright: ignore[reportMissingImports]
         except ImportError:
             print("mutual information is left out, because SimpleITK is not installed")
         else:
