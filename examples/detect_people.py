@@ -23,6 +23,7 @@ from typing import Any
 
 import cv2
 import flax.serialization
+import jax.numpy as jnp
 import numpy as np
 import tyro
 from people.detector import SMALLEST, Hits, average_precision, detections, train
@@ -94,7 +95,7 @@ def streets(
     """
     found, truth = [], []
     for n in numbers:
-        pair = synthetic_pair(n, size=DRAWN)
+        pair: Any = synthetic_pair(n, size=DRAWN)
         draw = noise * np.random.default_rng(n).standard_normal(pair["ir"].shape)
         found.append(views(np.clip(pair["ir"] + draw, 0, 255).astype(np.uint8), pair["vi"], fusers, size))
         person = np.array([label == "person" for label in pair["labels"]], bool)
@@ -175,7 +176,7 @@ def table(name: str, images: Kinds, truth: list[np.ndarray], found: Found) -> st
     masks = np.concatenate([region_mask(t.astype(np.float32), height=h, width=w) for t in truth])
     seen, sources = np.flatnonzero(people), (images["infrared"], images["visible"])
     fused = [kind for kind in images if kind not in ("visible", "infrared", BOTH)]
-    inside = {k: np.asarray(roi_ssim(*(x[seen] for x in (images[k], *sources, masks)))) for k in fused}
+    inside = {k: np.asarray(roi_ssim(*(jnp.asarray(x[seen]) for x in (images[k], *sources, masks)))) for k in fused}
     inside = {k: times[:, seen] @ x / np.maximum(times[:, seen].sum(axis=1), 1) for k, x in inside.items()}
     rows = []
     for kind in images:

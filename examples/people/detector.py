@@ -77,7 +77,8 @@ def targets(boxes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.nd
 
 def loss_of(params: Any, images: jax.Array, heat: jax.Array, shape: jax.Array) -> jax.Array:
     """Focal loss of the heat map, plus the absolute errors of offset and 0.1 size, per person."""
-    logits, found = Detector().apply({"params": params}, images)
+    outputs: Any = Detector().apply({"params": params}, images)
+    logits, found = outputs
     p, log_p, log_not = jax.nn.sigmoid(logits), jax.nn.log_sigmoid(logits), jax.nn.log_sigmoid(-logits)
     focal = jnp.where(heat == 1, (1 - p) ** 2 * log_p, (1 - heat) ** 4 * p**2 * log_not)
     errors = (shape[..., 2:3] > 0) * jnp.abs(found - shape) * jnp.array([1, 1, 0.1, 0.1])
@@ -154,7 +155,8 @@ def _optimizer(steps: int) -> optax.GradientTransformation:
 @jax.jit
 def detect(params: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Scores [b, n] and boxes [b, n, 4] in pixels of the highest peaks of the heat maps."""
-    logits, shape = Detector().apply({"params": params}, images)
+    outputs: Any = Detector().apply({"params": params}, images)
+    logits, shape = outputs
     p, (b, h, w) = jax.nn.sigmoid(logits), logits.shape
     highest = jax.lax.reduce_window(p, -jnp.inf, jax.lax.max, (1, 3, 3), (1, 1, 1), "SAME")
     scores, places = jax.lax.top_k(jnp.where(p == highest, p, 0).reshape(b, -1), DETECTIONS)

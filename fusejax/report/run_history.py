@@ -200,8 +200,10 @@ def _usable(line: Line) -> Line | None:
         return None
     kept = {key: value for key, value in line.items() if not isinstance(value, int) or _is_number(value)}
     stages = kept.get("stages")
-    named = isinstance(stages, list) and all(isinstance(s, list) and len(s) == _NAME_AND_END for s in stages)
-    if not (named and all(_is_number(end) for _, end in stages)):
+    named = isinstance(stages, list) and all(
+        isinstance(s, list) and len(s) == _NAME_AND_END and _is_number(s[1]) for s in stages
+    )
+    if not named:
         kept.pop("stages", None)
     if not _is_number(kept.get("steps")):
         kept.pop("steps", None)
