@@ -1,6 +1,7 @@
 """Pairs of whatever a user names: two files, two folders, one folder, a list, or one file."""
 
 import fnmatch
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fusejax.io.pairing import (
     size_problem,
 )
 
+_STREAM = re.compile(r"(rtsps?|rtmps?|udp|tcp|srt|https?):/|/dev/video|\d+$")
 _SEQUENCES = (".seq", ".csq", ".ats", ".sfmov")
 
 
@@ -92,7 +94,9 @@ def scan_pairs(ir: Path, vi: Path | None, options: ScanOptions, *, recursive: bo
     """
     given = [path for path in (ir, vi) if path is not None]
     if missing := [path for path in given if not path.exists() and not is_glob(path)]:
-        raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder.")
+        live = any(_STREAM.match(str(path)) for path in missing)
+        hint = "; cameras and network streams are fused by `fusejax live`" if live else ""
+        raise PairError(f"{' and '.join(map(str, missing))}: no such file or folder{hint}.")
     if sequences := [path for path in given if path.suffix.lower() in _SEQUENCES]:
         raise PairError(
             f"{sequences[0]} is a sequence of FLIR's, which is not read; export its frames as radiometric JPEG or "

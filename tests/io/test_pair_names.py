@@ -202,3 +202,13 @@ def test_two_kinds_of_sources_are_not_mixed(tmp_path):
     (tmp_path / "a.csq").write_bytes(b"FFF\0")
     with pytest.raises(PairError, match=r"a\.csq is a sequence of FLIR's, which is not read; export its frames"):
         find_pairs(tmp_path / "a.csq", None)
+
+
+@pytest.mark.parametrize("sources", [("rtsp://camera/ir", "0"), ("0", "1"), ("/dev/video77", "/dev/video78")])
+def test_cameras_and_streams_are_sent_to_live(sources):
+    with pytest.raises(
+        ValueError, match="; cameras and network streams are fused by `fusejax live`"
+    ):
+        find_pairs(*sources)
+    with pytest.raises(ValueError, match=r"nowhere and 1x: no such file or folder\.$"):
+        find_pairs("nowhere", "1x")
