@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
+from devices import COMMAND
 
 from fusejax.data.synthetic import write_synthetic_folder
 from fusejax.plugins import load_plugins, split_plugins
@@ -66,8 +66,7 @@ def get_config():
 
 
 def run(*words, status=0):
-    command = [sys.executable, "-m", "fusejax", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout, " ".join(done.stderr.split())
 

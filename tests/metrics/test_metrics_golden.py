@@ -166,9 +166,9 @@ def on_larger_arrays(arrays: list[jnp.ndarray]) -> list[jnp.ndarray]:
 @pytest.mark.parametrize("padded", [False, True], ids=["exact size", "padded"])
 @pytest.mark.parametrize("toolkit", list(TOLERANCES))
 def test_real_pairs_score_as_the_toolkit_says(toolkit, padded, golden, say):
-    """All pairs on arrays of one size, which needs one program, and two at their own sizes."""
+    """All pairs on arrays of one size, which needs one program, and one of odd sides alone."""
     worst = dict.fromkeys(TOLERANCES[toolkit], 0.0)
-    for records, arrays in golden.values() if padded else (golden["g04"], golden["g07"]):
+    for records, arrays in golden.values() if padded else (golden["g07"],):
         values = [r["values"][toolkit] for r in records if toolkit in r["values"]]
         if values:
             given = on_larger_arrays(arrays) if padded else arrays

@@ -11,8 +11,6 @@ import pytest
 # A busy main thread: Python's own handlers run only between two bytecodes of it.
 BUSY = """
 import ctypes, sys
-import pytest
-
 from fusejax.training.interrupts import StopRequest
 stop = StopRequest()
 with stop.watch(lambda text: print(text, flush=True)):
