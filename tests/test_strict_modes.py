@@ -41,7 +41,10 @@ def test_flat_images_are_scored_in_strict_modes(pair, strict):
         assert np.isnan([float(value) for value in scores.values()]).any()
 
 
-@pytest.mark.parametrize("name", ["ssim", "joint_gradient", "direction_aware_gradient", "scd", "vif", "qabf"])
+@pytest.mark.parametrize(
+    "name",
+    ["ssim", "joint_gradient", "direction_aware_gradient", "scd", pytest.param("vif", marks=pytest.mark.slow), "qabf"],
+)
 def test_losses_are_computed_in_strict_modes(name, pair, strict):
     del strict
     ir, vi_y = pair

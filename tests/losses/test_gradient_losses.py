@@ -88,6 +88,7 @@ def test_gradient_targets_carry_no_gradient():
     chex.assert_trees_all_equal(total(sources), jax.tree.map(jnp.zeros_like, sources))
 
 
+@pytest.mark.slow
 def test_gradient_losses_are_homogeneous():
     images = [luma(s) for s in range(3)]
     scaled = every_loss(*(0.3 * p for p in images))

@@ -272,6 +272,7 @@ def test_upsampling_is_the_bilinear_one_of_jax(size):
     np.testing.assert_allclose(upsample_bilinear(x), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_attention_and_alpha_the_maps_are_constant_and_have_no_parameters():
     ir, vi_y = (jax.random.uniform(jax.random.key(k), (1, 10, 12, 1)) for k in (0, 1))
     config = FusionNetConfig(widths=(4, 4), attention_width=4, alpha_width=4, attention=False, fixed_alpha=0.25)

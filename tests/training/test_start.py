@@ -34,6 +34,7 @@ CONFIG = load_config(str(Path(__file__).parents[1] / "configs" / "tiny_smooth.py
     ],
     ids=lambda config: type(config).__name__,
 )
+@pytest.mark.slow
 def test_initial_parameters_are_those_of_flax(config):
     model, key, luma = build(config), jax.random.key(3), jnp.zeros((1, 8, 8, 1))
     made = init_params(model, key)
