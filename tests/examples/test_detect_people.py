@@ -45,7 +45,7 @@ def test_a_bright_person_is_learned():
         truth.append(np.array([[x, y, x + 8, y + 20]], float))
     people, times = np.ones(n, int), np.ones((1, n), int)
     first = train(None, [images], truth, (32, 48), 1, seed=0)
-    later = train(first, [images], truth, (32, 48), 80, seed=0)
+    later = train(first, [images], truth, (32, 48), 160, seed=0)
     before, after = (average_precision(detections(p, images, truth), people, times)[0] for p in (first, later))
     assert before < 0.3 and after > 0.8
 
