@@ -214,7 +214,14 @@ class AlignedPatches:
         return {"id": f"{name}_{top}_{left}", "ir": ir, "vi": self._corrected(index, pair["vi"])}
 
     def visible(self, index: int) -> UInt8[np.ndarray, "p p 3"]:
-        """The visible patch alone, for which infrared values need no meaning."""
+        """The visible patch alone, for which infrared values need no meaning.
+
+        Args:
+            index: number of the patch.
+
+        Returns:
+            The patch [p, p, 3] as the network sees it, with its colors corrected.
+        """
         return self._corrected(index, self.auxiliary.visible(self._index[self.plan.patches[index][0]]))
 
     def _window(self, index: int) -> tuple[slice, slice]:
